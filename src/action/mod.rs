@@ -1,0 +1,3 @@
+//! What every action shares: its manual, arguments, context, report and console.
+
+pub mod watch;

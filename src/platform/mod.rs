@@ -1,0 +1,102 @@
+//! Where services run, behind one trait. A place for each platform: Marathon, the Docker and Podman engine.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::action::watch::Watch;
+
+/// A running application, as it was read: what a service is on this platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Application {
+    /// What the platform calls it: `/shop/dev/web/billing` on Marathon, `dev/billing` on an engine.
+    pub id: String,
+    /// The name of the service within its environment, `billing`.
+    pub service: String,
+    /// The images that it runs, each once, as the platform writes them. More than one: its replicas disagree.
+    pub images: Vec<String>,
+    /// What a write is conditional on: changes whenever anybody changes the application.
+    pub revision: String,
+    /// How many instances are wanted.
+    pub instances: u64,
+    /// What the operator should know before changing it: a capacity that doubles, a downtime.
+    pub notes: Vec<String>,
+}
+
+/// One application's change of image: from the application as it was read to an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The application as it was when the plan was made.
+    pub application: Application,
+    /// The image to run, written as the platform takes it: `registry:5000/team/billing:1.4.0-develop`.
+    pub to: String,
+}
+
+/// How an application stands towards its [`Change`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It runs the target image, all instances run and are healthy, nothing is under way.
+    Target,
+    /// It runs what it ran before, all instances run and are healthy, nothing is under way.
+    Before,
+    /// It is on its way, or not well: which image it is set to, and why it is neither.
+    Unwell {
+        /// The image that it is set to.
+        image: String,
+        /// What is wrong: `1 of 2 instances healthy`, `a deployment is running`.
+        why: String,
+    },
+    /// Somebody else set it to an image that is neither the target nor the one before.
+    Other {
+        /// That image.
+        image: String,
+    },
+    /// It is no longer there.
+    Gone,
+}
+
+/// A place where services run.
+///
+/// A rollback reads [`applications`](Platform::applications), plans, and calls [`deploy`](Platform::deploy) once for
+/// the whole set. It then believes only [`look`](Platform::look). Where not all stand at their target it calls
+/// [`go_back`](Platform::go_back); where all do, [`settle`](Platform::settle).
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// Where this is, without credentials, for people to read.
+    fn address(&self) -> &str;
+
+    /// The applications of an environment.
+    ///
+    /// # Errors
+    /// When the platform cannot be reached, refuses, or answers what cannot be understood.
+    async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>>;
+
+    /// Sets every application to its target, as one step or as near to it as the platform has, and waits until the
+    /// platform says that it has finished. Changes the images and nothing else. Each write is conditional: nothing
+    /// is written where an application is no longer at its `revision`. `limit` bounds each deployment.
+    ///
+    /// The future may be dropped at any point (an interrupt); `look` and `go_back` cope with whatever is left.
+    ///
+    /// # Errors
+    /// When it was refused, failed or ran out of time. The error does not say what was changed: `look` does.
+    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()>;
+
+    /// How each application stands now, in the order of `changes`.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>>;
+
+    /// Takes back what `deploy` did, from whatever state it left, and waits. Touches only what is still as `deploy`
+    /// left it: never an application in the state [`Standing::Other`].
+    ///
+    /// # Errors
+    /// When it could not be carried through. The error does not say what was restored: `look` does.
+    async fn go_back(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()>;
+
+    /// Removes what `deploy` kept for going back (old containers). Called when all stand at their target.
+    ///
+    /// # Errors
+    /// When something could not be removed; the services are not affected.
+    async fn settle(&self, changes: &[Change]) -> anyhow::Result<()>;
+}

@@ -1,0 +1,51 @@
+//! When was an image made? A client of container registries that reads dates and writes nothing.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// An image as a tag named it at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The repository without its registry, `team/billing`.
+    pub repository: String,
+    /// The tag, `1.4.0-develop`.
+    pub tag: String,
+    /// The digest of the manifest (of the index, where the tag names one): `sha256:…`.
+    pub digest: String,
+    /// When the image was built. None: see `undated`.
+    pub created: Option<DateTime<Utc>>,
+    /// Where the date was found.
+    pub date_from: Option<DateSource>,
+    /// Why there is no date that could be relied upon.
+    pub undated: Option<Undated>,
+}
+
+/// Where a date was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DateSource {
+    /// `created` of the image's config blob.
+    Config,
+    /// `org.opencontainers.image.created` on the manifest, the index or a descriptor.
+    Annotation,
+    /// `org.label-schema.build-date`, a label inside the config.
+    Label,
+}
+
+/// Why an image has no date that could be relied upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undated {
+    /// No date stands anywhere.
+    Absent,
+    /// A date that reproducible builds write: the year 1970, or the year 1.
+    Epoch,
+    /// A date later than now.
+    Future,
+    /// Two or more different images of the repository all bear one and the same instant.
+    SameInstant,
+    /// A date stands there, and cannot be read as an RFC 3339 instant.
+    Unreadable,
+    /// An index none of whose children is an image that could be read.
+    NoChild,
+}

@@ -1,0 +1,16 @@
+//! The tests against real things: one binary, so that it links once. Each module says which servers it starts.
+#![allow(missing_docs, reason = "tests name themselves")]
+
+mod support;
+
+mod ansible;
+mod architecture;
+mod drill;
+mod engine;
+mod jenkins;
+mod marathon;
+mod program;
+mod readme;
+mod registry;
+mod static_programs;
+mod terminal;

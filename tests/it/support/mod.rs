@@ -1,0 +1,64 @@
+//! Servers that tests start and stop by themselves, on free ports, in folders of their own.
+#![allow(dead_code, reason = "each test module uses a part of it")]
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a free port on loopback").local_addr().expect("its address").port()
+}
+
+/// The path of a program that a test needs. Fails the test by the program's name, and says what brings it.
+pub fn need(program: &str, package: &str) -> PathBuf {
+    std::env::var_os("PATH")
+        .and_then(|path| std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file()))
+        .unwrap_or_else(|| panic!("this test needs `{program}`: run `make tools`, or install the package {package}"))
+}
+
+/// A server process, stopped when it goes out of scope.
+pub struct Server {
+    child: Child,
+    /// What it prints goes here.
+    pub log: PathBuf,
+}
+
+impl Server {
+    /// Starts `command`, its output in `log`, and waits until something listens on `port` of loopback.
+    pub fn start(mut command: Command, port: u16, log: &Path) -> Self {
+        let output = std::fs::File::create(log).expect("a log file");
+        let errors = output.try_clone().expect("a second handle of the log file");
+        let name = format!("{command:?}");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let mut server = Self { child, log: log.to_owned() };
+        server.wait_for(&name, || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        server
+    }
+
+    /// Waits until `ready`; fails the test with the server's log where it ends or takes over a minute.
+    pub fn wait_for(&mut self, name: &str, ready: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !ready() {
+            let ended = self.child.try_wait().expect("the state of a child");
+            if ended.is_some() || Instant::now() > deadline {
+                let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+                panic!("{name} did not come up ({ended:?}):\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
