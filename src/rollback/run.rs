@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::apply::{Applied, Limits, ServiceResult, State, apply};
@@ -14,7 +15,7 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
-use crate::platform::{self, Platform};
+use crate::platform::{Login, Platform, RegistryLogin, connect};
 use crate::registry::{Options, Registry};
 use crate::{http, registry};
 
@@ -36,7 +37,11 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     };
     let registry =
         Registry::new(act.registry.as_deref().unwrap_or(&dump.registry), http.clone(), options(act, context))?;
-    let platform = platform::connect(&act.platform, act.user.as_deref(), act.password.as_ref(), &http).await?;
+    let shared = &act.shared;
+    let pull = login(shared.registry_user.as_ref(), shared.registry_password.as_ref());
+    let pull = pull.map(|login| RegistryLogin { host: registry.host(), login });
+    let login = login(act.user.as_ref(), act.password.as_ref());
+    let platform = connect(&act.platform, login, pull, &shared.trust).await?;
     let applications = platform.applications(&act.shared.environment).await?;
     let plan = plan(&dump, &applications, act.wish(target))?;
     check_images(&plan, &registry).await?;
@@ -66,6 +71,10 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     }
     notifier.say(&format!("{}: {}", act.shared.environment, applied.message), &*context.watch).await;
     Ok(end(finding(applied)))
+}
+
+fn login(user: Option<&String>, password: Option<&SecretString>) -> Option<Login> {
+    user.zip(password).map(|(user, password)| Login { user: user.clone(), password: password.clone() })
 }
 
 fn options(act: &Act, context: &Context) -> Options {
