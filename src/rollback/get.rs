@@ -39,7 +39,7 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
         );
     }
     let points = points(&look.repositories, &images, look.keep);
-    let dump = Dump::new(&look.repositories, environment, &registry.address(), context.started, &images, &points);
+    let dump = Dump::new(&look.repositories, environment, registry.address(), context.started, &images, &points);
     let path = dump.write(&look.shared.dump).context("the registry was read, and its dates could not be kept")?;
     let undated: Vec<_> = images.iter().filter(|image| image.created.is_none()).collect();
     let message = match points.first() {

@@ -39,7 +39,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
         Registry::new(act.registry.as_deref().unwrap_or(&dump.registry), http.clone(), options(act, context))?;
     let shared = &act.shared;
     let pull = login(shared.registry_user.as_ref(), shared.registry_password.as_ref());
-    let pull = pull.map(|login| RegistryLogin { host: registry.host(), login });
+    let pull = pull.map(|login| RegistryLogin { host: registry.name().to_owned(), login });
     let login = login(act.user.as_ref(), act.password.as_ref());
     let platform = connect(&act.platform, login, pull, &shared.trust).await?;
     let applications = platform.applications(&act.shared.environment).await?;
