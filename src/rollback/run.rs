@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::apply::{Applied, Limits, ServiceResult, State, apply};
@@ -15,7 +14,7 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
-use crate::platform::{Login, Platform, RegistryLogin, connect};
+use crate::platform::{Platform, RegistryLogin, connect};
 use crate::registry::{Options, Registry};
 use crate::{http, registry};
 
@@ -37,14 +36,11 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     };
     let registry =
         Registry::new(act.registry.as_deref().unwrap_or(&dump.registry), http.clone(), options(act, context))?;
-    let shared = &act.shared;
-    let pull = login(shared.registry_user.as_ref(), shared.registry_password.as_ref());
-    let pull = pull.map(|login| RegistryLogin { host: registry.name().to_owned(), login });
-    let login = login(act.user.as_ref(), act.password.as_ref());
-    let platform = connect(&act.platform, login, pull, &shared.trust).await?;
+    let pull = pull_login(act, &registry);
+    let platform = connect(&act.platform, act.user.as_deref(), act.password.as_ref(), pull, &http).await?;
     let applications = platform.applications(&act.shared.environment).await?;
     let plan = plan(&dump, &applications, act.wish(target))?;
-    check_images(&plan, &registry).await?;
+    check_images(&plan, &registry, context).await?;
 
     let end = |finding: Finding| describe(finding, act, target, &plan, &*platform, context);
     let changes = plan.changes();
@@ -73,8 +69,10 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     Ok(end(finding(applied)))
 }
 
-fn login(user: Option<&String>, password: Option<&SecretString>) -> Option<Login> {
-    user.zip(password).map(|(user, password)| Login { user: user.clone(), password: password.clone() })
+/// What an engine needs to pull the images by itself.
+fn pull_login(act: &Act, registry: &Registry) -> Option<RegistryLogin> {
+    let login = act.shared.registry_user.clone().zip(act.shared.registry_password.clone());
+    login.map(|(user, password)| RegistryLogin { host: registry.name().to_owned(), user, password })
 }
 
 fn options(act: &Act, context: &Context) -> Options {
@@ -111,15 +109,15 @@ async fn target(act: &Act, dump: &Dump, context: &Context) -> anyhow::Result<Opt
 }
 
 /// Every target must still be there, and its tag must still point at it.
-async fn check_images(plan: &Plan, registry: &Registry) -> anyhow::Result<()> {
+async fn check_images(plan: &Plan, registry: &Registry, context: &Context) -> anyhow::Result<()> {
     let check = async |step: &Step| -> Result<Option<String>, registry::RegistryError> {
         let image = &step.image;
-        let by_tag = registry.digest_of(&image.repository, &image.tag).await?;
+        let by_tag = registry.digest_of(&image.repository, &image.tag, &*context.watch).await?;
         if by_tag.as_deref() != Some(&image.digest) {
             let now = by_tag.map_or("is gone".to_owned(), |digest| format!("now points at {digest}"));
             return Ok(Some(format!("the tag '{}' of '{}' {now}", image.tag, image.repository)));
         }
-        let by_digest = registry.digest_of(&image.repository, &image.digest).await?;
+        let by_digest = registry.digest_of(&image.repository, &image.digest, &*context.watch).await?;
         Ok(by_digest.is_none().then(|| format!("the image {} of '{}' is gone", image.digest, image.repository)))
     };
     let problems: Vec<String> = try_join_all(plan.steps.iter().map(check)).await?.into_iter().flatten().collect();
