@@ -33,8 +33,8 @@ fn press(session: &mut PtySession, keys: &str) {
 /// The rest of the screen and the exit code.
 fn leave(mut session: PtySession) -> (String, i32) {
     let screen = session.exp_eof().expect("the program ends");
-    match session.process.wait().expect("an exit code") {
-        rexpect::process::wait::WaitStatus::Exited(_, code) => (screen, code),
+    match session.process().wait().expect("an exit code") {
+        nix::sys::wait::WaitStatus::Exited(_, code) => (screen, code),
         other => panic!("the program ended by {other:?}"),
     }
 }
@@ -59,7 +59,7 @@ async fn the_day_is_chosen_and_the_plan_confirmed() {
         session.exp_string(&hall.day()).expect("the day");
         press(&mut session, DOWN);
         press(&mut session, ENTER);
-        session.exp_string("The plan: 'dev' on marathon+http://").expect("the plan");
+        session.exp_string("The plan: 'dev' on http://").expect("the plan");
         session.exp_string("2.2.0-develop").expect("the last step of the plan");
         session.exp_string("Change 4 services of 'dev'").expect("the question");
         press(&mut session, "y");
