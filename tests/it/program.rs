@@ -203,7 +203,10 @@ async fn a_registry_that_asks_for_a_password_gets_it_and_a_wrong_one_is_named_wi
     let output =
         hall.end(hall.command(&words).env("FIREBREAK_REGISTRY_PWD", "wrong-guess").spawn().expect("a start")).await;
     assert_eq!(output.code, 1);
-    assert!(output.stderr.contains("credentials") && !output.stderr.contains("wrong-guess"), "{output:?}");
+    assert!(
+        output.stderr.contains("refuses the user and password") && !output.stderr.contains("wrong-guess"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,10 +276,22 @@ async fn ends(fault: &str, options: &str, code: i32, outcome: &str, stand: Stand
 async fn what_is_refused_changes_nothing() {
     let refused = ends("refuse=users", "", 1, "failed", Stand::Broken).await;
     assert_eq!(refused["changed"], false);
-    let changed = ends("change=orders:1", "", 1, "failed", Stand::Broken);
-    let report = changed.await;
-    assert!(report["message"].as_str().expect("a message").contains("/shop/dev/shop/orders"), "{report}");
-    ends("lock=web", "--timeout=2", 1, "failed", Stand::Broken).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_somebody_else_changes_or_holds_is_named_and_nothing_is_written() {
+    let holds = "somebody else's deployment holds the services";
+    for (fault, part) in [("change=orders:1", "/shop/dev/shop/orders"), ("lock=web", holds)] {
+        let hall = Hall::open(&[fault]).await;
+        hall.look().await;
+        let output = hall.run(&format!("{RUN} --format=json --timeout=2")).await;
+        let report = report(&output);
+        assert_eq!((output.code, report["outcome"].as_str()), (1, Some("failed")), "{output:?}");
+        assert!(report["message"].as_str().expect("a message").contains(part), "{report}");
+        for service in hall.drill.proof("dev", Stand::Broken).expect("an environment").services {
+            assert_eq!(service.found, service.wanted);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
