@@ -1,6 +1,11 @@
 //! Servers that tests start and stop by themselves, on free ports, in folders of their own.
 #![allow(dead_code, reason = "each test module uses a part of it")]
 
+pub mod fake;
+pub mod program;
+pub mod registry;
+pub mod wire;
+
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
