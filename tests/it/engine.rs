@@ -208,7 +208,7 @@ async fn a_limit_ends_the_wait() {
     let planned = changes(&*platform, "dev", &[("web", &new)]).await;
     let error = platform.deploy(&planned, Duration::from_secs(4), &Unwatched).await.expect_err("it is never healthy");
     let said = format!("{error:#}");
-    assert!(said.starts_with(&format!("failed to bring 'web' to '{new}': it ran out of time after 4 s")), "{said}");
+    assert!(said.starts_with(&format!("failed to bring 'web' to '{new}': it ran out of time after 4s")), "{said}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before]);
 }

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use firebreak::action::watch::{Progress, Unwatched, Watch};
-use firebreak::platform::{Change, Platform, Standing};
+use firebreak::platform::image::ImageName;
+use firebreak::platform::{Application, Change, Platform, Standing};
 
 /// Long enough for what is to succeed.
 pub const LIMIT: Duration = Duration::from_mins(1);
@@ -13,7 +14,10 @@ pub const LIMIT: Duration = Duration::from_mins(1);
 pub async fn changes(platform: &dyn Platform, environment: &str, targets: &[(&str, &str)]) -> Vec<Change> {
     let applications = platform.applications(environment).await.expect("the applications");
     let change = |(service, to): &(&str, &str)| {
-        let found = applications.iter().find(|application| application.service == *service);
+        let name: ImageName = to.parse().expect("an image");
+        let runs = |image: &String| image.parse::<ImageName>().is_ok_and(|image| image.is_of(name.repository()));
+        let is_it = |one: &&Application| one.service == *service && one.images.iter().all(runs);
+        let found = applications.iter().find(is_it);
         let application = found.unwrap_or_else(|| panic!("no service '{service}' in {applications:?}")).clone();
         Change { application, to: (*to).to_owned() }
     };
