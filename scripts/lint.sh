@@ -14,5 +14,5 @@ check yamllint --strict .
 check ansible-lint --offline --strict
 check typos
 check taplo format --check
-check "$cargo_deny" --offline check bans licenses sources
+check "$cargo_deny" --locked check bans licenses sources
 check cargo clippy --all-targets --locked -- -D warnings
