@@ -1,3 +1,135 @@
-//! What every action shares: its manual, arguments, context, report and console.
+//! What every action shares: its manual, arguments, context, report and console, and [`run`], which ties them together.
 
+pub mod arguments;
+pub mod console;
+pub mod context;
+pub mod interrupt;
+pub mod manual;
+pub mod notify;
+pub mod operator;
+pub mod report;
 pub mod watch;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrono::Utc;
+use serde::de::DeserializeOwned;
+use tokio::signal::unix::{SignalKind, signal};
+
+use arguments::{Arguments, Request, UsageError};
+use console::{Console, Format};
+use context::Context;
+use interrupt::{Interrupt, Meaning};
+use report::{Finding, Outcome, Report};
+
+/// Runs an action from beginning to end: reads the command line as `usage` says, hands `A` and the context to `go`,
+/// prints the report, and turns it into the exit code.
+pub fn run<A, F>(usage: &str, go: F) -> ExitCode
+where
+    A: DeserializeOwned,
+    F: AsyncFnOnce(A, Context) -> anyhow::Result<Finding>,
+{
+    let program = manual::Manual::read(usage).program;
+    let console = Arc::new(Console::new(&program));
+    let (arguments, decoded) = match read::<A>(usage) {
+        Ok(Parsed::Act(arguments, decoded)) => (arguments, decoded),
+        Ok(Parsed::Print(text)) => {
+            console.print(&text);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            console.error(&error.to_string());
+            console.hint();
+            return Outcome::Usage.exit_code().into();
+        }
+    };
+    let format = match arguments.values.get_str("--format") {
+        "json" => Format::Json,
+        _ => Format::Table,
+    };
+    let context = Context {
+        started: Utc::now(),
+        who: context::who(),
+        cache_folder: context::cache_folder(),
+        operator: console.clone(),
+        watch: console.clone(),
+        interrupt: Interrupt::default(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            console.error(&format!("failed to start the program's threads: {error}"));
+            return Outcome::Failed.exit_code().into();
+        }
+    };
+    let (started, who, interrupt) = (context.started, context.who.clone(), context.interrupt.clone());
+    let finding = runtime.block_on(async {
+        tokio::select! {
+            result = go(decoded, context) => result.unwrap_or_else(|error| console::finding_of(&error)),
+            end = interrupts(&interrupt, &console) => end,
+        }
+    });
+    // A prompt that was cut off still waits for a key in a thread of its own: do not wait for it.
+    runtime.shutdown_background();
+    let outcome = finding.outcome;
+    console.restore();
+    console.report(&complete(program, arguments.command, who, started, finding), format);
+    outcome.exit_code().into()
+}
+
+enum Parsed<A> {
+    Act(Arguments, A),
+    Print(String),
+}
+
+fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
+    let words = std::env::args_os().skip(1).map(|word| {
+        word.into_string().map_err(|word| UsageError(format!("the argument {} is not UTF-8", word.to_string_lossy())))
+    });
+    let words = words.collect::<Result<Vec<_>, _>>()?;
+    match arguments::parse(usage, env!("CARGO_PKG_VERSION"), &words, &context::variable)? {
+        Request::Print(text) => Ok(Parsed::Print(text)),
+        Request::Act(arguments) => {
+            let decoded = arguments.decode()?;
+            Ok(Parsed::Act(arguments, decoded))
+        }
+    }
+}
+
+/// Ends with a finding when an interrupt ends the action; tells the action where it is to take back what it did.
+async fn interrupts(interrupt: &Interrupt, console: &Console) -> Finding {
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+    let [Ok(mut interrupted), Ok(mut terminated), Ok(mut hung_up)] = signals else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+            _ = hung_up.recv() => {}
+        }
+        match interrupt.arrive() {
+            Meaning::End => return Finding::new(Outcome::Interrupted, "interrupted: nothing was changed"),
+            Meaning::TakeBack => {
+                operator::Operator::say(console, "Interrupted: taking the set back. Interrupt again to leave at once.");
+            }
+            Meaning::Leave => {
+                console.leave();
+                console.restore();
+                std::process::exit(Outcome::Interrupted.exit_code().into());
+            }
+        }
+    }
+}
+
+fn complete(
+    action: String,
+    command: String,
+    who: report::Who,
+    started: chrono::DateTime<Utc>,
+    finding: Finding,
+) -> Report {
+    let Finding { changed, outcome, message, details, tables } = finding;
+    Report { action, command, changed, outcome, message, who, started, finished: Utc::now(), details, tables }
+}

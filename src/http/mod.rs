@@ -1,6 +1,27 @@
 //! The HTTP client that every port shares: TLS roots, name resolution, retries, URLs that are safe to print.
 
-use std::path::PathBuf;
+mod names;
+mod proxy;
+pub mod retry;
+mod tls;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use url::Url;
+
+pub use names::Names;
+pub(crate) use proxy::is_loopback;
+
+/// How long a connection may take to come up.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may keep silent in the middle of an answer.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long an engine may keep silent: it stops containers and pulls images before it answers.
+const ENGINE_SILENCE: Duration = Duration::from_mins(5);
+/// How often one request may be sent elsewhere on its own host.
+const REDIRECTS: usize = 5;
 
 /// Whom to trust.
 #[derive(Debug, Clone, Default)]
@@ -9,4 +30,101 @@ pub struct Trust {
     pub authorities: Option<PathBuf>,
     /// Accept any certificate (`--insecure`).
     pub insecure: bool,
+}
+
+/// A client for servers on the network. It repeats nothing by itself: see [`retry`].
+///
+/// A redirect is followed within the server that was asked (same scheme, host and port). At any other place it stops,
+/// and the caller gets the redirect itself: neither credentials nor a body ever go to a server that nobody named.
+///
+/// # Errors
+/// When the file of authorities is missing, cannot be read or holds no certificate.
+pub fn client(trust: &Trust) -> anyhow::Result<reqwest::Client> {
+    builder(SILENCE)
+        .tls_backend_preconfigured(tls::configuration(trust)?)
+        .dns_resolver(Names::of_the_system())
+        .proxy(proxy::of_the_environment())
+        .build()
+        .context("failed to set up the HTTP client")
+}
+
+/// A client that speaks HTTP to one Unix socket, whatever host its URLs name.
+///
+/// # Errors
+/// When the client cannot be set up. Whether anybody listens shows with the first request.
+pub fn unix_client(socket: &Path) -> anyhow::Result<reqwest::Client> {
+    builder(ENGINE_SILENCE)
+        .tls_backend_preconfigured(tls::none())
+        .no_proxy()
+        .unix_socket(socket)
+        .build()
+        .with_context(|| format!("failed to set up the HTTP client for {}", socket.display()))
+}
+
+fn builder(silence: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("firebreak/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .read_timeout(silence)
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .redirect(reqwest::redirect::Policy::custom(|attempt| {
+            let stays = attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
+            if !stays {
+                attempt.stop()
+            } else if attempt.previous().len() > REDIRECTS {
+                attempt.error("redirected too often")
+            } else {
+                attempt.follow()
+            }
+        }))
+}
+
+/// The URL as it may be printed: without user and password.
+#[must_use]
+pub fn without_credentials(url: &Url) -> String {
+    let mut url = url.clone();
+    // A URL that cannot have a user part (`mailto:`) refuses both, and has nothing to hide.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_url_has_no_user_part() {
+        for (url, printed) in [
+            ("https://user:secret@registry.example:5000/prefix?x=1", "https://registry.example:5000/prefix?x=1"),
+            ("https://user@registry.example/", "https://registry.example/"),
+            ("http://registry.example/", "http://registry.example/"),
+            ("mailto:somebody@example.org", "mailto:somebody@example.org"),
+        ] {
+            assert_eq!(without_credentials(&url.parse().unwrap()), printed);
+        }
+    }
+
+    #[test]
+    fn both_clients_can_be_set_up() {
+        client(&Trust::default()).unwrap();
+        client(&Trust { insecure: true, ..Trust::default() }).unwrap();
+        unix_client(Path::new("/run/podman/podman.sock")).unwrap();
+    }
+
+    #[test]
+    fn authorities_that_are_missing_or_none_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let trust = Trust { authorities: Some(file.clone()), insecure: false };
+        let missing = format!("{:#}", client(&trust).unwrap_err());
+        assert!(missing.starts_with(&format!("failed to read the authorities {}: ", file.display())), "{missing}");
+        std::fs::write(&file, "no certificate").unwrap();
+        let none = format!("{:#}", client(&trust).unwrap_err());
+        assert_eq!(none, format!("there is no certificate in the authorities {} (PEM is expected)", file.display()));
+        std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        let broken = format!("{:#}", client(&trust).unwrap_err());
+        assert!(broken.starts_with(&format!("failed to use the authorities {}: ", file.display())), "{broken}");
+    }
 }

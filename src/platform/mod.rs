@@ -1,10 +1,19 @@
 //! Where services run, behind one trait. A place for each platform: Marathon, the Docker and Podman engine.
 
+mod connect;
+mod engine;
+pub mod image;
+mod marathon;
+mod secrets;
+mod writes;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::action::watch::Watch;
+
+pub use connect::{RegistryLogin, connect};
 
 /// A running application, as it was read: what a service is on this platform.
 #[derive(Debug, Clone, PartialEq, Eq)]

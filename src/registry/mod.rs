@@ -1,7 +1,21 @@
 //! When was an image made? A client of container registries that reads dates and writes nothing.
 
+mod auth;
+mod cache;
+mod client;
+mod dates;
+pub mod digest;
+mod error;
+pub mod headers;
+mod images;
+pub mod manifest;
+pub mod tags;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use client::{Options, Registry};
+pub use error::RegistryError;
 
 /// An image as a tag named it at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +52,7 @@ pub enum DateSource {
 pub enum Undated {
     /// No date stands anywhere.
     Absent,
-    /// A date that reproducible builds write: the year 1970, or the year 1.
+    /// A date that reproducible builds write, from before there were containers: the year 1970, 1980 or 1.
     Epoch,
     /// A date later than now.
     Future,

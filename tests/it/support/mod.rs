@@ -1,6 +1,8 @@
 //! Servers that tests start and stop by themselves, on free ports, in folders of their own.
 #![allow(dead_code, reason = "each test module uses a part of it")]
 
+pub mod program;
+
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,7 +46,7 @@ impl Server {
 
     /// Waits until `ready`; fails the test with the server's log where it ends or takes over a minute.
     pub fn wait_for(&mut self, name: &str, ready: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !ready() {
             let ended = self.child.try_wait().expect("the state of a child");
             if ended.is_some() || Instant::now() > deadline {

@@ -1,0 +1,273 @@
+//! The terminal: the only module that prints. Stdout is the result, stderr the talk; colours, bars and prompts only
+//! where a terminal is.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use console::{Style, Term, measure_text_width};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::operator::Operator;
+use super::report::{Cell, Finding, Outcome, Report, Table, Tone};
+use super::watch::{Progress, Watch};
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Tables and sentences, for people.
+    #[default]
+    Table,
+    /// One JSON document on stdout.
+    Json,
+}
+
+/// The terminal of an action.
+pub struct Console {
+    program: String,
+    bars: MultiProgress,
+    subjects: Mutex<BTreeMap<String, Subject>>,
+}
+
+struct Subject {
+    last: Progress,
+    bar: Option<ProgressBar>,
+}
+
+impl Console {
+    /// The console of a program.
+    #[must_use]
+    pub fn new(program: &str) -> Self {
+        Self { program: program.to_owned(), bars: MultiProgress::new(), subjects: Mutex::default() }
+    }
+
+    /// Prints a text on stdout.
+    pub fn print(&self, text: &str) {
+        // Nobody reads on when stdout is closed: there is nobody to tell of the error.
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    }
+
+    /// Says what went wrong, on stderr.
+    pub fn error(&self, message: &str) {
+        let label = Style::new().for_stderr().red().bold().apply_to("error:");
+        self.line(&format!("{} {label} {message}", self.program));
+    }
+
+    /// Says where the manual is.
+    pub fn hint(&self) {
+        self.line(&format!("See `{} --help`.", self.program));
+    }
+
+    /// Prints a report: as JSON, or its tables on stdout and its message where its outcome belongs.
+    pub fn report(&self, report: &Report, format: Format) {
+        self.clear_bars();
+        let failed = report.outcome.exit_code() != 0;
+        if format == Format::Json {
+            let text = serde_json::to_string_pretty(report).expect("a report is plain data");
+            self.print(&text);
+        } else {
+            for table in &report.tables {
+                self.print(&render(table, console::colors_enabled()));
+            }
+            if !failed {
+                self.print(&report.message);
+            }
+        }
+        if failed {
+            self.error(&report.message);
+        }
+    }
+
+    /// What is said when a second interrupt leaves at once: how each subject stood when last heard of.
+    pub fn leave(&self) {
+        self.clear_bars();
+        let subjects = self.subjects.lock().expect("no thread panics while it holds the subjects");
+        self.error("left at once, while services were being changed. They were last seen like this:");
+        for (name, subject) in subjects.iter() {
+            self.line(&format!("  {name}: {}", describe(&subject.last)));
+        }
+        self.line("Look at each of them, then run the same command again: it takes up whatever it finds.");
+    }
+
+    /// Shows the cursor again: a prompt that was cut off had hidden it.
+    pub fn restore(&self) {
+        self.clear_bars();
+        let term = Term::stderr();
+        if term.is_term() {
+            let _ = term.show_cursor();
+        }
+    }
+
+    fn clear_bars(&self) {
+        let _ = self.bars.clear();
+    }
+
+    fn line(&self, text: &str) {
+        self.bars.suspend(|| {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        });
+    }
+
+    fn bar(&self, subject: &str) -> Option<ProgressBar> {
+        std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("  {prefix:24!} {bar:20} {pos}/{len} {msg}")
+                .expect("the template is valid")
+                .progress_chars("━━╌");
+            let bar = self.bars.add(ProgressBar::new(0).with_style(style).with_prefix(subject.to_owned()));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        })
+    }
+}
+
+impl Watch for Console {
+    fn at(&self, name: &str, progress: &Progress) {
+        let mut subjects = self.subjects.lock().expect("no thread panics while it holds the subjects");
+        let known = subjects.get(name).map(|subject| subject.last.clone());
+        let subject =
+            subjects.entry(name.to_owned()).or_insert_with(|| Subject { last: progress.clone(), bar: self.bar(name) });
+        subject.last = progress.clone();
+        if let Some(bar) = &subject.bar {
+            bar.set_length(progress.total);
+            bar.set_position(progress.done);
+            bar.set_message(progress.note.clone());
+        } else if news(known.as_ref(), progress) {
+            self.line(&format!("  {name}: {}", describe(progress)));
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        let label = Style::new().for_stderr().yellow().apply_to("warning:");
+        self.line(&format!("{} {label} {message}", self.program));
+    }
+}
+
+#[async_trait]
+impl Operator for Console {
+    fn present(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    fn say(&self, text: &str) {
+        self.line(text);
+    }
+
+    fn show(&self, table: &Table) {
+        self.line(&render(table, console::colors_enabled_stderr()));
+    }
+
+    async fn choose(&self, question: &str, answers: &[String]) -> anyhow::Result<Option<usize>> {
+        let (question, answers) = (question.to_owned(), answers.to_vec());
+        self.clear_bars();
+        ask(move || dialoguer::Select::new().with_prompt(question).items(&answers).default(0).interact_opt()).await
+    }
+
+    async fn confirm(&self, question: &str) -> anyhow::Result<bool> {
+        let question = question.to_owned();
+        self.clear_bars();
+        ask(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact()).await
+    }
+
+    async fn type_out(&self, question: &str, word: &str) -> anyhow::Result<bool> {
+        let question = question.to_owned();
+        self.clear_bars();
+        let typed =
+            ask(move || dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true).interact_text());
+        Ok(typed.await?.trim() == word)
+    }
+}
+
+/// Runs a prompt beside the other work, so that an interrupt can end the action while it waits.
+async fn ask<T: Send + 'static>(prompt: impl FnOnce() -> dialoguer::Result<T> + Send + 'static) -> anyhow::Result<T> {
+    match tokio::task::spawn_blocking(prompt).await? {
+        // Ctrl-C while a key was awaited: the signal that it raised ends the action, in a moment.
+        Err(dialoguer::Error::IO(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
+            std::future::pending().await
+        }
+        answer => Ok(answer?),
+    }
+}
+
+/// Whether it is worth a line where no bar can be drawn: something else goes on, or it is complete.
+fn news(before: Option<&Progress>, now: &Progress) -> bool {
+    before.is_none_or(|before| before.note != now.note || (before.done != now.done && now.done == now.total))
+        && !(now.note.is_empty() && now.done < now.total)
+}
+
+fn describe(progress: &Progress) -> String {
+    let count = if progress.total == 0 { String::new() } else { format!("{} of {}", progress.done, progress.total) };
+    [count, progress.note.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+fn render(table: &Table, colours: bool) -> String {
+    let rows = || {
+        std::iter::once(&table.head)
+            .map(|head| head.iter().map(String::as_str).collect::<Vec<_>>())
+            .chain(table.rows.iter().map(|row| row.iter().map(|cell| cell.text.as_str()).collect()))
+    };
+    let width = |column: usize| rows().filter_map(|row| row.get(column).map(|text| measure_text_width(text))).max();
+    let widths: Vec<usize> = (0..table.head.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |cells: Vec<String>| cells.join("  ").trim_end().to_owned();
+    let head = table
+        .head
+        .iter()
+        .zip(&widths)
+        .map(|(text, width)| paint(Style::new().bold(), &format!("{text:width$}"), colours));
+    let mut lines = vec![line(head.collect())];
+    for row in &table.rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+            let padding = " ".repeat(width.saturating_sub(measure_text_width(&cell.text)));
+            format!("{}{padding}", paint(style(cell), &cell.text, colours))
+        });
+        lines.push(line(cells.collect()));
+    }
+    lines.extend(table.legend.iter().cloned());
+    lines.join("\n") + "\n"
+}
+
+fn style(cell: &Cell) -> Style {
+    match cell.tone {
+        Tone::Plain => Style::new(),
+        Tone::Quiet => Style::new().dim(),
+        Tone::Good => Style::new().green(),
+        Tone::Bad => Style::new().red(),
+    }
+}
+
+fn paint(style: Style, text: &str, colours: bool) -> String {
+    style.force_styling(colours).apply_to(text).to_string()
+}
+
+/// What an error that ended an action means for its outcome.
+#[must_use]
+pub fn finding_of(error: &anyhow::Error) -> Finding {
+    let outcome = if error.is::<super::arguments::UsageError>() { Outcome::Usage } else { Outcome::Failed };
+    Finding::new(outcome, format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renders_a_table_in_columns_and_without_colours_where_none_are_wanted() {
+        let table = Table {
+            head: vec!["date".into(), "billing".into()],
+            rows: vec![vec!["2026-11-20".into(), Cell::new(Tone::Bad, "–")], vec!["x".into(), "1.4.0-develop".into()]],
+            legend: vec!["– none".into()],
+        };
+        assert_eq!(render(&table, false), "date        billing\n2026-11-20  –\nx           1.4.0-develop\n– none\n");
+        assert!(render(&table, true).contains("\u{1b}[31m–"));
+    }
+
+    #[test]
+    fn without_a_bar_only_news_is_worth_a_line() {
+        let at = |done, note: &str| Progress { done, total: 2, note: note.to_owned() };
+        assert!(!news(None, &at(0, "")));
+        assert!(news(Some(&at(1, "")), &at(2, "")));
+        assert!(news(Some(&at(0, "pulling")), &at(0, "starting")));
+        assert!(!news(Some(&at(0, "starting")), &at(1, "starting")));
+    }
+}

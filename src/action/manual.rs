@@ -1,0 +1,300 @@
+//! A docopt text read as data: what docopt itself does not tell (order, groups, placeholders, choices, where a value
+//! may come from, which command takes which option). docopt stays the parser; this is for its helpers and messages.
+//!
+//! Beyond docopt's own grammar a description may end with tags, in this order: `[env: NAME]`, `[choices: a b]`,
+//! `[secret]`, `[default: x]`. A heading that names commands (`Options of run:`) gives its options to those commands
+//! alone; any other gives them to all.
+
+/// A program's manual.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manual {
+    /// The first line.
+    pub title: String,
+    /// The program's name, as its usage lines begin.
+    pub program: String,
+    /// The usage lines, in order.
+    pub usages: Vec<Usage>,
+    /// The options, in order.
+    pub options: Vec<Opt>,
+}
+
+/// One usage line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The line, trimmed.
+    pub text: String,
+    /// The command words in it.
+    pub commands: Vec<String>,
+    /// The options named in it that it cannot do without.
+    pub needs: Vec<String>,
+    /// The options named in it that it can do without.
+    pub takes: Vec<String>,
+    /// It has docopt's `[options]`: it takes all that are described for its command.
+    pub any: bool,
+}
+
+/// One option, as it is described.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opt {
+    /// What it is called: `--env`, or `-e` where it has no long name.
+    pub name: String,
+    /// The other spelling, if it has two.
+    pub short: Option<String>,
+    /// The placeholder of its value, `<e>`; none for a switch.
+    pub placeholder: Option<String>,
+    /// What it is for, without the tags.
+    pub description: String,
+    /// The heading above it, without the colon.
+    pub group: String,
+    /// The commands that take it; none named: all of them.
+    pub commands: Vec<String>,
+    /// The value it has when nothing is said.
+    pub default: Option<String>,
+    /// The values it may have; empty: any.
+    pub choices: Vec<String>,
+    /// The variable of the environment that its value can come from.
+    pub environment: Option<String>,
+    /// Its value must not be seen.
+    pub secret: bool,
+}
+
+impl Manual {
+    /// Reads a docopt text. A text that docopt refuses gives a manual that says as much as could be read.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let mut manual = Self {
+            title: text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned(),
+            program: String::new(),
+            usages: Vec::new(),
+            options: Vec::new(),
+        };
+        let mut heading = String::new();
+        let mut in_usage = false;
+        let mut in_option = false;
+        for line in text.lines() {
+            let words = line.trim();
+            if let Some(pattern) =
+                words.get(..6).filter(|start| start.eq_ignore_ascii_case("usage:")).map(|_| &words[6..])
+            {
+                in_usage = true;
+                manual.read_usage(pattern.trim());
+            } else if words.is_empty() {
+                (in_usage, in_option) = (false, false);
+            } else if in_usage {
+                manual.read_usage(words);
+            } else if words.starts_with('-') {
+                let commands = manual.commands_in(&heading);
+                manual.options.push(Opt::read(words, &heading, commands));
+                in_option = true;
+            } else if let Some(text) = line.strip_suffix(':').filter(|text| !text.starts_with(' ')) {
+                text.clone_into(&mut heading);
+                in_option = false;
+            } else if let Some(option) = manual.options.last_mut().filter(|_| in_option) {
+                option.description.push(' ');
+                option.description.push_str(words);
+            }
+        }
+        manual.options.iter_mut().for_each(Opt::take_tags);
+        manual
+    }
+
+    /// The command words of all usage lines, each once, in order.
+    #[must_use]
+    pub fn commands(&self) -> Vec<&str> {
+        let mut commands = Vec::new();
+        for command in self.usages.iter().flat_map(|usage| &usage.commands) {
+            if !commands.contains(&command.as_str()) {
+                commands.push(command.as_str());
+            }
+        }
+        commands
+    }
+
+    /// The option of this name, long or short.
+    #[must_use]
+    pub fn option(&self, name: &str) -> Option<&Opt> {
+        self.options.iter().find(|option| option.name == name || option.short.as_deref() == Some(name))
+    }
+
+    /// Whether `command` takes `option`.
+    #[must_use]
+    pub fn takes(&self, command: &str, option: &Opt) -> bool {
+        self.usages.iter().filter(|usage| usage.commands.iter().any(|word| word == command)).any(|usage| {
+            usage.needs.contains(&option.name)
+                || usage.takes.contains(&option.name)
+                || (usage.any && (option.commands.is_empty() || option.commands.iter().any(|word| word == command)))
+        })
+    }
+
+    /// The options that `command` cannot do without.
+    #[must_use]
+    pub fn needs(&self, command: &str) -> Vec<&Opt> {
+        let usages = self.usages.iter().filter(|usage| usage.commands.iter().any(|word| word == command));
+        usages.flat_map(|usage| &usage.needs).filter_map(|name| self.option(name)).collect()
+    }
+
+    fn read_usage(&mut self, line: &str) {
+        let Some(program) = line.split_whitespace().next() else { return };
+        if self.program.is_empty() {
+            program.clone_into(&mut self.program);
+        }
+        self.usages.push(Usage::read(line));
+    }
+
+    fn commands_in(&self, heading: &str) -> Vec<String> {
+        let words: Vec<&str> = heading.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').collect();
+        self.commands().into_iter().filter(|command| words.contains(command)).map(str::to_owned).collect()
+    }
+}
+
+impl Usage {
+    fn read(line: &str) -> Self {
+        let mut usage = Self { text: line.to_owned(), ..Self::default() };
+        let pattern = line.split_once(char::is_whitespace).map_or("", |(_program, pattern)| pattern);
+        let alternatives = pattern.contains('|');
+        let mut optional = 0_usize;
+        for word in split_pattern(pattern) {
+            match word {
+                "[" => optional += 1,
+                "]" => optional = optional.saturating_sub(1),
+                "(" | ")" | "|" | "..." => {}
+                "options" if optional > 0 => usage.any = true,
+                _ if word.starts_with('-') => {
+                    let name = word.split('=').next().unwrap_or(word).to_owned();
+                    let list = if optional > 0 || alternatives { &mut usage.takes } else { &mut usage.needs };
+                    list.push(name);
+                }
+                _ if word.starts_with('<') || word.chars().all(|c| c.is_uppercase() || c == '_') => {}
+                _ => usage.commands.push(word.to_owned()),
+            }
+        }
+        usage
+    }
+}
+
+/// The words and brackets of a usage pattern.
+fn split_pattern(pattern: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = pattern.trim_start();
+    while !rest.is_empty() {
+        let end = if rest.starts_with("...") {
+            3
+        } else if rest.starts_with(['[', ']', '(', ')', '|']) {
+            1
+        } else {
+            let stop = rest.find(|c: char| c.is_whitespace() || "[]()|".contains(c)).unwrap_or(rest.len());
+            rest[..stop].find("...").filter(|&dots| dots > 0).unwrap_or(stop)
+        };
+        parts.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+    }
+    parts
+}
+
+impl Opt {
+    fn read(line: &str, heading: &str, commands: Vec<String>) -> Self {
+        let (spelling, description) = line.split_once("  ").unwrap_or((line, ""));
+        let mut option =
+            Self { description: description.trim().to_owned(), group: heading.to_owned(), commands, ..Self::default() };
+        for word in spelling.split([' ', ',', '=']).filter(|word| !word.is_empty()) {
+            if word.starts_with("--") {
+                option.short = (!option.name.is_empty()).then(|| std::mem::take(&mut option.name));
+                word.clone_into(&mut option.name);
+            } else if word.starts_with('-') {
+                if option.name.is_empty() {
+                    word.clone_into(&mut option.name);
+                } else {
+                    option.short = Some(word.to_owned());
+                }
+            } else if word != "..." {
+                option.placeholder = Some(word.to_owned());
+            }
+        }
+        option
+    }
+
+    /// Moves the tags at the end of the description into their fields.
+    fn take_tags(&mut self) {
+        while let Some(open) = self.description.strip_suffix(']').and_then(|text| text.rfind('[')) {
+            let tag = self.description[open + 1..self.description.len() - 1].to_owned();
+            match tag.split_once(':').map_or((tag.as_str(), ""), |(name, value)| (name, value.trim())) {
+                ("default", value) => self.default = Some(value.to_owned()),
+                ("choices", value) => self.choices = value.split_whitespace().map(str::to_owned).collect(),
+                ("env", value) => self.environment = Some(value.to_owned()),
+                ("secret", "") => self.secret = true,
+                _ => return,
+            }
+            self.description.truncate(open);
+            self.description.truncate(self.description.trim_end().len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "Mend a thing.
+
+Usage:
+  mend get --repo=<r> [options]
+  mend run [--date=<d>] (--all | <thing>...) [options]
+  mend -h | --help
+
+Options of get:
+  --repo=<r>    Repositories, separated by commas.
+Options of run:
+  -d, --date=<d>  The day to go back to, one of those
+                that `get` prints. [env: DAY] [default: today]
+  --all         All of them.
+General options:
+  --pwd=<p>     The password. [env: PWD] [secret]
+  --format=<f>  How to print. [choices: table json] [default: table]
+  -h, --help    This text.
+";
+
+    #[test]
+    fn reads_the_program_its_usage_lines_and_what_they_need() {
+        let manual = Manual::read(TEXT);
+        assert_eq!((manual.title.as_str(), manual.program.as_str()), ("Mend a thing.", "mend"));
+        assert_eq!(manual.commands(), ["get", "run"]);
+        let names = |options: Vec<&Opt>| options.iter().map(|option| option.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(manual.needs("get")), ["--repo"]);
+        assert_eq!(names(manual.needs("run")), Vec::<String>::new());
+        assert_eq!(manual.usages[1].takes, ["--date", "--all"]);
+        assert!(manual.usages[1].any && !manual.usages[2].any);
+    }
+
+    #[test]
+    fn reads_each_option_with_its_tags() {
+        let manual = Manual::read(TEXT);
+        let date = manual.option("-d").expect("the option -d");
+        assert_eq!(
+            *date,
+            Opt {
+                name: "--date".into(),
+                short: Some("-d".into()),
+                placeholder: Some("<d>".into()),
+                description: "The day to go back to, one of those that `get` prints.".into(),
+                group: "Options of run".into(),
+                commands: vec!["run".into()],
+                default: Some("today".into()),
+                environment: Some("DAY".into()),
+                ..Opt::default()
+            }
+        );
+        let password = manual.option("--pwd").expect("the option --pwd");
+        assert!(password.secret);
+        assert_eq!(password.description, "The password.");
+        assert_eq!(manual.option("--format").expect("the option --format").choices, ["table", "json"]);
+    }
+
+    #[test]
+    fn gives_an_option_to_the_commands_that_its_heading_names() {
+        let manual = Manual::read(TEXT);
+        let takes = |command, name| manual.takes(command, manual.option(name).expect("a described option"));
+        assert!(takes("get", "--repo") && !takes("run", "--repo"));
+        assert!(takes("run", "--date") && !takes("get", "--date"));
+        assert!(takes("get", "--pwd") && takes("run", "--pwd"));
+    }
+}

@@ -1,0 +1,179 @@
+//! What an action found or did: one report, printed as a table for people or as JSON for programs, and the one table
+//! of exit codes.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// How an action ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what was asked.
+    Done,
+    /// There was nothing to do.
+    NothingToDo,
+    /// It only planned, as `--check` asks.
+    Planned,
+    /// It failed, and nothing was changed.
+    Failed,
+    /// It failed, and all that it had changed was restored.
+    Restored,
+    /// The command line or a value was wrong.
+    Usage,
+    /// It failed, and something is neither at its target nor as before.
+    NeedsOperator,
+    /// Somebody said no, or nobody said yes.
+    Declined,
+    /// Somebody interrupted it; nothing was changed, or all was restored.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The exit code that tells this outcome.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done | Self::NothingToDo | Self::Planned => 0,
+            Self::Failed | Self::Restored => 1,
+            Self::Usage => 2,
+            Self::NeedsOperator => 3,
+            Self::Declined => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Who ran an action, as far as the environment tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Who {
+    /// The user of the process.
+    pub user: String,
+    /// The user who called sudo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sudo_user: Option<String>,
+    /// The Jenkins build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// The person who approved it in Jenkins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.sudo_user.as_deref().unwrap_or(&self.user))?;
+        if let Some(approver) = &self.approver {
+            write!(f, ", approved by {approver}")?;
+        }
+        if let Some(build) = &self.build {
+            write!(f, ", {build}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What an action found or did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The program.
+    pub action: String,
+    /// Its command.
+    pub command: String,
+    /// Whether it changed anything; for [`Outcome::Planned`] whether it would.
+    pub changed: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The outcome in one sentence, with what to do next where something is to be done.
+    pub message: String,
+    /// Who ran it.
+    pub who: Who,
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// When it ended.
+    pub finished: DateTime<Utc>,
+    /// What is particular to the action.
+    #[serde(flatten)]
+    pub details: Map<String, Value>,
+    /// The same for people.
+    #[serde(skip)]
+    pub tables: Vec<Table>,
+}
+
+/// What an action hands back: the part of a [`Report`] that it knows.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// See [`Report::changed`].
+    pub changed: bool,
+    /// See [`Report::outcome`].
+    pub outcome: Outcome,
+    /// See [`Report::message`].
+    pub message: String,
+    /// See [`Report::details`].
+    pub details: Map<String, Value>,
+    /// See [`Report::tables`].
+    pub tables: Vec<Table>,
+}
+
+impl Finding {
+    /// A finding of an outcome and a sentence, without details.
+    #[must_use]
+    pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self { changed: false, outcome, message: message.into(), details: Map::new(), tables: Vec::new() }
+    }
+
+    /// Adds one of the details.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value).expect("the details of a report are plain data");
+        self.details.insert(name.to_owned(), value);
+        self
+    }
+}
+
+/// A table for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// The columns' names.
+    pub head: Vec<String>,
+    /// The rows, each as wide as the head.
+    pub rows: Vec<Vec<Cell>>,
+    /// What stands below it: what the marks mean.
+    pub legend: Vec<String>,
+}
+
+/// A cell of a [`Table`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Its text; what colour says is said in the text as well.
+    pub text: String,
+    /// How it is shown on a terminal.
+    pub tone: Tone,
+}
+
+/// How a cell is shown on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// As it is.
+    Plain,
+    /// Less important.
+    Quiet,
+    /// As it should be.
+    Good,
+    /// Something to look at.
+    Bad,
+}
+
+impl Cell {
+    /// A cell of this tone.
+    #[must_use]
+    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self { text: text.into(), tone }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::new(Tone::Plain, text)
+    }
+}

@@ -1,0 +1,233 @@
+//! The story of the drill: four services, five days, a release that broke today, and a good day to go back to.
+//!
+//! | days ago | billing | orders | users | web |
+//! |---|---|---|---|---|
+//! | 4 | 1.0.0 | 1.0.0 | 1.0.0 | 2.0.0 |
+//! | 3 | 1.1.0 | | 1.1.0 | |
+//! | 2 | | 1.1.0 | 1.2.0 | 2.1.0 |
+//! | 1 | 1.2.0 | | 1.3.0, 1.3.1 | 2.2.0 |
+//! | 0 | 1.3.0 | 1.2.0 | 1.4.0 | 2.3.0 |
+//!
+//! The day to go back to is yesterday. `orders` has no image of that day: its own comes from the day before.
+
+use chrono::{DateTime, Days, FixedOffset, NaiveDate, SecondsFormat, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::registry::{Description, Format, Shelves};
+
+/// The services, each with a repository of its name: three back ends and a front end.
+pub const SERVICES: [&str; 4] = ["billing", "orders", "users", "web"];
+
+/// The environments: as they stand in the ids of running services, and at the end of tags.
+pub const ENVIRONMENTS: [(&str, &str); 3] = [("dev", "develop"), ("stage", "stage"), ("prod", "master")];
+
+/// The secret in the environment of every application: it must never be seen outside of the drill's Marathon.
+pub const SECRET: &str = "drill-fake-secret-that-must-never-be-printed";
+
+/// Days ago, service, version, form.
+const RELEASES: [(u64, &str, &str, Format); 17] = [
+    (4, "billing", "1.0.0", Format::Docker),
+    (4, "orders", "1.0.0", Format::Docker),
+    (4, "users", "1.0.0", Format::Oci),
+    (4, "web", "2.0.0", Format::DockerList),
+    (3, "billing", "1.1.0", Format::Docker),
+    (3, "users", "1.1.0", Format::Oci),
+    (2, "orders", "1.1.0", Format::Docker),
+    (2, "users", "1.2.0", Format::Oci),
+    (2, "web", "2.1.0", Format::OciIndex),
+    (1, "billing", "1.2.0", Format::Oci),
+    (1, "users", "1.3.0", Format::Oci),
+    (1, "users", "1.3.1", Format::Oci),
+    (1, "web", "2.2.0", Format::OciIndex),
+    (0, "billing", "1.3.0", Format::Oci),
+    (0, "orders", "1.2.0", Format::Docker),
+    (0, "users", "1.4.0", Format::Oci),
+    (0, "web", "2.3.0", Format::OciIndex),
+];
+
+/// How the services can stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// As the broken release of today left them.
+    Broken,
+    /// As [`good_day`] requires.
+    Good,
+}
+
+/// The version that a service runs, written out here and not computed: what a rollback is checked against.
+#[must_use]
+pub fn version(service: &str, stand: Stand) -> Option<&'static str> {
+    match (service, stand) {
+        ("billing", Stand::Broken) => Some("1.3.0"),
+        ("orders", Stand::Broken) => Some("1.2.0"),
+        ("users", Stand::Broken) => Some("1.4.0"),
+        ("web", Stand::Broken) => Some("2.3.0"),
+        ("billing", Stand::Good) => Some("1.2.0"),
+        // Yesterday has none: the one of the day before.
+        ("orders", Stand::Good) => Some("1.1.0"),
+        // Yesterday has two: the later one.
+        ("users", Stand::Good) => Some("1.3.1"),
+        ("web", Stand::Good) => Some("2.2.0"),
+        _ => None,
+    }
+}
+
+/// The day to go back to: yesterday.
+#[must_use]
+pub fn good_day(now: DateTime<Utc>) -> NaiveDate {
+    now.date_naive() - Days::new(1)
+}
+
+/// What an environment is called at the end of tags.
+#[must_use]
+pub fn tag_of(environment: &str) -> Option<&'static str> {
+    ENVIRONMENTS.iter().find(|(name, _)| *name == environment).map(|(_, tag)| *tag)
+}
+
+/// The id of a service's application.
+#[must_use]
+pub fn application_id(environment: &str, service: &str) -> String {
+    format!("/shop/{environment}/shop/{service}")
+}
+
+/// When an image was built: earlier days in office hours, today's between midnight and now.
+fn built(now: DateTime<Utc>, days_ago: u64, place: i32) -> DateTime<Utc> {
+    let midnight = (now.date_naive() - Days::new(days_ago)).and_time(chrono::NaiveTime::MIN).and_utc();
+    if days_ago == 0 {
+        midnight + (now - midnight) / 128 * place
+    } else {
+        midnight + TimeDelta::minutes(480 + 5 * i64::from(place))
+    }
+}
+
+/// Fills a registry: every environment has the same releases, and each repository something that is no image of it.
+pub fn stock(shelves: &Shelves, now: DateTime<Utc>) {
+    let mut place = 0;
+    for (_, tag) in ENVIRONMENTS {
+        for (days_ago, service, version, format) in RELEASES {
+            place += 1;
+            let at = built(now, days_ago, place);
+            shelves.put(&dated(Description::new(service, &format!("{version}-{tag}"), format), at));
+        }
+        // Undated ones, which nobody may take for old or for new: without a date, and with a reproducible build's.
+        shelves.put(&Description::new("orders", &format!("1.1.1-{tag}"), Format::Docker));
+        shelves.put(&Description::new("users", &format!("0.9.0-{tag}"), Format::Oci).created("1970-01-01T00:00:00Z"));
+        // It ends with the environment's name and is of none.
+        let late = built(now, 1, 180);
+        shelves.put(&dated(Description::new("billing", &format!("1.9.0-pre{tag}"), Format::Oci), late));
+    }
+    // Tags that move.
+    if let Some(newest) = shelves.digest("users", "1.4.0-develop") {
+        shelves.tag("users", "develop", &newest);
+    }
+    for service in SERVICES {
+        let newest =
+            version(service, Stand::Broken).and_then(|version| shelves.digest(service, &format!("{version}-master")));
+        let Some(newest) = newest else { continue };
+        shelves.tag(service, "latest", &newest);
+        let signed = newest.replace(':', "-");
+        for tag in [format!("{signed}.sig"), format!("{signed}.att"), signed] {
+            shelves.put(&Description::new(service, &tag, Format::Signature));
+        }
+    }
+    shelves.put(&Description::new("proxy", "1.0.0-develop", Format::Oci).created("2024-01-01T00:00:00Z"));
+}
+
+/// Dates an image in one of the ways that are found: with nanoseconds, with an offset, as an annotation.
+fn dated(description: Description, at: DateTime<Utc>) -> Description {
+    match description.repository.as_str() {
+        "orders" => {
+            let zone = FixedOffset::east_opt(2 * 3600).map(|zone| at.with_timezone(&zone).to_rfc3339());
+            description.created(zone.unwrap_or_else(|| at.to_rfc3339()))
+        }
+        "users" => {
+            let text = at.to_rfc3339_opts(SecondsFormat::Millis, true);
+            description.created(text.clone()).annotated(text)
+        }
+        _ => description.created(at.to_rfc3339_opts(SecondsFormat::Nanos, true)),
+    }
+}
+
+/// The applications of an environment, each with its broken release. `host` is the registry's.
+#[must_use]
+pub fn applications(host: &str, environment: &str) -> Vec<Value> {
+    let Some(tag) = tag_of(environment) else { return Vec::new() };
+    let image =
+        |service: &str| format!("{host}/{service}:{}-{tag}", version(service, Stand::Broken).unwrap_or_default());
+    let id = |service| application_id(environment, service);
+    let check = json!([{
+        "protocol": "MESOS_HTTP", "path": "/health", "portIndex": 0, "gracePeriodSeconds": 300, "intervalSeconds": 10,
+        "timeoutSeconds": 5, "maxConsecutiveFailures": 3, "ignoreHttp1xx": false,
+    }]);
+    vec![
+        json!({
+            "id": id("billing"), "instances": 2, "cpus": 0.5, "mem": 256,
+            "container": {
+                "type": "DOCKER",
+                "docker": {
+                    "image": image("billing"), "forcePullImage": true,
+                    "parameters": [{"key": "log-driver", "value": "journald"}],
+                },
+                "volumes": [{"containerPath": "/var/lib/billing", "hostPath": "/srv/billing", "mode": "RW"}],
+                "portMappings": [{"containerPort": 8080, "hostPort": 0, "protocol": "tcp", "servicePort": 10101, "name": "http"}],
+            },
+            "networks": [{"mode": "container/bridge"}],
+            "env": {"DATABASE_PASSWORD": SECRET, "LOG_LEVEL": "info"},
+            "executorResources": {"cpus": 0.1, "mem": 32},
+            "resourceLimits": {"cpus": "unlimited", "mem": 512},
+            "healthChecks": check, "labels": {"team": "money", "tier": "back"},
+        }),
+        json!({
+            "id": id("orders"), "instances": 1, "cpus": 0.25, "mem": 128,
+            "container": {
+                "type": "DOCKER",
+                "docker": {"image": image("orders")},
+                "volumes": [{"containerPath": "/etc/orders", "hostPath": "/srv/orders", "mode": "RO"}],
+                "portMappings": [{"containerPort": 8080, "hostPort": 0, "protocol": "tcp", "servicePort": 10102, "name": "http"}],
+            },
+            "networks": [{"mode": "container/bridge"}],
+            "env": {"DATABASE_PASSWORD": SECRET},
+            "executorResources": {"cpus": 0.1, "mem": 32},
+            "upgradeStrategy": {"minimumHealthCapacity": 0, "maximumOverCapacity": 0},
+            "labels": {"team": "sales", "tier": "back"},
+        }),
+        json!({
+            "id": id("users"), "instances": 2, "cpus": 0.25, "mem": 128,
+            "container": {
+                "type": "MESOS",
+                "docker": {"image": image("users"), "pullConfig": {"secret": "pull"}},
+                "volumes": [{"containerPath": "/var/lib/users", "hostPath": "/srv/users", "mode": "RW"}],
+            },
+            "secrets": {"pull": {"source": "/shop/pull-config"}},
+            "env": {"DATABASE_PASSWORD": SECRET},
+            "healthChecks": check, "labels": {"team": "accounts", "tier": "back"},
+            "upgradeStrategy": {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0.5},
+        }),
+        json!({
+            "id": id("web"), "instances": 3, "cpus": 0.25, "mem": 64,
+            "container": {
+                "type": "DOCKER",
+                "docker": {"image": image("web")},
+                "portMappings": [{"containerPort": 80, "hostPort": 0, "protocol": "tcp", "servicePort": 10104, "name": "http"}],
+            },
+            "networks": [{"mode": "container/bridge"}],
+            "dependencies": [id("billing"), id("orders"), id("users")],
+            "env": {"SESSION_SECRET": SECRET},
+            "healthChecks": check, "labels": {"team": "shop", "tier": "front"},
+        }),
+    ]
+}
+
+/// Applications that are none of the story's services, though parts of their ids say so.
+#[must_use]
+pub fn strangers(host: &str) -> Vec<Value> {
+    let app = |id: &str, image: &str| json!({"id": id, "instances": 1, "container": {"type": "DOCKER", "docker": {"image": format!("{host}/{image}")}}});
+    vec![
+        // The same last part and environment, another image: what the team next door calls `web`.
+        app("/tools/dev/proxy/web", "proxy:1.0.0-develop"),
+        // Ends with the name of a service.
+        app("/shop/dev/shop/pre-orders", "orders:1.2.0-develop"),
+        // The environment is part of another word.
+        app("/shop/devtools/shop/billing", "billing:1.3.0-develop"),
+    ]
+}

@@ -1,0 +1,219 @@
+//! A container as it was read, and what its name says about it.
+
+use serde_json::Value;
+
+/// Between a name and what tells a rollback's containers from the others.
+const ASIDE_RAN: &str = "-firebreak-old-";
+const ASIDE_STOPPED: &str = "-firebreak-off-";
+const PREPARED: &str = "-firebreak-new";
+
+/// What a container is for a rollback; its name says it, so that a later run can tell as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// It bears the name that people gave it.
+    Standing,
+    /// It was moved aside to make room, and kept for going back.
+    Aside {
+        /// It ran at that moment.
+        ran: bool,
+    },
+    /// It was made to take the place of the one that stands, and was never started.
+    Prepared,
+}
+
+/// A container.
+#[derive(Debug, Clone)]
+pub(super) struct Container {
+    pub(super) id: String,
+    /// The name that people gave it, whatever it is called now.
+    pub(super) name: String,
+    pub(super) place: Place,
+    /// The image as the container was told.
+    pub(super) image: String,
+    /// The id of that image.
+    pub(super) image_id: String,
+    /// Everything that the engine says about it.
+    pub(super) inspect: Value,
+}
+
+impl Container {
+    /// Reads what the engine says; none where that is not about a container.
+    pub(super) fn new(inspect: Value) -> Option<Self> {
+        let text = |pointer: &str| inspect.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let full = text("/Name")?;
+        let (name, place) = place(full.trim_start_matches('/'));
+        Some(Self {
+            id: text("/Id")?,
+            name: name.to_owned(),
+            place,
+            image: text("/Config/Image")?,
+            image_id: image_id(&text("/Image")?),
+            inspect,
+        })
+    }
+
+    /// The first twelve digits of its id, as engines abbreviate it.
+    pub(super) fn short(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
+
+    /// What it is called while it is kept aside.
+    pub(super) fn aside_name(&self) -> String {
+        let mark = if self.runs() { ASIDE_RAN } else { ASIDE_STOPPED };
+        format!("{}{mark}{}", self.name, self.short())
+    }
+
+    /// What the one is called that is to take its place.
+    pub(super) fn prepared_name(&self) -> String {
+        format!("{}{PREPARED}", self.name)
+    }
+
+    /// Its process is there.
+    pub(super) fn runs(&self) -> bool {
+        self.flag("Running") && !self.flag("Restarting")
+    }
+
+    /// Why it is not well; none where it runs and is healthy.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let state = &self.inspect["State"];
+        if self.flag("Paused") {
+            return Some("paused".into());
+        }
+        if self.flag("Restarting") {
+            return Some("restarting again and again".into());
+        }
+        if !self.flag("Running") {
+            return Some(match state["Status"].as_str() {
+                Some("created" | "configured" | "initialized") => "not started".into(),
+                _ => format!("ended with exit code {}", state["ExitCode"].as_i64().unwrap_or(-1)),
+            });
+        }
+        match self.health() {
+            Some("healthy") | None => None,
+            Some("starting") => Some("running, not yet healthy".into()),
+            Some(other) => Some(other.to_owned()),
+        }
+    }
+
+    /// What its health check says, where it has one.
+    pub(super) fn health(&self) -> Option<&str> {
+        let test = self.inspect.pointer("/Config/Healthcheck/Test")?.as_array()?;
+        if test.first().and_then(Value::as_str).is_none_or(|kind| kind == "NONE") {
+            return None;
+        }
+        // Podman leaves it empty until the first check.
+        let status = self.inspect.pointer("/State/Health/Status").and_then(Value::as_str);
+        Some(status.filter(|status| !status.is_empty()).unwrap_or("starting"))
+    }
+
+    /// How often the engine has started it again by itself.
+    pub(super) fn restarts(&self) -> i64 {
+        self.inspect["RestartCount"].as_i64().unwrap_or(0)
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.inspect["State"][name].as_bool().unwrap_or(false)
+    }
+}
+
+/// An image's id without its method: Podman's own API leaves that out.
+pub(super) fn image_id(text: &str) -> String {
+    text.trim_start_matches("sha256:").to_owned()
+}
+
+/// The name that people gave a container, and what it is now.
+fn place(name: &str) -> (&str, Place) {
+    if let Some(name) = name.strip_suffix(PREPARED) {
+        return (name, Place::Prepared);
+    }
+    for (mark, ran) in [(ASIDE_RAN, true), (ASIDE_STOPPED, false)] {
+        if let Some((name, id)) = name.rsplit_once(mark)
+            && id.len() == 12
+            && id.chars().all(|digit| digit.is_ascii_hexdigit())
+        {
+            return (name, Place::Aside { ran });
+        }
+    }
+    (name, Place::Standing)
+}
+
+/// Which service of `environment` a container is, by its compose labels, or else by its name `<env>-<service>` with
+/// a replica's number that may follow. A container of compose that ran once for a command is none.
+pub(super) fn service(labels: &Value, name: &str, environment: &str) -> Option<String> {
+    let label = |key: &str| labels[key].as_str().filter(|value| !value.is_empty());
+    if label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return None;
+    }
+    if let (Some(project), Some(service)) = (label("com.docker.compose.project"), label("com.docker.compose.service")) {
+        return (project == environment).then(|| service.to_owned());
+    }
+    let (name, _) = place(name.trim_start_matches('/'));
+    let rest = name.strip_prefix(environment)?.strip_prefix('-')?;
+    let service = match rest.rsplit_once(['-', '_']) {
+        Some((service, number)) if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) => service,
+        _ => rest,
+    };
+    (!service.is_empty()).then(|| service.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn container(name: &str, state: &Value) -> Container {
+        Container::new(json!({
+            "Id": "0123456789abcdef", "Name": format!("/{name}"), "Image": "sha256:77",
+            "Config": {"Image": "billing:1", "Healthcheck": {"Test": ["CMD", "/well"]}}, "State": state,
+        }))
+        .expect("a container")
+    }
+
+    #[test]
+    fn the_environment_and_the_service_are_found() {
+        let by_name = |name: &str| service(&json!({}), name, "dev");
+        assert_eq!(by_name("/dev-billing").as_deref(), Some("billing"));
+        assert_eq!(by_name("dev-billing-2").as_deref(), Some("billing"));
+        assert_eq!(by_name("dev-web-shop_12").as_deref(), Some("web-shop"));
+        assert_eq!(by_name("dev-billing-2-firebreak-old-0123456789ab").as_deref(), Some("billing"));
+        assert_eq!(by_name("dev-billing-firebreak-new").as_deref(), Some("billing"));
+        for other in ["stage-billing", "develop-billing", "dev", "dev-", "xdev-billing"] {
+            assert_eq!(by_name(other), None, "{other}");
+        }
+        let labels = |project: &str, oneoff: &str| json!({"com.docker.compose.project": project, "com.docker.compose.service": "billing", "com.docker.compose.oneoff": oneoff});
+        assert_eq!(service(&labels("dev", "False"), "/anything", "dev").as_deref(), Some("billing"));
+        assert_eq!(service(&labels("stage", "False"), "/dev-billing", "dev"), None, "labels outrank the name");
+        assert_eq!(service(&labels("dev", "True"), "/anything", "dev"), None);
+    }
+
+    #[test]
+    fn its_state_is_told_in_words() {
+        let trouble = |state: Value| container("dev-billing", &state).trouble();
+        assert_eq!(trouble(json!({"Running": true, "Health": {"Status": "healthy"}})), None);
+        assert_eq!(trouble(json!({"Running": true, "Health": {"Status": "unhealthy"}})).as_deref(), Some("unhealthy"));
+        assert_eq!(
+            trouble(json!({"Running": true, "Health": {"Status": "starting"}})).as_deref(),
+            Some("running, not yet healthy")
+        );
+        assert_eq!(trouble(json!({"Running": true, "Paused": true})).as_deref(), Some("paused"));
+        assert_eq!(
+            trouble(json!({"Running": true, "Restarting": true})).as_deref(),
+            Some("restarting again and again")
+        );
+        assert_eq!(trouble(json!({"Status": "created"})).as_deref(), Some("not started"));
+        assert_eq!(trouble(json!({"Status": "exited", "ExitCode": 3})).as_deref(), Some("ended with exit code 3"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_aside_leads_back_to_the_name(name in "[a-z][a-z0-9_-]{0,20}", runs: bool) {
+            let found = container(&name, &json!({"Running": runs}));
+            prop_assume!(found.place == Place::Standing);
+            let (aside, prepared) = (found.aside_name(), found.prepared_name());
+            prop_assert_eq!(place(&aside), (name.as_str(), Place::Aside { ran: runs }));
+            prop_assert_eq!(place(&prepared), (name.as_str(), Place::Prepared));
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The way to the target: pull, make, compare, and only then replace.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::container::{Container, Place};
+use super::fidelity::{Read, differences, obstacle};
+use super::{Engine, configuration, health};
+use crate::action::watch::{Progress, Watch};
+use crate::platform::image::ImageName;
+use crate::platform::secrets::Secrets;
+use crate::platform::{Application, Change};
+
+/// One container and the one that is to take its place.
+struct Replacement {
+    old: Container,
+    /// The id of the new one.
+    new: String,
+}
+
+pub(super) async fn deploy(
+    engine: &Engine,
+    changes: &[Change],
+    limit: Duration,
+    watch: &dyn Watch,
+) -> anyhow::Result<()> {
+    let mut sets = Vec::new();
+    for change in changes {
+        sets.push(unchanged(engine, &change.application).await?);
+    }
+    refuse_shared(engine, sets.iter().flatten()).await?;
+    for change in changes {
+        let (service, to) = (&change.application.service, &change.to);
+        watch.at(service, &Progress { done: 0, total: change.application.instances, note: format!("pulling {to}") });
+        let pulled = timeout(limit, pull(engine, to)).await.context("it ran out of time").flatten();
+        pulled.with_context(|| format!("failed to pull '{to}' for '{service}'; nothing was changed"))?;
+    }
+    let mut prepared = Vec::new();
+    for (change, olds) in changes.iter().zip(sets) {
+        match prepare_all(engine, &change.to, olds).await {
+            Ok(set) => prepared.push(set),
+            Err(error) => {
+                let made = remove_prepared(engine, changes).await;
+                let service = &change.application.service;
+                return Err(made.err().unwrap_or(error))
+                    .with_context(|| format!("failed to make the new containers of '{service}'; the old ones run on"));
+            }
+        }
+    }
+    for (change, set) in changes.iter().zip(&prepared) {
+        let service = &change.application.service;
+        let replaced = timeout(limit, replace_all(engine, service, set, watch)).await;
+        let replaced = replaced.with_context(|| format!("it ran out of time after {} s", limit.as_secs())).flatten();
+        replaced.with_context(|| format!("failed to bring '{service}' to '{}'", change.to))?;
+    }
+    Ok(())
+}
+
+/// The containers of an application, if they are still those of the plan and can be replaced.
+async fn unchanged(engine: &Engine, application: &Application) -> anyhow::Result<Vec<Container>> {
+    let service = engine.service(&Change { application: application.clone(), to: String::new() }).await?;
+    if service.revision() != application.revision {
+        bail!("'{}' has other containers than when the plan was made: somebody changed it; plan again", application.id);
+    }
+    let current: Vec<Container> = service.current().into_iter().cloned().collect();
+    for container in &current {
+        let podman = engine.client.get_podman(&format!("/containers/{}/json", container.id)).await?;
+        if let Some(why) = obstacle(container, podman.as_ref()) {
+            bail!("container '{}' cannot be replaced: {why}; nothing was changed", container.name);
+        }
+    }
+    Ok(current)
+}
+
+/// Refuses containers whose network, volumes or the like another container shares: that one would be cut off.
+async fn refuse_shared(engine: &Engine, olds: impl Iterator<Item = &Container>) -> anyhow::Result<()> {
+    let listed = engine.client.get("/containers/json?all=true").await?.unwrap_or_default();
+    let mut users = Vec::new();
+    for summary in listed.as_array().into_iter().flatten() {
+        if let Some(id) = summary["Id"].as_str() {
+            users.extend(engine.inspect(id).await?);
+        }
+    }
+    for old in olds {
+        let shares = |user: &&Container| {
+            let host = &user.inspect["HostConfig"];
+            let modes = ["NetworkMode", "IpcMode", "PidMode"].map(|key| host[key].as_str().unwrap_or_default());
+            let from = configuration::strings(&host["VolumesFrom"]);
+            let is_old = |name: &str| name == old.name || (name.len() >= 12 && old.id.starts_with(name));
+            modes.iter().any(|mode| mode.strip_prefix("container:").is_some_and(is_old))
+                || from.iter().any(|from| is_old(from.split(':').next().unwrap_or(from)))
+        };
+        if let Some(user) = users.iter().find(shares) {
+            bail!(
+                "container '{}' cannot be replaced: '{}' shares its network, processes or volumes; nothing was changed",
+                old.name,
+                user.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Pulls an image, unless it is pinned to a digest that the engine has.
+async fn pull(engine: &Engine, image: &str) -> anyhow::Result<()> {
+    let name: ImageName = image.parse()?;
+    if name.digest().is_some() && engine.resolve(image).await?.is_some() {
+        return Ok(());
+    }
+    let login = engine.registry.as_ref().filter(|registry| Some(registry.host.as_str()) == name.host());
+    let auth = login.map(|registry| {
+        let header = json!({
+            "username": registry.user,
+            "password": registry.password.expose_secret(),
+            "serveraddress": registry.host,
+        });
+        base64url(header.to_string().as_bytes())
+    });
+    engine.client.pull(image, auth.as_deref()).await?;
+    engine.resolve(image).await?.with_context(|| format!("the engine pulled '{image}' and does not have it")).map(drop)
+}
+
+/// Makes the new containers of one service, and compares each with its old one.
+async fn prepare_all(engine: &Engine, to: &str, olds: Vec<Container>) -> anyhow::Result<Vec<Replacement>> {
+    let mut set = Vec::new();
+    for old in olds {
+        let name = old.prepared_name();
+        if let Some(left) = engine.inspect(&name).await? {
+            // Left by a rollback that was cut short; it was never started under this name.
+            engine.client.remove(&left.id).await?;
+        }
+        let new = prepare(engine, &old, &name, to).await.with_context(|| format!("container '{}'", old.name))?;
+        set.push(Replacement { old, new });
+    }
+    Ok(set)
+}
+
+async fn prepare(engine: &Engine, old: &Container, name: &str, to: &str) -> anyhow::Result<String> {
+    let client = &engine.client;
+    let old_image = client.get(&format!("/images/{}/json", old.image_id)).await?;
+    let old_image =
+        old_image.context("its image is gone, so what it was given itself cannot be told from what it has from it")?;
+    let new_image = client.get(&format!("/images/{to}/json")).await?.with_context(|| format!("no image '{to}'"))?;
+    let old_podman = client.get_podman(&format!("/containers/{}/json", old.id)).await?;
+    let body = configuration::request(old, &old_image, old_podman.as_ref(), to);
+    let id = client.create(name, body).await.map_err(|error| scrubbed(old, &error))?;
+    // The first network came with the request: older engines take no more than one there.
+    for (network, endpoint) in configuration::endpoints(old, old_podman.as_ref()).iter().skip(1) {
+        client.join(&id, network, endpoint).await?;
+    }
+    let new = engine.inspect(&id).await?.context("the new container was removed by somebody else")?;
+    let new_podman = client.get_podman(&format!("/containers/{id}/json")).await?;
+    let different = differences(
+        &Read { container: old, image: &old_image, podman: old_podman.as_ref() },
+        &Read { container: &new, image: &new_image, podman: new_podman.as_ref() },
+    );
+    if !different.is_empty() {
+        bail!("the engine would not carry over everything that it was given: {}", different.join(", "));
+    }
+    Ok(id)
+}
+
+/// What an engine says about a request, without the container's environment.
+fn scrubbed(old: &Container, error: &anyhow::Error) -> anyhow::Error {
+    let mut secrets = Secrets::default();
+    for variable in configuration::strings(&old.inspect["Config"]["Env"]) {
+        secrets.add(variable.split_once('=').map_or("", |(_, value)| value));
+    }
+    anyhow::anyhow!(secrets.scrub(&format!("{error:#}")))
+}
+
+/// Removes the new containers that were made and not started.
+pub(super) async fn remove_prepared(engine: &Engine, changes: &[Change]) -> anyhow::Result<()> {
+    for change in changes {
+        for left in engine.service(change).await?.0.iter().filter(|one| one.place == Place::Prepared) {
+            engine
+                .client
+                .remove(&left.id)
+                .await
+                .with_context(|| format!("failed to remove '{}'", left.prepared_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces the containers of one service, one after another.
+async fn replace_all(engine: &Engine, service: &str, set: &[Replacement], watch: &dyn Watch) -> anyhow::Result<()> {
+    let total = set.len() as u64;
+    for (done, replacement) in (0..).zip(set) {
+        let name = &replacement.old.name;
+        watch.at(service, &Progress { done, total, note: format!("replacing {name}") });
+        replace(engine, replacement).await.with_context(|| format!("container '{name}'"))?;
+        watch.at(service, &Progress { done: done + 1, total, note: format!("{} of {total} replaced", done + 1) });
+    }
+    Ok(())
+}
+
+async fn replace(engine: &Engine, Replacement { old, new }: &Replacement) -> anyhow::Result<()> {
+    let client = &engine.client;
+    let now = engine.inspect(&old.id).await?.context("it was removed by somebody else")?;
+    if now.place == Place::Standing {
+        // The name comes first: it remembers whether the container ran.
+        client.rename(&old.id, &now.aside_name()).await?;
+    }
+    client.stop(&old.id).await?;
+    client.rename(new, &old.name).await?;
+    client.start(new).await?;
+    health::wait_until_well(engine, new, 0).await
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().chain(&[0; 3]).take(3).fold(0_usize, |group, byte| group << 8 | usize::from(*byte));
+        for place in 0..4 {
+            let letter = if place <= chunk.len() { LETTERS[group >> (18 - 6 * place) & 63] } else { b'=' };
+            text.push(char::from(letter));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        let pairs = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"), ("??>", "Pz8-")];
+        for (plain, encoded) in pairs {
+            assert_eq!(base64url(plain.as_bytes()), encoded);
+        }
+    }
+}

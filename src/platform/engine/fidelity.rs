@@ -1,0 +1,210 @@
+//! What cannot be carried over is refused, not lost: known obstacles before anything is made, and a comparison of
+//! the new container with the old one before the old one is touched.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::configuration::{is_empty, overrides, plain, strings};
+use super::container::Container;
+
+/// Options of `podman run` that no API shows again.
+const UNSEEN: [&str; 4] = ["--sysctl", "--personality", "--chrootdirs", "--passwd-entry"];
+
+/// Why a container cannot be replaced; none where it can.
+pub(super) fn obstacle(old: &Container, podman: Option<&Value>) -> Option<String> {
+    let host = &old.inspect["HostConfig"];
+    if host["AutoRemove"] == true {
+        return Some("it removes itself when it stops (--rm): nothing would be left to go back to".into());
+    }
+    if old.inspect["State"]["Paused"] == true {
+        return Some("it is paused".into());
+    }
+    let podman = podman?;
+    if podman["Pod"].as_str().is_some_and(|pod| !pod.is_empty()) {
+        return Some("it belongs to a pod".into());
+    }
+    if !is_empty(&podman["Rootfs"]) {
+        return Some("it runs from a folder, not from an image".into());
+    }
+    let command = strings(&podman["Config"]["CreateCommand"]);
+    let given = |option: &str| command.iter().any(|word| word.split('=').next() == Some(option));
+    let lost: Vec<&str> = UNSEEN.into_iter().filter(|option| given(option)).collect();
+    (!lost.is_empty()).then(|| format!("the engine does not show what it was given with {}", lost.join(", ")))
+}
+
+/// A container, its image, and what Podman's own API says of it.
+pub(super) struct Read<'a> {
+    pub(super) container: &'a Container,
+    pub(super) image: &'a Value,
+    pub(super) podman: Option<&'a Value>,
+}
+
+/// The settings, by name and without their values, in which the new container differs from what the old one was
+/// given and the new image brings. Empty: it changes the image and nothing else.
+pub(super) fn differences(old: &Read, new: &Read) -> Vec<String> {
+    let mut found = Vec::new();
+    config(old, new, &mut found);
+    let host = |read: &Read| canonical_host(&read.container.inspect["HostConfig"]);
+    compare("HostConfig", &host(old), &host(new), &mut found);
+    let missing = missing_mounts(old, new);
+    found.extend(missing.into_iter().map(|at| format!("Mounts {at}")));
+    if networks(old) != networks(new) {
+        found.push("Networks".into());
+    }
+    if let (Some(before), Some(after)) = (old.podman, new.podman) {
+        let host = |podman: &Value| canonical_host(&podman["HostConfig"]);
+        compare("HostConfig", &host(before), &host(after), &mut found);
+        compare("Config", &podman_config(before), &podman_config(after), &mut found);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The container's own settings, with what the new image brings below them.
+fn config(old: &Read, new: &Read, found: &mut Vec<String>) {
+    let own = overrides(old.container, old.image, old.podman.is_some());
+    let (image, actual) = (&new.image["Config"], &new.container.inspect["Config"]);
+    let own_value = |key: &str| own.get(key).unwrap_or(&Value::Null);
+
+    let mut environment = variables(&image["Env"]);
+    environment.extend(variables(own_value("Env")));
+    let set = variables(&actual["Env"]);
+    let by_engine = ["PATH", "TERM", "HOSTNAME", "HOME", "container"];
+    let added = set.keys().any(|name| !environment.contains_key(name) && !by_engine.contains(name));
+    if added || environment.iter().any(|(name, value)| set.get(name) != Some(value)) {
+        found.push("Config.Env".into());
+    }
+
+    let mut labels = image["Labels"].as_object().cloned().unwrap_or_default();
+    labels.extend(own_value("Labels").as_object().cloned().unwrap_or_default());
+    if labels != actual["Labels"].as_object().cloned().unwrap_or_default() {
+        found.push("Config.Labels".into());
+    }
+
+    let own_entry = own.contains_key("Entrypoint");
+    let entry = if own_entry { own_value("Entrypoint") } else { &image["Entrypoint"] };
+    let command = if own_entry || own.contains_key("Cmd") { own_value("Cmd") } else { &image["Cmd"] };
+    for (key, expected) in [("Entrypoint", entry), ("Cmd", command)] {
+        if strings(expected) != strings(&actual[key]) {
+            found.push(format!("Config.{key}"));
+        }
+    }
+    for key in ["User", "WorkingDir", "StopSignal"] {
+        let expected = if own.contains_key(key) { own_value(key) } else { &image[key] };
+        if plain(key, expected) != plain(key, &actual[key]) {
+            found.push(format!("Config.{key}"));
+        }
+    }
+    for key in ["Hostname", "Healthcheck"] {
+        if !is_empty(own_value(key)) && own_value(key) != &actual[key] {
+            found.push(format!("Config.{key}"));
+        }
+    }
+    for key in ["Tty", "OpenStdin", "StdinOnce", "Domainname", "StopTimeout"] {
+        let before = &old.container.inspect["Config"][key];
+        if before != &actual[key] && !(is_empty(before) && is_empty(&actual[key])) {
+            found.push(format!("Config.{key}"));
+        }
+    }
+}
+
+fn variables(environment: &Value) -> BTreeMap<&str, &str> {
+    strings(environment).into_iter().map(|variable| variable.split_once('=').unwrap_or((variable, ""))).collect()
+}
+
+/// Where the old container has something mounted that the new one has not, or has in another way.
+fn missing_mounts(old: &Read, new: &Read) -> Vec<String> {
+    let mounts = |read: &Read| -> BTreeMap<String, String> {
+        let mounts = read.container.inspect["Mounts"].as_array().cloned().unwrap_or_default();
+        let place = |mount: &Value| mount["Destination"].as_str().unwrap_or_default().to_owned();
+        let what = |mount: &Value| {
+            let from = if mount["Type"] == "volume" { &mount["Name"] } else { &mount["Source"] };
+            format!("{} {from} {} {}", mount["Type"], mount["RW"], mount["Propagation"])
+        };
+        mounts.iter().map(|mount| (place(mount), what(mount))).collect()
+    };
+    let after = mounts(new);
+    mounts(old).into_iter().filter(|(at, what)| after.get(at) != Some(what)).map(|(at, _)| at).collect()
+}
+
+/// The networks and the names in each, without those that the engine makes of the container's id.
+fn networks<'a>(read: &Read<'a>) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let networks = read.container.inspect.pointer("/NetworkSettings/Networks").and_then(Value::as_object);
+    let names = |state: &'a Value| {
+        let mut names = strings(&state["Aliases"]);
+        names.retain(|name| *name != read.container.short());
+        names.sort_unstable();
+        names
+    };
+    networks.into_iter().flatten().map(|(network, state)| (network.as_str(), names(state))).collect()
+}
+
+/// `HostConfig` with what is another for every container taken out.
+fn canonical_host(host: &Value) -> Map<String, Value> {
+    let mut host = host.as_object().cloned().unwrap_or_default();
+    // Volumes are compared as mounts; the others name a place on the host, or are there once more as Links and Cpus.
+    for key in ["Binds", "Mounts", "ContainerIDFile", "LogConfig", "Links", "Ulimits", "Devices"] {
+        if let Some(value) = host.remove(key) {
+            let value = match key {
+                "LogConfig" => {
+                    let kind = value["Type"].as_str().unwrap_or_default().replace("k8s-file", "json-file");
+                    let size = value["Size"].clone();
+                    Value::from(format!("{kind} {} {size}", value["Config"]))
+                }
+                "Ulimits" => in_order(&value, |limit| {
+                    let name = limit["Name"].as_str().unwrap_or_default().trim_start_matches("RLIMIT_").to_lowercase();
+                    format!("{name} {} {}", limit["Soft"], limit["Hard"])
+                }),
+                "Devices" => {
+                    in_order(&value, |device| format!("{} {}", device["PathOnHost"], device["PathInContainer"]))
+                }
+                "Links" => in_order(&value, |link| {
+                    let (other, alias) = link.as_str().unwrap_or_default().split_once(':').unwrap_or_default();
+                    format!("{other} {}", alias.rsplit('/').next().unwrap_or(alias))
+                }),
+                _ => continue,
+            };
+            host.insert(key.to_owned(), value);
+        }
+    }
+    for (_, value) in &mut host {
+        if let Value::Array(items) = value {
+            items.sort_by_key(Value::to_string);
+        }
+    }
+    host
+}
+
+fn in_order(value: &Value, text: impl Fn(&Value) -> String) -> Value {
+    let mut texts: Vec<String> = value.as_array().into_iter().flatten().map(text).collect();
+    texts.sort();
+    texts.into()
+}
+
+/// What only Podman's own API shows: secrets, time zone, umask and the like.
+fn podman_config(podman: &Value) -> Map<String, Value> {
+    let config = &podman["Config"];
+    let mut kept: Map<String, Value> = ["Secrets", "Timezone", "SystemdMode", "Timeout", "HealthcheckOnFailureAction"]
+        .into_iter()
+        .map(|key| (key.to_owned(), config[key].clone()))
+        .collect();
+    // The shared API makes containers with an empty umask, which is the default one.
+    let umask = config["Umask"].as_str().filter(|umask| !matches!(*umask, "" | "0000")).unwrap_or("0022");
+    kept.insert("Umask".into(), umask.into());
+    let by_engine = ["io.container.", "io.kubernetes.", "io.podman.", "org.opencontainers.image.", "org.systemd."];
+    let mut annotations = config["Annotations"].as_object().cloned().unwrap_or_default();
+    annotations.retain(|name, _| !by_engine.iter().any(|prefix| name.starts_with(prefix)));
+    kept.insert("Annotations".into(), annotations.into());
+    kept
+}
+
+fn compare(what: &str, old: &Map<String, Value>, new: &Map<String, Value>, found: &mut Vec<String>) {
+    for key in old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))) {
+        let (before, after) = (old.get(key).unwrap_or(&Value::Null), new.get(key).unwrap_or(&Value::Null));
+        if before != after && !(is_empty(before) && is_empty(after)) {
+            found.push(format!("{what}.{key}"));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The way back, from whatever state: the names say what was put aside, and the plan says who stood there before.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::time::timeout;
+
+use super::container::{Container, Place};
+use super::deploy::remove_prepared;
+use super::{Engine, Service, health};
+use crate::action::watch::{Progress, Watch};
+use crate::platform::Change;
+
+pub(super) async fn go_back(
+    engine: &Engine,
+    changes: &[Change],
+    limit: Duration,
+    watch: &dyn Watch,
+) -> anyhow::Result<()> {
+    engine.client.writes.over().await;
+    let mut failures = Vec::new();
+    // The last that was changed is the first to go back. One that fails does not keep the others.
+    for change in changes.iter().rev() {
+        let name = &change.application.service;
+        let restored = timeout(limit, restore(engine, change, watch)).await;
+        let restored = restored.with_context(|| format!("it ran out of time after {} s", limit.as_secs())).flatten();
+        if let Err(error) = restored {
+            failures.push(format!("'{name}': {error:#}"));
+        }
+    }
+    if let Err(error) = remove_prepared(engine, changes).await {
+        failures.push(format!("{error:#}"));
+    }
+    if !failures.is_empty() {
+        bail!("failed to take back {}", failures.join("; "));
+    }
+    Ok(())
+}
+
+async fn restore(engine: &Engine, change: &Change, watch: &dyn Watch) -> anyhow::Result<()> {
+    let service = engine.service(change).await?;
+    let target = engine.resolve(&change.to).await?;
+    let total = change.application.instances;
+    let mut failures = Vec::new();
+    for (done, id) in (0..).zip(change.application.revision.split('+')) {
+        watch.at(&change.application.service, &Progress { done, total, note: "going back".into() });
+        if let Err(error) = restore_one(engine, &service, id, &change.to, target.as_deref()).await {
+            failures.push(format!("{error:#}"));
+        }
+    }
+    if !failures.is_empty() {
+        bail!("{}", failures.join("; "));
+    }
+    watch.at(&change.application.service, &Progress { done: total, total, note: "as before".into() });
+    Ok(())
+}
+
+async fn restore_one(
+    engine: &Engine,
+    service: &Service,
+    id: &str,
+    to: &str,
+    target: Option<&str>,
+) -> anyhow::Result<()> {
+    let Some(old) = service.0.iter().find(|one| one.id == id) else {
+        bail!("the old container {} is gone", id.get(..12).unwrap_or(id));
+    };
+    let Place::Aside { ran } = old.place else { return Ok(()) };
+    let client = &engine.client;
+    let now_there = |one: &&Container| one.name == old.name && one.place == Place::Standing;
+    if let Some(new) = service.0.iter().find(now_there) {
+        if new.image != to && Some(new.image_id.as_str()) != target {
+            bail!("somebody else put '{}' into the place of container '{}': left as it is", new.image, old.name);
+        }
+        client.stop(&new.id).await?;
+        client.remove(&new.id).await?;
+    }
+    // It may still run, where the rollback ended between its new name and the stop; the name is all that was wrong.
+    client.rename(&old.id, &old.name).await?;
+    if !ran {
+        return Ok(());
+    }
+    client.start(&old.id).await?;
+    let restarts = engine.inspect(&old.id).await?.map_or(0, |now| now.restarts());
+    health::wait_until_well(engine, &old.id, restarts)
+        .await
+        .with_context(|| format!("container '{}' is back, and not well", old.name))
+}

@@ -1,0 +1,187 @@
+//! Marathon's HTTP API, with the login of a DC/OS in front of it where that is asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+use url::Url;
+
+use super::super::secrets::without_user;
+use super::super::writes::Writes;
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The pauses before a read is asked again. Only reads: they can be repeated, a write cannot.
+const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
+
+/// A connection to a Marathon.
+#[derive(Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    /// Without user and without a slash at its end.
+    base: Arc<str>,
+    access: Arc<Access>,
+    pub(super) writes: Writes,
+}
+
+/// How to get in.
+enum Access {
+    /// Everybody may.
+    Open,
+    /// Marathon's own user and password, sent with every request.
+    Basic { user: String, password: SecretString },
+    /// A DC/OS: a login gives a token, which runs out some day.
+    Dcos { login: Url, user: String, password: SecretString, token: Mutex<Option<SecretString>> },
+}
+
+/// An answer, whatever it says.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+}
+
+/// Why a write was not answered.
+pub(super) enum Unanswered {
+    /// It never left: nothing was changed.
+    NotSent(anyhow::Error),
+    /// It was sent, and what became of it is not known.
+    Lost(anyhow::Error),
+}
+
+impl Client {
+    /// A client of the Marathon at `url`. `login` is that of DC/OS; a user in the URL is Marathon's own.
+    pub(super) fn new(url: &Url, login: Option<(&str, &SecretString)>, http: reqwest::Client) -> anyhow::Result<Self> {
+        let base = without_user(url.as_str().trim_end_matches('/'));
+        let access = match login {
+            Some((user, password)) => {
+                let mut login: Url = base.parse().with_context(|| format!("'{base}' is not a URL"))?;
+                login.set_path("/acs/api/v1/auth/login");
+                login.set_query(None);
+                Access::Dcos { login, user: user.to_owned(), password: password.clone(), token: Mutex::default() }
+            }
+            None if !url.username().is_empty() => {
+                let password = url.password().unwrap_or_default().to_owned();
+                Access::Basic { user: url.username().to_owned(), password: password.into() }
+            }
+            None => Access::Open,
+        };
+        Ok(Self { http, base: base.into(), access: Arc::new(access), writes: Writes::default() })
+    }
+
+    /// Where it is, for people to read.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What is at a path; none where there is nothing.
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Option<Value>> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let answer = self.send(&Method::GET, path, None).await;
+            let busy = match &answer {
+                Ok(answer) => matches!(answer.status.as_u16(), 429 | 502 | 503 | 504),
+                Err(_) => true,
+            };
+            if let Some(pause) = pauses.next().filter(|_| busy) {
+                sleep(*pause).await;
+                continue;
+            }
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(Unanswered::NotSent(error) | Unanswered::Lost(error)) => return Err(error),
+            };
+            return match answer.status {
+                StatusCode::NOT_FOUND => Ok(None),
+                status if status.is_success() => Ok(Some(answer.body)),
+                status => bail!("{} answered GET {path} with {status}{}", self.base, self.hint(status)),
+            };
+        }
+    }
+
+    /// A write, sent once and carried to its end whatever becomes of the caller.
+    pub(super) async fn write(&self, method: Method, path: String, body: Option<Value>) -> Result<Answer, Unanswered> {
+        let client = self.clone();
+        let carried = self.writes.carry(async move { Ok(client.send(&method, &path, body.as_ref()).await) }).await;
+        carried.unwrap_or_else(|error| Err(Unanswered::Lost(error)))
+    }
+
+    /// What an answer with this status asks of the operator.
+    pub(super) fn hint(&self, status: StatusCode) -> &'static str {
+        match (status, &*self.access) {
+            (StatusCode::UNAUTHORIZED, Access::Open) => ": it wants a login, give --user and --pwd",
+            (StatusCode::UNAUTHORIZED, _) => ": it does not accept the login, check --user and --pwd",
+            (StatusCode::FORBIDDEN, _) => ": this user may not do that, or too many deployments are running",
+            _ => "",
+        }
+    }
+
+    /// Sends a request. A 401 was not carried out, so after a new login it can be sent again.
+    async fn send(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, Unanswered> {
+        let mut fresh = false;
+        loop {
+            let mut request = self.http.request(method.clone(), format!("{}{path}", self.base)).timeout(PATIENCE);
+            match &*self.access {
+                Access::Open => {}
+                Access::Basic { user, password } => request = request.basic_auth(user, Some(password.expose_secret())),
+                Access::Dcos { .. } => {
+                    let token = self.token(fresh).await.map_err(Unanswered::NotSent)?;
+                    request = request.header("Authorization", format!("token={}", token.expose_secret()));
+                }
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let answer = request.send().await.map_err(|error| self.unanswered(method, path, error))?;
+            let status = answer.status();
+            if status == StatusCode::UNAUTHORIZED && !fresh && matches!(*self.access, Access::Dcos { .. }) {
+                fresh = true;
+                continue;
+            }
+            let text = answer.text().await.map_err(|error| self.unanswered(method, path, error))?;
+            // Some errors come from a proxy before Marathon, as a page.
+            let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+            if status.is_success() && body.is_null() && *method == Method::GET {
+                return Err(Unanswered::Lost(anyhow!("{} answered GET {path} with what is not JSON", self.base)));
+            }
+            return Ok(Answer { status, body });
+        }
+    }
+
+    fn unanswered(&self, method: &Method, path: &str, error: reqwest::Error) -> Unanswered {
+        let never_left = error.is_connect() || error.is_builder();
+        let error = anyhow::Error::new(error.without_url());
+        if never_left {
+            Unanswered::NotSent(error.context(format!("failed to reach Marathon at {}", self.base)))
+        } else {
+            Unanswered::Lost(error.context(format!("Marathon at {} did not answer {method} {path}", self.base)))
+        }
+    }
+
+    /// The token of the DC/OS; `fresh` where the one that was used is not taken any more.
+    async fn token(&self, fresh: bool) -> anyhow::Result<SecretString> {
+        let Access::Dcos { login, user, password, token } = &*self.access else { return Ok(String::new().into()) };
+        let mut token = token.lock().await;
+        if let Some(known) = token.as_ref().filter(|_| !fresh) {
+            return Ok(known.clone());
+        }
+        let what = || format!("failed to log in to DC/OS at {login} as '{user}'");
+        let body = json!({"uid": user, "password": password.expose_secret()});
+        let answer = self.http.post(login.clone()).timeout(PATIENCE).json(&body).send().await;
+        let answer = answer.map_err(reqwest::Error::without_url).with_context(what)?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => bail!("{}: user or password is wrong", what()),
+            StatusCode::NOT_FOUND => bail!("{}: there is no DC/OS; leave out --user and --pwd", what()),
+            status if !status.is_success() => bail!("{}: it answered {status}", what()),
+            _ => {}
+        }
+        let mut answer: Value = answer.json().await.map_err(reqwest::Error::without_url).with_context(what)?;
+        let Value::String(new) = answer["token"].take() else { bail!("{}: it gave no token", what()) };
+        Ok(token.insert(new.into()).clone())
+    }
+}

@@ -1,0 +1,113 @@
+//! The way to the target: compare versions, write all as one deployment, and wait for it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::super::secrets::Secrets;
+use super::client::{Answer, Unanswered};
+use super::{Marathon, application, refusal};
+use crate::action::watch::Watch;
+use crate::platform::Change;
+
+/// How long it may take until a write whose answer was lost shows.
+const SHOWS_WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) async fn deploy(
+    marathon: &Marathon,
+    changes: &[Change],
+    limit: Duration,
+    watch: &dyn Watch,
+) -> anyhow::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let deadline = Instant::now() + limit;
+    let ids = loop {
+        let (body, secrets) = updates(marathon, changes).await?;
+        match marathon.put(body).await {
+            Ok(answer) => match refusal::holders(&answer) {
+                // Somebody's deployment holds an application. What it does there shows in the version afterwards.
+                Some(holders) => {
+                    watch.warn(&format!("deployment {} holds the services: waiting for it", holders.join(", ")));
+                    let gone = marathon.until_gone(&holders, deadline, &[], watch).await;
+                    gone.context("somebody else's deployment holds the services; nothing was changed")?;
+                }
+                None => break deployment(marathon, &answer, &secrets)?,
+            },
+            Err(Unanswered::NotSent(error)) => return Err(error.context("nothing was changed")),
+            Err(Unanswered::Lost(error)) => {
+                watch.warn(&format!("{error:#}: looking what became of it"));
+                break found_after_loss(marathon, changes).await.map_err(|look| error.context(look))?;
+            }
+        }
+        if Instant::now() >= deadline {
+            bail!("ran out of time: again and again a deployment held the services; nothing was changed");
+        }
+    };
+    let waited = marathon.until_gone(&ids, deadline, changes, watch).await;
+    waited.with_context(|| format!("failed to bring the services to their targets within {} s", limit.as_secs()))
+}
+
+/// The updates for all applications as they are now, if none was changed since the plan.
+async fn updates(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<(Value, Secrets)> {
+    let mut secrets = Secrets::default();
+    let mut bodies = Vec::with_capacity(changes.len());
+    for (change, app) in changes.iter().zip(marathon.apps(changes).await?) {
+        let id = &change.application.id;
+        let Some(app) = app else { bail!("application '{id}' is no longer there; nothing was changed") };
+        if app["version"] != change.application.revision.as_str() {
+            bail!("somebody changed application '{id}' since the plan was made; nothing was changed: plan again");
+        }
+        application::secrets(&app, &mut secrets);
+        bodies.push(application::update(&app, &change.to));
+    }
+    Ok((Value::Array(bodies), secrets))
+}
+
+/// The deployment that an answer names.
+fn deployment(marathon: &Marathon, answer: &Answer, secrets: &Secrets) -> anyhow::Result<Vec<String>> {
+    if !answer.status.is_success() {
+        return Err(refusal::error(answer, &marathon.client, secrets).context("Marathon refused the deployment"));
+    }
+    let id = answer.body["deploymentId"].as_str();
+    Ok(vec![id.context("Marathon took the change and named no deployment")?.to_owned()])
+}
+
+/// The deployments of a write whose answer was lost.
+async fn found_after_loss(marathon: &Marathon, changes: &[Change]) -> Result<Vec<String>, String> {
+    let deadline = Instant::now() + SHOWS_WITHIN;
+    loop {
+        let unseen = |error: anyhow::Error| format!("and how the services stand could not be found out: {error:#}");
+        let apps = marathon.apps(changes).await.map_err(unseen)?;
+        let set = |(change, app): (&Change, &Option<Value>)| {
+            app.as_ref().is_some_and(|app| application::image(app) == Some(change.to.as_str()))
+        };
+        if changes.iter().zip(&apps).all(set) {
+            let ours = |id: &String| changes.iter().any(|change| change.application.id == *id);
+            let running = marathon.deployments().await.map_err(unseen)?;
+            return Ok(running.into_iter().filter(|one| one.apps.iter().any(ours)).map(|one| one.id).collect());
+        }
+        if Instant::now() >= deadline {
+            return Err("the services stand as before".to_owned());
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+impl Marathon {
+    /// Writes an array of updates: one deployment. Never with force.
+    pub(super) async fn put(&self, body: Value) -> Result<Answer, Unanswered> {
+        let answer = self.client.write(Method::PUT, "/v2/apps".to_owned(), Some(body)).await?;
+        match answer.status {
+            // Marathon, or a proxy before it, gave up waiting; the change may have been taken all the same.
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                Err(Unanswered::Lost(anyhow::anyhow!("Marathon answered {}", answer.status)))
+            }
+            _ => Ok(answer),
+        }
+    }
+}

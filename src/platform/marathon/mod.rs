@@ -1,0 +1,98 @@
+//! Marathon, alone or below a DC/OS. A set of applications is changed by one array of updates, which is one
+//! deployment. There is no conditional write, so versions are compared right before it; never is anything forced.
+
+mod application;
+mod client;
+mod deploy;
+mod deployments;
+mod go_back;
+mod refusal;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+use secrecy::SecretString;
+use serde_json::Value;
+use url::Url;
+
+use self::client::Client;
+use super::{Application, Change, Platform, Standing};
+use crate::action::watch::{Progress, Watch};
+
+/// A Marathon.
+pub(super) struct Marathon {
+    client: Client,
+}
+
+impl Marathon {
+    /// The Marathon at a URL. `login` is that of DC/OS. Nothing is asked yet.
+    pub(super) fn new(url: &Url, login: Option<(&str, &SecretString)>, http: reqwest::Client) -> anyhow::Result<Self> {
+        Ok(Self { client: Client::new(url, login, http)? })
+    }
+
+    /// The applications of some changes as they are now, in their order; none for one that is gone.
+    async fn apps(&self, changes: &[Change]) -> anyhow::Result<Vec<Option<Value>>> {
+        try_join_all(changes.iter().map(|change| async {
+            let id = &change.application.id;
+            let found = self.client.get(&format!("/v2/apps{id}")).await;
+            Ok(found
+                .with_context(|| format!("failed to read application '{id}'"))?
+                .map(|mut found| found["app"].take()))
+        }))
+        .await
+    }
+
+    /// Tells how far each application has come.
+    async fn tell(&self, changes: &[Change], watch: &dyn Watch) {
+        // Only for people to see: what matters is asked again.
+        let Ok(apps) = self.apps(changes).await else { return };
+        for (change, app) in changes.iter().zip(apps) {
+            let Some(app) = app else { continue };
+            let (done, total) = (application::arrived(&app), application::instances(&app));
+            let word = if app["healthChecks"][0].is_null() { "running" } else { "healthy" };
+            let note = format!("{done} of {total} {word}");
+            watch.at(&change.application.service, &Progress { done, total, note });
+        }
+    }
+}
+
+#[async_trait]
+impl Platform for Marathon {
+    fn address(&self) -> &str {
+        self.client.base()
+    }
+
+    async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>> {
+        let listed = self.client.get("/v2/apps").await;
+        let listed = listed.with_context(|| format!("failed to list the applications of '{environment}'"))?;
+        let Some(apps) = listed.as_ref().and_then(|listed| listed["apps"].as_array()) else {
+            bail!("what answers at {} is no Marathon: it has no list of applications", self.client.base());
+        };
+        Ok(apps.iter().filter_map(|app| application::application(app, environment)).collect())
+    }
+
+    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
+        deploy::deploy(self, changes, limit, watch).await
+    }
+
+    async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {
+        self.client.writes.over().await;
+        let apps = self.apps(changes).await?;
+        let standing = |(change, app): (&Change, &Option<Value>)| match app {
+            Some(app) => application::standing(app, change),
+            None => Standing::Gone,
+        };
+        Ok(changes.iter().zip(&apps).map(standing).collect())
+    }
+
+    async fn go_back(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
+        go_back::go_back(self, changes, limit, watch).await
+    }
+
+    async fn settle(&self, _changes: &[Change]) -> anyhow::Result<()> {
+        // Marathon keeps old versions by itself.
+        Ok(())
+    }
+}

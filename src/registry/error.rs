@@ -1,0 +1,128 @@
+//! What can go wrong with a registry, told so that somebody can act on it.
+
+use reqwest::StatusCode;
+
+use crate::http::retry::NoAnswer;
+
+/// Why a registry could not be read. None of the texts holds a password, a token or a URL's user part.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The address of the registry cannot be used.
+    #[error("'{address}' is not the address of a registry: {why}; write it as https://host[:port][/prefix]")]
+    Address {
+        /// As it was given, without credentials.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// What was given cannot be the name of a repository.
+    #[error("'{name}' is not the name of a repository; write it as team/billing, without registry and tag")]
+    Repository {
+        /// As it was given.
+        name: String,
+    },
+    /// The registry does not know the repository.
+    #[error("registry {registry} has no repository '{repository}'")]
+    NoSuchRepository {
+        /// The registry.
+        registry: String,
+        /// The repository.
+        repository: String,
+    },
+    /// The repository is there and holds no image.
+    #[error("repository '{repository}' of registry {registry} is empty: it has no tags")]
+    Empty {
+        /// The registry.
+        registry: String,
+        /// The repository.
+        repository: String,
+    },
+    /// The user and password that were given are refused.
+    #[error("{server} refuses the user and password that were given for registry {registry}")]
+    WrongCredentials {
+        /// The registry.
+        registry: String,
+        /// Who refused: the registry itself, or the server that it sends its clients to for a token.
+        server: String,
+    },
+    /// A user and password are needed.
+    #[error("registry {registry} wants a user and a password, and none were given")]
+    NoCredentials {
+        /// The registry.
+        registry: String,
+    },
+    /// The user may not read the repository; some registries say the same of one that is not there.
+    #[error(
+        "registry {registry} does not let us read repository '{repository}': it needs other rights, or is not there"
+    )]
+    Denied {
+        /// The registry.
+        registry: String,
+        /// The repository.
+        repository: String,
+    },
+    /// The registry wants a kind of authentication that cannot be given, or not safely.
+    #[error("registry {registry} asks for authentication that we do not give: {why}")]
+    Authentication {
+        /// The registry.
+        registry: String,
+        /// What it asks for.
+        why: String,
+    },
+    /// No answer.
+    #[error("failed to {task}: {source}")]
+    NoAnswer {
+        /// What was tried.
+        task: String,
+        /// Why there is none.
+        source: NoAnswer,
+    },
+    /// The registry is still busy after all tries.
+    #[error("failed to {task}: the registry is busy ({status}){}", rest.map_or_else(String::new, |rest| format!(" and asks to come back in {rest} s")))]
+    Busy {
+        /// What was tried.
+        task: String,
+        /// 429, or 503.
+        status: StatusCode,
+        /// The rest that it asks for, in seconds.
+        rest: Option<u64>,
+    },
+    /// An answer that does not belong here.
+    #[error("failed to {task}: the registry answers {status}{}", if message.is_empty() { String::new() } else { format!(" ({message})") })]
+    Status {
+        /// What was tried.
+        task: String,
+        /// The answer.
+        status: StatusCode,
+        /// What the registry says about it.
+        message: String,
+    },
+    /// What came is not what its digest says. Either the registry lies, or somebody in between does.
+    #[error("failed to {task}: what came has the digest {found}, not {expected}; do not trust this registry")]
+    WrongDigest {
+        /// What was tried.
+        task: String,
+        /// The digest that was asked for, or that the registry gave with it.
+        expected: String,
+        /// The digest that it really has.
+        found: String,
+    },
+    /// The list of tags leads nowhere.
+    #[error("failed to list the tags of repository '{repository}' of registry {registry}: {why}")]
+    Paging {
+        /// The registry.
+        registry: String,
+        /// The repository.
+        repository: String,
+        /// What is wrong with its pages.
+        why: String,
+    },
+    /// An answer that cannot be understood.
+    #[error("failed to {task}: the answer cannot be understood: {why}")]
+    Unreadable {
+        /// What was tried.
+        task: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
