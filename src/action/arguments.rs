@@ -125,7 +125,7 @@ fn reveal(option: &Opt, value: &str) -> Result<String, UsageError> {
 /// The first word that is a command.
 fn command_of<'a>(manual: &Manual, words: &'a [String]) -> Option<&'a str> {
     let commands = manual.commands();
-    words.iter().map(String::as_str).find(|word| commands.contains(word))
+    words.iter().map(String::as_str).take_while(|word| *word != "--").find(|word| commands.contains(word))
 }
 
 fn innermost(error: docopt::Error) -> docopt::Error {

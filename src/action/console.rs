@@ -49,6 +49,11 @@ impl Console {
         let _ = writeln!(std::io::stdout().lock(), "{text}");
     }
 
+    /// Prints a table on stdout.
+    pub fn table(&self, table: &Table) {
+        self.print(render(table, console::colors_enabled()).trim_end());
+    }
+
     /// Says what went wrong, on stderr.
     pub fn error(&self, message: &str) {
         let label = Style::new().for_stderr().red().bold().apply_to("error:");

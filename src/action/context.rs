@@ -53,3 +53,11 @@ pub fn cache_folder() -> Option<PathBuf> {
     let base = base.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")));
     base.map(|base| base.join("firebreak"))
 }
+
+/// A program that stands beside this one.
+///
+/// # Errors
+/// When the system does not say where this one is.
+pub fn sibling(program: &str) -> std::io::Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name(program))
+}

@@ -48,14 +48,7 @@ where
         "json" => Format::Json,
         _ => Format::Table,
     };
-    let context = Context {
-        started: Utc::now(),
-        who: context::who(),
-        cache_folder: context::cache_folder(),
-        operator: console.clone(),
-        watch: console.clone(),
-        interrupt: Interrupt::default(),
-    };
+    let context = context_of(&console);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -76,6 +69,56 @@ where
     console.restore();
     console.report(&complete(program, arguments.command, who, started, finding), format);
     outcome.exit_code().into()
+}
+
+/// Runs a program that has no report because it is host to others: `go` says what there is to say, answers signals by
+/// itself, and gives the exit code.
+pub fn host<A, F>(usage: &str, go: F) -> ExitCode
+where
+    A: DeserializeOwned,
+    F: AsyncFnOnce(A, Context, &Console) -> anyhow::Result<u8>,
+{
+    let console = Arc::new(Console::new(&manual::Manual::read(usage).program));
+    let result = match read::<A>(usage) {
+        Ok(Parsed::Act(_, decoded)) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            runtime.map_err(|error| anyhow::anyhow!("failed to start the program's threads: {error}")).and_then(
+                |runtime| {
+                    let result = runtime.block_on(go(decoded, context_of(&console), &console));
+                    runtime.shutdown_background();
+                    result
+                },
+            )
+        }
+        Ok(Parsed::Print(text)) => {
+            console.print(&text);
+            Ok(0)
+        }
+        Err(error) => Err(error.into()),
+    };
+    console.restore();
+    match result {
+        Ok(code) => code.into(),
+        Err(error) => {
+            let finding = console::finding_of(&error);
+            console.error(&finding.message);
+            if finding.outcome == Outcome::Usage {
+                console.hint();
+            }
+            finding.outcome.exit_code().into()
+        }
+    }
+}
+
+fn context_of(console: &Arc<Console>) -> Context {
+    Context {
+        started: Utc::now(),
+        who: context::who(),
+        cache_folder: context::cache_folder(),
+        operator: console.clone(),
+        watch: console.clone(),
+        interrupt: Interrupt::default(),
+    }
 }
 
 enum Parsed<A> {

@@ -42,7 +42,9 @@ fn order(faults: &Faults, body: &str) -> Response {
     let lines = body.lines().map(str::trim).filter(|line| !line.is_empty());
     match lines.map(str::parse).collect::<Result<Vec<Fault>, UnknownFault>>() {
         Ok(orders) => {
-            orders.into_iter().for_each(|fault| faults.order(fault));
+            for fault in orders {
+                faults.order(fault);
+            }
             list(faults)
         }
         Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),

@@ -6,6 +6,7 @@
 mod control;
 pub mod faults;
 pub mod marathon;
+pub mod practice;
 mod proof;
 pub mod registry;
 mod server;
@@ -77,7 +78,9 @@ impl Drill {
     /// When a port cannot be taken.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let (faults, log) = (Faults::default(), Log::default());
-        settings.faults.iter().cloned().for_each(|fault| faults.order(fault));
+        for fault in &settings.faults {
+            faults.order(fault.clone());
+        }
         let port = |place: u16| if settings.port == 0 { 0 } else { settings.port.saturating_add(place) };
 
         let shop = registry::Settings { port: port(0), auth: settings.auth.clone(), page: None };

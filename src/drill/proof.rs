@@ -1,6 +1,6 @@
 //! Where the services of the drill stand, and whether that is where they should.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::marathon::Applications;
@@ -8,7 +8,7 @@ use super::registry::Shelves;
 use super::story::{self, Stand};
 
 /// How one service stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The service.
     pub service: String,
@@ -21,7 +21,7 @@ pub struct Standing {
 }
 
 /// How the services of an environment stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// The environment, as in the ids of applications.
     pub environment: String,

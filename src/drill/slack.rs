@@ -63,7 +63,7 @@ fn take(faults: &Faults, kept: &Kept, body: &Bytes) -> Response {
     let Ok(message) = serde_json::from_slice::<Value>(body) else {
         return (StatusCode::BAD_REQUEST, "invalid_payload").into_response();
     };
-    if !message["text"].as_str().is_some_and(|text| !text.is_empty()) {
+    if message["text"].as_str().is_none_or(str::is_empty) {
         return (StatusCode::BAD_REQUEST, "no_text").into_response();
     }
     lock(kept).push(message);

@@ -45,6 +45,16 @@ const RELEASES: [(u64, &str, &str, Format); 17] = [
     (0, "web", "2.3.0", Format::OciIndex),
 ];
 
+/// What each service runs as the broken release left it, and on the good day: written out, not computed.
+const VERSIONS: [(&str, &str, &str); 4] = [
+    ("billing", "1.3.0", "1.2.0"),
+    // Yesterday has none: the one of the day before.
+    ("orders", "1.2.0", "1.1.0"),
+    // Yesterday has two: the later one.
+    ("users", "1.4.0", "1.3.1"),
+    ("web", "2.3.0", "2.2.0"),
+];
+
 /// How the services can stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stand {
@@ -54,22 +64,11 @@ pub enum Stand {
     Good,
 }
 
-/// The version that a service runs, written out here and not computed: what a rollback is checked against.
+/// The version that a service runs: what a rollback is checked against.
 #[must_use]
 pub fn version(service: &str, stand: Stand) -> Option<&'static str> {
-    match (service, stand) {
-        ("billing", Stand::Broken) => Some("1.3.0"),
-        ("orders", Stand::Broken) => Some("1.2.0"),
-        ("users", Stand::Broken) => Some("1.4.0"),
-        ("web", Stand::Broken) => Some("2.3.0"),
-        ("billing", Stand::Good) => Some("1.2.0"),
-        // Yesterday has none: the one of the day before.
-        ("orders", Stand::Good) => Some("1.1.0"),
-        // Yesterday has two: the later one.
-        ("users", Stand::Good) => Some("1.3.1"),
-        ("web", Stand::Good) => Some("2.2.0"),
-        _ => None,
-    }
+    let (_, broken, good) = VERSIONS.into_iter().find(|(name, ..)| *name == service)?;
+    Some(if stand == Stand::Broken { broken } else { good })
 }
 
 /// The day to go back to: yesterday.

@@ -132,7 +132,9 @@ impl App {
     pub(super) fn set_silently(&mut self, definition: Definition, at: Stamp) {
         self.set(definition, at);
         let configured = self.current().configured;
-        self.instances.iter_mut().for_each(|instance| instance.configured = configured);
+        for instance in &mut self.instances {
+            instance.configured = configured;
+        }
     }
 
     /// The last part of the id.
@@ -192,10 +194,10 @@ impl App {
         let may_go = |instance: &Instance| !is_new(instance) && (ready > least || !self.is_ready(instance));
         if let Some(old) = self.instances.iter().position(may_go) {
             self.instances.remove(old);
-        } else if new > wanted {
-            if let Some(youngest) = self.instances.iter().rposition(is_new) {
-                self.instances.remove(youngest);
-            }
+        } else if new > wanted
+            && let Some(youngest) = self.instances.iter().rposition(is_new)
+        {
+            self.instances.remove(youngest);
         }
         if new < wanted && self.instances.len() < most {
             self.start();

@@ -110,12 +110,8 @@ impl Update {
             .collect();
         check(&fields, &FIELDS, "")?;
         let own = fields.shift_remove("id");
-        let id = match (id, own.as_ref().and_then(Value::as_str)) {
-            (Some(id), _) => id,
-            (None, Some(id)) => id,
-            (None, None) => return Err(Refusal::json("/id", "error.path.missing")),
-        };
-        let id = absolute(id)?;
+        let id = id.or_else(|| own.as_ref().and_then(Value::as_str));
+        let id = absolute(id.ok_or_else(|| Refusal::json("/id", "error.path.missing"))?)?;
         let version = fields.shift_remove("version").and_then(|version| version.as_str().map(str::to_owned));
         if version.is_some() && !fields.is_empty() {
             return Err(Refusal::invalid("/", "The 'version' field may only be combined with the 'id' field."));

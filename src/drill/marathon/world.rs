@@ -68,7 +68,9 @@ impl Deployment {
         let steps: Vec<Value> =
             self.steps.iter().map(|step| json!({"actions": step.iter().map(action).collect::<Vec<_>>()})).collect();
         let mut current: Vec<Value> = self.steps.get(self.current).into_iter().flatten().map(action).collect();
-        current.iter_mut().for_each(|action| action["readinessCheckResults"] = json!([]));
+        for action in &mut current {
+            action["readinessCheckResults"] = json!([]);
+        }
         let affected: BTreeSet<&str> = self.steps.iter().flatten().map(|(_, app)| app.as_str()).collect();
         json!({
             "id": self.id,
@@ -200,16 +202,13 @@ impl World {
             if app.is_none() && (!manner.create || update.version.is_some()) {
                 return Err(Refusal::no_app(&update.id, update.version.as_deref()));
             }
-            let definition = match (&update.version, app) {
-                (Some(version), Some(app)) => {
-                    let found = app.version(version).ok_or_else(|| Refusal::no_app(&app.id, Some(version)))?;
-                    found.definition.clone()
-                }
-                _ => {
-                    let earlier = targets.get(&update.id).and_then(Option::as_ref);
-                    let old = earlier.or_else(|| app.map(|app| &app.current().definition));
-                    update.merge(old, manner.partial)?
-                }
+            let definition = if let (Some(version), Some(app)) = (&update.version, app) {
+                let found = app.version(version).ok_or_else(|| Refusal::no_app(&app.id, Some(version)))?;
+                found.definition.clone()
+            } else {
+                let earlier = targets.get(&update.id).and_then(Option::as_ref);
+                let old = earlier.or_else(|| app.map(|app| &app.current().definition));
+                update.merge(old, manner.partial)?
             };
             targets.insert(update.id.clone(), Some(definition));
         }

@@ -92,6 +92,7 @@ impl Shelves {
     }
 
     /// Puts an image in, moving its tag if there is one. Returns the digest of its manifest (or index).
+    #[expect(clippy::must_use_candidate, reason = "it is called to put the image in")]
     pub fn put(&self, description: &Description) -> String {
         let bodies = description.bodies();
         let mut repositories = self.lock();

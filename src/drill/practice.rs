@@ -1,0 +1,206 @@
+//! What `firedrill` does with a drill: keeps it up, runs a command against it, walks a person through the rollback,
+//! asks a drill that is kept up where its services stand.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context as _, anyhow};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::story::{self, Stand};
+use super::{Drill, Proof};
+use crate::action::operator::Operator;
+use crate::action::report::{Cell, Table, Tone};
+
+/// Variables that could lead a program of the toolkit somewhere else than into the drill, or carry a real secret there.
+const FOREIGN: [&str; 5] =
+    ["FIREBREAK_REGISTRY", "FIREBREAK_PLATFORM", "FIREBREAK_PWD", "FIREBREAK_REGISTRY_PWD", "FIREBREAK_SLACK"];
+
+/// The lines that a shell reads to be led to a drill: `export NAME=value`.
+#[must_use]
+pub fn exports(drill: &Drill) -> String {
+    let lines = drill.environment().into_iter().map(|(name, value)| format!("export {name}={value}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Waits until somebody ends this process: Ctrl-C, a termination, a terminal that is closed.
+///
+/// # Errors
+/// When signals cannot be received.
+pub async fn ended() -> anyhow::Result<()> {
+    let listen = |kind| signal(kind).context("failed to listen for the signals that end the drill");
+    let (mut interrupt, mut terminate, mut hang_up) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
+}
+
+/// Runs a command that the drill's environment leads to the drill, on this terminal, and gives its exit code: its own,
+/// 128 and the signal's number if one ended it, 127 if there is no such program, 126 if it cannot be started.
+///
+/// # Errors
+/// When signals cannot be received.
+pub async fn command(drill: &Drill, words: &[String], operator: &dyn Operator) -> anyhow::Result<u8> {
+    let Some((program, arguments)) = words.split_first() else { return Ok(0) };
+    match run(drill, OsStr::new(program), arguments, None).await? {
+        Ok(status) => Ok(code(status)),
+        Err(error) => {
+            operator.say(&format!("failed to start '{program}': {error}"));
+            Ok(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+        }
+    }
+}
+
+/// The exit code that a shell would show.
+fn code(status: ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt as _;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
+}
+
+/// Runs a program to its end. A Ctrl-C at the terminal reaches it by itself and is its to answer: we wait for it.
+async fn run(
+    drill: &Drill,
+    program: &OsStr,
+    arguments: &[String],
+    cache: Option<&Path>,
+) -> anyhow::Result<std::io::Result<ExitStatus>> {
+    let mut command = Command::new(program);
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    command.args(arguments).envs(drill.environment()).stdin(Stdio::inherit()).kill_on_drop(true);
+    command.envs(cache.map(|folder| ("XDG_CACHE_HOME", folder)));
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for Ctrl-C")?;
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => return Ok(Err(error)),
+    };
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(status),
+            _ = interrupt.recv() => {}
+        }
+    }
+}
+
+/// The walk through a rollback.
+pub struct Walk<'a> {
+    /// The drill that it happens in.
+    pub drill: &'a Drill,
+    /// Whom it is told, and who chooses if there is somebody.
+    pub operator: &'a dyn Operator,
+    /// The program that rolls back.
+    pub program: PathBuf,
+}
+
+impl Walk<'_> {
+    /// Shows the broken shop, looks, goes back, and says how it ended: whether the services stand as they should.
+    ///
+    /// # Errors
+    /// When the program that rolls back cannot be run.
+    pub async fn go(&self) -> anyhow::Result<bool> {
+        let say = |text: &str| self.operator.say(text);
+        let day = story::good_day(self.drill.settings.now);
+        say("This is a drill. A registry, a Marathon and a Slack run on this machine only; nothing here is real.\n");
+        say("A shop runs four services in its environment `dev`. They were released today, and since then");
+        say("customers cannot pay. This is what runs:\n");
+        let rows = self.proof(Stand::Broken)?.services.into_iter();
+        let rows = rows.map(|standing| vec![standing.service.into(), standing.found.into()]);
+        let head = vec!["service".to_owned(), "runs".to_owned()];
+        self.operator.show(&Table { head, rows: rows.collect(), legend: Vec::new() });
+
+        let folder = tempfile::tempdir().context("failed to make a folder for the drill's files")?;
+        let dump = format!("--dump={}", folder.path().display());
+        let repo = format!("--repo={}", story::SERVICES.join(","));
+        say("Step 1 of 2, look: which days can be gone back to? Nothing is changed by this.\n");
+        let words = ["get", &repo, "--env=develop", &dump].map(str::to_owned);
+        if self.step(&words, folder.path()).await? != 0 {
+            return self.end("The look failed, so nothing was changed.");
+        }
+
+        say(&format!("Everything was well on {day}, yesterday. `orders` was not built on that day: its cell comes"));
+        say("from the day before, for the old and the new must not be mixed.\n");
+        say("Step 2 of 2, act: go back to that day. The plan is shown before anything is written.");
+        let mut words = vec!["run".to_owned(), "--env=dev".to_owned(), dump];
+        if self.operator.present() {
+            say(&format!("It asks you for the day: choose {day}. Then it shows the plan and asks for your yes.\n"));
+        } else {
+            say("There is no terminal to ask at, so the day and the yes are given on the command line.\n");
+            words.extend([format!("--date={day}"), "--yes".to_owned()]);
+        }
+        let code = self.step(&words, folder.path()).await?;
+        self.end(&format!("`rollback_service run` ended with exit code {code}."))
+    }
+
+    /// Runs the program as a person would type it.
+    async fn step(&self, words: &[String], cache: &Path) -> anyhow::Result<u8> {
+        self.operator.say(&format!("$ rollback_service {}", words.join(" ")));
+        let status = run(self.drill, self.program.as_os_str(), words, Some(cache)).await?.map_err(|error| {
+            anyhow!("failed to start '{}', which should be beside this program: {error}", self.program.display())
+        })?;
+        self.operator.say("");
+        Ok(code(status))
+    }
+
+    fn end(&self, how: &str) -> anyhow::Result<bool> {
+        let proof = self.proof(Stand::Good)?;
+        self.operator.show(&table(&proof));
+        let day = story::good_day(self.drill.settings.now);
+        if proof.holds {
+            self.operator.say(&format!("{how} All four services stand as they did on {day}: the fire is out."));
+        } else if self.proof(Stand::Broken)?.holds {
+            self.operator.say(&format!("{how} The services run as before: still today's broken release."));
+        } else {
+            self.operator.say(&format!("{how} The services do not stand as they did on {day}: see above."));
+        }
+        Ok(proof.holds)
+    }
+
+    fn proof(&self, stand: Stand) -> anyhow::Result<Proof> {
+        self.drill.proof("dev", stand).context("the story has no environment 'dev'")
+    }
+}
+
+/// A proof for people.
+#[must_use]
+pub fn table(proof: &Proof) -> Table {
+    let head = ["service", "runs", "should run", ""].map(str::to_owned).to_vec();
+    let rows = proof.services.iter().map(|standing| {
+        let verdict = match standing.wrong.as_slice() {
+            [] => Cell::new(Tone::Good, "✓"),
+            wrong => Cell::new(Tone::Bad, format!("✗ {}", wrong.join(", "))),
+        };
+        vec![standing.service.as_str().into(), standing.found.as_str().into(), standing.wanted.as_str().into(), verdict]
+    });
+    Table { head, rows: rows.collect(), legend: Vec::new() }
+}
+
+/// Asks a drill that is kept up, at its [control port](Drill::control), where the services of an environment stand.
+///
+/// # Errors
+/// When it cannot be reached, or knows no such environment.
+pub async fn ask(control: &str, environment: &str, stand: Stand) -> anyhow::Result<Proof> {
+    let before = stand == Stand::Broken;
+    let url = url::Url::parse_with_params(
+        &format!("{control}/proof"),
+        [("environment", environment), ("before", &before.to_string())],
+    );
+    let url = url.with_context(|| format!("'{control}' is not the address of a drill"))?;
+    let failed = || format!("failed to ask the drill at {control}; is `firedrill serve` still running?");
+    // TLS is never used here; the HTTP library wants to know whose it would be.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().with_context(failed)?;
+    let answer = client.get(url).send().await.with_context(failed)?;
+    if !answer.status().is_success() {
+        let why = answer.text().await.with_context(failed)?;
+        return Err(anyhow!("the drill at {control} refuses: {}", why.trim()));
+    }
+    answer.json().await.with_context(failed)
+}
