@@ -31,3 +31,6 @@ as_root() {
 }
 
 host_target() { rustc -vV | sed -n 's/^host: //p'; }
+
+# Where `make build` leaves the static programs.
+built_programs() { printf '%s' "$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/$(host_target)/release"; }

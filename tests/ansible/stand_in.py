@@ -76,10 +76,15 @@ def main():
     if command == "get":
         with open(dump, "w", encoding="utf-8") as file:
             json.dump({"all": options["--repo"].split(","), "rollbacks": {"2026-11-20": []}, "incomplete": {}}, file)
+        old, new = {"tag": "1.4.0-develop", "older": True}, {"tag": "1.5.0-develop", "older": False}
+        report["dates"] = [
+            {"date": "2026-11-20", "complete": True, "services": {"billing": new, "orders": old}},
+            {"date": "2026-11-19", "complete": False, "services": {"billing": old, "orders": None}},
+        ]
     else:
         unchanged = options["--date"] == "2026-11-21"
         to = "billing:1.5.0" if unchanged else "billing:1.4.0"
-        report["steps"] = [{"service": "billing", "application": "/d/dev/p/billing", "from": "billing:1.5.0", "to": to}]
+        report["steps"] = [{"service": "billing", "from": "billing:1.5.0", "to": to, "unchanged": unchanged}]
         report["changed"] = not unchanged
         report["outcome"] = "nothing_to_do" if unchanged else "planned" if "--check" in switches else "done"
         report["message"] = "Went back."

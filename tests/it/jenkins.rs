@@ -39,8 +39,8 @@ fn build(environment: &str, repositories: &str) -> Value {
         json!({ "2026-11-18": [], "2026-11-20": [{ "1.4.0-develop": "billing" }], "2026-11-16": [], "2026-11-19": [] });
     let found = json!({ "all": ["billing", "orders"], "rollbacks": dates, "incomplete": { "2026-11-16": ["orders"] } });
     let steps = json!([
-        { "service": "billing", "from": "billing:1.5.0", "to": "billing:1.4.0" },
-        { "service": "orders", "from": "orders:2.0.0", "to": "orders:2.0.0" },
+        { "service": "billing", "from": "billing:1.5.0", "to": "billing:1.4.0", "unchanged": false },
+        { "service": "orders", "from": "orders:2.0.0", "to": "orders:2.0.0", "unchanged": true },
     ]);
     json!({
         "file": BUTTON,
