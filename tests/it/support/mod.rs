@@ -1,6 +1,7 @@
 //! Servers that tests start and stop by themselves, on free ports, in folders of their own.
 #![allow(dead_code, reason = "each test module uses a part of it")]
 
+pub mod ansible;
 pub mod contract;
 pub mod fake;
 pub mod podman;
