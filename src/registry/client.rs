@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
-use reqwest::header::{ACCEPT, LINK, LOCATION};
+use reqwest::header::LINK;
 use reqwest::{Method, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::Instant;
 use url::Url;
 
-use super::auth::{Credentials, Pass, Scheme, Token, Tokens, may_know_the_password, token_url};
+use super::auth::{Credentials, Scheme, Tokens};
 use super::error::RegistryError;
+use super::exchange::Question;
 use super::{digest, headers, manifest, tags};
 use crate::action::watch::Watch;
-use crate::http::retry::{Answer, NoAnswer, Retry, rest};
+use crate::http::retry::{Answer, Retry};
 use crate::http::{is_loopback, without_credentials};
 
 /// The header that names the digest of a manifest.
@@ -25,13 +25,10 @@ const CONTENT_DIGEST: &str = "docker-content-digest";
 const TAGS_IN_A_PAGE: &str = "1000";
 /// No repository has so many pages.
 const MOST_PAGES: usize = 10_000;
-/// How often a blob may be sent elsewhere (to the storage behind the registry).
-const REDIRECTS: usize = 5;
 /// Bounds on bodies, in bytes. Registries refuse manifests above 4 MiB; some give all tags in one page.
 const LONGEST_PAGE: usize = 32 << 20;
 const LONGEST_MANIFEST: usize = 4 << 20;
 const LONGEST_CONFIG: usize = 8 << 20;
-const LONGEST_TOKEN: usize = 1 << 20;
 
 /// How to read a registry.
 pub struct Options {
@@ -65,15 +62,15 @@ impl Default for Options {
 /// A registry of container images, read over HTTP.
 pub struct Registry {
     /// Ends with a slash, and has no user part.
-    base: Url,
-    name: String,
-    http: reqwest::Client,
-    credentials: Option<Credentials>,
+    pub(super) base: Url,
+    pub(super) name: String,
+    pub(super) http: reqwest::Client,
+    pub(super) credentials: Option<Credentials>,
     /// None until the first answer has come.
-    scheme: Mutex<Option<Scheme>>,
-    tokens: Tokens,
+    pub(super) scheme: Mutex<Option<Scheme>>,
+    pub(super) tokens: Tokens,
     /// One for each request that may be under way.
-    places: Semaphore,
+    pub(super) places: Semaphore,
     /// Whether a HEAD was seen to give no digest.
     heads_are_mute: AtomicBool,
     pub(super) options: Options,
@@ -91,17 +88,6 @@ pub(super) enum Head {
     Digest(String),
     /// It is there, but the registry does not say its digest.
     Mute,
-}
-
-/// One thing to ask a registry for.
-struct Question<'a> {
-    method: Method,
-    url: Url,
-    accept: Option<String>,
-    repository: &'a str,
-    limit: usize,
-    /// For an error: `failed to …`.
-    task: String,
 }
 
 impl Registry {
@@ -192,9 +178,9 @@ impl Registry {
                 }
                 _ => return Err(self.refusal(&question, &answer)),
             }
-            found.extend(tags::of_page(&answer.body).map_err(|error| unreadable(&question, error.to_string()))?);
-            let links = answer.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
-            next = match links.filter_map(headers::next_link).next() {
+            found.extend(tags::of_page(&answer.body).map_err(|error| question.unreadable(error.to_string()))?);
+            let mut links = answer.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
+            next = match links.find_map(headers::next_link) {
                 None => None,
                 Some(link) => {
                     let url = answer
@@ -232,7 +218,7 @@ impl Registry {
         }
         let Some(digest) = said_digest(&answer) else { return Ok(self.mute()) };
         if reference.contains(':') && digest != reference {
-            return Err(lie(&question, reference, &digest));
+            return Err(question.lie(reference, &digest));
         }
         Ok(Head::Digest(digest))
     }
@@ -260,9 +246,7 @@ impl Registry {
         let digest = digest::like(expected.as_deref().unwrap_or_default(), &answer.body);
         match expected {
             // The digest of a signed schema 1 manifest is that of its inner part.
-            Some(expected) if expected != digest && !is_schema1(&answer.body) => {
-                Err(lie(&question, &expected, &digest))
-            }
+            Some(expected) if expected != digest && !is_schema1(&answer.body) => Err(question.lie(&expected, &digest)),
             expected => Ok(Some(Fetched { digest: expected.unwrap_or(digest), body: answer.body })),
         }
     }
@@ -284,7 +268,7 @@ impl Registry {
             _ => return Err(self.refusal(&question, &answer)),
         }
         let found = digest::like(digest, &answer.body);
-        if found == digest { Ok(Some(answer.body)) } else { Err(lie(&question, digest, &found)) }
+        if found == digest { Ok(Some(answer.body)) } else { Err(question.lie(digest, &found)) }
     }
 
     fn about_manifest<'a>(
@@ -305,146 +289,6 @@ impl Registry {
     fn url(&self, repository: &str, rest: &str) -> Result<Url, RegistryError> {
         let path = format!("v2/{repository}/{rest}");
         self.base.join(&path).map_err(|_| RegistryError::Repository { name: repository.to_owned() })
-    }
-
-    /// Asks, and identifies itself if the registry wants that. Whether and how is learned from the answer to the
-    /// first question, which all others wait for.
-    async fn ask(&self, question: &Question<'_>, watch: &dyn Watch) -> Result<Answer, RegistryError> {
-        let mut known = self.scheme.lock().await;
-        let scheme = if let Some(scheme) = &*known {
-            scheme.clone()
-        } else {
-            let answer = self.exchange(question, None, watch).await?;
-            let scheme = known.insert(Scheme::of(&answer, &self.name)?).clone();
-            if answer.status != StatusCode::UNAUTHORIZED {
-                return Ok(answer);
-            }
-            scheme
-        };
-        drop(known);
-        let pass = self.pass(&scheme, question.repository, None, watch).await?;
-        let answer = self.exchange(question, pass.as_ref(), watch).await?;
-        if answer.status != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        // The token ended early, or this repository is guarded and the first one was not.
-        let scheme = Scheme::of(&answer, &self.name)?;
-        let pass = self.pass(&scheme, question.repository, pass.as_ref(), watch).await?;
-        *self.scheme.lock().await = Some(scheme);
-        self.exchange(question, pass.as_ref(), watch).await
-    }
-
-    /// What to send along. `refused`: what was sent before, and was not enough.
-    async fn pass(
-        &self,
-        scheme: &Scheme,
-        repository: &str,
-        refused: Option<&Pass>,
-        watch: &dyn Watch,
-    ) -> Result<Option<Pass>, RegistryError> {
-        match (scheme, &self.credentials, refused) {
-            (Scheme::Open, ..) => Ok(None),
-            (Scheme::Basic, None, _) => Err(RegistryError::NoCredentials { registry: self.name.clone() }),
-            (Scheme::Basic, Some(_), Some(Pass::Basic(_))) => Err(self.wrong_credentials(&self.base)),
-            (Scheme::Basic, Some(credentials), _) => Ok(Some(Pass::Basic(credentials.clone()))),
-            (Scheme::Bearer { realm, service }, ..) => {
-                let refused = match refused {
-                    Some(Pass::Bearer(token)) => Some(token),
-                    _ => None,
-                };
-                let fetch = self.token(realm, service.as_deref(), repository, watch);
-                Ok(Some(Pass::Bearer(self.tokens.get(repository, refused, fetch).await?)))
-            }
-        }
-    }
-
-    async fn token(
-        &self,
-        realm: &Url,
-        service: Option<&str>,
-        repository: &str,
-        watch: &dyn Watch,
-    ) -> Result<Token, RegistryError> {
-        let server = &realm[url::Position::BeforeHost..url::Position::AfterPort];
-        if self.credentials.is_some() && !may_know_the_password(realm, &self.base) {
-            let why = format!("it wants the password sent to {server} unencrypted");
-            return Err(RegistryError::Authentication { registry: self.name.clone(), why });
-        }
-        let question = Question {
-            method: Method::GET,
-            url: token_url(realm, service, repository),
-            accept: None,
-            repository,
-            limit: LONGEST_TOKEN,
-            task: format!("get a token from {server} for repository '{repository}' of registry {}", self.name),
-        };
-        let asked = Instant::now();
-        let pass = self.credentials.clone().map(Pass::Basic);
-        let answer = self.exchange(&question, pass.as_ref(), watch).await?;
-        match answer.status {
-            StatusCode::OK => Token::read(&answer.body, asked).map_err(|why| unreadable(&question, why)),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if pass.is_some() => Err(self.wrong_credentials(realm)),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(RegistryError::NoCredentials { registry: self.name.clone() })
-            }
-            _ => Err(self.refusal(&question, &answer)),
-        }
-    }
-
-    /// One question and its answer. A registry may send us to the storage behind it: we go there without any pass,
-    /// and never from an encrypted connection to one that is not.
-    async fn exchange(
-        &self,
-        question: &Question<'_>,
-        pass: Option<&Pass>,
-        watch: &dyn Watch,
-    ) -> Result<Answer, RegistryError> {
-        let _place = self.places.acquire().await.expect("the places are never closed");
-        let no_answer = |source| RegistryError::NoAnswer { task: question.task.clone(), source };
-        let mut pass = pass;
-        let mut url = question.url.clone();
-        for _ in 0..=REDIRECTS {
-            let mut request = self.http.request(question.method.clone(), url.clone());
-            if let Some(accept) = &question.accept {
-                request = request.header(ACCEPT, accept);
-            }
-            request = match pass {
-                None => request,
-                Some(Pass::Basic(login)) => request.basic_auth(&login.user, Some(login.password.expose_secret())),
-                Some(Pass::Bearer(token)) => request.bearer_auth(token.secret.expose_secret()),
-            };
-            let request = request.build().map_err(|error| no_answer(NoAnswer::Lost(error.without_url())))?;
-            let answer =
-                self.options.retry.send(&self.http, request, question.limit, watch).await.map_err(no_answer)?;
-            let location = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection());
-            let Some(location) = location.and_then(|location| location.to_str().ok()) else { return Ok(answer) };
-            let next = answer.url.join(location).map_err(|error| unreadable(question, error.to_string()))?;
-            if !matches!((url.scheme(), next.scheme()), ("http", "http") | (_, "https")) {
-                let why = format!("it leads to {}, unencrypted", without_credentials(&next));
-                return Err(unreadable(question, why));
-            }
-            (url, pass) = (next, None);
-        }
-        Err(unreadable(question, format!("it led elsewhere more than {REDIRECTS} times")))
-    }
-
-    fn wrong_credentials(&self, server: &Url) -> RegistryError {
-        let server = server[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
-        RegistryError::WrongCredentials { registry: self.name.clone(), server }
-    }
-
-    /// The error that an answer stands for that is not what was asked for.
-    fn refusal(&self, question: &Question<'_>, answer: &Answer) -> RegistryError {
-        let (task, status) = (question.task.clone(), answer.status);
-        match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                RegistryError::Denied { registry: self.name.clone(), repository: question.repository.to_owned() }
-            }
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                RegistryError::Busy { task, status, rest: rest(&answer.headers).map(|rest| rest.as_secs()) }
-            }
-            _ => RegistryError::Status { task, status, message: message(&answer.body) },
-        }
     }
 }
 
@@ -486,36 +330,10 @@ fn is_schema1(body: &[u8]) -> bool {
     matches!(manifest::Manifest::parse(body), Ok(manifest::Manifest::Schema1))
 }
 
-fn lie(question: &Question<'_>, expected: &str, found: &str) -> RegistryError {
-    let (expected, found) = (expected.to_owned(), found.to_owned());
-    RegistryError::WrongDigest { task: question.task.clone(), expected, found }
-}
-
-fn unreadable(question: &Question<'_>, why: String) -> RegistryError {
-    RegistryError::Unreadable { task: question.task.clone(), why }
-}
-
-/// What a registry says about an error, on one line and not too long.
-fn message(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Errors {
-        errors: Vec<One>,
-    }
-    #[derive(serde::Deserialize)]
-    struct One {
-        #[serde(default)]
-        code: String,
-        #[serde(default)]
-        message: String,
-    }
-    let errors = serde_json::from_slice::<Errors>(body).map(|errors| errors.errors).unwrap_or_default();
-    let texts: Vec<String> = errors.into_iter().map(|error| format!("{}: {}", error.code, error.message)).collect();
-    texts.join("; ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -557,17 +375,6 @@ mod tests {
             );
             assert_eq!(error, expected);
         }
-    }
-
-    #[test]
-    fn a_message_is_short_and_on_one_line() {
-        let body = br#"{"errors":[{"code":"UNKNOWN","message":"a\nb","detail":{}},{"code":"X"}]}"#;
-        assert_eq!(message(body), "UNKNOWN: a b; X: ");
-        assert_eq!(message(b"<html>"), "");
-        assert_eq!(
-            message(format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "é".repeat(500)).as_bytes()).chars().count(),
-            200
-        );
     }
 
     proptest! {

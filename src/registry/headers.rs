@@ -138,7 +138,7 @@ mod tests {
     fn challenges_are_told_apart() {
         let bearer = challenge("bearer", &[("realm", "https://a/token"), ("service", "s"), ("scope", "r:x:pull,push")]);
         let header = r#"Bearer realm="https://a/token",service="s", scope="r:x:pull,push""#;
-        assert_eq!(challenges(header), [bearer.clone()]);
+        assert_eq!(challenges(header), std::slice::from_ref(&bearer));
         let both = format!(r#"Negotiate YII==, BASIC Realm="say \"please\"" , {header}"#);
         let found = challenges(&both);
         assert_eq!(found.iter().find(|one| one.scheme == "basic").unwrap().parameter("realm"), Some("say \"please\""));

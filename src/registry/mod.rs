@@ -6,6 +6,7 @@ mod client;
 mod dates;
 pub mod digest;
 mod error;
+mod exchange;
 pub mod headers;
 mod images;
 pub mod manifest;

@@ -2,7 +2,10 @@
 #![allow(dead_code, reason = "each test module uses a part of it")]
 
 pub mod ansible;
+pub mod fake;
 pub mod program;
+pub mod registry;
+pub mod wire;
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
