@@ -13,9 +13,8 @@ debian_packages=(
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
   tmux                 # a terminal for the tests of prompts and Ctrl-C
-  binutils             # readelf: are the programs static?
-  openssl              # a TLS server for the programs in an empty root
-  util-linux           # unshare: an empty root without being root
+  file                 # says whether the programs are static
+  util-linux           # unshare: an empty root for the programs
 )
 
 # A package may start a service by itself. The tests start their own, on free ports.
