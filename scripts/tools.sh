@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests and the drill need. `tools.sh ansible` brings only the virtual environment, which is all that the
-# drill needs; without an argument everything comes. Safe to call again: what is there is left alone.
+# Installs what the tests and the drill need: everything, or only what is named. `ansible` (the virtual environment) is all that
+# the drill needs, `debian` all that the bench needs. Safe to call again: what is there is left alone.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -68,10 +68,11 @@ install_cargo_deny() {
 
 case "${1:-all}" in
   ansible) install_python_packages ;;
+  debian) install_debian_packages "${debian_packages[@]}" ;;
   all)
     install_debian_packages "${debian_packages[@]}"
     install_python_packages
     install_cargo_deny
     ;;
-  *) fail "usage: tools.sh [ansible|all]" ;;
+  *) fail "usage: tools.sh [ansible|debian]" ;;
 esac
