@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests and the drill need. `tools.sh ansible` brings only the virtual environment, which is all that the
-# drill needs; without an argument everything comes. Safe to call again: what is there is left alone.
+# Installs what the tests and the drill need: everything, or only what is named. `ansible` (the virtual environment) is all that
+# the drill needs, `debian` all that the bench needs. Safe to call again: what is there is left alone.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -13,9 +13,8 @@ debian_packages=(
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
   tmux                 # a terminal for the tests of prompts and Ctrl-C
-  binutils             # readelf: are the programs static?
-  openssl              # a TLS server for the programs in an empty root
-  util-linux           # unshare: an empty root without being root
+  file                 # says whether the programs are static
+  util-linux           # unshare: an empty root for the programs
 )
 
 # A package may start a service by itself. The tests start their own, on free ports.
@@ -69,10 +68,11 @@ install_cargo_deny() {
 
 case "${1:-all}" in
   ansible) install_python_packages ;;
+  debian) install_debian_packages "${debian_packages[@]}" ;;
   all)
     install_debian_packages "${debian_packages[@]}"
     install_python_packages
     install_cargo_deny
     ;;
-  *) fail "usage: tools.sh [ansible|all]" ;;
+  *) fail "usage: tools.sh [ansible|debian]" ;;
 esac

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use firebreak::action::manual::Manual;
 use firebreak::drill::story::Stand;
 use serde_json::{Value, json};
 
@@ -317,9 +318,9 @@ async fn the_real_program_takes_a_broken_release_back() {
         look.text
     );
 
-    let plan = play(&["--tags", "run", "-e", &day, "--check", "--diff"]).await;
-    succeeds(&plan, 2);
-    assert!(plan.text.contains("\n-billing: ") && plan.text.contains("\n+billing: "), "{}", plan.text);
+    let planned = play(&["--tags", "run", "-e", &day, "--check", "--diff"]).await;
+    succeeds(&planned, 2);
+    assert!(planned.text.contains("\n-billing: ") && planned.text.contains("\n+billing: "), "{}", planned.text);
     hall.stands(Stand::Broken);
 
     hall.drill.faults.order("unhealthy=billing".parse().expect("a fault"));
@@ -333,4 +334,47 @@ async fn the_real_program_takes_a_broken_release_back() {
     hall.stands(Stand::Good);
     succeeds(&play(&["--tags", "run", "-e", &day]).await, 0);
     assert_eq!(ground.left_over(), [""; 0]);
+}
+
+/// The role's variables are the program's options, with the same defaults: neither can know one that the other does not.
+#[test]
+fn the_roles_variables_are_the_programs_options() {
+    let help = Command::new(PROGRAM).arg("--help").output().expect("the program runs");
+    let manual = Manual::read(&String::from_utf8(help.stdout).expect("UTF-8"));
+    let output = Command::new(tool("ansible-doc"))
+        .args(["--type", "role", "--roles-path", "roles", "--json", "rollback_service"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("ansible-doc runs");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    // The role sets these itself.
+    let own = ["--format", "--check", "--yes", "--help", "--version"];
+    // What only the role knows: two words for one environment, and files around the program.
+    let around = ["approver", "build", "report", "temp"];
+    for command in ["get", "run"] {
+        let options = manual
+            .options
+            .iter()
+            .filter(|option| manual.takes(command, option) && !own.contains(&option.name.as_str()));
+        let variable = |name: &str| match (command, name) {
+            ("get", "--env") => "rollback_service_image_env".to_owned(),
+            _ => name.replacen("--", "rollback_service_", 1).replace('-', "_"),
+        };
+        let mut expected: Vec<_> = options.clone().map(|option| variable(&option.name)).collect();
+        expected.extend(around.map(|name| format!("rollback_service_{name}")));
+        expected.sort();
+        let specification = &document["rollback_service"]["entry_points"][command]["options"];
+        let mut documented: Vec<_> = specification.as_object().expect("options").keys().cloned().collect();
+        documented.sort();
+        assert_eq!(documented, expected, "{command}");
+        for option in options {
+            let documented = &specification[variable(&option.name)];
+            if let Some(default) = &option.default {
+                let shown =
+                    documented["default"].as_str().map_or_else(|| documented["default"].to_string(), str::to_owned);
+                assert_eq!(&shown, default, "{command} {}", option.name);
+            }
+            assert_eq!(documented["no_log"] == true, option.secret, "{command} {}", option.name);
+        }
+    }
 }
