@@ -96,14 +96,23 @@ pub struct Act {
     pub slack: Option<SecretString>,
     /// How long a deployment may take.
     pub limit: Duration,
-    /// Plan and stop.
-    pub check: bool,
-    /// Do not ask.
-    pub yes: bool,
+    /// Whether to ask before anything is changed.
+    pub consent: Consent,
     /// Leave out services without an image that old.
     pub allow_partial: bool,
     /// Write digests rather than tags.
     pub pin: bool,
+}
+
+/// What happens between the plan and the act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Somebody is asked.
+    Asked,
+    /// It was given beforehand (`--yes`).
+    Given,
+    /// There is no act (`--check`).
+    Withheld,
 }
 
 impl Act {
@@ -150,8 +159,11 @@ impl Arguments {
             password: self.flag_pwd,
             slack: self.flag_slack,
             limit: Duration::from_secs(number("--timeout", &self.flag_timeout, "seconds")?),
-            check: self.flag_check,
-            yes: self.flag_yes,
+            consent: match (self.flag_check, self.flag_yes) {
+                (true, _) => Consent::Withheld,
+                (false, true) => Consent::Given,
+                (false, false) => Consent::Asked,
+            },
             allow_partial: self.flag_allow_partial,
             pin: self.flag_pin,
         }))

@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::apply::{Applied, Limits, ServiceResult, State, apply};
-use super::arguments::Act;
+use super::arguments::{Act, Consent};
 use super::dump::Dump;
 use super::plan::{Plan, Step, age, plan};
 use super::target::Target;
@@ -48,7 +48,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
         let message = format!("every service stands at {target} already: nothing to do");
         return Ok(end(Finding::new(Outcome::NothingToDo, message)));
     }
-    if act.check {
+    if act.consent == Consent::Withheld {
         let mut finding = end(Finding::new(Outcome::Planned, format!("would change {}", count(changes.len()))));
         finding.changed = true;
         return Ok(finding);
@@ -142,7 +142,7 @@ async fn ask(
     let where_to = format!("'{environment}' on {} back to {target}", platform.address());
     operator.say(&format!("The plan: {where_to}"));
     operator.show(&table(plan, context));
-    if act.yes {
+    if act.consent == Consent::Given {
         return Ok(None);
     }
     if !operator.present() {

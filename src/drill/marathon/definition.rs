@@ -17,12 +17,14 @@ enum Kind {
     Number,
     List,
     Object,
+    /// A word that switches it off, or an object.
+    Switch,
 }
 
-use Kind::{Flag, List, Number, Object, Text, Whole};
+use Kind::{Flag, List, Number, Object, Switch, Text, Whole};
 
 /// The fields of an application that a caller may set.
-const FIELDS: [(&str, Kind); 41] = [
+const FIELDS: [(&str, Kind); 40] = [
     ("id", Text),
     ("acceptedResourceRoles", List),
     ("args", List),
@@ -60,10 +62,9 @@ const FIELDS: [(&str, Kind); 41] = [
     ("user", Text),
     ("version", Text),
     ("killSelection", Text),
-    ("unreachableStrategy", Object),
+    ("unreachableStrategy", Switch),
     ("tty", Flag),
     ("role", Text),
-    ("storeUrls", List),
 ];
 
 const CONTAINER: [(&str, Kind); 5] =
@@ -177,6 +178,7 @@ fn check(fields: &Definition, known: &[(&str, Kind)], path: &str) -> Result<(), 
             Number => (value.is_number(), "error.expected.jsnumber"),
             List => (value.is_array(), "error.expected.jsarray"),
             Object => (value.is_object(), "error.expected.jsobject"),
+            Switch => (value.is_object() || value.is_string(), "error.expected.jsobject"),
         };
         if !fits {
             return Err(Refusal::json(&place, expected));

@@ -140,12 +140,26 @@ fn host(old: &Container, podman: Option<&Value>) -> Value {
     }
     if let Some(podman) = podman {
         host["CgroupnsMode"] = podman["HostConfig"]["CgroupMode"].clone();
+        keep_log(old, &podman["HostConfig"]["LogConfig"], &mut host);
         if podman["Config"]["Annotations"]["io.podman.annotations.init"] == "TRUE" {
             host["Init"] = true.into();
         }
     }
     keep_volumes(old, &mut host);
     host
+}
+
+/// Podman takes the options of a log in one place and shows them in others. Its path is shown even where it is the
+/// container's own.
+fn keep_log(old: &Container, shown: &Value, host: &mut Value) {
+    for (field, option, usual) in [("Size", "max-size", "0B"), ("Tag", "tag", ""), ("Path", "path", "")] {
+        if let Some(value) = shown[field].as_str()
+            && value != usual
+            && !value.contains(&old.id)
+        {
+            host["LogConfig"]["Config"][option] = value.into();
+        }
+    }
 }
 
 /// Names every volume that the container has without having named it: else the new one would get empty ones.

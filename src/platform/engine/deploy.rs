@@ -54,7 +54,7 @@ pub(super) async fn deploy(
     for (change, set) in changes.iter().zip(&prepared) {
         let service = &change.application.service;
         let replaced = timeout(limit, replace_all(engine, service, set, watch)).await;
-        let replaced = replaced.with_context(|| format!("it ran out of time after {} s", limit.as_secs())).flatten();
+        let replaced = replaced.with_context(|| format!("it ran out of time after {limit:?}")).flatten();
         replaced.with_context(|| format!("failed to bring '{service}' to '{}'", change.to))?;
     }
     Ok(())

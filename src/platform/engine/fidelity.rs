@@ -150,8 +150,7 @@ fn canonical_host(host: &Value) -> Map<String, Value> {
             let value = match key {
                 "LogConfig" => {
                     let kind = value["Type"].as_str().unwrap_or_default().replace("k8s-file", "json-file");
-                    let size = value["Size"].clone();
-                    Value::from(format!("{kind} {} {size}", value["Config"]))
+                    Value::from(format!("{kind} {} {} {}", value["Config"], value["Size"], value["Tag"]))
                 }
                 "Ulimits" => in_order(&value, |limit| {
                     let name = limit["Name"].as_str().unwrap_or_default().trim_start_matches("RLIMIT_").to_lowercase();

@@ -23,7 +23,7 @@ pub(super) async fn go_back(
     for change in changes.iter().rev() {
         let name = &change.application.service;
         let restored = timeout(limit, restore(engine, change, watch)).await;
-        let restored = restored.with_context(|| format!("it ran out of time after {} s", limit.as_secs())).flatten();
+        let restored = restored.with_context(|| format!("it ran out of time after {limit:?}")).flatten();
         if let Err(error) = restored {
             failures.push(format!("'{name}': {error:#}"));
         }

@@ -241,8 +241,8 @@ impl Platform for Engine {
             let target = self.resolve(&change.to).await?;
             let mut service = self.service(change).await?;
             for container in &mut service.0 {
-                if container.health() == Some("starting") {
-                    health::check(&self.client, container).await?;
+                if container.runs() && container.health() == Some("starting") {
+                    health::check(&self.client, container).await;
                     *container = self.inspect(&container.id).await?.unwrap_or_else(|| container.clone());
                 }
             }

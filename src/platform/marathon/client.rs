@@ -3,22 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::time::sleep;
 use url::Url;
 
-use super::super::secrets::without_user;
 use super::super::writes::Writes;
+use crate::action::watch::Unwatched;
+use crate::http::retry::{NoAnswer, Retry};
+use crate::http::without_credentials;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The pauses before a read is asked again. Only reads: they can be repeated, a write cannot.
-const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
+/// Reads are asked again a few times; a write never is.
+const RETRY: Retry = Retry { tries: 4, first_pause: Duration::from_millis(200) };
+
+/// No answer of a Marathon is longer, in bytes: thousands of applications fit into it.
+const LONGEST: usize = 64 << 20;
 
 /// A connection to a Marathon.
 #[derive(Clone)]
@@ -57,7 +61,7 @@ pub(super) enum Unanswered {
 impl Client {
     /// A client of the Marathon at `url`. `login` is that of DC/OS; a user in the URL is Marathon's own.
     pub(super) fn new(url: &Url, login: Option<(&str, &SecretString)>, http: reqwest::Client) -> anyhow::Result<Self> {
-        let base = without_user(url.as_str().trim_end_matches('/'));
+        let base = without_credentials(url).trim_end_matches('/').to_owned();
         let access = match login {
             Some((user, password)) => {
                 let mut login: Url = base.parse().with_context(|| format!("'{base}' is not a URL"))?;
@@ -81,26 +85,17 @@ impl Client {
 
     /// What is at a path; none where there is nothing.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Option<Value>> {
-        let mut pauses = PAUSES.iter();
-        loop {
-            let answer = self.send(&Method::GET, path, None).await;
-            let busy = match &answer {
-                Ok(answer) => matches!(answer.status.as_u16(), 429 | 502 | 503 | 504),
-                Err(_) => true,
-            };
-            if let Some(pause) = pauses.next().filter(|_| busy) {
-                sleep(*pause).await;
-                continue;
+        let answer = match self.send(&Method::GET, path, None).await {
+            Ok(answer) => answer,
+            Err(Unanswered::NotSent(error) | Unanswered::Lost(error)) => return Err(error),
+        };
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if !status.is_success() => {
+                bail!("{} answered GET {path} with {status}{}", self.base, self.hint(status))
             }
-            let answer = match answer {
-                Ok(answer) => answer,
-                Err(Unanswered::NotSent(error) | Unanswered::Lost(error)) => return Err(error),
-            };
-            return match answer.status {
-                StatusCode::NOT_FOUND => Ok(None),
-                status if status.is_success() => Ok(Some(answer.body)),
-                status => bail!("{} answered GET {path} with {status}{}", self.base, self.hint(status)),
-            };
+            _ if answer.body.is_null() => bail!("{} answered GET {path} with what is not JSON", self.base),
+            _ => Ok(Some(answer.body)),
         }
     }
 
@@ -137,25 +132,22 @@ impl Client {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let answer = request.send().await.map_err(|error| self.unanswered(method, path, error))?;
-            let status = answer.status();
+            let request = request.build().map_err(|error| Unanswered::NotSent(error.without_url().into()))?;
+            let answer = RETRY.send(&self.http, request, LONGEST, &Unwatched).await;
+            let answer = answer.map_err(|error| self.unanswered(method, path, error))?;
+            let status = answer.status;
             if status == StatusCode::UNAUTHORIZED && !fresh && matches!(*self.access, Access::Dcos { .. }) {
                 fresh = true;
                 continue;
             }
-            let text = answer.text().await.map_err(|error| self.unanswered(method, path, error))?;
             // Some errors come from a proxy before Marathon, as a page.
-            let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-            if status.is_success() && body.is_null() && *method == Method::GET {
-                return Err(Unanswered::Lost(anyhow!("{} answered GET {path} with what is not JSON", self.base)));
-            }
-            return Ok(Answer { status, body });
+            return Ok(Answer { status, body: serde_json::from_slice(&answer.body).unwrap_or(Value::Null) });
         }
     }
 
-    fn unanswered(&self, method: &Method, path: &str, error: reqwest::Error) -> Unanswered {
-        let never_left = error.is_connect() || error.is_builder();
-        let error = anyhow::Error::new(error.without_url());
+    fn unanswered(&self, method: &Method, path: &str, error: NoAnswer) -> Unanswered {
+        let never_left = matches!(&error, NoAnswer::Lost(error) if error.is_connect() || error.is_builder());
+        let error = anyhow::Error::new(error);
         if never_left {
             Unanswered::NotSent(error.context(format!("failed to reach Marathon at {}", self.base)))
         } else {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use firebreak::drill::faults::Fault;
 use firebreak::drill::story::{Stand, good_day};
 use firebreak::drill::{Drill, Settings};
@@ -25,6 +26,7 @@ pub struct Output {
 pub struct Hall {
     pub drill: Drill,
     pub folder: TempDir,
+    now: DateTime<Utc>,
 }
 
 impl Hall {
@@ -34,17 +36,18 @@ impl Hall {
 
     /// A drill whose settings are changed before it starts.
     pub async fn furnished(faults: &[&str], change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings::at(chrono::Utc::now());
+        let now = Utc::now();
+        let mut settings = Settings::at(now);
         settings.pace = Duration::from_millis(5);
         settings.faults = faults.iter().map(|fault| fault.parse::<Fault>().expect("a fault")).collect();
         change(&mut settings);
         let drill = Drill::start(settings).await.expect("a drill on free ports");
-        Self { drill, folder: tempfile::tempdir().expect("a folder") }
+        Self { drill, folder: tempfile::tempdir().expect("a folder"), now }
     }
 
     /// The day to go back to.
     pub fn day(&self) -> String {
-        good_day(chrono::Utc::now()).to_string()
+        good_day(self.now).to_string()
     }
 
     /// The program with these words (split at spaces, `DAY` being the day to go back to), led to the drill by its

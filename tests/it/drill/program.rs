@@ -1,0 +1,147 @@
+//! `firedrill` itself, as a process.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Output, Stdio};
+
+use firebreak::drill::faults::FORMS;
+
+fn firedrill() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    command.env_remove("FIREDRILL_CONTROL");
+    command
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        firedrill().args(arguments).stdin(Stdio::null()).output().expect("firedrill");
+    (status.code(), String::from_utf8(stdout).expect("text"), String::from_utf8(stderr).expect("text"))
+}
+
+#[test]
+fn the_help_tells_every_fault_as_it_is() {
+    let (code, out, err) = run(&["--help"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let faults = out.split("Faults:\n").nth(1).and_then(|text| text.split("\n\n").next()).expect("a section");
+    let told: Vec<(&str, &str)> = faults
+        .lines()
+        .map(|line| line.trim().split_once("  ").map(|(form, what)| (form, what.trim())).expect("two columns"))
+        .collect();
+    assert_eq!(told, FORMS);
+    assert_eq!(
+        run(&["--version"]),
+        (Some(0), concat!("firedrill ", env!("CARGO_PKG_VERSION"), "\n").to_owned(), String::new())
+    );
+}
+
+#[test]
+fn a_command_runs_in_the_drill_and_its_exit_code_is_ours() {
+    let script = "echo $FIREBREAK_REGISTRY $FIREBREAK_PLATFORM $FIREBREAK_SLACK; echo $FIREDRILL_REPO >&2; exit 7";
+    let (code, out, err) = run(&["--", "sh", "-c", script]);
+    assert_eq!((code, err.as_str()), (Some(7), "billing,orders,users,web\n"));
+    let words: Vec<&str> = out.split_whitespace().collect();
+    assert!(
+        matches!(words[..], [registry, platform, slack]
+        if registry.starts_with("http://127.0.0.1:") && platform.starts_with("marathon+http://127.0.0.1:")
+            && slack.starts_with("http://127.0.0.1:") && slack.ends_with("/services/drill")),
+        "{out}"
+    );
+    assert_eq!(run(&["--", "true", "--port=no", "-h"]).0, Some(0));
+    assert_eq!(run(&["--", "sh", "-c", "kill -9 $$"]).0, Some(137));
+    let missing = "failed to start 'no-such-program': No such file or directory (os error 2)\n";
+    assert_eq!(run(&["--", "no-such-program"]), (Some(127), String::new(), missing.to_owned()));
+    let folder = "failed to start '/': Permission denied (os error 13)\n";
+    assert_eq!(run(&["--", "/"]), (Some(126), String::new(), folder.to_owned()));
+}
+
+#[test]
+fn what_could_lead_elsewhere_is_not_handed_on() {
+    let mut command = firedrill();
+    command
+        .env("FIREBREAK_PWD", "real")
+        .env("FIREBREAK_REGISTRY_PWD", "real")
+        .env("FIREBREAK_REGISTRY", "https://real");
+    let output = command
+        .args(["--", "sh", "-c", "echo \"$FIREBREAK_PWD$FIREBREAK_REGISTRY_PWD${FIREBREAK_REGISTRY%%:*}\""])
+        .output();
+    assert_eq!(String::from_utf8_lossy(&output.expect("firedrill").stdout), "http\n");
+}
+
+#[test]
+fn faults_are_in_force_for_the_command_and_proof_tells_how_it_stands() {
+    let own = env!("CARGO_BIN_EXE_firedrill");
+    let script = format!(
+        "curl -sS -o /dev/null -w '%{{http_code}}\\n' $FIREBREAK_REGISTRY/v2/; {own} proof --before --env=prod && {own} proof"
+    );
+    let (code, out, err) = run(&["--fault=registry-429", "--fault=hang", "--", "sh", "-c", &script]);
+    assert_eq!((code, err.as_str()), (Some(1), ""));
+    let table = |tag: &str, wanted: [&str; 4], wrong: bool| {
+        let found = ["billing:1.3.0", "orders:1.2.0", "users:1.4.0", "web:2.3.0"];
+        let rows = found.into_iter().zip(wanted).map(|(found, wanted)| {
+            let service = found.split(':').next().unwrap_or_default();
+            let verdict = if wrong { format!("✗ it is set to {found}-{tag}") } else { "✓".to_owned() };
+            [service.to_owned(), format!("{found}-{tag}"), format!("{wanted}-{tag}"), verdict].join("|") + "\n"
+        });
+        rows.collect::<String>()
+    };
+    let columns: String = out
+        .lines()
+        .skip(1)
+        .filter(|line| !line.starts_with("service"))
+        .map(|line| {
+            line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("|") + "\n"
+        })
+        .collect();
+    let before = table("master", ["billing:1.3.0", "orders:1.2.0", "users:1.4.0", "web:2.3.0"], false);
+    let after = table("develop", ["billing:1.2.0", "orders:1.1.0", "users:1.3.1", "web:2.2.0"], true);
+    assert_eq!((out.lines().next(), columns), (Some("429"), before + &after));
+}
+
+#[test]
+fn what_is_typed_wrong_is_named() {
+    let wrong = |arguments: &[&str], message: &str| {
+        let (code, out, err) = run(arguments);
+        assert_eq!((code, out.as_str()), (Some(2), ""));
+        assert_eq!(err.lines().next(), Some(format!("firedrill error: {message}").as_str()));
+    };
+    let forms: Vec<&str> = FORMS.iter().map(|(form, _)| *form).collect();
+    let faults = format!("--fault: 'fire' is no fault that can be ordered; these are: {}", forms.join(", "));
+    wrong(&["--fault=fire"], &faults);
+    wrong(&["serve", "--fault=fire"], &faults);
+    wrong(&["serve", "--prot=1"], "there is no option --prot: did you mean --port?");
+    wrong(&["proof", "--env=test"], "--env cannot be 'test': it is one of dev, stage, prod");
+    wrong(&["proof", "--port=1"], "`proof` does not take --port: it belongs to `serve`");
+    let (code, out, err) = run(&["proof"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert_eq!(err, "firedrill error: FIREDRILL_CONTROL is not set: take it from what `firedrill serve` printed\n");
+}
+
+#[test]
+fn serve_prints_the_environment_and_ends_when_told() {
+    for signal in ["-INT", "-TERM"] {
+        let mut child =
+            firedrill().arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("firedrill");
+        let mut errors = BufReader::new(child.stderr.take().expect("stderr"));
+        let mut line = String::new();
+        errors.read_line(&mut line).expect("a line");
+        assert_eq!(line, "The drill is up. Ctrl-C ends it.\n");
+        let mut output = child.stdout.take().expect("stdout");
+        let kill = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
+        assert!(kill.success());
+        assert_eq!(child.wait().expect("its end").code(), Some(0));
+        let mut out = String::new();
+        output.read_to_string(&mut out).expect("text");
+        let names: Vec<&str> = out
+            .lines()
+            .map(|line| line.strip_prefix("export ").and_then(|line| line.split('=').next()).expect(line))
+            .collect();
+        let expected = [
+            "FIREBREAK_REGISTRY",
+            "FIREBREAK_PLATFORM",
+            "FIREBREAK_SLACK",
+            "FIREDRILL_CONTROL",
+            "FIREDRILL_DATE",
+            "FIREDRILL_REPO",
+        ];
+        assert_eq!(names, expected);
+    }
+}
