@@ -318,9 +318,9 @@ async fn the_real_program_takes_a_broken_release_back() {
         look.text
     );
 
-    let plan = play(&["--tags", "run", "-e", &day, "--check", "--diff"]).await;
-    succeeds(&plan, 2);
-    assert!(plan.text.contains("\n-billing: ") && plan.text.contains("\n+billing: "), "{}", plan.text);
+    let planned = play(&["--tags", "run", "-e", &day, "--check", "--diff"]).await;
+    succeeds(&planned, 2);
+    assert!(planned.text.contains("\n-billing: ") && planned.text.contains("\n+billing: "), "{}", planned.text);
     hall.stands(Stand::Broken);
 
     hall.drill.faults.order("unhealthy=billing".parse().expect("a fault"));

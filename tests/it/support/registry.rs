@@ -204,7 +204,8 @@ fn certificates() -> (String, String, String) {
     let authority_certificate = authority.self_signed(&authority_key).expect("a certificate");
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().expect("a key");
-    let parameters = CertificateParams::new(["127.0.0.1", "localhost", "registry.test"].map(str::to_owned)).expect("names");
+    let parameters =
+        CertificateParams::new(["127.0.0.1", "localhost", "registry.test"].map(str::to_owned)).expect("names");
     let certificate = parameters.signed_by(&key, &issuer).expect("a certificate");
     (authority_certificate.pem(), certificate.pem(), key.serialize_pem())
 }
