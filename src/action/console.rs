@@ -186,7 +186,13 @@ impl Operator for Console {
 
 /// Runs a prompt beside the other work, so that an interrupt can end the action while it waits.
 async fn ask<T: Send + 'static>(prompt: impl FnOnce() -> dialoguer::Result<T> + Send + 'static) -> anyhow::Result<T> {
-    Ok(tokio::task::spawn_blocking(prompt).await??)
+    match tokio::task::spawn_blocking(prompt).await? {
+        // Ctrl-C while a key was awaited: the signal that it raised ends the action, in a moment.
+        Err(dialoguer::Error::IO(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
+            std::future::pending().await
+        }
+        answer => Ok(answer?),
+    }
 }
 
 /// Whether it is worth a line where no bar can be drawn: something else goes on, or it is complete.

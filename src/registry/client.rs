@@ -135,6 +135,12 @@ impl Registry {
         &self.name
     }
 
+    /// Its URL, without credentials.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
     /// Whether a password would go over a network unencrypted.
     pub(super) fn exposes_the_password(&self) -> bool {
         self.credentials.is_some() && self.base.scheme() == "http" && !is_loopback(&self.base)

@@ -1,1 +1,28 @@
-//! Roll back a set of services to a date: points (what can be gone back to), plan (pure), apply (effects).
+//! Roll back a set of services to a date.
+//!
+//! [`points`] and [`plan`](mod@plan) are pure: what can be gone back to, and which steps that takes. [`dump`] is the file between
+//! the two commands. [`get`] looks; [`run`](mod@run) acts, by [`apply`](mod@apply).
+
+pub mod apply;
+pub mod arguments;
+pub mod dump;
+pub mod get;
+pub mod plan;
+pub mod points;
+pub mod run;
+pub mod target;
+
+use crate::action::context::Context;
+use crate::action::report::Finding;
+use arguments::{Arguments, Command};
+
+/// Carries out `rollback_service` with these arguments.
+///
+/// # Errors
+/// When the action failed and nothing was changed.
+pub async fn go(arguments: Arguments, context: Context) -> anyhow::Result<Finding> {
+    match arguments.check()? {
+        Command::Get(look) => get::get(&look, &context).await,
+        Command::Run(act) => run::run(&act, &context).await,
+    }
+}

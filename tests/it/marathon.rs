@@ -28,7 +28,9 @@ async fn drill(faults: &[Fault]) -> (Drill, Box<dyn Platform>, Vec<Change>) {
     let targets = targets(&drill);
     let targets: Vec<(&str, &str)> = targets.iter().map(|(service, to)| (service.as_str(), to.as_str())).collect();
     let planned = changes(&*platform, "dev", &targets).await;
-    faults.iter().for_each(|fault| drill.faults.order(fault.clone()));
+    for fault in faults {
+        drill.faults.order(fault.clone());
+    }
     drill.log.clear();
     (drill, platform, planned)
 }
@@ -53,7 +55,9 @@ fn definitions(drill: &Drill) -> Vec<Value> {
             drill.marathon.applications().app(&story::application_id("dev", service)).expect("an application");
         let state =
             ["version", "versionInfo", "deployments", "tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"];
-        state.iter().for_each(|key| drop(app[*key].take()));
+        for key in state {
+            app[key].take();
+        }
         app
     };
     SERVICES.iter().map(read).collect()

@@ -1,1 +1,407 @@
+//! `rollback_service` from its command line to its exit code: every outcome, and every kind of bad input.
 
+use std::time::Duration;
+
+use firebreak::drill::registry::Auth;
+use firebreak::drill::story::{SECRET, Stand};
+use serde_json::Value;
+
+use crate::support::program::{Hall, Output};
+
+const LOOK: &str = "get --repo=billing,orders,users,web --env=develop";
+const RUN: &str = "run --date=DAY --env=dev --yes";
+
+fn report(output: &Output) -> Value {
+    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("one JSON document: {error}: {output:?}"))
+}
+
+/// Runs it and expects this exit code and this one line of error, after nothing or after the plan.
+async fn fails(hall: &Hall, words: &str, code: i32, message: &str) {
+    let output = hall.run(words).await;
+    let last = format!("rollback_service error: {message}\n");
+    assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{output:?}");
+    assert!(output.stderr.ends_with(&last), "expected {last}got {}", output.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn get_shows_the_dates_and_writes_them_down() {
+    let hall = Hall::open(&[]).await;
+    let output = hall.run(LOOK).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["date", "billing", "orders", "users", "web"]);
+    let day = lines.iter().find(|line| line.starts_with("DAY")).expect("the day to go back to");
+    assert_eq!(
+        day.split_whitespace().skip(1).collect::<Vec<_>>(),
+        ["1.2.0-develop", "↑", "1.1.0-develop", "1.3.1-develop", "2.2.0-develop"]
+    );
+    assert!(output.stdout.contains("↑ nothing was built that day: the newest image from before it\n"), "{output:?}");
+    assert!(output.stdout.contains("images without a date are never chosen\n"), "{output:?}");
+    assert!(output.stdout.ends_with("; written to ./rollback.json\n"), "{output:?}");
+    let dump: Value = serde_json::from_slice(&std::fs::read(hall.dump()).expect("the dump")).expect("JSON");
+    let dates: Vec<&String> = dump["rollbacks"].as_object().expect("an object").keys().collect();
+    assert_eq!(dates.len(), 5);
+    assert!(dates.is_sorted_by(|a, b| a > b), "{dates:?}");
+    assert_eq!(dump["all"], serde_json::json!(["billing", "orders", "users", "web"]));
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn get_offers_as_many_dates_as_asked_for_and_remembers_all_images() {
+    let hall = Hall::open(&[]).await;
+    let output = hall.run(&format!("{LOOK} --keep=1 --format=json")).await;
+    let report = report(&output);
+    assert_eq!((output.code, &report["command"], &report["changed"]), (0, &"get".into(), &false.into()));
+    assert_eq!(report["dates"].as_array().map(Vec::len), Some(1));
+    let run = hall.run(&format!("{RUN} --check")).await;
+    assert_eq!(run.code, 0, "an older date can still be gone back to: {run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    let output = hall.run(&format!("{RUN} --format=json")).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    hall.stands(Stand::Good);
+    let done = report(&output);
+    assert_eq!((&done["outcome"], &done["changed"]), (&"done".into(), &true.into()));
+    assert_eq!(done["message"], "4 services rolled back and verified");
+    assert_eq!(done["who"], serde_json::json!({"user": "tester"}));
+    let step = &done["steps"][1];
+    assert_eq!(
+        (&step["service"], &step["application"], &step["from"], &step["to"], &step["tag"]),
+        (
+            &"orders".into(),
+            &"/shop/dev/shop/orders".into(),
+            &"REGISTRY/orders:1.2.0-develop".into(),
+            &"REGISTRY/orders:1.1.0-develop".into(),
+            &"1.1.0-develop".into()
+        )
+    );
+    let states: Vec<&Value> = done["results"].as_array().expect("results").iter().map(|r| &r["state"]).collect();
+    assert_eq!(states, ["target"; 4]);
+    assert!(!format!("{output:?}").contains(SECRET));
+
+    let told = hall.told();
+    assert_eq!(
+        told[0],
+        "tester takes 'dev' back to DAY: billing to 1.2.0-develop, orders to 1.1.0-develop, users to 1.3.1-develop, web to 2.2.0-develop"
+    );
+    assert_eq!(told[1], "/shop/dev/shop/billing: rolled back, REGISTRY/billing:1.2.0-develop");
+    assert_eq!((told.len(), told[5].as_str()), (6, "dev: 4 services rolled back and verified"));
+
+    let again = hall.run(&format!("{RUN} --format=json")).await;
+    let report = report(&again);
+    assert_eq!((again.code, &report["outcome"], &report["changed"]), (0, &"nothing_to_do".into(), &false.into()));
+    assert_eq!(hall.told().len(), 6, "Slack is not told of nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_plans_and_changes_nothing() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    let output = hall.run("run --date=DAY --env=dev --check --format=json").await;
+    let report = report(&output);
+    assert_eq!((output.code, &report["outcome"], &report["changed"]), (0, &"planned".into(), &true.into()));
+    hall.stands(Stand::Broken);
+    assert_eq!(hall.told(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pin_writes_digests() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    let output = hall.run(&format!("{RUN} --pin")).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    let app = hall.drill.marathon.applications().app("/shop/dev/shop/billing").expect("the application");
+    let digest = hall.drill.registry.shelves().digest("billing", "1.2.0-develop").expect("the image");
+    let image = app["container"]["docker"]["image"].as_str().expect("an image");
+    assert_eq!(image, format!("{}/billing@{digest}", hall.drill.registry.address()));
+    assert_eq!(hall.run(RUN).await.code, 0, "the pinned image is recognised");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_run_needs_a_date_and_a_yes() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    let message = "`run` needs --date where no terminal is: one of those that `rollback_service get` prints";
+    fails(&hall, "run --env=dev --yes", 2, message).await;
+    let output = hall.run("run --date=DAY --env=dev").await;
+    assert_eq!(output.code, 4, "{output:?}");
+    assert!(
+        output.stderr.ends_with("error: `run` needs --yes where no terminal is: nothing was changed\n"),
+        "{output:?}"
+    );
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_command_line_is_named() {
+    let hall = Hall::open(&[]).await;
+    for (words, message) in [
+        ("", "a command is missing, one of `get`, `run`"),
+        ("rum", "there is no command 'rum' (there are `get`, `run`): did you mean `run`?"),
+        (
+            "get --env=develop",
+            "`get` needs --repo=<r>: Repositories of the services, separated by commas: billing,orders,team/web.",
+        ),
+        ("get --repo=a --env=b --yes", "`get` does not take --yes: it belongs to `run`"),
+        ("run --env=dev --keep=3", "`run` does not take --keep: it belongs to `get`"),
+        (
+            "run --env=dev --date=2026-02-30",
+            "--date: '2026-02-30' is neither a day (2026-11-20) nor an instant of RFC 3339 (2026-11-20T18:00:00Z)",
+        ),
+        ("run --env=dev --timeout=soon", "--timeout cannot be 'soon': it is a whole number of seconds, from 1"),
+        ("get --repo=a --env=b --dump=/no/such/folder", "--dump: '/no/such/folder' is no folder"),
+    ] {
+        let output = hall.run(words).await;
+        let expected = format!("rollback_service error: {message}\n");
+        assert!(output.stderr.starts_with(&expected), "`{words}`: expected {expected}got {}", output.stderr);
+        assert_eq!((output.code, output.stdout.as_str()), (2, ""), "`{words}`");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_registry_does_not_have_is_named_and_the_old_dump_stays() {
+    let hall = Hall::open(&[]).await;
+    hall.drill.registry.shelves().create("empty");
+    hall.look().await;
+    let before = std::fs::read(hall.dump()).expect("the dump");
+    for (words, part) in [
+        ("get --repo=billing,nothing --env=develop", "'nothing'"),
+        ("get --repo=billing,empty --env=develop", "'empty'"),
+        ("get --repo=billing --env=devlop", "no tag of 'billing' ends with 'devlop'"),
+        ("get --repo=billing --env=develop --registry=http://127.0.0.1:1", "127.0.0.1:1"),
+        ("get --repo=billing --env=develop --registry=registry", "'registry'"),
+    ] {
+        let output = hall.run(words).await;
+        assert_eq!((output.code, output.stdout.as_str()), (1, ""), "`{words}`: {output:?}");
+        assert!(output.stderr.contains(part), "`{words}` should name {part}: {}", output.stderr);
+    }
+    assert_eq!(std::fs::read(hall.dump()).expect("the dump"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_lies_or_loops_is_found_out() {
+    for fault in ["registry-lies", "registry-loops"] {
+        let hall = Hall::open(&[fault]).await;
+        let output = hall.run(LOOK).await;
+        assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{fault}: {output:?}");
+        assert!(!hall.dump().exists());
+    }
+    let hall = Hall::open(&["registry-429=3:1", "registry-503=2"]).await;
+    hall.look().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_asks_for_a_password_gets_it_and_a_wrong_one_is_named_without_being_shown() {
+    let auth = || Auth::Basic { user: "ann".into(), password: "open sesame".into() };
+    let hall = Hall::furnished(&[], |settings| settings.auth = auth()).await;
+    let words = format!("{LOOK} --registry-user=ann");
+    assert_eq!(hall.run(&words).await.code, 0);
+    let output =
+        hall.end(hall.command(&words).env("FIREBREAK_REGISTRY_PWD", "wrong-guess").spawn().expect("a start")).await;
+    assert_eq!(output.code, 1);
+    assert!(
+        output.stderr.contains("refuses the user and password") && !output.stderr.contains("wrong-guess"),
+        "{output:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_that_is_missing_cut_short_edited_or_of_another_environment_is_refused() {
+    let hall = Hall::open(&[]).await;
+    let path = "'./rollback.json'";
+    let again = "run `rollback_service get` again";
+    let missing = "run `rollback_service get` first, or name its folder with --dump";
+    fails(&hall, RUN, 1, &format!("there is no {path}: {missing}")).await;
+    hall.look().await;
+    let text = std::fs::read_to_string(hall.dump()).expect("the dump");
+    std::fs::write(hall.dump(), text.replace("1.1.0-develop", "1.0.0-develop")).expect("to write");
+    fails(&hall, RUN, 1, &format!("{path} was edited since `rollback_service get` wrote it: {again}")).await;
+    std::fs::write(hall.dump(), &text[..text.len() / 2]).expect("to write");
+    let output = hall.run(RUN).await;
+    assert_eq!(output.code, 1);
+    assert!(output.stderr.contains(&format!("{path} is damaged or cut short: {again}")), "{output:?}");
+    assert_eq!(hall.run("get --repo=billing,orders,users,web --env=master").await.code, 0);
+    let output = hall.run(RUN).await;
+    assert_eq!(output.code, 1);
+    let line = "'/shop/dev/shop/billing' runs 'REGISTRY/billing:1.3.0-develop', an image of 'develop', and rollback.json is of 'master'";
+    assert!(output.stderr.contains(line), "{output:?}");
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_date_before_everything_is_refused_with_each_service_named() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    let output = hall.run("run --date=2001-01-01 --env=dev --yes").await;
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""));
+    for service in ["billing", "orders", "users", "web"] {
+        assert!(output.stderr.contains(&format!("'{service}' has no image that old")), "{output:?}");
+    }
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_went_or_a_tag_that_moved_since_get_is_refused() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    let shelves = hall.drill.registry.shelves();
+    let other = shelves.digest("billing", "1.0.0-develop").expect("an image");
+    shelves.tag("billing", "1.2.0-develop", &other);
+    let output = hall.run(RUN).await;
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stderr.contains("the tag '1.2.0-develop' of 'billing' now points at sha256:"), "{output:?}");
+    shelves.untag("billing", "1.2.0-develop");
+    let output = hall.run(RUN).await;
+    assert!(output.stderr.contains("the tag '1.2.0-develop' of 'billing' is gone"), "{output:?}");
+    hall.stands(Stand::Broken);
+}
+
+/// Runs `run` under a fault and expects this end; the set must stand like this.
+async fn ends(fault: &str, options: &str, code: i32, outcome: &str, stand: Stand) -> Value {
+    let hall = Hall::open(&[fault]).await;
+    hall.look().await;
+    let output = hall.run(&format!("{RUN} --format=json {options}")).await;
+    let report = report(&output);
+    assert_eq!((output.code, report["outcome"].as_str()), (code, Some(outcome)), "{fault}: {output:?}");
+    hall.stands(stand);
+    assert!(!format!("{output:?}").contains(SECRET));
+    report
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_changes_nothing() {
+    let refused = ends("refuse=users", "", 1, "failed", Stand::Broken).await;
+    assert_eq!(refused["changed"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_somebody_else_changes_or_holds_is_named_and_nothing_is_written() {
+    let holds = "somebody else's deployment holds the services";
+    for (fault, part) in [("change=orders:1", "/shop/dev/shop/orders"), ("lock=web", holds)] {
+        let hall = Hall::open(&[fault]).await;
+        hall.look().await;
+        let output = hall.run(&format!("{RUN} --format=json --timeout=2")).await;
+        let report = report(&output);
+        assert_eq!((output.code, report["outcome"].as_str()), (1, Some("failed")), "{output:?}");
+        assert!(report["message"].as_str().expect("a message").contains(part), "{report}");
+        for service in hall.drill.proof("dev", Stand::Broken).expect("an environment").services {
+            assert_eq!(service.found, service.wanted);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_is_restored() {
+    ends("unhealthy=billing", "--timeout=2", 1, "restored", Stand::Broken).await;
+    ends("hang", "--timeout=2", 1, "restored", Stand::Broken).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_looks_like_a_failure_is_none() {
+    ends("lose-reply", "", 0, "done", Stand::Good).await;
+    ends("lock=web:300", "", 0, "done", Stand::Good).await;
+    let report = ends("slack-fails", "", 0, "done", Stand::Good).await;
+    assert_eq!(report["outcome"], "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_that_goes_away_in_the_middle_leaves_each_service_named() {
+    let hall = Hall::open(&["gone-at-write"]).await;
+    hall.look().await;
+    let output = hall.run(&format!("{RUN} --format=json --timeout=2")).await;
+    let report = report(&output);
+    assert_eq!((output.code, report["outcome"].as_str()), (3, Some("needs_operator")), "{output:?}");
+    assert_eq!(report["changed"], true);
+    let message = report["message"].as_str().expect("a message");
+    for service in ["billing", "orders", "users", "web"] {
+        assert!(message.contains(&format!("'/shop/dev/shop/{service}'")), "{message}");
+    }
+    let gone = Hall::open(&[]).await;
+    gone.look().await;
+    gone.drill.faults.order("gone".parse().expect("a fault"));
+    assert_eq!(gone.run(RUN).await.code, 1);
+}
+
+async fn send(child: &tokio::process::Child, signal: &str) {
+    let id = child.id().expect("it still runs").to_string();
+    let status = tokio::process::Command::new("kill").args([signal, &id]).status().await.expect("kill");
+    assert!(status.success());
+}
+
+async fn until(what: &str, ready: impl Fn() -> bool) {
+    for _ in 0..3000 {
+        if ready() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not come about within 30 seconds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_interrupt_takes_the_set_back() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let hall = Hall::open(&["hang"]).await;
+        hall.look().await;
+        let child = hall.command(&format!("{RUN} --format=json")).spawn().expect("a start");
+        until("the deployment", || hall.drill.marathon.applications().deployments() > 0).await;
+        send(&child, signal).await;
+        let output = hall.end(child).await;
+        let report = report(&output);
+        assert_eq!((output.code, report["outcome"].as_str()), (130, Some("interrupted")), "{output:?}");
+        assert_eq!(report["message"], "interrupted; all that had been changed was restored");
+        let states: Vec<&Value> = report["results"].as_array().expect("results").iter().map(|r| &r["state"]).collect();
+        assert_eq!(states, ["before"; 4]);
+        hall.stands(Stand::Broken);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_interrupt_leaves_at_once_and_says_how_each_service_stands() {
+    let hall = Hall::open(&["hang=9", "latency=300"]).await;
+    hall.look().await;
+    let child = hall.command(RUN).spawn().expect("a start");
+    until("the deployment", || hall.drill.marathon.applications().deployments() > 0).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    send(&child, "-INT").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    send(&child, "-INT").await;
+    let output = hall.end(child).await;
+    assert_eq!(output.code, 130, "{output:?}");
+    assert!(output.stderr.contains("left at once, while services were being changed"), "{output:?}");
+    for service in ["billing", "orders", "users", "web"] {
+        assert!(output.stderr.contains(&format!("  {service}: ")), "{output:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_before_anything_is_written_changes_nothing() {
+    let hall = Hall::open(&["latency=500"]).await;
+    let child = hall.command(LOOK).spawn().expect("a start");
+    until("the first request", || !hall.drill.log.all().is_empty()).await;
+    send(&child, "-INT").await;
+    let output = hall.end(child).await;
+    assert_eq!((output.code, output.stdout.as_str()), (130, ""), "{output:?}");
+    assert!(output.stderr.ends_with("rollback_service error: interrupted: nothing was changed\n"), "{output:?}");
+    assert!(!hall.dump().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dc_os_is_logged_into_and_a_wrong_password_is_named_without_being_shown() {
+    let login = || Some(("ops".to_owned(), "dcos-password".to_owned()));
+    let hall = Hall::furnished(&[], |settings| settings.login = login()).await;
+    hall.look().await;
+    let words = format!("{RUN} --user=ops");
+    let wrong = hall.command(&words).env("FIREBREAK_PWD", "wrong-guess").spawn().expect("a start");
+    let output = hall.end(wrong).await;
+    assert_eq!(output.code, 1);
+    assert!(!output.stderr.contains("wrong-guess"), "{output:?}");
+    hall.stands(Stand::Broken);
+    let output = hall.run(&words).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    hall.stands(Stand::Good);
+}

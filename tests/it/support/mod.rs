@@ -3,6 +3,7 @@
 
 pub mod contract;
 pub mod podman;
+pub mod program;
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,79 @@
+//! Roll back a set of services to a date.
+
+use std::process::ExitCode;
+
+use firebreak::{action, rollback};
+
+const USAGE: &str = "
+Roll back a set of services to a date.
+
+Problem:
+  A release of several services is broken. They fit only one another, so they must go back together, also those
+  that did not change on that day.
+
+Solution:
+  `get` reads from the registry when each image was built, shows the dates that can be gone back to, and writes
+  them to rollback.json. `run` takes for each service its newest image that is not younger than the date, checks
+  that it is still there, shows the plan, asks, and deploys the set as one. It verifies every service; where one
+  fails, the whole set is taken back. A date is that of a build: an image that never ran can be chosen.
+
+Usage:
+  rollback_service get --repo=<r> --env=<e> --registry=<url> [options]
+  rollback_service run [--date=<d>] --env=<e> --platform=<url> [options]
+  rollback_service -h | --help
+  rollback_service --version
+
+Options of get:
+  --repo=<r>            Repositories of the services, separated by commas: billing,orders,team/web.
+  --immutable-tags      Tags never move in this registry: ask only for those that are new.
+  --keep=<n>            How many dates to offer, the newest first. [default: 10]
+
+Options of run:
+  --date=<d>            A day (2026-11-20: UTC, its end) or an instant (2026-11-20T18:00:00Z). Without it, a
+                        terminal offers the dates that `get` found.
+  --platform=<url>      Where the services run: marathon+https://host, podman+unix:///path/to/socket,
+                        docker+unix:///var/run/docker.sock. [env: FIREBREAK_PLATFORM]
+  --user=<u>            The user at DC/OS.
+  --pwd=<p>             The password at DC/OS. [env: FIREBREAK_PWD] [secret]
+  --slack=<url>         Tell this Slack webhook: the start, each service, the end. [env: FIREBREAK_SLACK] [secret]
+  --timeout=<s>         Seconds that a deployment may take before the set is taken back. [default: 600]
+  --check               Plan and stop: change nothing.
+  --yes                 Do not ask. Needed where no terminal is.
+  --allow-partial       Leave services without an image that old as they are, rather than refuse.
+  --pin                 Write repository@digest rather than repository:tag.
+
+Options of get and run:
+  --env=<e>             For `get` the environment at the end of the images' tags (develop, stage, master), for
+                        `run` the one in the names of the running services (dev, stage, prod).
+  --dump=<dir>          The folder where `get` writes rollback.json and `run` reads it. [default: .]
+  --registry=<url>      The registry: https://host. For `run` the one that `get` read, if not given.
+                        [env: FIREBREAK_REGISTRY]
+  --registry-user=<u>   The user at the registry.
+  --registry-pwd=<p>    The password at the registry. [env: FIREBREAK_REGISTRY_PWD] [secret]
+  --cacert=<file>       Trust the certificate authorities in this PEM file as well.
+  --insecure            Trust any certificate. Never do this in production.
+  --format=<f>          Tables for people, or one JSON document. [choices: table json] [default: table]
+
+General options:
+  -h, --help            Show this text.
+  --version             Show the version.
+
+A secret is best given as @path, the name of a file that holds it: a password on a command line is seen by everybody
+on the host.
+
+Exit status:
+  0    Done, or nothing to do.
+  1    Failed; nothing was changed, or all was restored.
+  2    The command line is wrong.
+  3    Changed in part: needs an operator. Each service is named.
+  4    Declined, or --yes is missing where no terminal is.
+  130  Interrupted; nothing was changed, or all was restored. A second interrupt leaves at once.
+
+Examples:
+  rollback_service get --repo=billing,orders,users,web --env=develop --registry=https://registry.example
+  rollback_service run --date=2026-11-20 --env=dev --platform=marathon+https://dcos.example --user=ops --pwd=@pwd
+";
+
+fn main() -> ExitCode {
+    action::run(USAGE, rollback::go)
+}

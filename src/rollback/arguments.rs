@@ -1,0 +1,232 @@
+//! The arguments of `rollback_service`: as docopt gives them, then checked, before any work begins.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::plan::Wish;
+use super::target::Target;
+use crate::action::arguments::UsageError;
+use crate::http::Trust;
+
+/// The command line, by docopt's field names.
+#[derive(Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub struct Arguments {
+    cmd_get: bool,
+    flag_repo: Option<String>,
+    flag_env: String,
+    flag_date: Option<String>,
+    flag_dump: PathBuf,
+    flag_registry: Option<String>,
+    flag_registry_user: Option<String>,
+    flag_registry_pwd: Option<SecretString>,
+    flag_immutable_tags: bool,
+    flag_cacert: Option<PathBuf>,
+    flag_insecure: bool,
+    flag_platform: Option<String>,
+    flag_user: Option<String>,
+    flag_pwd: Option<SecretString>,
+    flag_slack: Option<SecretString>,
+    flag_keep: String,
+    flag_timeout: String,
+    flag_check: bool,
+    flag_yes: bool,
+    flag_allow_partial: bool,
+    flag_pin: bool,
+}
+
+/// One of the two commands, with what it needs.
+#[derive(Debug)]
+pub enum Command {
+    /// `get`: look.
+    Get(Look),
+    /// `run`: act.
+    Run(Act),
+}
+
+/// What both commands take.
+#[derive(Debug)]
+pub struct Shared {
+    /// The environment: of the images' tags for `get`, of the running services for `run`.
+    pub environment: String,
+    /// The folder of `rollback.json`.
+    pub dump: PathBuf,
+    /// The user at the registry.
+    pub registry_user: Option<String>,
+    /// The password at the registry.
+    pub registry_password: Option<SecretString>,
+    /// Whom to trust.
+    pub trust: Trust,
+}
+
+/// What `get` takes.
+#[derive(Debug)]
+pub struct Look {
+    /// What both take.
+    pub shared: Shared,
+    /// The repositories, each once, in the order given.
+    pub repositories: Vec<String>,
+    /// The registry's URL.
+    pub registry: String,
+    /// Tags never move there.
+    pub immutable_tags: bool,
+    /// How many dates are offered.
+    pub keep: usize,
+}
+
+/// What `run` takes.
+#[derive(Debug)]
+pub struct Act {
+    /// What both take.
+    pub shared: Shared,
+    /// The moment to go back to; none: ask.
+    pub target: Option<Target>,
+    /// The registry's URL, where it is another than the dump's.
+    pub registry: Option<String>,
+    /// Where the services run.
+    pub platform: String,
+    /// The user at the platform.
+    pub user: Option<String>,
+    /// The password at the platform.
+    pub password: Option<SecretString>,
+    /// The Slack webhook.
+    pub slack: Option<SecretString>,
+    /// How long a deployment may take.
+    pub limit: Duration,
+    /// Plan and stop.
+    pub check: bool,
+    /// Do not ask.
+    pub yes: bool,
+    /// Leave out services without an image that old.
+    pub allow_partial: bool,
+    /// Write digests rather than tags.
+    pub pin: bool,
+}
+
+impl Act {
+    /// What is asked of the plan, for this target.
+    #[must_use]
+    pub fn wish(&self, target: Target) -> Wish {
+        Wish { target, allow_partial: self.allow_partial, pin: self.pin }
+    }
+}
+
+impl Arguments {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// A [`UsageError`] that names the option and what it may be.
+    pub fn check(self) -> Result<Command, UsageError> {
+        let shared = Shared {
+            environment: word("--env", &self.flag_env)?,
+            dump: self.flag_dump,
+            registry_user: self.flag_registry_user,
+            registry_password: self.flag_registry_pwd,
+            trust: Trust { authorities: self.flag_cacert, insecure: self.flag_insecure },
+        };
+        if self.cmd_get {
+            let repositories = repositories(self.flag_repo.as_deref().unwrap_or_default())?;
+            let registry = self.flag_registry.unwrap_or_default();
+            let keep = number("--keep", &self.flag_keep, "dates")?;
+            let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+            return Ok(Command::Get(Look {
+                shared,
+                repositories,
+                registry,
+                immutable_tags: self.flag_immutable_tags,
+                keep,
+            }));
+        }
+        let target = self.flag_date.as_deref().map(str::parse).transpose();
+        Ok(Command::Run(Act {
+            shared,
+            target: target.map_err(|error: String| UsageError(format!("--date: {error}")))?,
+            registry: self.flag_registry,
+            platform: self.flag_platform.unwrap_or_default(),
+            user: self.flag_user,
+            password: self.flag_pwd,
+            slack: self.flag_slack,
+            limit: Duration::from_secs(number("--timeout", &self.flag_timeout, "seconds")?),
+            check: self.flag_check,
+            yes: self.flag_yes,
+            allow_partial: self.flag_allow_partial,
+            pin: self.flag_pin,
+        }))
+    }
+}
+
+/// An environment: one path part of an id, one word at the end of a tag.
+fn word(option: &str, text: &str) -> Result<String, UsageError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if text.chars().all(allowed) && !text.is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err(UsageError(format!("{option} cannot be '{text}': it is one word of letters, digits, '-', '_' and '.'")))
+}
+
+/// The repositories of a comma-separated list, by the grammar of the OCI distribution specification.
+fn repositories(text: &str) -> Result<Vec<String>, UsageError> {
+    let mut list: Vec<String> = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+        let ends = |part: &str| part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(allowed);
+        if !name.split('/').all(ends) {
+            let rule = "it is small letters, digits, '-', '_' and '.', in parts between '/'";
+            return Err(UsageError(format!("--repo: '{name}' is no repository: {rule}")));
+        }
+        if !list.iter().any(|known| known == name) {
+            list.push(name.to_owned());
+        }
+    }
+    if list.is_empty() { Err(UsageError("--repo names no repository".to_owned())) } else { Ok(list) }
+}
+
+/// A whole number above zero.
+fn number(option: &str, text: &str, unit: &str) -> Result<u64, UsageError> {
+    let refusal = || UsageError(format!("{option} cannot be '{text}': it is a whole number of {unit}, from 1"));
+    text.parse().ok().filter(|&number| number > 0).ok_or_else(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_are_each_there_once_in_the_order_given() {
+        assert_eq!(repositories("b, a,b,team/c-1").expect("a list"), ["b", "a", "team/c-1"]);
+        for (text, message) in [
+            ("", "--repo names no repository"),
+            (" ,", "--repo names no repository"),
+            (
+                "a,B",
+                "--repo: 'B' is no repository: it is small letters, digits, '-', '_' and '.', in parts between '/'",
+            ),
+            (
+                "../x",
+                "--repo: '../x' is no repository: it is small letters, digits, '-', '_' and '.', in parts between '/'",
+            ),
+        ] {
+            assert_eq!(repositories(text).expect_err("a refusal").to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_number_is_whole_and_above_zero() {
+        assert_eq!(number("--keep", "7", "dates"), Ok(7));
+        for text in ["0", "-1", "1.5", "x", ""] {
+            let message = format!("--keep cannot be '{text}': it is a whole number of dates, from 1");
+            assert_eq!(number("--keep", text, "dates"), Err(UsageError(message)));
+        }
+    }
+
+    #[test]
+    fn an_environment_is_one_word() {
+        assert_eq!(word("--env", "dev"), Ok("dev".to_owned()));
+        for text in ["a/b", "a b", "../x", "é"] {
+            word("--env", text).expect_err("a refusal");
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! Which steps a rollback takes: pure. Each service gets its newest image that is not younger than the target, and is
+//! matched to exactly one running application; whatever is in doubt refuses the whole plan, with all its reasons.
+
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::dump::Dump;
+use super::points::{newest, rivals};
+use super::target::Target;
+use crate::platform::image::ImageName;
+use crate::platform::{Application, Change};
+use crate::registry::Image;
+use crate::registry::tags::belongs;
+
+/// What is asked of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// The moment to go back to.
+    pub target: Target,
+    /// Leave out the services that have no image that old, rather than refuse.
+    pub allow_partial: bool,
+    /// Write `repo@digest` rather than `repo:tag`.
+    pub pin: bool,
+}
+
+/// The steps that take a set of services back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// One for each service, in the order of the dump; those that are already there as well.
+    pub steps: Vec<Step>,
+    /// Services without an image that old, which `--allow-partial` leaves as they are.
+    pub left_out: Vec<String>,
+}
+
+/// What becomes of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The application and the image that it is set to.
+    pub change: Change,
+    /// That image, as the registry knows it.
+    pub image: Image,
+    /// What the operator should know.
+    pub notes: Vec<String>,
+    /// The application runs that image already.
+    pub unchanged: bool,
+}
+
+/// A reason to refuse a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// A service has no image that old.
+    #[error("'{repository}' has no image that old{}: choose a later date, or leave it as it is with --allow-partial",
+        undated_hint(*.undated))]
+    NoImage {
+        /// The service's repository.
+        repository: String,
+        /// How many undated images it has.
+        undated: usize,
+    },
+    /// No application runs the service.
+    #[error("no application of the environment runs '{repository}'{}", candidates_hint(.candidates))]
+    NoApplication {
+        /// The service's repository.
+        repository: String,
+        /// Applications of the service's name that run another repository.
+        candidates: Vec<String>,
+    },
+    /// Several applications run the service.
+    #[error("'{repository}' is run by several applications, and it is not known which is meant{}", candidates_hint(.candidates))]
+    SeveralApplications {
+        /// The service's repository.
+        repository: String,
+        /// Those applications.
+        candidates: Vec<String>,
+    },
+    /// A service runs an image of another environment than the dump's.
+    #[error(
+        "'{application}' runs '{image}', an image of '{theirs}', and rollback.json is of '{ours}': \
+        run `rollback_service get --env={theirs}` first"
+    )]
+    OtherEnvironment {
+        /// The application.
+        application: String,
+        /// The image that it runs.
+        image: String,
+        /// That image's environment.
+        theirs: String,
+        /// The dump's.
+        ours: String,
+    },
+}
+
+fn undated_hint(undated: usize) -> String {
+    if undated == 0 { String::new() } else { format!(" (it has {undated} without a date, never chosen by themselves)") }
+}
+
+fn candidates_hint(candidates: &[String]) -> String {
+    if candidates.is_empty() { String::new() } else { format!(": there is {}", candidates.join(", ")) }
+}
+
+/// All reasons to refuse a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal(pub Vec<Problem>);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the plan is refused, and nothing was changed:")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Words at the end of a tag that are known to name an environment.
+const ENVIRONMENTS: [&str; 14] = [
+    "dev",
+    "develop",
+    "development",
+    "int",
+    "integration",
+    "test",
+    "qa",
+    "uat",
+    "stage",
+    "staging",
+    "preprod",
+    "prod",
+    "production",
+    "master",
+];
+
+impl Plan {
+    /// The changes that are to be written.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Change> {
+        self.steps.iter().filter(|step| !step.unchanged).map(|step| step.change.clone()).collect()
+    }
+}
+
+/// Plans the rollback of a dump's services among the applications of an environment.
+///
+/// # Errors
+/// A [`Refusal`] with every reason there is.
+pub fn plan(dump: &Dump, applications: &[Application], wish: Wish) -> Result<Plan, Refusal> {
+    let (mut steps, mut left_out, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    for repository in &dump.all {
+        let application = match application_of(repository, applications) {
+            Ok(application) => Some(application),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        match newest(&dump.images, repository, wish.target.last_instant()) {
+            Some(image) => {
+                if let Some(application) = application {
+                    match step(dump, image, application, wish) {
+                        Ok(step) => steps.push(step),
+                        Err(problem) => problems.push(problem),
+                    }
+                }
+            }
+            None if wish.allow_partial => left_out.push(repository.clone()),
+            None => {
+                let undated = |image: &&Image| image.repository == *repository && image.created.is_none();
+                let undated = dump.images.iter().filter(undated).count();
+                problems.push(Problem::NoImage { repository: repository.clone(), undated });
+            }
+        }
+    }
+    if problems.is_empty() { Ok(Plan { steps, left_out }) } else { Err(Refusal(problems)) }
+}
+
+/// The one application that bears the service's name and runs its repository.
+fn application_of<'a>(repository: &str, applications: &'a [Application]) -> Result<&'a Application, Problem> {
+    let service = repository.rsplit('/').next().unwrap_or(repository);
+    let of_that_name: Vec<_> = applications.iter().filter(|application| application.service == service).collect();
+    let runs_it = |application: &&&Application| {
+        application.images.iter().all(|image| image.parse::<ImageName>().is_ok_and(|name| name.is_of(repository)))
+    };
+    let matching: Vec<_> = of_that_name.iter().filter(runs_it).copied().collect();
+    let named = |list: &[&Application]| {
+        list.iter()
+            .map(|application| format!("'{}' with '{}'", application.id, application.images.join("', '")))
+            .collect()
+    };
+    match matching[..] {
+        [application] => Ok(application),
+        [] => Err(Problem::NoApplication { repository: repository.to_owned(), candidates: named(&of_that_name) }),
+        _ => Err(Problem::SeveralApplications { repository: repository.to_owned(), candidates: named(&matching) }),
+    }
+}
+
+fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Result<Step, Problem> {
+    let mut notes = Vec::new();
+    for text in &application.images {
+        match environment_of(text, dump) {
+            Environment::Ours => {}
+            Environment::Unknown => notes.push(format!("which environment '{text}' was built for is not known")),
+            Environment::Other(theirs) => {
+                return Err(Problem::OtherEnvironment {
+                    application: application.id.clone(),
+                    image: text.clone(),
+                    theirs,
+                    ours: dump.env.clone(),
+                });
+            }
+        }
+    }
+    if application.images.len() > 1 {
+        notes.push("its replicas run different images".to_owned());
+    }
+    for rival in rivals(&dump.images, image) {
+        notes.push(format!("'{}' bears the same instant and is another image", rival.tag));
+    }
+    notes.extend(application.notes.iter().cloned());
+    let present = application.images.first().map(String::as_str).unwrap_or_default();
+    let to = target_text(present, image, wish.pin);
+    let unchanged = application.images.iter().all(|text| *text == to || digest_of(text) == Some(image.digest.clone()));
+    let change = Change { application: application.clone(), to };
+    Ok(Step { change, image: image.clone(), notes, unchanged })
+}
+
+/// The target as the platform writes its present image: same registry, same repository, another tag or digest.
+fn target_text(present: &str, image: &Image, pin: bool) -> String {
+    match present.parse::<ImageName>() {
+        Ok(name) if pin => name.with_digest(&image.digest).to_string(),
+        Ok(name) => name.with_tag(&image.tag).to_string(),
+        Err(_) => format!("{}:{}", image.repository, image.tag),
+    }
+}
+
+fn digest_of(image: &str) -> Option<String> {
+    image.parse::<ImageName>().ok().and_then(|name| name.digest().map(str::to_owned))
+}
+
+enum Environment {
+    Ours,
+    Other(String),
+    Unknown,
+}
+
+/// The environment that an image was built for: by its digest where it is pinned and the dump knows it, else by the
+/// word at the end of its tag.
+fn environment_of(image: &str, dump: &Dump) -> Environment {
+    let Ok(name) = image.parse::<ImageName>() else { return Environment::Unknown };
+    if let Some(digest) = name.digest() {
+        let known = dump.images.iter().any(|image| image.digest == digest);
+        return if known { Environment::Ours } else { Environment::Unknown };
+    }
+    let Some(tag) = name.tag() else { return Environment::Unknown };
+    if belongs(tag, &dump.env) {
+        return Environment::Ours;
+    }
+    match ENVIRONMENTS.iter().find(|environment| belongs(tag, environment)) {
+        Some(environment) => Environment::Other((*environment).to_owned()),
+        None => Environment::Unknown,
+    }
+}
+
+/// How old something is, in the largest unit that says enough: `3 days`, `5 hours`.
+#[must_use]
+pub fn age(created: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let age = (now - created).max(TimeDelta::zero());
+    let (count, unit) = match (age.num_days(), age.num_hours(), age.num_minutes()) {
+        (0, 0, minutes) => (minutes, "minute"),
+        (0, hours, _) => (hours, "hour"),
+        (days, _, _) => (days, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::points::{points, tests::image};
+    use super::*;
+
+    const DAY: i64 = 24 * 60;
+
+    fn application(id: &str, image: &str) -> Application {
+        Application {
+            id: id.to_owned(),
+            service: id.rsplit('/').next().unwrap_or(id).to_owned(),
+            images: vec![image.to_owned()],
+            revision: "1".to_owned(),
+            instances: 1,
+            notes: Vec::new(),
+        }
+    }
+
+    fn dump(images: &[Image]) -> Dump {
+        let repositories = ["team/billing".to_owned(), "orders".to_owned()];
+        let now = image("", "", Some(9 * DAY)).created.expect("an instant");
+        Dump::new(&repositories, "develop", "http://r", now, images, &points(&repositories, images, 10))
+    }
+
+    fn images() -> Vec<Image> {
+        vec![
+            image("team/billing", "1-develop", Some(0)),
+            image("team/billing", "2-develop", Some(DAY)),
+            image("orders", "1-develop", Some(DAY)),
+            image("orders", "odd-develop", None),
+        ]
+    }
+
+    fn applications() -> Vec<Application> {
+        vec![
+            application("/shop/dev/web/billing", "r:5000/team/billing:2-develop"),
+            application("/shop/dev/web/orders", "r:5000/orders:1-develop"),
+        ]
+    }
+
+    fn wish(date: &str) -> Wish {
+        Wish { target: date.parse().expect("a target"), allow_partial: false, pin: false }
+    }
+
+    fn refusal(applications: &[Application], wish: Wish) -> Vec<String> {
+        let Refusal(problems) = plan(&dump(&images()), applications, wish).expect_err("a refusal");
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_service_gets_its_newest_image_that_is_not_younger_and_keeps_its_registry() {
+        let mut applications = applications();
+        applications[0].images = vec!["r:5000/team/billing:1-develop".to_owned()];
+        let plan = plan(&dump(&images()), &applications, wish("2026-11-02")).expect("a plan");
+        let steps: Vec<_> = plan.steps.iter().map(|step| (step.change.to.as_str(), step.unchanged)).collect();
+        assert_eq!(steps, [("r:5000/team/billing:2-develop", false), ("r:5000/orders:1-develop", true)]);
+        assert_eq!(plan.changes().len(), 1);
+    }
+
+    #[test]
+    fn pinned_images_are_written_and_recognised_by_digest() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let mut images = images();
+        images[0].digest.clone_from(&digest);
+        let mut applications = applications();
+        let dump =
+            Dump::new(&["team/billing".to_owned()], "develop", "http://r", DateTime::<Utc>::MAX_UTC, &images, &[]);
+        let pinned = plan(&dump, &applications, Wish { pin: true, ..wish("2026-11-01") }).expect("a plan");
+        assert_eq!(pinned.steps[0].change.to, format!("r:5000/team/billing@{digest}"));
+        applications[0].images = vec![format!("r:5000/team/billing@{digest}")];
+        let again = plan(&dump, &applications, wish("2026-11-01")).expect("a plan");
+        assert!(again.steps[0].unchanged && again.steps[0].notes.is_empty());
+        applications[0].images = vec![format!("r:5000/team/billing@sha256:{}", "cd".repeat(32))];
+        let unknown = plan(&dump, &applications, wish("2026-11-01")).expect("a plan");
+        assert_eq!(unknown.steps[0].notes.len(), 1);
+        assert!(unknown.steps[0].notes[0].starts_with("which environment"));
+    }
+
+    #[test]
+    fn a_service_without_an_image_that_old_refuses_the_plan_unless_it_may_be_left_out() {
+        assert_eq!(
+            refusal(&applications(), wish("2026-11-01")),
+            [
+                "'orders' has no image that old (it has 1 without a date, never chosen by themselves): choose a later date, \
+              or leave it as it is with --allow-partial"
+            ]
+        );
+        let partial = Wish { allow_partial: true, ..wish("2026-11-01") };
+        let plan = plan(&dump(&images()), &applications(), partial).expect("a plan");
+        assert_eq!((plan.steps.len(), plan.left_out), (1, vec!["orders".to_owned()]));
+        assert_eq!(refusal(&applications(), wish("2020-01-01")).len(), 2);
+    }
+
+    #[test]
+    fn a_service_is_matched_to_exactly_one_application_of_its_name_and_repository() {
+        let mut applications = applications();
+        applications.push(application("/other/dev/x/orders", "r:5000/orders:1-develop"));
+        assert_eq!(
+            refusal(&applications, wish("2026-11-02")),
+            ["'orders' is run by several applications, and it is not known which is meant: there is \
+              '/shop/dev/web/orders' with 'r:5000/orders:1-develop', '/other/dev/x/orders' with 'r:5000/orders:1-develop'"]
+        );
+        applications[1].images = vec!["r:5000/other/orders:1-develop".to_owned()];
+        assert!(plan(&dump(&images()), &applications, wish("2026-11-02")).is_ok());
+        applications.truncate(2);
+        assert_eq!(
+            refusal(&applications, wish("2026-11-02")),
+            ["no application of the environment runs 'orders': there is '/shop/dev/web/orders' with \
+              'r:5000/other/orders:1-develop'"]
+        );
+    }
+
+    #[test]
+    fn an_application_that_runs_an_image_of_another_environment_refuses_the_plan() {
+        let mut applications = applications();
+        applications[0].images = vec!["r:5000/team/billing:2-master".to_owned()];
+        assert_eq!(
+            refusal(&applications, wish("2026-11-02")),
+            [
+                "'/shop/dev/web/billing' runs 'r:5000/team/billing:2-master', an image of 'master', and rollback.json is of \
+              'develop': run `rollback_service get --env=master` first"
+            ]
+        );
+        applications[0].images = vec!["r:5000/team/billing:2".to_owned()];
+        let plan = plan(&dump(&images()), &applications, wish("2026-11-02")).expect("a plan");
+        assert_eq!(plan.steps[0].notes, ["which environment 'r:5000/team/billing:2' was built for is not known"]);
+    }
+
+    #[test]
+    fn every_reason_is_named_at_once() {
+        assert_eq!(refusal(&[], wish("2020-01-01")).len(), 4);
+    }
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let at = |minutes| image("", "", Some(minutes)).created.expect("an instant");
+        let ages = [(0, 0), (1, 0), (59, 0), (60, 0), (DAY, 0), (3 * DAY + 5, 0), (0, 5)];
+        let texts: Vec<_> = ages.iter().map(|(now, created)| age(at(*created), at(*now))).collect();
+        assert_eq!(texts, ["0 minutes", "1 minute", "59 minutes", "1 hour", "1 day", "3 days", "0 minutes"]);
+    }
+}

@@ -1,0 +1,258 @@
+//! `run`: back to a date. Plans, checks the plan against registry and platform, shows it, asks, and applies it.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+
+use super::apply::{Applied, Limits, ServiceResult, State, apply};
+use super::arguments::Act;
+use super::dump::Dump;
+use super::plan::{Plan, Step, age, plan};
+use super::target::Target;
+use crate::action::arguments::UsageError;
+use crate::action::context::Context;
+use crate::action::notify::Notifier;
+use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
+use crate::platform::{Platform, RegistryLogin, connect};
+use crate::registry::{Options, Registry};
+use crate::{http, registry};
+
+/// Environments whose name must be typed out before they are touched.
+const PROTECTED: [&str; 3] = ["prod", "production", "master"];
+
+/// How long at most to find out how the services stand while the platform does not answer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Takes the set back to a date.
+///
+/// # Errors
+/// When something is wrong before anything is written; all later ends are findings.
+pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
+    let dump = Dump::read(&act.shared.dump)?;
+    let http = http::client(&act.shared.trust)?;
+    let Some(target) = target(act, &dump, context).await? else {
+        return Ok(Finding::new(Outcome::Declined, "no date was chosen: nothing was changed"));
+    };
+    let registry =
+        Registry::new(act.registry.as_deref().unwrap_or(&dump.registry), http.clone(), options(act, context))?;
+    let pull = pull_login(act, &registry);
+    let platform = connect(&act.platform, act.user.as_deref(), act.password.as_ref(), pull, &http).await?;
+    let applications = platform.applications(&act.shared.environment).await?;
+    let plan = plan(&dump, &applications, act.wish(target))?;
+    check_images(&plan, &registry, context).await?;
+
+    let end = |finding: Finding| describe(finding, act, target, &plan, &*platform, context);
+    let changes = plan.changes();
+    if changes.is_empty() {
+        let message = format!("every service stands at {target} already: nothing to do");
+        return Ok(end(Finding::new(Outcome::NothingToDo, message)));
+    }
+    if act.check {
+        let mut finding = end(Finding::new(Outcome::Planned, format!("would change {}", count(changes.len()))));
+        finding.changed = true;
+        return Ok(finding);
+    }
+    if let Some(refusal) = ask(act, target, &plan, &*platform, context).await? {
+        return Ok(end(Finding::new(Outcome::Declined, refusal)));
+    }
+
+    let shield = context.interrupt.shield();
+    let notifier = Notifier::new(&http, act.slack.clone());
+    notifier.say(&announcement(act, target, &plan, context), &*context.watch).await;
+    let limits = Limits { deployment: act.limit, look: PATIENCE.min(act.limit) };
+    let applied = apply(&changes, &*platform, limits, &shield, &*context.watch).await;
+    for result in &applied.results {
+        notifier.say(&sentence(result), &*context.watch).await;
+    }
+    notifier.say(&format!("{}: {}", act.shared.environment, applied.message), &*context.watch).await;
+    Ok(end(finding(applied)))
+}
+
+/// What an engine needs to pull the images by itself.
+fn pull_login(act: &Act, registry: &Registry) -> Option<RegistryLogin> {
+    let login = act.shared.registry_user.clone().zip(act.shared.registry_password.clone());
+    login.map(|(user, password)| RegistryLogin { host: registry.name().to_owned(), user, password })
+}
+
+fn options(act: &Act, context: &Context) -> Options {
+    Options {
+        user: act.shared.registry_user.clone(),
+        password: act.shared.registry_password.clone(),
+        cache_folder: context.cache_folder.clone(),
+        ..Options::default()
+    }
+}
+
+/// The date given, or the one chosen at the terminal.
+async fn target(act: &Act, dump: &Dump, context: &Context) -> anyhow::Result<Option<Target>> {
+    if let Some(target) = act.target {
+        return Ok(Some(target));
+    }
+    if !context.operator.present() {
+        let message = "`run` needs --date where no terminal is: one of those that `rollback_service get` prints";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    let dates: Vec<&String> = dump.rollbacks.keys().collect();
+    anyhow::ensure!(
+        !dates.is_empty(),
+        "the dump offers no date: give one with --date, or run `rollback_service get` again"
+    );
+    let line = |date: &&String| match dump.incomplete.get(*date) {
+        Some(missing) => format!("{date}  (no image that old: {})", missing.join(", ")),
+        None => (*date).clone(),
+    };
+    let answers: Vec<String> = dates.iter().map(line).collect();
+    let question = format!("Back to the end of which day? Images of '{}', UTC", dump.env);
+    let Some(chosen) = context.operator.choose(&question, &answers).await? else { return Ok(None) };
+    dates[chosen].parse().map(Some).map_err(anyhow::Error::msg)
+}
+
+/// Every target must still be there, and its tag must still point at it.
+async fn check_images(plan: &Plan, registry: &Registry, context: &Context) -> anyhow::Result<()> {
+    let check = async |step: &Step| -> Result<Option<String>, registry::RegistryError> {
+        let image = &step.image;
+        let by_tag = registry.digest_of(&image.repository, &image.tag, &*context.watch).await?;
+        if by_tag.as_deref() != Some(&image.digest) {
+            let now = by_tag.map_or("is gone".to_owned(), |digest| format!("now points at {digest}"));
+            return Ok(Some(format!("the tag '{}' of '{}' {now}", image.tag, image.repository)));
+        }
+        let by_digest = registry.digest_of(&image.repository, &image.digest, &*context.watch).await?;
+        Ok(by_digest.is_none().then(|| format!("the image {} of '{}' is gone", image.digest, image.repository)))
+    };
+    let problems: Vec<String> = try_join_all(plan.steps.iter().map(check)).await?.into_iter().flatten().collect();
+    anyhow::ensure!(
+        problems.is_empty(),
+        "the registry changed since `get`, and nothing was written: {}. Run `rollback_service get` again",
+        problems.join("; ")
+    );
+    Ok(())
+}
+
+/// Shows the plan and asks; the refusal, if it is one.
+async fn ask(
+    act: &Act,
+    target: Target,
+    plan: &Plan,
+    platform: &dyn Platform,
+    context: &Context,
+) -> anyhow::Result<Option<String>> {
+    let environment = &act.shared.environment;
+    let operator = &context.operator;
+    let where_to = format!("'{environment}' on {} back to {target}", platform.address());
+    operator.say(&format!("The plan: {where_to}"));
+    operator.show(&table(plan, context));
+    if act.yes {
+        return Ok(None);
+    }
+    if !operator.present() {
+        return Ok(Some("`run` needs --yes where no terminal is: nothing was changed".to_owned()));
+    }
+    let agreed = if PROTECTED.contains(&environment.as_str()) {
+        let question = format!("Type the environment's name to change {} of {where_to}", count(plan.changes().len()));
+        operator.type_out(&question, environment).await?
+    } else {
+        operator.confirm(&format!("Change {} of {where_to}?", count(plan.changes().len()))).await?
+    };
+    Ok((!agreed).then(|| "not confirmed: nothing was changed".to_owned()))
+}
+
+fn finding(applied: Applied) -> Finding {
+    let mut finding = Finding::new(applied.outcome, applied.message).with("results", &applied.results);
+    finding.changed = matches!(applied.outcome, Outcome::Done | Outcome::NeedsOperator);
+    let row = |result: &ServiceResult| {
+        let (tone, state) = match result.state {
+            State::Target => (Tone::Good, "rolled back"),
+            State::Before => (Tone::Plain, "as before"),
+            State::NeedsOperator => (Tone::Bad, "needs an operator"),
+        };
+        let image = result.image.clone().unwrap_or_else(|| "unknown".to_owned());
+        vec![result.service.as_str().into(), Cell::new(tone, state), image.into(), result.detail.as_str().into()]
+    };
+    finding.tables = vec![Table {
+        head: ["service", "state", "image", ""].map(str::to_owned).to_vec(),
+        rows: applied.results.iter().map(row).collect(),
+        legend: Vec::new(),
+    }];
+    finding
+}
+
+/// Adds to a finding what every end of `run` tells.
+fn describe(
+    finding: Finding,
+    act: &Act,
+    target: Target,
+    plan: &Plan,
+    platform: &dyn Platform,
+    context: &Context,
+) -> Finding {
+    let mut finding = finding
+        .with("environment", &act.shared.environment)
+        .with("date", target.to_string())
+        .with("platform", platform.address())
+        .with("steps", plan.steps.iter().map(step).collect::<Vec<_>>())
+        .with("left_out", &plan.left_out);
+    if finding.tables.is_empty() {
+        finding.tables = vec![table(plan, context)];
+    }
+    finding
+}
+
+fn step(step: &Step) -> Value {
+    let application = &step.change.application;
+    json!({
+        "service": application.service,
+        "application": application.id,
+        "from": application.images.join(", "),
+        "to": step.change.to,
+        "tag": step.image.tag,
+        "digest": step.image.digest,
+        "created": step.image.created,
+        "unchanged": step.unchanged,
+        "note": step.notes.join("; "),
+    })
+}
+
+fn table(plan: &Plan, context: &Context) -> Table {
+    let row = |step: &Step| {
+        let created = step.image.created;
+        let built = created.map(|created| format!("{} ago", age(created, context.started))).unwrap_or_default();
+        let to = if step.unchanged { Cell::new(Tone::Quiet, "unchanged") } else { step.change.to.as_str().into() };
+        let application = &step.change.application;
+        vec![
+            application.service.as_str().into(),
+            application.images.join(", ").into(),
+            to,
+            built.into(),
+            step.notes.join("; ").into(),
+        ]
+    };
+    let left_out = plan.left_out.iter().map(|service| format!("{service} is left as it is: it has no image that old"));
+    Table {
+        head: ["service", "from", "to", "built", "note"].map(str::to_owned).to_vec(),
+        rows: plan.steps.iter().map(row).collect(),
+        legend: left_out.collect(),
+    }
+}
+
+fn announcement(act: &Act, target: Target, plan: &Plan, context: &Context) -> String {
+    let changed = plan.steps.iter().filter(|step| !step.unchanged);
+    let list: Vec<_> =
+        changed.map(|step| format!("{} to {}", step.change.application.service, step.image.tag)).collect();
+    format!("{} takes '{}' back to {target}: {}", context.who, act.shared.environment, list.join(", "))
+}
+
+fn sentence(result: &ServiceResult) -> String {
+    let state = match result.state {
+        State::Target => "rolled back",
+        State::Before => "as before",
+        State::NeedsOperator => "needs an operator",
+    };
+    let image = result.image.as_deref().unwrap_or("an unknown image");
+    let detail = if result.detail.is_empty() { String::new() } else { format!(" ({})", result.detail) };
+    format!("{}: {state}, {image}{detail}", result.application)
+}
+
+fn count(services: usize) -> String {
+    format!("{services} service{}", if services == 1 { "" } else { "s" })
+}

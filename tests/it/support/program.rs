@@ -1,0 +1,108 @@
+//! `rollback_service` run as its users run it, against a drill in this process.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use firebreak::drill::faults::Fault;
+use firebreak::drill::story::{Stand, good_day};
+use firebreak::drill::{Drill, Settings};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// The program under test, as cargo built it.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_rollback_service");
+
+/// What came out of a program.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Output {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A drill, and a folder to run in.
+pub struct Hall {
+    pub drill: Drill,
+    pub folder: TempDir,
+}
+
+impl Hall {
+    pub async fn open(faults: &[&str]) -> Self {
+        Self::furnished(faults, |_| {}).await
+    }
+
+    /// A drill whose settings are changed before it starts.
+    pub async fn furnished(faults: &[&str], change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::at(chrono::Utc::now());
+        settings.pace = Duration::from_millis(5);
+        settings.faults = faults.iter().map(|fault| fault.parse::<Fault>().expect("a fault")).collect();
+        change(&mut settings);
+        let drill = Drill::start(settings).await.expect("a drill on free ports");
+        Self { drill, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// The day to go back to.
+    pub fn day(&self) -> String {
+        good_day(chrono::Utc::now()).to_string()
+    }
+
+    /// The program with these words (split at spaces, `DAY` being the day to go back to), led to the drill by its
+    /// environment, without a terminal.
+    pub fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(words.replace("DAY", &self.day()).split_whitespace())
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.drill.environment())
+            .env("USER", "tester")
+            .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub async fn run(&self, words: &str) -> Output {
+        self.end(self.command(words).spawn().expect("the program starts")).await
+    }
+
+    /// Waits for a program, and puts names in place of what differs from run to run.
+    pub async fn end(&self, child: Child) -> Output {
+        let output = child.wait_with_output().await.expect("the program ends");
+        let text = |bytes: Vec<u8>| self.tame(&String::from_utf8(bytes).expect("UTF-8"));
+        let code = output.status.code().unwrap_or(-1);
+        Output { code, stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    fn tame(&self, text: &str) -> String {
+        text.replace(&self.drill.registry.address().to_string(), "REGISTRY")
+            .replace(&self.drill.marathon.address().to_string(), "MARATHON")
+            .replace(&self.folder.path().display().to_string(), "FOLDER")
+            .replace(&self.day(), "DAY")
+    }
+
+    /// `get` for all services of `develop`, which must succeed.
+    pub async fn look(&self) {
+        let output = self.run("get --repo=billing,orders,users,web --env=develop").await;
+        assert_eq!(output.code, 0, "{output:?}");
+    }
+
+    /// Whether the services of `dev` stand as they should; fails the test with what is wrong.
+    pub fn stands(&self, stand: Stand) {
+        let proof = self.drill.proof("dev", stand).expect("an environment of the story");
+        assert!(proof.holds, "{proof:#?}");
+    }
+
+    pub fn dump(&self) -> std::path::PathBuf {
+        Path::new(self.folder.path()).join("rollback.json")
+    }
+
+    /// The texts that Slack was told.
+    pub fn told(&self) -> Vec<String> {
+        let messages = self.drill.slack.messages();
+        messages.iter().map(|message| self.tame(message["text"].as_str().expect("a text"))).collect()
+    }
+}
