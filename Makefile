@@ -1,3 +1,28 @@
-.PHONY: test
-test:
-	cargo test
+# Every recipe is one line; what needs more stands in scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help tools build test lint drill bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+drill: ## a broken release, taken back by the real playbook against an embedded world (a minute after the build)
+	@scripts/drill.sh
+
+test: ## everything: tools, lints, the static programs, all tests
+	@scripts/test.sh
+
+tools: ## install what the tests and the drill need; says what it does, does nothing where all is there
+	@scripts/tools.sh
+
+build: ## the static programs, put where the Ansible roles pick them up
+	@scripts/build.sh
+
+lint: ## rustfmt, clippy, cargo-deny, yamllint, ansible-lint, shellcheck, typos, taplo
+	@scripts/lint.sh
+
+bench: ## requests, time and memory of the registry client, beside skopeo
+	@scripts/bench.sh
+
+clean: ## remove what was built and installed inside this folder
+	rm -rf target .venv .cache
+	find roles -path '*/files/*' ! -name .gitkeep -type f -delete

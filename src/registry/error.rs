@@ -70,12 +70,12 @@ pub enum RegistryError {
         why: String,
     },
     /// No answer.
-    #[error("failed to {task}: {source}")]
+    #[error("failed to {task}: {why}")]
     NoAnswer {
         /// What was tried.
         task: String,
         /// Why there is none.
-        source: NoAnswer,
+        why: NoAnswer,
     },
     /// The registry is still busy after all tries.
     #[error("failed to {task}: the registry is busy ({status}){}", rest.map_or_else(String::new, |rest| format!(" and asks to come back in {rest} s")))]

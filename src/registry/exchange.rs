@@ -134,7 +134,7 @@ impl Registry {
         watch: &dyn Watch,
     ) -> Result<Answer, RegistryError> {
         let _place = self.places.acquire().await.expect("the places are never closed");
-        let no_answer = |source| RegistryError::NoAnswer { task: question.task.clone(), source };
+        let no_answer = |why| RegistryError::NoAnswer { task: question.task.clone(), why };
         let mut pass = pass;
         let mut url = question.url.clone();
         for _ in 0..=REDIRECTS {

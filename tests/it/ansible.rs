@@ -1,1 +1,380 @@
+//! The playbook, run by the real Ansible: what reaches the program, what is shown, what stays behind.
 
+use std::process::Command;
+
+use firebreak::action::manual::Manual;
+use firebreak::drill::story::Stand;
+use serde_json::{Value, json};
+
+use crate::support::ansible::{Ground, Played, tool};
+use crate::support::program::{Hall, PROGRAM};
+
+const RUN: [&str; 4] = ["--tags", "run", "-e", "rollback_service_date=2026-11-20"];
+
+/// A ground where somebody has looked.
+fn looked() -> Ground {
+    let ground = Ground::with_stand_in();
+    std::fs::write(ground.path("rollback.json"), r#"{"all":["billing"]}"#).expect("a dump");
+    ground
+}
+
+fn succeeds(played: &Played, changed: u32) {
+    assert_eq!(played.code, 0, "{}", played.text);
+    assert_eq!((played.recap("changed"), played.recap("failed")), (changed, 0), "{}", played.text);
+}
+
+#[test]
+fn without_tags_it_only_looks() {
+    let ground = Ground::with_stand_in();
+    let mut command = ground.command(&[]);
+    command.envs([
+        ("FIREBREAK_REGISTRY_PWD", "secret"),
+        ("BUILD_URL", "https://jenkins/7"),
+        ("FIREBREAK_APPROVER", "anna"),
+    ]);
+    let played = Ground::end(command);
+    succeeds(&played, 0);
+    assert_eq!(
+        ground.notes(),
+        [json!({
+            "command": "get",
+            "options": {
+                "--format": "json",
+                "--dump": "FOLDER",
+                "--repo": "billing,orders,users,web",
+                "--env": "develop",
+                "--registry": "https://registry.example",
+                "--registry-user": "",
+                "--registry-pwd": "@FOLDER/registry_pwd",
+                "--cacert": "",
+                "--keep": "10",
+            },
+            "switches": [],
+            "secrets": { "--registry-pwd": { "value": "secret", "mode": "0o600" } },
+            "folder": "FOLDER",
+            "folder_mode": "0o700",
+            "files": ["registry_pwd", "rollback_service"],
+            "build": "https://jenkins/7",
+            "approver": "anna",
+        })]
+    );
+    let dates = "        2026-11-20\n          billing 1.5.0-develop\n          orders 1.4.0-develop (older)\n        \
+                 2026-11-19 (not complete: refused without rollback_service_allow_partial)\n          \
+                 billing 1.4.0-develop (older)\n          orders has no image that old";
+    assert!(played.text.contains(dates), "{}", played.text);
+    let dump: Value =
+        serde_json::from_slice(&std::fs::read(ground.path("rollback.json")).expect("a dump")).expect("JSON");
+    assert_eq!(dump["all"], json!(["billing", "orders", "users", "web"]));
+    assert_eq!(ground.left_over(), [""; 0]);
+
+    let checked = Ground::with_stand_in();
+    succeeds(&checked.play(&["--tags", "get", "--check", "--diff"]), 0);
+    assert_eq!(checked.notes().len(), 1);
+    assert!(!checked.path("rollback.json").exists(), "--check wrote the dump");
+}
+
+#[test]
+fn with_the_tag_run_it_acts_and_keeps_the_report() {
+    let ground = looked();
+    let mut command = ground.command(&RUN);
+    command.args(["-e", "rollback_service_report=report.json"]);
+    command.envs([("FIREBREAK_PWD", "a"), ("FIREBREAK_REGISTRY_PWD", "b"), ("FIREBREAK_SLACK", "c")]);
+    let played = Ground::end(command);
+    succeeds(&played, 1);
+    let secret = |value: &str| json!({ "value": value, "mode": "0o600" });
+    assert_eq!(
+        ground.notes(),
+        [json!({
+            "command": "run",
+            "options": {
+                "--format": "json",
+                "--dump": "FOLDER",
+                "--date": "2026-11-20",
+                "--env": "dev",
+                "--platform": "marathon+https://dcos.example",
+                "--user": "",
+                "--pwd": "@FOLDER/pwd",
+                "--registry": "https://registry.example",
+                "--registry-user": "",
+                "--registry-pwd": "@FOLDER/registry_pwd",
+                "--cacert": "",
+                "--slack": "@FOLDER/slack",
+                "--timeout": "600",
+            },
+            "switches": ["--yes"],
+            "secrets": { "--pwd": secret("a"), "--registry-pwd": secret("b"), "--slack": secret("c") },
+            "folder": "FOLDER",
+            "folder_mode": "0o700",
+            "files": ["pwd", "registry_pwd", "rollback.json", "rollback_service", "slack"],
+            "build": "",
+            "approver": "",
+            "dump": { "all": ["billing"] },
+        })]
+    );
+    assert!(
+        played.text.contains("dev: Went back.\n          billing from billing:1.5.0 to billing:1.4.0"),
+        "{}",
+        played.text
+    );
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(ground.path("report.json")).expect("a report")).expect("JSON");
+    assert_eq!(report["outcome"], "done");
+    assert_eq!(ground.left_over(), [""; 0]);
+
+    let again = ground.play(&["--tags", "run", "-e", "rollback_service_date=2026-11-21"]);
+    succeeds(&again, 0);
+}
+
+#[test]
+fn check_and_diff_do_what_an_ansible_user_expects() {
+    let ground = looked();
+    let played = ground.play(&[&RUN[..], &["--check", "--diff"]].concat());
+    // The program's own change, and the difference that shows it.
+    succeeds(&played, 2);
+    assert_eq!(ground.notes()[0]["switches"], json!(["--yes", "--check"]));
+    assert!(played.text.contains("\n-billing: billing:1.5.0\n+billing: billing:1.4.0\n"), "{}", played.text);
+    assert_eq!(ground.left_over(), [""; 0]);
+
+    let unchanged = ground.play(&["--tags", "run", "-e", "rollback_service_date=2026-11-21", "--check", "--diff"]);
+    succeeds(&unchanged, 0);
+}
+
+#[test]
+fn a_failing_program_says_why_and_leaves_nothing_behind() {
+    let ground = looked();
+    for words in [&[][..], &RUN] {
+        let mut command = ground.command(words);
+        command.env("STAND_IN_EXIT", "3");
+        let played = Ground::end(command);
+        assert_eq!(played.code, 2, "{}", played.text);
+        assert_eq!((played.recap("failed"), played.recap("changed")), (1, 0), "{}", played.text);
+        for line in [
+            "error: failed to list the tags of repository 'billing'",
+            "hint: the second line of what the program says",
+            "rc: 3",
+        ] {
+            assert!(played.text.contains(line), "'{line}' is missing: {}", played.text);
+        }
+        assert_eq!(ground.left_over(), [""; 0]);
+    }
+}
+
+#[test]
+fn secrets_are_in_no_output_and_no_file_at_any_verbosity() {
+    let secrets = ["MARKED-dcos-one", "MARKED-registry-two", "https://hooks.example/MARKED-slack-three"];
+    let ground = looked();
+    let names = ["rollback_service_pwd", "rollback_service_registry_pwd", "rollback_service_slack"];
+    let variables = ["FIREBREAK_PWD", "FIREBREAK_REGISTRY_PWD", "FIREBREAK_SLACK"];
+    for (code, by_variable) in [("0", false), ("1", true)] {
+        let mut command = ground.command(&["--tags", "get,run", "-e", RUN[3], "-vvvvv", "--diff"]);
+        command.env("STAND_IN_EXIT", code);
+        if by_variable {
+            let values: serde_json::Map<_, _> =
+                names.iter().zip(secrets).map(|(name, secret)| ((*name).to_owned(), json!(secret))).collect();
+            command.args(["-e", &ground.variables(&Value::Object(values))]);
+        } else {
+            command.envs(variables.iter().zip(secrets));
+        }
+        let played = Ground::end(command);
+        assert_eq!(played.code == 0, code == "0", "{}", played.text);
+        let shown: Vec<_> = played.text.lines().filter(|line| line.contains("MARKED")).collect();
+        assert_eq!(shown, [""; 0]);
+    }
+    let received = |note: &Value| note["secrets"].as_object().map_or(0, serde_json::Map::len);
+    assert_eq!(ground.notes().iter().map(received).collect::<Vec<_>>(), [1, 3, 1]);
+    // What the test itself wrote; nothing else holds one.
+    let mut files = ground.files_with("MARKED");
+    files.sort();
+    assert_eq!(files, [ground.path("note"), ground.path("vars.json")]);
+
+    let mistyped = ground
+        .variables(&json!({ "rollback_service_pwd": ["MARKED-in-a-list"], "rollback_service_date": "2026-11-20" }));
+    let played = ground.play(&["--tags", "run", "-vvvvv", "-e", &mistyped]);
+    assert!(!played.text.contains("MARKED-in-a-list"), "{}", played.text);
+}
+
+#[test]
+fn awkward_values_go_through_as_they_are() {
+    let awkward = "a 'b' \"c\" {{ 1 + 1 }} {% if %} $HOME $(id) `id` ~ \\n\nsecond line é ☃ #; & | * --yes";
+    let as_data = |value: &str| json!({ "__ansible_unsafe": value });
+    let ground = looked();
+    let values = json!({
+        "rollback_service_date": as_data(awkward),
+        "rollback_service_repo": as_data(awkward),
+        "rollback_service_user": as_data(awkward),
+        "rollback_service_cacert": as_data(awkward),
+        "rollback_service_pwd": as_data(awkward),
+        "rollback_service_registry_pwd": as_data("{\"looks\": [\"like\", \"JSON\"]}"),
+        "rollback_service_slack": as_data(" spaces around \n"),
+        "rollback_service_timeout": 30,
+        "rollback_service_keep": "5",
+        "rollback_service_insecure": "yes",
+        "rollback_service_pin": "false",
+        "rollback_service_allow_partial": true,
+        "rollback_service_immutable_tags": "True",
+    });
+    let mut command = ground.command(&["--tags", "get,run", "-e", &ground.variables(&values)]);
+    command.env("FIREBREAK_APPROVER", awkward);
+    succeeds(&Ground::end(command), 1);
+    let [get, run] = ground.notes().try_into().expect("two calls");
+    assert_eq!(get["options"]["--repo"], awkward);
+    assert_eq!(get["options"]["--cacert"], awkward);
+    assert_eq!(get["options"]["--keep"], "5");
+    assert_eq!(get["switches"], json!(["--insecure", "--immutable-tags"]));
+    assert_eq!(run["options"]["--date"], awkward);
+    assert_eq!(run["options"]["--user"], awkward);
+    assert_eq!(run["options"]["--timeout"], "30");
+    assert_eq!(run["switches"], json!(["--yes", "--insecure", "--allow-partial"]));
+    assert_eq!(run["secrets"]["--pwd"]["value"], awkward);
+    assert_eq!(run["secrets"]["--registry-pwd"]["value"], "{\"looks\": [\"like\", \"JSON\"]}");
+    assert_eq!(run["secrets"]["--slack"]["value"], " spaces around \n");
+    assert_eq!(run["approver"], awkward);
+}
+
+#[test]
+fn what_is_typed_cannot_become_another_variable() {
+    let ground = looked();
+    // As the Jenkins button writes it.
+    let typed = "2020-01-01 rollback_service_env=prod rollback_service_insecure=true";
+    let variables = ground.variables(&json!({ "rollback_service_date": { "__ansible_unsafe": typed } }));
+    succeeds(&ground.play(&["--tags", "run", "-e", &variables]), 1);
+    let note = &ground.notes()[0];
+    assert_eq!(note["options"]["--date"], typed);
+    assert_eq!(note["options"]["--env"], "dev");
+    assert_eq!(note["switches"], json!(["--yes"]));
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_named_before_anything_runs() {
+    let ground = Ground::with_stand_in();
+    let refused = |words: &[&str], why: &str| {
+        let played = ground.play(words);
+        assert_ne!(played.code, 0, "{words:?}: {}", played.text);
+        assert!(
+            played.text.split_whitespace().collect::<Vec<_>>().join(" ").contains(why),
+            "{words:?}: {}",
+            played.text
+        );
+    };
+    refused(&RUN, "There is no rollback.json in '.' on the controller. Call the playbook without tags first");
+    refused(&["--tags", "run"], "missing required arguments: rollback_service_date");
+    refused(&["-e", "rollback_service_keep=many"], "rollback_service_keep");
+    refused(&["-i", "inventories/pord/hosts.ini"], "inventories/pord/hosts.ini");
+    std::fs::remove_file(ground.path("roles/rollback_service/files/rollback_service")).expect("the program");
+    refused(&[], "The static program is not built yet. Run `make build` in the toolkit's folder first.");
+    assert_eq!(ground.notes(), [Value::Null; 0]);
+    assert_eq!(ground.left_over(), [""; 0]);
+}
+
+#[test]
+fn every_environment_has_its_own_variables_beside_the_shared_ones() {
+    let ground = Ground::with_stand_in();
+    for (environment, image, host) in [
+        ("local", "develop", "localhost"),
+        ("dev", "develop", "firebreak.dev.example.com"),
+        ("stage", "stage", "firebreak.stage.example.com"),
+        ("prod", "master", "firebreak.prod.example.com"),
+    ] {
+        let folder = ground.path("inventories").join(environment);
+        let link =
+            std::fs::read_link(folder.join("group_vars/all/00_global.yml")).expect("a link to the shared variables");
+        assert_eq!(link, std::path::Path::new("../../../group_vars/00_global.yml"));
+        let output = Command::new(tool("ansible-inventory"))
+            .args(["--list", "-i"])
+            .arg(folder.join("hosts.ini"))
+            .current_dir(ground.folder.path())
+            .env("HOME", ground.path("home"))
+            .output()
+            .expect("ansible-inventory runs");
+        let inventory: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(inventory["firebreak"]["hosts"], json!([host]), "one host acts");
+        let variables = &inventory["_meta"]["hostvars"][host];
+        let env = if environment == "local" { "dev" } else { environment };
+        assert_eq!(variables["rollback_service_env"], env);
+        assert_eq!(variables["rollback_service_image_env"], image);
+        assert_eq!(variables["rollback_service_repo"], "billing,orders,users,web");
+    }
+}
+
+/// The same against the real program and the drill: the broken release goes back, and one that fails is restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_program_takes_a_broken_release_back() {
+    let hall = Hall::open(&[]).await;
+    let ground = Ground::with(PROGRAM.as_ref());
+    let day = ground.variables(&json!({ "rollback_service_date": hall.day() }));
+    let play = async |words: &[&str]| {
+        let mut command = ground.command(words);
+        command.envs(hall.drill.environment());
+        tokio::task::spawn_blocking(|| Ground::end(command)).await.expect("a play")
+    };
+    let look = play(&[]).await;
+    succeeds(&look, 0);
+    assert!(
+        look.text.contains(&format!(
+            "{}\n          billing 1.2.0-develop\n          orders 1.1.0-develop (older)",
+            hall.day()
+        )),
+        "{}",
+        look.text
+    );
+
+    let planned = play(&["--tags", "run", "-e", &day, "--check", "--diff"]).await;
+    succeeds(&planned, 2);
+    assert!(planned.text.contains("\n-billing: ") && planned.text.contains("\n+billing: "), "{}", planned.text);
+    hall.stands(Stand::Broken);
+
+    hall.drill.faults.order("unhealthy=billing".parse().expect("a fault"));
+    let failed = play(&["--tags", "run", "-e", &day, "-e", "rollback_service_timeout=2"]).await;
+    assert_eq!(failed.code, 2, "{}", failed.text);
+    assert!(failed.text.contains("rc: 1"), "{}", failed.text);
+    hall.stands(Stand::Broken);
+
+    hall.drill.faults.clear();
+    succeeds(&play(&["--tags", "run", "-e", &day]).await, 1);
+    hall.stands(Stand::Good);
+    succeeds(&play(&["--tags", "run", "-e", &day]).await, 0);
+    assert_eq!(ground.left_over(), [""; 0]);
+}
+
+/// The role's variables are the program's options, with the same defaults: neither can know one that the other does not.
+#[test]
+fn the_roles_variables_are_the_programs_options() {
+    let help = Command::new(PROGRAM).arg("--help").output().expect("the program runs");
+    let manual = Manual::read(&String::from_utf8(help.stdout).expect("UTF-8"));
+    let output = Command::new(tool("ansible-doc"))
+        .args(["--type", "role", "--roles-path", "roles", "--json", "rollback_service"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("ansible-doc runs");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    // The role sets these itself.
+    let own = ["--format", "--check", "--yes", "--help", "--version"];
+    // What only the role knows: two words for one environment, and files around the program.
+    let around = ["approver", "build", "report", "temp"];
+    for command in ["get", "run"] {
+        let options = manual
+            .options
+            .iter()
+            .filter(|option| manual.takes(command, option) && !own.contains(&option.name.as_str()));
+        let variable = |name: &str| match (command, name) {
+            ("get", "--env") => "rollback_service_image_env".to_owned(),
+            _ => name.replacen("--", "rollback_service_", 1).replace('-', "_"),
+        };
+        let mut expected: Vec<_> = options.clone().map(|option| variable(&option.name)).collect();
+        expected.extend(around.map(|name| format!("rollback_service_{name}")));
+        expected.sort();
+        let specification = &document["rollback_service"]["entry_points"][command]["options"];
+        let mut documented: Vec<_> = specification.as_object().expect("options").keys().cloned().collect();
+        documented.sort();
+        assert_eq!(documented, expected, "{command}");
+        for option in options {
+            let documented = &specification[variable(&option.name)];
+            if let Some(default) = &option.default {
+                let shown =
+                    documented["default"].as_str().map_or_else(|| documented["default"].to_string(), str::to_owned);
+                assert_eq!(&shown, default, "{command} {}", option.name);
+            }
+            assert_eq!(documented["no_log"] == true, option.secret, "{command} {}", option.name);
+        }
+    }
+}

@@ -1,1 +1,286 @@
+//! The Jenkinsfiles, run step by step in Groovy against a strict list of what they may say (`tests/jenkins`).
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::need;
+
+const BUTTON: &str = "roles/rollback_service/Jenkinsfile";
+
+/// What somebody might type who wants to reach another environment, a shell or a template.
+const INJECTION: &str = "billing rollback_service_env=prod {{ lookup('env', 'HOME') }} \"; $(id) #";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs all builds in one process: starting Groovy takes longer than running them.
+fn run(builds: &Value) -> Vec<Value> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let request = folder.path().join("builds.json");
+    std::fs::write(&request, json!({ "root": root(), "builds": builds }).to_string()).expect("the request");
+    let output = Command::new(need("groovy", "groovy"))
+        .arg("-cp")
+        .arg(root().join("tests/jenkins"))
+        .arg(root().join("tests/jenkins/run.groovy"))
+        .arg(&request)
+        .output()
+        .expect("groovy runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "groovy failed: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("groovy's answer: {error}\n{errors}"))
+}
+
+/// A build of the button that goes well, to be changed by a test.
+fn build(environment: &str, repositories: &str) -> Value {
+    let dates =
+        json!({ "2026-11-18": [], "2026-11-20": [{ "1.4.0-develop": "billing" }], "2026-11-16": [], "2026-11-19": [] });
+    let found = json!({ "all": ["billing", "orders"], "rollbacks": dates, "incomplete": { "2026-11-16": ["orders"] } });
+    let steps = json!([
+        { "service": "billing", "from": "billing:1.5.0", "to": "billing:1.4.0", "unchanged": false },
+        { "service": "orders", "from": "orders:2.0.0", "to": "orders:2.0.0", "unchanged": true },
+    ]);
+    json!({
+        "file": BUTTON,
+        "params": { "environment": environment, "repositories": repositories },
+        "ansiblePlaybook": [
+            { "writes": { "rollback.json": found } },
+            { "writes": { "plan.json": { "steps": steps } } },
+            { "writes": { "report.json": { "outcome": "done", "message": "All services are at 2026-11-19." } } },
+        ],
+        "input": [
+            { "by": "anna", "values": { "date": "2026-11-19" } },
+            { "by": "bert", "values": { "confirmation": environment } },
+        ],
+    })
+}
+
+/// A build's steps, one line each: stage, the steps around it, and what tells it from others.
+fn lines(build: &Value) -> Vec<String> {
+    let steps = build["steps"].as_array().expect("steps");
+    steps
+        .iter()
+        .map(|step| {
+            let text = |name: &str| step[name].as_str().expect("a text").to_owned();
+            let inside: Vec<_> = step["inside"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+            let takes = &step["takes"];
+            let telling =
+                ["tags", "checkMode", "script", "file", "name", "message", "resource", "artifacts", "overrides"];
+            let told: Vec<_> = telling.iter().map(|name| &takes[*name]).filter(|value| !value.is_null()).collect();
+            let told: Vec<_> =
+                told.iter().map(|value| value.as_str().map_or(value.to_string(), str::to_owned)).collect();
+            let place: Vec<_> =
+                std::iter::once(text("stage")).chain(inside.iter().map(|&name| name.to_owned())).collect();
+            format!("{}: {} {}", place.join(" > "), text("step"), told.join(" ")).trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// The calls of one step, with all they take.
+fn calls<'a>(build: &'a Value, step: &str) -> Vec<&'a Value> {
+    build["steps"].as_array().expect("steps").iter().filter(|call| call["step"] == step).collect()
+}
+
+fn said(build: &Value) -> Vec<&str> {
+    calls(build, "echo").iter().filter_map(|call| call["takes"]["message"].as_str()).collect()
+}
+
+#[test]
+fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
+    let mut nobody_chooses = build("dev", "");
+    nobody_chooses["input"] = json!([{ "abort": "timeout" }]);
+    let mut declined = build("dev", "");
+    declined["input"][1] = json!({ "abort": "anna" });
+    let mut same_person = build("prod", "");
+    same_person["input"][1]["by"] = json!("anna");
+    let mut mistyped = build("stage", "");
+    mistyped["input"][1]["values"]["confirmation"] = json!("prod");
+    let mut look_fails = build("dev", "");
+    look_fails["ansiblePlaybook"] = json!([{ "fails": "2" }]);
+    let mut no_date = build("dev", "");
+    no_date["ansiblePlaybook"][0]["writes"]["rollback.json"]["rollbacks"] = json!({ "2026-11-16": [] });
+    let mut changed_in_part = build("dev", "");
+    changed_in_part["ansiblePlaybook"][2] = json!({ "fails": "2", "writes":
+        { "report.json": { "outcome": "needs_operator", "message": "orders is neither at its target nor as before." } } });
+
+    let builds = run(&json!([
+        build("prod", ""),
+        build("dev", INJECTION),
+        nobody_chooses,
+        declined,
+        same_person,
+        mistyped,
+        look_fails,
+        no_date,
+        changed_in_part,
+        { "file": "Jenkinsfile" },
+    ]));
+    for build in &builds {
+        assert_eq!(build["findings"], json!([]), "{}", build["file"]);
+    }
+    let [good, injected, nobody_chooses, declined, same_person, mistyped, look_fails, no_date, changed_in_part, seed] =
+        builds.as_slice()
+    else {
+        panic!("as many answers as builds")
+    };
+
+    goes_its_way(good);
+    keeps_typed_text_as_data(injected);
+    makes_a_button_of_every_role(seed);
+
+    for (build, result, error, stages) in [
+        (nobody_chooses, "ABORTED", None, 1),
+        (declined, "ABORTED", None, 2),
+        (
+            same_person,
+            "FAILURE",
+            Some("Production needs a second person: anna has chosen the day. Nothing was changed."),
+            2,
+        ),
+        (mistyped, "FAILURE", Some("What was typed is not 'stage'. Nothing was changed."), 2),
+        (look_fails, "FAILURE", Some("Ansible playbook execution failed: 2"), 1),
+        (no_date, "FAILURE", Some("There is no day that all services of dev can go back to. Nothing was changed."), 1),
+        (changed_in_part, "FAILURE", Some("Ansible playbook execution failed: 2"), 3),
+    ] {
+        assert_eq!(build["result"], result, "{:?}", lines(build));
+        assert_eq!(build["error"].as_str(), error);
+        assert_eq!(calls(build, "ansiblePlaybook").len(), stages, "{:?}", lines(build));
+    }
+    assert_eq!(said(nobody_chooses), ["Nobody chose a day. Nothing was changed."]);
+    assert_eq!(said(declined), ["Nobody approved the plan. Nothing was changed."]);
+    assert_eq!(said(changed_in_part), ["needs_operator: orders is neither at its target nor as before."]);
+    assert_eq!(
+        lines(changed_in_part).last().expect("a step"),
+        "Run: archiveArtifacts rollback.json,run.json,report.json"
+    );
+}
+
+fn goes_its_way(build: &Value) {
+    assert_eq!(build["result"], "SUCCESS");
+    assert_eq!(build["description"], "prod to 2026-11-19, approved by bert: done");
+    assert_eq!(
+        lines(build),
+        [
+            "Look: sh rm -f rollback.json && make build",
+            "Look: writeJSON look.json",
+            "Look: ansiblePlaybook get",
+            "Look: readJSON rollback.json",
+            "Look: stash found",
+            "Look: archiveArtifacts rollback.json",
+            "Choose: timeout",
+            "Choose > timeout: input prod: to which day shall the services go back?",
+            "Plan: sh rm -f rollback.json plan.json && make build",
+            "Plan: unstash found",
+            "Plan: writeJSON run.json",
+            "Plan: ansiblePlaybook run true",
+            "Plan: readJSON plan.json",
+            "Plan: archiveArtifacts plan.json",
+            "Approve: timeout",
+            "Approve > timeout: input Roll prod back to 2026-11-19? Chosen by anna.\n\
+             billing: billing:1.5.0 -> billing:1.4.0\norders: stays at orders:2.0.0",
+            "Approve: milestone",
+            "Run: lock rollback_service-prod",
+            "Run > lock: sh rm -f rollback.json report.json && make build",
+            "Run > lock: unstash found",
+            "Run > lock: writeJSON run.json",
+            r#"Run > lock: withEnv ["FIREBREAK_APPROVER=bert"]"#,
+            "Run > lock > withEnv: ansiblePlaybook run",
+            "Run: fileExists report.json",
+            "Run: readJSON report.json",
+            "Run: echo done: All services are at 2026-11-19.",
+            "Run: archiveArtifacts rollback.json,run.json,report.json",
+        ]
+    );
+    let inputs = calls(build, "input");
+    // Newest first; the day that lacks a service is not offered.
+    assert_eq!(inputs[0]["takes"]["parameters"][0]["choices"], json!(["2026-11-20", "2026-11-19", "2026-11-18"]));
+    assert_eq!(inputs[0]["takes"]["submitter"], "firebreak-operators");
+    assert_eq!(inputs[1]["takes"]["submitter"], "firebreak-approvers");
+
+    let date = json!({ "__ansible_unsafe": "2026-11-19" });
+    let plays = calls(build, "ansiblePlaybook");
+    assert_eq!(plays[0]["variables"], json!([{ "rollback_service_dump": "." }]));
+    for (play, report) in [(plays[1], "plan.json"), (plays[2], "report.json")] {
+        let expected =
+            json!({ "rollback_service_date": date, "rollback_service_dump": ".", "rollback_service_report": report });
+        assert_eq!(play["variables"], json!([expected]));
+    }
+    for play in &plays {
+        assert_eq!(play["takes"]["inventory"], "inventories/prod/hosts.ini");
+    }
+    let registry = "secret-of-firebreak-prod-registry-pwd";
+    assert_eq!(plays[0]["env"], json!({ "FIREBREAK_REGISTRY_PWD": registry }));
+    assert_eq!(
+        plays[2]["env"],
+        json!({
+            "FIREBREAK_REGISTRY_PWD": registry,
+            "FIREBREAK_PWD": "secret-of-firebreak-prod-dcos-pwd",
+            "FIREBREAK_SLACK": "secret-of-firebreak-slack",
+            "FIREBREAK_APPROVER": "bert",
+        })
+    );
+}
+
+fn keeps_typed_text_as_data(build: &Value) {
+    assert_eq!(build["result"], "SUCCESS");
+    let plays = calls(build, "ansiblePlaybook");
+    assert_eq!(
+        plays[0]["variables"],
+        json!([{ "rollback_service_dump": ".", "rollback_service_repo": { "__ansible_unsafe": INJECTION } }])
+    );
+    for play in plays {
+        assert_eq!(play["takes"]["inventory"], "inventories/dev/hosts.ini");
+    }
+}
+
+fn makes_a_button_of_every_role(build: &Value) {
+    assert_eq!(build["result"], "SUCCESS");
+    let jobs = &calls(build, "jobDsl")[0]["jobs"];
+    let word = |word: &str, value: &str, block: Value| json!({ "word": word, "takes": [value], "block": block });
+    let leaf = |word: &str, value: &str| json!({ "word": word, "takes": [value] });
+    let block = |word: &str, block: Value| json!({ "word": word, "takes": [], "block": block });
+    let remote = block("remote", json!([leaf("url", "https://git.example.com/firebreak.git")]));
+    let scm = block("scm", json!([block("git", json!([remote, leaf("branch", "main")]))]));
+    let definition = block("definition", json!([block("cpsScm", json!([scm, leaf("scriptPath", BUTTON)]))]));
+    let folder = "Repair and rollback buttons. Each has a README beside its Jenkinsfile.";
+    let button =
+        "See roles/rollback_service/README.md in the toolkit's repository: when to press it, and what it does.";
+    assert_eq!(
+        *jobs,
+        json!([
+            word("folder", "firebreak", json!([leaf("description", folder)])),
+            word("pipelineJob", "firebreak/rollback_service", json!([leaf("description", button), definition])),
+        ])
+    );
+}
+
+/// The list is worth as much as what it refuses: each of these pipelines has one fault, named in its first line.
+#[test]
+fn bad_pipelines_are_refused_one_by_one() {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(root().join("tests/jenkins/bad"))
+        .expect("the bad pipelines")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 40, "only {} bad pipelines", files.len());
+    let builds: Vec<_> = files
+        .iter()
+        .map(|file| {
+            json!({
+                "file": file.strip_prefix(root()).expect("a file of this folder"),
+                "params": if file.to_string_lossy().contains("typed_into") { json!({ "date": INJECTION }) } else { json!({}) },
+                "input": [{ "by": "anna", "values": { "date": "2026-11-20" } }],
+                "ansiblePlaybook": [{}],
+            })
+        })
+        .collect();
+    for (file, build) in files.iter().zip(run(&json!(builds))) {
+        let text = std::fs::read_to_string(file).expect("the pipeline");
+        let expected = text.lines().next().and_then(|line| line.strip_prefix("// refused: ")).expect("a first line");
+        let findings = build["findings"].as_array().expect("a list");
+        let found = findings.iter().any(|finding| finding.as_str().is_some_and(|finding| finding.contains(expected)));
+        assert!(found, "{}: expected '{expected}' among {findings:?}", file.display());
+    }
+}

@@ -1,1 +1,452 @@
+//! The Marathon platform against the drill's Marathon, and against one that misbehaves in ways of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use chrono::Utc;
+use firebreak::action::watch::Unwatched;
+use firebreak::drill::faults::Fault;
+use firebreak::drill::story::{self, SECRET, SERVICES, Stand};
+use firebreak::drill::{Drill, Settings};
+use firebreak::http::{self, Trust};
+use firebreak::platform::{Application, Change, Platform, Standing, connect};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::support::contract::{self, LIMIT, Tale, changes};
+
+use Standing::{Before, Target};
+
+/// Short, for what is not to succeed.
+const SHORT: Duration = Duration::from_millis(700);
+
+async fn drill(faults: &[Fault]) -> (Drill, Box<dyn Platform>, Vec<Change>) {
+    let drill = Drill::start(Settings::at(Utc::now())).await.expect("a drill");
+    let platform = platform(&format!("marathon+http://{}", drill.marathon.address())).await;
+    let targets = targets(&drill);
+    let targets: Vec<(&str, &str)> = targets.iter().map(|(service, to)| (service.as_str(), to.as_str())).collect();
+    let planned = changes(&*platform, "dev", &targets).await;
+    for fault in faults {
+        drill.faults.order(fault.clone());
+    }
+    drill.log.clear();
+    (drill, platform, planned)
+}
+
+async fn platform(url: &str) -> Box<dyn Platform> {
+    let http = http::client(&Trust::default()).expect("a client");
+    connect(url, None, None, None, &http).await.expect("a platform")
+}
+
+fn image(drill: &Drill, service: &str, stand: Stand) -> String {
+    format!("{}/{service}:{}-develop", drill.registry.address(), story::version(service, stand).expect("a version"))
+}
+
+fn targets(drill: &Drill) -> Vec<(String, String)> {
+    SERVICES.iter().map(|service| ((*service).to_owned(), image(drill, service, Stand::Good))).collect()
+}
+
+/// The applications of the services as the Marathon has them, without what tells their state and their versions.
+fn definitions(drill: &Drill) -> Vec<Value> {
+    let read = |service: &&str| {
+        let mut app =
+            drill.marathon.applications().app(&story::application_id("dev", service)).expect("an application");
+        let state =
+            ["version", "versionInfo", "deployments", "tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"];
+        for key in state {
+            drop(app[key].take());
+        }
+        app
+    };
+    SERVICES.iter().map(read).collect()
+}
+
+/// The writes that the Marathon was asked for, whatever it answered.
+fn writes(drill: &Drill) -> Vec<String> {
+    let asked = drill.log.all().into_iter().filter(|request| request.server == "marathon" && request.method != "GET");
+    asked.map(|request| format!("{} {}", request.method, request.path)).collect()
+}
+
+async fn look(platform: &dyn Platform, planned: &[Change]) -> Vec<Standing> {
+    platform.look(planned).await.expect("how they stand")
+}
+
+/// Deploys what is to fail; the error's text, in which nothing secret is.
+async fn failure(platform: &dyn Platform, planned: &[Change], limit: Duration) -> String {
+    let tale = Tale::default();
+    let error = platform.deploy(planned, limit, &tale).await.expect_err("it fails");
+    let (text, debug) = (format!("{error:#}"), format!("{error:?}"));
+    assert!(!format!("{text}{debug}{:?}", tale.warnings()).contains(SECRET), "{text}");
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contract_holds() {
+    let (drill, platform, _) = drill(&[]).await;
+    let targets = targets(&drill);
+    let targets: Vec<(&str, &str)> = targets.iter().map(|(service, to)| (service.as_str(), to.as_str())).collect();
+    contract::hold(&*platform, "dev", &targets).await;
+    assert_eq!(drill.marathon.applications().deployments(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn applications_are_those_of_the_environment() {
+    let (drill, platform, _) = drill(&[]).await;
+    let applications = platform.applications("dev").await.expect("applications");
+    let told: Vec<(&str, &str, u64, Vec<&str>)> = applications
+        .iter()
+        .map(|one| (&*one.id, &*one.service, one.instances, one.notes.iter().map(String::as_str).collect()))
+        .collect();
+    let blind = "no health check: that it runs is all that can be seen";
+    let doubles = "capacity doubles for a while";
+    let expected = [
+        ("/shop/dev/shop/billing", "billing", 2, vec![doubles]),
+        ("/shop/dev/shop/orders", "orders", 1, vec!["down while it restarts", blind]),
+        ("/shop/dev/shop/pre-orders", "pre-orders", 1, vec![doubles, blind]),
+        ("/shop/dev/shop/users", "users", 2, vec![]),
+        ("/shop/dev/shop/web", "web", 3, vec![doubles]),
+        ("/tools/dev/proxy/web", "web", 1, vec![doubles, blind]),
+    ];
+    assert_eq!(told, expected);
+    let billing = drill.marathon.applications().app("/shop/dev/shop/billing").expect("an application");
+    assert_eq!(applications[0].images, [image(&drill, "billing", Stand::Broken)]);
+    assert_eq!(applications[0].revision, billing["version"].as_str().expect("a version"));
+    assert_eq!(platform.applications("nowhere").await.expect("applications"), []);
+    assert_eq!(platform.address(), format!("http://{}", drill.marathon.address()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_set_is_one_write_that_changes_the_images_and_nothing_else() {
+    let (drill, platform, planned) = drill(&[]).await;
+    let mut expected = definitions(&drill);
+    for (app, service) in expected.iter_mut().zip(SERVICES) {
+        app["container"]["docker"]["image"] = image(&drill, service, Stand::Good).into();
+    }
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    assert_eq!(look(&*platform, &planned).await, [Target, Target, Target, Target]);
+    assert_eq!(definitions(&drill), expected);
+    assert_eq!(writes(&drill), ["PUT /v2/apps"]);
+    platform.settle(&planned).await.expect("nothing to settle");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_that_ends_is_waited_for() {
+    let (drill, platform, planned) = drill(&[Fault::Lock { service: "orders".into(), milliseconds: Some(300) }]).await;
+    let tale = Tale::default();
+    platform.deploy(&planned, LIMIT, &tale).await.expect("a deployment");
+    assert_eq!(look(&*platform, &planned).await, [Target, Target, Target, Target]);
+    assert_eq!(writes(&drill), ["PUT /v2/apps", "PUT /v2/apps"], "never forced");
+    let warnings = tale.warnings();
+    assert!(warnings.len() == 1 && warnings[0].ends_with("holds the services: waiting for it"), "{warnings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_that_does_not_end_changes_nothing() {
+    let (drill, platform, planned) = drill(&[Fault::Lock { service: "orders".into(), milliseconds: None }]).await;
+    let before = definitions(&drill);
+    let error = failure(&*platform, &planned, SHORT).await;
+    assert!(
+        error.starts_with("somebody else's deployment holds the services; nothing was changed: deployment "),
+        "{error}"
+    );
+    assert!(error.ends_with(" is still running"), "{error}");
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before], "theirs is not our business");
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
+    assert_eq!(definitions(&drill), before);
+    assert_eq!(writes(&drill), ["PUT /v2/apps"], "theirs was not cancelled");
+    assert_eq!(drill.marathon.applications().deployments(), 1, "theirs runs on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_why_and_changes_nothing() {
+    let (drill, platform, planned) = drill(&[Fault::Refuse { service: "users".into() }]).await;
+    let before = definitions(&drill);
+    assert_eq!(
+        failure(&*platform, &planned, LIMIT).await,
+        "Marathon refused the deployment: Marathon answered 422 Unprocessable Entity: Object is not valid \
+         (/container/docker/image is refused, as ordered)"
+    );
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(definitions(&drill), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_hangs_is_taken_back() {
+    let (drill, platform, planned) = drill(&[Fault::Hang { deployments: 1 }]).await;
+    let before = definitions(&drill);
+    let error = failure(&*platform, &planned, SHORT).await;
+    assert!(error.starts_with("failed to bring the services to their targets within 700ms: deployment "), "{error}");
+    assert!(look(&*platform, &planned).await.iter().all(|one| matches!(one, Standing::Unwell { .. })));
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(definitions(&drill), before);
+    let writes = writes(&drill);
+    assert!(
+        matches!(&writes[..], [put, delete] if put == "PUT /v2/apps" && delete.starts_with("DELETE /v2/deployments/")),
+        "{writes:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_never_gets_healthy_is_taken_back_with_the_set() {
+    let (drill, platform, planned) = drill(&[Fault::Unhealthy { service: "billing".into() }]).await;
+    let before = definitions(&drill);
+    let error = failure(&*platform, &planned, SHORT).await;
+    assert!(error.ends_with(" is still running"), "{error}");
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(definitions(&drill), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_was_dropped_is_taken_back() {
+    for milliseconds in [0, 5, 20, 60, 150, 300] {
+        let (drill, platform, planned) = drill(&[Fault::Latency { milliseconds: 10 }]).await;
+        let before = definitions(&drill);
+        drop(
+            tokio::time::timeout(Duration::from_millis(milliseconds), platform.deploy(&planned, LIMIT, &Unwatched))
+                .await,
+        );
+        platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+        assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before], "after {milliseconds} ms");
+        assert_eq!(definitions(&drill), before, "after {milliseconds} ms");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_is_looked_into() {
+    let (drill, platform, planned) = drill(&[Fault::LoseReply { writes: 1 }]).await;
+    let before = definitions(&drill);
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("it was taken all the same");
+    assert_eq!(look(&*platform, &planned).await, [Target, Target, Target, Target]);
+    // The restoring write is lost as well.
+    drill.faults.order(Fault::LoseReply { writes: 1 });
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(definitions(&drill), before);
+    assert_eq!(writes(&drill), ["PUT /v2/apps", "PUT /v2/apps"], "nothing was sent twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_to_the_cancelling_is_no_failure() {
+    let (drill, platform, planned) = drill(&[Fault::Hang { deployments: 1 }]).await;
+    failure(&*platform, &planned, SHORT).await;
+    drill.faults.order(Fault::LoseReply { writes: 1 });
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_was_cut_off_is_not_sent_again() {
+    let (drill, platform, planned) = drill(&[Fault::Reset { writes: 1 }]).await;
+    let before = definitions(&drill);
+    let error = failure(&*platform, &planned, LIMIT).await;
+    let base = format!("http://{}", drill.marathon.address());
+    assert!(error.starts_with(&format!("Marathon at {base} did not answer PUT /v2/apps: ")), "{error}");
+    assert!(error.ends_with(": the services stand as before"), "{error}");
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(definitions(&drill), before);
+    assert_eq!(writes(&drill), ["PUT /v2/apps"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_that_went_away_is_told_and_taken_back_later() {
+    let (drill, platform, planned) = drill(&[Fault::GoneAtWrite]).await;
+    let before = definitions(&drill);
+    let error = failure(&*platform, &planned, LIMIT).await;
+    assert!(error.contains(": how the services stand could not be found out: "), "{error}");
+    platform.look(&planned).await.expect_err("it is gone");
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect_err("it is gone");
+    drill.faults.clear();
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(definitions(&drill), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changed_since_the_plan_is_not_written() {
+    let (drill, platform, planned) = drill(&[]).await;
+    drill.faults.order(Fault::Change { service: "users".into(), reads: 1 });
+    platform.applications("dev").await.expect("the reading after which somebody changes it");
+    assert_eq!(
+        failure(&*platform, &planned, LIMIT).await,
+        "somebody changed application '/shop/dev/shop/users' since the plan was made; nothing was changed: plan again"
+    );
+    assert_eq!(writes(&drill), [""; 0]);
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changed_since_the_write_is_left_alone() {
+    let (drill, platform, planned) = drill(&[]).await;
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    let theirs = format!("{}/web:2.1.0-develop", drill.registry.address());
+    let http = http::client(&Trust::default()).expect("a client");
+    let url = format!("http://{}/v2/apps/shop/dev/shop/web", drill.marathon.address());
+    let mut container = definitions(&drill)[3]["container"].clone();
+    container["docker"]["image"] = theirs.clone().into();
+    let answer = http.put(url).json(&json!({ "container": container })).send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::OK);
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    let other = Standing::Other { image: theirs };
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, other]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revert_that_ends_without_instances_is_made_good() {
+    let faults = [Fault::Hang { deployments: 1 }, Fault::RevertToZero { service: "billing".into() }];
+    let (drill, platform, planned) = drill(&faults).await;
+    let before = definitions(&drill);
+    failure(&*platform, &planned, SHORT).await;
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(definitions(&drill), before, "with its two instances");
+    assert_eq!(writes(&drill).len(), 3, "write, cancel, restore: {:?}", writes(&drill));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_is_gone_is_named() {
+    let (drill, platform, planned) = drill(&[]).await;
+    let http = http::client(&Trust::default()).expect("a client");
+    let url = format!("http://{}/v2/apps/shop/dev/shop/web", drill.marathon.address());
+    http.delete(url).send().await.expect("an answer");
+    while drill.marathon.applications().app("/shop/dev/shop/web").is_some() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let error = failure(&*platform, &planned, LIMIT).await;
+    assert_eq!(error, "application '/shop/dev/shop/web' is no longer there; nothing was changed");
+    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Standing::Gone]);
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_of_dcos() {
+    let login = Some(("ann".to_owned(), "p4ssword".to_owned()));
+    let drill = Drill::start(Settings { login, ..Settings::at(Utc::now()) }).await.expect("a drill");
+    let url = format!("marathon+http://{}/service/marathon", drill.marathon.address());
+    let http = http::client(&Trust::default()).expect("a client");
+    let with = async |user: Option<&str>, password: Option<&str>| {
+        let password = password.map(|password| SecretString::from(password.to_owned()));
+        let platform = connect(&url, user, password.as_ref(), None, &http).await?;
+        platform.applications("dev").await.map(|applications| applications.len())
+    };
+    let failed = async |user, password| format!("{:#}", with(user, password).await.expect_err("no entry"));
+    assert_eq!(with(Some("ann"), Some("p4ssword")).await.expect("applications"), 6);
+    let base = format!("http://{}", drill.marathon.address());
+    assert_eq!(
+        failed(Some("ann"), Some("wr0ng")).await,
+        format!(
+            "failed to list the applications of 'dev': failed to log in to DC/OS at {base}/acs/api/v1/auth/login \
+             as 'ann': user or password is wrong"
+        )
+    );
+    assert_eq!(
+        failed(None, None).await,
+        format!(
+            "failed to list the applications of 'dev': {base}/service/marathon answered GET /v2/apps with \
+             401 Unauthorized: it wants a login, give --user and --pwd"
+        )
+    );
+    assert_eq!(failed(Some("ann"), None).await, "the login of DC/OS has a user and no password: give --pwd as well");
+    assert_eq!(failed(None, Some("x")).await, "the login of DC/OS has a password and no user: give --user as well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_in_the_url_is_sent_and_not_shown() {
+    let base = misbehaving(Arc::new(|_, _, headers: &HeaderMap| {
+        let sent = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        // ann:p4ss
+        let status = if sent == "Basic YW5uOnA0c3M=" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+        (status, json!({"apps": []}))
+    }))
+    .await;
+    let with = |user: &str| format!("marathon+http://{user}@{base}");
+    assert_eq!(platform(&with("ann:p4ss")).await.applications("dev").await.expect("none"), []);
+    let platform = platform(&with("ann:0ther")).await;
+    assert_eq!(platform.address(), format!("http://{base}"));
+    let error = format!("{:#}", platform.applications("dev").await.expect_err("no entry"));
+    assert_eq!(
+        error,
+        format!(
+            "failed to list the applications of 'dev': http://{base} answered GET /v2/apps with 401 Unauthorized: \
+             it does not accept the login, check --user and --pwd"
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ran_out_is_renewed_once() {
+    let logins = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&logins);
+    let base = misbehaving(Arc::new(move |_, path, headers: &HeaderMap| {
+        if path == "/acs/api/v1/auth/login" {
+            let token = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            return (StatusCode::OK, json!({"token": format!("t{token}")}));
+        }
+        let sent = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        // The first token has run out already; the third one runs out at once.
+        let status = if sent == "token=t2" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+        (status, json!({"apps": []}))
+    }))
+    .await;
+    let http = http::client(&Trust::default()).expect("a client");
+    let password = SecretString::from("p4ss".to_owned());
+    let url = format!("marathon+http://{base}");
+    let platform = connect(&url, Some("ann"), Some(&password), None, &http).await.expect("a platform");
+    assert_eq!(platform.applications("dev").await.expect("none"), []);
+    assert_eq!(platform.applications("dev").await.expect("none"), []);
+    assert_eq!(logins.load(Ordering::SeqCst), 2, "once at first, once more, and then no more");
+    let second = connect(&url, Some("ann"), Some(&password), None, &http).await.expect("a platform");
+    let error = format!("{:#}", second.applications("dev").await.expect_err("no entry"));
+    assert!(error.ends_with("it does not accept the login, check --user and --pwd"), "{error}");
+    assert_eq!(logins.load(Ordering::SeqCst), 4, "one renewal, not one after another");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_quotes_the_environment_is_cleaned() {
+    let base = misbehaving(Arc::new(|method: &Method, _, _| {
+        let app = json!({"id": "/shop/dev/shop/billing", "version": "1", "instances": 1, "env": {"PASSWORD": SECRET},
+            "container": {"docker": {"image": "r/billing:2"}}, "deployments": []});
+        if *method == Method::GET {
+            return (StatusCode::OK, json!({"app": app, "apps": [app]}));
+        }
+        let details = json!([{"path": "/0/env(PASSWORD)", "errors": [format!("{SECRET}x is no value")]}]);
+        (StatusCode::UNPROCESSABLE_ENTITY, json!({"message": format!("bad {SECRET}"), "details": details}))
+    }))
+    .await;
+    let platform = platform(&format!("marathon+http://{base}")).await;
+    let planned = changes(&*platform, "dev", &[("billing", "r/billing:1")]).await;
+    assert_eq!(
+        failure(&*platform, &planned, LIMIT).await,
+        "Marathon refused the deployment: Marathon answered 422 Unprocessable Entity: bad *** \
+         (its environment is not valid (not shown))"
+    );
+    let shown = Application { notes: Vec::new(), ..planned[0].application.clone() };
+    assert!(!format!("{shown:?}").contains(SECRET));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_marathon_is_said_to_be_none() {
+    let base = misbehaving(Arc::new(|_, _, _| (StatusCode::OK, json!({"hello": "world"})))).await;
+    let error = platform(&format!("marathon+http://{base}")).await.applications("dev").await.expect_err("no Marathon");
+    assert_eq!(
+        error.to_string(),
+        format!("what answers at http://{base} is no Marathon: it has no list of applications")
+    );
+}
+
+type Answers = Arc<dyn Fn(&Method, &str, &HeaderMap) -> (StatusCode, Value) + Send + Sync>;
+
+/// A server on loopback that answers as it is told, for as long as the test runs; where it listens.
+async fn misbehaving(answers: Answers) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    let router = axum::Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap| async move {
+        let (status, body) = answers(&method, uri.path(), &headers);
+        (status, axum::Json(body))
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}

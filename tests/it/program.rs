@@ -405,3 +405,29 @@ async fn dc_os_is_logged_into_and_a_wrong_password_is_named_without_being_shown(
     assert_eq!(output.code, 0, "{output:?}");
     hall.stands(Stand::Good);
 }
+
+/// A kill -9 after each so many requests: a dump that was there stays whole, nothing half-written takes its place, and
+/// the next look works with whatever the cache holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_point_get_leaves_a_whole_dump_or_none() {
+    let hall = Hall::open(&["latency=3"]).await;
+    let mut outcomes = std::collections::BTreeMap::new();
+    for point in (0..120).step_by(8) {
+        hall.drill.log.clear();
+        let mut child = hall.command(LOOK).spawn().expect("a start");
+        while hall.drill.log.all().len() < point && child.try_wait().expect("its state").is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        child.kill().await.expect("to kill it");
+        let left = match firebreak::rollback::dump::Dump::read(hall.folder.path()) {
+            Ok(_) => "whole",
+            Err(firebreak::rollback::dump::DumpError::Missing(_)) => "none",
+            Err(error) => panic!("killed after {point} requests: {error}"),
+        };
+        *outcomes.entry(left).or_insert(0) += 1;
+    }
+    hall.look().await;
+    println!("killed after 0, 8, … 112 requests, the dump was: {outcomes:?}");
+    let output = hall.run(&format!("{RUN} --check")).await;
+    assert_eq!(output.code, 0, "{output:?}");
+}

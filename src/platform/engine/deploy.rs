@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::container::{Container, Place};
 use super::fidelity::{Read, differences, obstacle};
-use super::{Engine, configuration, health};
+use super::{Engine, Service, configuration, health};
 use crate::action::watch::{Progress, Watch};
 use crate::platform::image::ImageName;
 use crate::platform::secrets::Secrets;
@@ -29,8 +29,8 @@ pub(super) async fn deploy(
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
     let mut sets = Vec::new();
-    for change in changes {
-        sets.push(unchanged(engine, &change.application).await?);
+    for (change, service) in changes.iter().zip(engine.services(changes).await?) {
+        sets.push(unchanged(engine, &change.application, &service).await?);
     }
     refuse_shared(engine, sets.iter().flatten()).await?;
     for change in changes {
@@ -54,15 +54,14 @@ pub(super) async fn deploy(
     for (change, set) in changes.iter().zip(&prepared) {
         let service = &change.application.service;
         let replaced = timeout(limit, replace_all(engine, service, set, watch)).await;
-        let replaced = replaced.with_context(|| format!("it ran out of time after {} s", limit.as_secs())).flatten();
+        let replaced = replaced.with_context(|| format!("it ran out of time after {limit:?}")).flatten();
         replaced.with_context(|| format!("failed to bring '{service}' to '{}'", change.to))?;
     }
     Ok(())
 }
 
 /// The containers of an application, if they are still those of the plan and can be replaced.
-async fn unchanged(engine: &Engine, application: &Application) -> anyhow::Result<Vec<Container>> {
-    let service = engine.service(&Change { application: application.clone(), to: String::new() }).await?;
+async fn unchanged(engine: &Engine, application: &Application, service: &Service) -> anyhow::Result<Vec<Container>> {
     if service.revision() != application.revision {
         bail!("'{}' has other containers than when the plan was made: somebody changed it; plan again", application.id);
     }
@@ -175,8 +174,8 @@ fn scrubbed(old: &Container, error: &anyhow::Error) -> anyhow::Error {
 
 /// Removes the new containers that were made and not started.
 pub(super) async fn remove_prepared(engine: &Engine, changes: &[Change]) -> anyhow::Result<()> {
-    for change in changes {
-        for left in engine.service(change).await?.0.iter().filter(|one| one.place == Place::Prepared) {
+    for service in engine.services(changes).await? {
+        for left in service.0.iter().filter(|one| one.place == Place::Prepared) {
             engine
                 .client
                 .remove(&left.id)

@@ -36,7 +36,7 @@ pub(super) async fn wait_until_well(engine: &Engine, id: &str, restarts: i64) ->
                 // As often as it asks for itself, the first time at once.
                 let interval = interval(&container);
                 if last_check.is_none_or(|last: Instant| last.elapsed() >= interval) {
-                    check(&engine.client, &container).await?;
+                    check(&engine.client, &container).await;
                     last_check = Some(Instant::now());
                     continue;
                 }
@@ -49,8 +49,9 @@ pub(super) async fn wait_until_well(engine: &Engine, id: &str, restarts: i64) ->
 
 /// Runs a container's health check. Podman leaves that to timers of systemd, which a host need not have: there a
 /// container would never get healthy. Docker runs it by itself.
-pub(super) async fn check(client: &Client, container: &Container) -> anyhow::Result<()> {
-    client.get_podman(&format!("/containers/{}/healthcheck", container.id)).await.map(drop)
+pub(super) async fn check(client: &Client, container: &Container) {
+    // It may have ended just now. What came of it is read from the container.
+    let _ = client.get_podman(&format!("/containers/{}/healthcheck", container.id)).await;
 }
 
 fn interval(container: &Container) -> Duration {

@@ -41,7 +41,7 @@ pub(super) async fn deploy(
             Err(Unanswered::NotSent(error)) => return Err(error.context("nothing was changed")),
             Err(Unanswered::Lost(error)) => {
                 watch.warn(&format!("{error:#}: looking what became of it"));
-                break found_after_loss(marathon, changes).await.map_err(|look| error.context(look))?;
+                break found_after_loss(marathon, changes).await.with_context(|| format!("{error:#}"))?;
             }
         }
         if Instant::now() >= deadline {
@@ -49,7 +49,7 @@ pub(super) async fn deploy(
         }
     };
     let waited = marathon.until_gone(&ids, deadline, changes, watch).await;
-    waited.with_context(|| format!("failed to bring the services to their targets within {} s", limit.as_secs()))
+    waited.with_context(|| format!("failed to bring the services to their targets within {limit:?}"))
 }
 
 /// The updates for all applications as they are now, if none was changed since the plan.
@@ -78,21 +78,21 @@ fn deployment(marathon: &Marathon, answer: &Answer, secrets: &Secrets) -> anyhow
 }
 
 /// The deployments of a write whose answer was lost.
-async fn found_after_loss(marathon: &Marathon, changes: &[Change]) -> Result<Vec<String>, String> {
+async fn found_after_loss(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<Vec<String>> {
     let deadline = Instant::now() + SHOWS_WITHIN;
+    let unseen = "how the services stand could not be found out";
     loop {
-        let unseen = |error: anyhow::Error| format!("and how the services stand could not be found out: {error:#}");
-        let apps = marathon.apps(changes).await.map_err(unseen)?;
+        let apps = marathon.apps(changes).await.context(unseen)?;
         let set = |(change, app): (&Change, &Option<Value>)| {
             app.as_ref().is_some_and(|app| application::image(app) == Some(change.to.as_str()))
         };
         if changes.iter().zip(&apps).all(set) {
             let ours = |id: &String| changes.iter().any(|change| change.application.id == *id);
-            let running = marathon.deployments().await.map_err(unseen)?;
+            let running = marathon.deployments().await.context(unseen)?;
             return Ok(running.into_iter().filter(|one| one.apps.iter().any(ours)).map(|one| one.id).collect());
         }
         if Instant::now() >= deadline {
-            return Err("the services stand as before".to_owned());
+            bail!("the services stand as before");
         }
         sleep(Duration::from_millis(250)).await;
     }

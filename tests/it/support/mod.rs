@@ -1,7 +1,10 @@
 //! Servers that tests start and stop by themselves, on free ports, in folders of their own.
 #![allow(dead_code, reason = "each test module uses a part of it")]
 
+pub mod ansible;
+pub mod contract;
 pub mod fake;
+pub mod podman;
 pub mod program;
 pub mod registry;
 pub mod wire;
@@ -32,7 +35,12 @@ pub struct Server {
 
 impl Server {
     /// Starts `command`, its output in `log`, and waits until something listens on `port` of loopback.
-    pub fn start(mut command: Command, port: u16, log: &Path) -> Self {
+    pub fn start(command: Command, port: u16, log: &Path) -> Self {
+        Self::start_until(command, log, || TcpStream::connect(("127.0.0.1", port)).is_ok())
+    }
+
+    /// Starts `command`, its output in `log`, and waits until it is `ready`.
+    pub fn start_until(mut command: Command, log: &Path, ready: impl Fn() -> bool) -> Self {
         let output = std::fs::File::create(log).expect("a log file");
         let errors = output.try_clone().expect("a second handle of the log file");
         let name = format!("{command:?}");
@@ -43,7 +51,7 @@ impl Server {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let mut server = Self { child, log: log.to_owned() };
-        server.wait_for(&name, || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        server.wait_for(&name, ready);
         server
     }
 

@@ -196,7 +196,7 @@ pub fn config(created: Option<&str>, mark: &str) -> Value {
     config
 }
 
-/// An authority of our own, and a certificate of 127.0.0.1 and its key that it signed; all in PEM.
+/// An authority of our own, and a certificate of this machine's names and its key that it signed; all in PEM.
 fn certificates() -> (String, String, String) {
     let authority_key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::new([]).expect("an authority");
@@ -204,7 +204,8 @@ fn certificates() -> (String, String, String) {
     let authority_certificate = authority.self_signed(&authority_key).expect("a certificate");
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().expect("a key");
-    let parameters = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
+    let parameters =
+        CertificateParams::new(["127.0.0.1", "localhost", "registry.test"].map(str::to_owned)).expect("names");
     let certificate = parameters.signed_by(&key, &issuer).expect("a certificate");
     (authority_certificate.pem(), certificate.pem(), key.serialize_pem())
 }

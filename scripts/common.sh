@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# What every script shares. Sourced, never run.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The programs that pip installed come before the machine's own.
+PATH="$PWD/.venv/bin:$PATH"
+export PATH
+
+# Tools that take minutes to compile outlive `make clean` and a fresh clone.
+tool_cache="${XDG_CACHE_HOME:-$HOME/.cache}/firebreak"
+cargo_deny_version=0.20.2
+export cargo_deny="$tool_cache/cargo-deny-$cargo_deny_version/bin/cargo-deny"
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+
+fail() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+
+# Root's rights, for the package manager only.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "'$*' needs root: run it as root, then 'make tools' again"
+  fi
+}
+
+host_target() { rustc -vV | sed -n 's/^host: //p'; }
+
+# Where `make build` leaves the static programs.
+built_programs() { printf '%s' "$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/$(host_target)/release"; }

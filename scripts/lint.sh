@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Everything that finds faults without running the programs. The quick ones come first.
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+check() {
+  say "$*"
+  "$@"
+}
+
+check cargo fmt --check
+check shellcheck --external-sources .ci/run scripts/*.sh
+check yamllint --strict .
+check ansible-lint --offline --strict
+check typos
+check taplo format --check
+check "$cargo_deny" --locked check bans licenses sources
+check cargo clippy --all-targets --locked -- -D warnings

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands.
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+scripts/tools.sh
+scripts/lint.sh
+scripts/build.sh
+say "cargo test"
+cargo test --locked

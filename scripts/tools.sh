@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Installs what the tests and the drill need: everything, or only what is named. `ansible` (the virtual environment) is all that
+# the drill needs, `debian` all that the bench needs. Safe to call again: what is there is left alone.
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+# package: what it is for
+debian_packages=(
+  docker-registry      # a real registry for the tests of the client
+  skopeo               # pushes images to it; the bench measures beside it
+  buildah              # makes images from nothing
+  podman runc          # real containers that are really rolled back
+  groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
+  default-jre-headless # groovy looks for Java where this package puts it
+  tmux                 # a terminal for the tests of prompts and Ctrl-C
+  file                 # says whether the programs are static
+  util-linux           # unshare: an empty root for the programs
+)
+
+# A package may start a service by itself. The tests start their own, on free ports.
+services=(docker-registry.service podman.socket podman.service)
+
+install_debian_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || fail "these packages are needed, and there is no apt-get to install them: ${missing[*]}"
+  say "installing Debian packages: ${missing[*]}"
+  as_root apt-get update -q
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+  stop_services "${missing[@]}"
+}
+
+# Stops only what came with the packages just installed: a registry that ran before stays up.
+stop_services() {
+  [ -d /run/systemd/system ] || return 0
+  local service package
+  for service in "${services[@]}"; do
+    for package in "$@"; do
+      if [ "${service%.*}" = "$package" ] && systemctl is-active --quiet "$service"; then
+        say "stopping $service, which its package started: the tests start their own"
+        as_root systemctl disable --now "$service"
+      fi
+    done
+  done
+}
+
+install_python_packages() {
+  if cmp -s requirements.txt .venv/installed.txt; then return 0; fi
+  local python
+  python="$(command -v python3.11 || command -v python3)" || fail "Python 3.11 is needed: install python3"
+  say "installing Ansible and the linters into .venv (requirements.txt)"
+  # Debian's python3 comes without what makes virtual environments.
+  "$python" -c 'import ensurepip' 2>/dev/null || install_debian_packages python3-venv
+  rm -rf .venv
+  "$python" -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+  cp requirements.txt .venv/installed.txt
+}
+
+install_cargo_deny() {
+  if [ -x "$cargo_deny" ]; then return 0; fi
+  say "compiling cargo-deny into $tool_cache (minutes, once)"
+  cargo install --quiet --locked --root "${cargo_deny%/bin/*}" "cargo-deny@$cargo_deny_version"
+}
+
+case "${1:-all}" in
+  ansible) install_python_packages ;;
+  debian) install_debian_packages "${debian_packages[@]}" ;;
+  all)
+    install_debian_packages "${debian_packages[@]}"
+    install_python_packages
+    install_cargo_deny
+    ;;
+  *) fail "usage: tools.sh [ansible|debian]" ;;
+esac

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Stands in for rollback_service: as strict about its command line, but it only notes what it was given.
+
+STAND_IN_NOTE names the file for the note; STAND_IN_EXIT an exit code to end with.
+"""
+import json
+import os
+import stat
+import sys
+
+SHARED = {"--format", "--dump", "--env", "--registry", "--registry-user", "--registry-pwd", "--cacert"}
+TAKES = {
+    "get": SHARED | {"--repo", "--keep"},
+    "run": SHARED | {"--date", "--platform", "--user", "--pwd", "--slack", "--timeout"},
+}
+SWITCHES = {"get": {"--insecure", "--immutable-tags"}, "run": {"--insecure", "--check", "--yes", "--allow-partial", "--pin"}}
+SECRETS = {"--registry-pwd", "--pwd", "--slack"}
+
+
+def usage(why):
+    print(f"stand-in: {why}", file=sys.stderr)
+    sys.exit(2)
+
+
+def mode(path):
+    return oct(stat.S_IMODE(os.stat(path).st_mode))
+
+
+def read(words):
+    command = words[0] if words else ""
+    if command not in TAKES:
+        usage(f"no such command: {command}")
+    options, switches, secrets = {}, [], {}
+    for word in words[1:]:
+        name, given, value = word.partition("=")
+        if given and name in TAKES[command] and name not in options:
+            options[name] = value
+        elif not given and name in SWITCHES[command] and name not in switches:
+            switches.append(name)
+        else:
+            usage(f"{command} does not take {word}")
+        if name in SECRETS and value.startswith("@"):
+            with open(value[1:], encoding="utf-8") as file:
+                secrets[name] = {"value": file.read(), "mode": mode(value[1:])}
+        elif name in SECRETS and value:
+            usage(f"{name} is on the command line, for everybody to see")
+    return command, options, switches, secrets
+
+
+def main():
+    command, options, switches, secrets = read(sys.argv[1:])
+    folder = os.path.dirname(os.path.abspath(__file__))
+    dump = os.path.join(options["--dump"], "rollback.json")
+    note = {
+        "command": command,
+        "options": options,
+        "switches": switches,
+        "secrets": secrets,
+        "folder": folder,
+        "folder_mode": mode(folder),
+        "files": sorted(os.listdir(folder)),
+        "build": os.environ.get("BUILD_URL"),
+        "approver": os.environ.get("FIREBREAK_APPROVER"),
+    }
+    if command == "run":
+        with open(dump, encoding="utf-8") as file:
+            note["dump"] = json.load(file)
+    with open(os.environ["STAND_IN_NOTE"], "a", encoding="utf-8") as file:
+        file.write(json.dumps(note) + "\n")
+    code = int(os.environ.get("STAND_IN_EXIT", "0"))
+    if code:
+        print("error: failed to list the tags of repository 'billing'", file=sys.stderr)
+        print("hint: the second line of what the program says", file=sys.stderr)
+        sys.exit(code)
+    report = {"action": "rollback_service", "command": command, "changed": False, "outcome": "done", "message": "Looked."}
+    if command == "get":
+        with open(dump, "w", encoding="utf-8") as file:
+            json.dump({"all": options["--repo"].split(","), "rollbacks": {"2026-11-20": []}, "incomplete": {}}, file)
+        old, new = {"tag": "1.4.0-develop", "older": True}, {"tag": "1.5.0-develop", "older": False}
+        report["dates"] = [
+            {"date": "2026-11-20", "complete": True, "services": {"billing": new, "orders": old}},
+            {"date": "2026-11-19", "complete": False, "services": {"billing": old, "orders": None}},
+        ]
+    else:
+        unchanged = options["--date"] == "2026-11-21"
+        to = "billing:1.5.0" if unchanged else "billing:1.4.0"
+        report["steps"] = [{"service": "billing", "from": "billing:1.5.0", "to": to, "unchanged": unchanged}]
+        report["changed"] = not unchanged
+        report["outcome"] = "nothing_to_do" if unchanged else "planned" if "--check" in switches else "done"
+        report["message"] = "Went back."
+    print(json.dumps(report))
+
+
+main()
