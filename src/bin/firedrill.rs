@@ -58,6 +58,8 @@ Faults:
   latency=<ms>              every request takes so much longer
   slack-fails               the webhook answers 500
 
+  A service is named by the end of its application's id: `billing`, or `prod/shop/billing` for that one alone.
+
 Exit status:
   0    the services stand where they should; `serve`: it was ended by Ctrl-C or a signal
   1    they do not; or the drill could not be set up, or could not be asked
@@ -102,9 +104,10 @@ async fn go(args: Args, context: Context, console: &Console) -> anyhow::Result<u
     let settings = Settings { port: args.flag_port.unwrap_or(0), faults, ..Settings::at(context.started) };
     let drill = Drill::start(settings).await?;
     if args.cmd_serve {
+        let mut ends = practice::Ends::listen()?;
         console.print(&practice::exports(&drill));
         console.say("The drill is up. Ctrl-C ends it.");
-        practice::ended().await?;
+        ends.any().await;
         return Ok(0);
     }
     if !args.arg_command.is_empty() {

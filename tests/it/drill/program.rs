@@ -145,3 +145,83 @@ fn serve_prints_the_environment_and_ends_when_told() {
         assert_eq!(names, expected);
     }
 }
+
+#[test]
+fn a_drill_that_is_ended_ends_its_command_and_a_ctrl_c_is_left_to_it() {
+    let mut child = firedrill();
+    let script = "trap 'echo heard; exit 5' INT; echo ready; read line";
+    child.args(["--", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    // Ctrl-C goes to the whole group of a terminal's foreground, so the drill and its command get it.
+    std::os::unix::process::CommandExt::process_group(&mut child, 0);
+    for (signal, to_group, expected, heard) in [("-INT", true, 5, "heard\n"), ("-TERM", false, 137, "")] {
+        let mut child = child.spawn().expect("firedrill");
+        let mut output = BufReader::new(child.stdout.take().expect("stdout"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
+        let target = if to_group { format!("-{}", child.id()) } else { child.id().to_string() };
+        assert!(Command::new("kill").args([signal, "--", &target]).status().expect("kill").success());
+        assert_eq!(child.wait().expect("its end").code(), Some(expected));
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).expect("text");
+        assert_eq!(rest, heard);
+    }
+}
+
+/// What a walk says on stderr, without what the programs that it runs print.
+fn walk(arguments: &[&str]) -> (Option<i32>, String) {
+    let own = [
+        "This is",
+        "A shop",
+        "customers",
+        "Step",
+        "$ ",
+        "Everything",
+        "from the day",
+        "There is no",
+        "`rollback",
+        "The look",
+    ];
+    let (code, _, err) = run(arguments);
+    let said = err.lines().filter(|line| own.iter().any(|start| line.starts_with(start)));
+    let said: Vec<&str> = said.map(|line| line.split(" --dump=").next().unwrap_or_default()).collect();
+    (code, said.join("\n"))
+}
+
+#[test]
+fn alone_it_walks_through_the_rollback() {
+    let yesterday =
+        |said: &str| said.split("Everything was well on ").nth(1).and_then(|rest| rest.get(..10)).map(str::to_owned);
+    let begin = "This is a drill. A registry, a Marathon and a Slack run on this machine only; nothing here is real.
+A shop runs four services in its environment `dev`. They were released today, and since then
+customers cannot pay. This is what runs:
+Step 1 of 2, look: which days can be gone back to? Nothing is changed by this.
+$ rollback_service get --repo=billing,orders,users,web --env=develop";
+    let middle = |day: &str| {
+        format!(
+            "
+Everything was well on {day}, yesterday. `orders` was not built on that day: its cell comes
+from the day before, for the old and the new must not be mixed.
+Step 2 of 2, act: go back to that day. The plan is shown before anything is written.
+There is no terminal to ask at, so the day and the yes are given on the command line.
+$ rollback_service run --env=dev --timeout=15"
+        )
+    };
+
+    let (code, said) = walk(&[]);
+    let day = yesterday(&said).expect("the day");
+    let end = format!(
+        "\n`rollback_service run` ended with exit code 0. All four services stand as they did on {day}: the fire is out."
+    );
+    assert_eq!((code, said), (Some(0), format!("{begin}{}{end}", middle(&day))));
+
+    let (code, said) = walk(&["--fault=refuse=web"]);
+    let end =
+        "\n`rollback_service run` ended with exit code 1. The services run as before: still today's broken release.";
+    let day = yesterday(&said).expect("the day");
+    assert_eq!((code, said), (Some(1), format!("{begin}{}{end}", middle(&day))));
+
+    let (code, said) = walk(&["--fault=registry-lies"]);
+    let end = "\nThe look failed, so nothing was changed. The services run as before: still today's broken release.";
+    assert_eq!((code, said), (Some(1), format!("{begin}{end}")));
+}
