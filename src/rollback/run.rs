@@ -14,7 +14,7 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
-use crate::platform::{Platform, RegistryLogin, connect};
+use crate::platform::{Platform, RegistryLogin, Standing, connect};
 use crate::registry::{Options, Registry};
 use crate::{http, registry};
 
@@ -39,14 +39,21 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let pull = pull_login(act, &registry);
     let platform = connect(&act.platform, act.user.as_deref(), act.password.as_ref(), pull, &http).await?;
     let applications = platform.applications(&act.shared.environment).await?;
-    let plan = plan(&dump, &applications, act.wish(target))?;
+    let mut plan = plan(&dump, &applications, act.wish(target))?;
+    let unwell = note_unwell(&mut plan, &*platform).await?;
     check_images(&plan, &registry, context).await?;
 
     let end = |finding: Finding| describe(finding, act, target, &plan, &*platform, context);
     let changes = plan.changes();
     if changes.is_empty() {
-        let message = format!("every service stands at {target} already: nothing to do");
-        return Ok(end(Finding::new(Outcome::NothingToDo, message)));
+        let (outcome, message) = if unwell.is_empty() {
+            (Outcome::NothingToDo, format!("every service stands at {target} already: nothing to do"))
+        } else {
+            let services = unwell.join("', '");
+            let message = format!("every service is set to {target} already, and these are not well: '{services}'");
+            (Outcome::Failed, format!("{message}. Nothing was changed: look at them"))
+        };
+        return Ok(end(Finding::new(outcome, message)));
     }
     if act.consent == Consent::Withheld {
         let mut finding = end(Finding::new(Outcome::Planned, format!("would change {}", count(changes.len()))));
@@ -106,6 +113,20 @@ async fn target(act: &Act, dump: &Dump, context: &Context) -> anyhow::Result<Opt
     let question = format!("Back to the end of which day? Images of '{}', UTC", dump.env);
     let Some(chosen) = context.operator.choose(&question, &answers).await? else { return Ok(None) };
     dates[chosen].parse().map(Some).map_err(anyhow::Error::msg)
+}
+
+/// Services that are set to their target already are not touched; those that are not well get a note, and are named.
+async fn note_unwell(plan: &mut Plan, platform: &dyn Platform) -> anyhow::Result<Vec<String>> {
+    let mut unchanged: Vec<_> = plan.steps.iter_mut().filter(|step| step.unchanged).collect();
+    let changes: Vec<_> = unchanged.iter().map(|step| step.change.clone()).collect();
+    let mut unwell = Vec::new();
+    for (step, standing) in unchanged.iter_mut().zip(platform.look(&changes).await?) {
+        if let Standing::Unwell { why, .. } = standing {
+            step.notes.push(format!("it is set to this image already, and is not well: {why}"));
+            unwell.push(step.change.application.id.clone());
+        }
+    }
+    Ok(unwell)
 }
 
 /// Every target must still be there, and its tag must still point at it.

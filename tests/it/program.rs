@@ -95,6 +95,7 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
     let report = report(&again);
     assert_eq!((again.code, &report["outcome"], &report["changed"]), (0, &"nothing_to_do".into(), &false.into()));
     assert_eq!(hall.told().len(), 6, "Slack is not told of nothing");
+    assert_eq!(report["steps"][0]["note"], "capacity doubles for a while");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -358,6 +359,24 @@ async fn the_first_interrupt_takes_the_set_back() {
         assert_eq!(states, ["before"; 4]);
         hall.stands(Stand::Broken);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_kill_in_the_middle_the_next_run_does_not_call_it_well() {
+    let hall = Hall::open(&["hang"]).await;
+    hall.look().await;
+    let mut child = hall.command(RUN).spawn().expect("a start");
+    until("the deployment", || hall.drill.marathon.applications().deployments() > 0).await;
+    child.kill().await.expect("to kill it");
+    let output = hall.run(&format!("{RUN} --format=json")).await;
+    let report = report(&output);
+    assert_eq!((output.code, report["outcome"].as_str()), (1, Some("failed")), "{output:?}");
+    let message = report["message"].as_str().expect("a message");
+    assert!(
+        message.starts_with("every service is set to DAY already, and these are not well: '/shop/dev/shop/billing'"),
+        "{message}"
+    );
+    assert!(report["steps"][0]["note"].as_str().expect("a note").contains("is not well: "), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
