@@ -13,6 +13,7 @@ use super::story::{self, Stand};
 use super::{Drill, Proof};
 use crate::action::operator::Operator;
 use crate::action::report::{Cell, Table, Tone};
+use crate::http;
 
 /// Variables that could lead a program of the toolkit somewhere else than into the drill, or carry a real secret there.
 const FOREIGN: [&str; 5] =
@@ -219,9 +220,7 @@ pub async fn ask(control: &str, environment: &str, stand: Stand) -> anyhow::Resu
     );
     let url = url.with_context(|| format!("'{control}' is not the address of a drill"))?;
     let failed = || format!("failed to ask the drill at {control}; is `firedrill serve` still running?");
-    // TLS is never used here; the HTTP library wants to know whose it would be.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().build().with_context(failed)?;
+    let client = http::client(&http::Trust::default())?;
     let answer = client.get(url).send().await.with_context(failed)?;
     if !answer.status().is_success() {
         let why = answer.text().await.with_context(failed)?;

@@ -8,82 +8,13 @@ use serde_json::{Value, json};
 
 use super::app::{App, Fate, Stamp, Version, written};
 use super::definition::{Definition, Update};
+use super::deployment::{Action, Deployment, Held};
 use super::refusal::Refusal;
 use crate::drill::faults::{Fault, Faults, is_of};
 use crate::drill::registry::digest;
 
 /// How many deployments may run at once.
 const DEPLOYMENTS: usize = 100;
-
-/// A running deployment.
-#[derive(Debug)]
-struct Deployment {
-    id: String,
-    version: Stamp,
-    /// What is changed, step after step: those of one step at once.
-    steps: Vec<Vec<(Action, String)>>,
-    current: usize,
-    /// The definitions from before; None where the application is new.
-    before: BTreeMap<String, Option<Definition>>,
-    /// Why it does not just go on.
-    held: Held,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// It does.
-    Free,
-    /// It was ordered to hang.
-    Hangs,
-    /// It is somebody else's, and runs until then (None: for ever).
-    Foreign(Option<Instant>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
-    Start,
-    Scale,
-    Restart,
-    Stop,
-}
-
-impl Action {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Start => "StartApplication",
-            Self::Scale => "ScaleApplication",
-            Self::Restart => "RestartApplication",
-            Self::Stop => "StopApplication",
-        }
-    }
-}
-
-impl Deployment {
-    fn affects(&self, id: &str) -> bool {
-        self.steps.iter().flatten().any(|(_, affected)| affected == id)
-    }
-
-    fn json(&self) -> Value {
-        let action = |(action, app): &(Action, String)| json!({"action": action.name(), "app": app});
-        let steps: Vec<Value> =
-            self.steps.iter().map(|step| json!({"actions": step.iter().map(action).collect::<Vec<_>>()})).collect();
-        let mut current: Vec<Value> = self.steps.get(self.current).into_iter().flatten().map(action).collect();
-        for action in &mut current {
-            action["readinessCheckResults"] = json!([]);
-        }
-        let affected: BTreeSet<&str> = self.steps.iter().flatten().map(|(_, app)| app.as_str()).collect();
-        json!({
-            "id": self.id,
-            "version": written(self.version),
-            "affectedApps": affected,
-            "affectedPods": [],
-            "steps": steps,
-            "currentActions": current,
-            "currentStep": self.current + 1,
-            "totalSteps": self.steps.len(),
-        })
-    }
-}
 
 /// What a change began.
 #[derive(Debug, Clone)]

@@ -5,6 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 use firebreak::drill::faults::FORMS;
 
+use crate::support::need;
+
 fn firedrill() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
     command.env_remove("FIREDRILL_CONTROL");
@@ -69,8 +71,9 @@ fn what_could_lead_elsewhere_is_not_handed_on() {
 #[test]
 fn faults_are_in_force_for_the_command_and_proof_tells_how_it_stands() {
     let own = env!("CARGO_BIN_EXE_firedrill");
+    let curl = need("curl", "curl").display().to_string();
     let script = format!(
-        "curl -sS -o /dev/null -w '%{{http_code}}\\n' $FIREBREAK_REGISTRY/v2/; {own} proof --before --env=prod && {own} proof"
+        "{curl} -sS -o /dev/null -w '%{{http_code}}\\n' $FIREBREAK_REGISTRY/v2/; {own} proof --before --env=prod && {own} proof"
     );
     let (code, out, err) = run(&["--fault=registry-429", "--fault=hang", "--", "sh", "-c", &script]);
     assert_eq!((code, err.as_str()), (Some(1), ""));
@@ -107,12 +110,21 @@ fn what_is_typed_wrong_is_named() {
     let faults = format!("--fault: 'fire' is no fault that can be ordered; these are: {}", forms.join(", "));
     wrong(&["--fault=fire"], &faults);
     wrong(&["serve", "--fault=fire"], &faults);
+    wrong(&["servee"], "there is no command 'servee' (there are `serve`, `proof`): did you mean `serve`?");
+    wrong(&["sh", "-c"], "there is no option -c");
+    wrong(&["serve", "now"], "`serve` does not take 'now'");
     wrong(&["serve", "--prot=1"], "there is no option --prot: did you mean --port?");
-    wrong(&["proof", "--env=test"], "--env cannot be 'test': it is one of dev, stage, prod");
+    wrong(
+        &["proof", "--control=http://127.0.0.1:1", "--env=test"],
+        "--env cannot be 'test': it is one of dev, stage, prod",
+    );
     wrong(&["proof", "--port=1"], "`proof` does not take --port: it belongs to `serve`");
-    let (code, out, err) = run(&["proof"]);
+    let missing = "`proof` needs --control=<url> (or FIREDRILL_CONTROL in the environment): The drill to ask, as `serve` prints it.";
+    wrong(&["proof"], missing);
+    let (code, out, err) = run(&["proof", "--control=http://127.0.0.1:1"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert_eq!(err, "firedrill error: FIREDRILL_CONTROL is not set: take it from what `firedrill serve` printed\n");
+    let why = "firedrill error: failed to ask the drill at http://127.0.0.1:1; is `firedrill serve` still running?: ";
+    assert!(err.starts_with(why), "{err}");
 }
 
 #[test]
