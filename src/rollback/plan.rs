@@ -217,7 +217,7 @@ fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Re
     notes.extend(application.notes.iter().cloned());
     let present = application.images.first().map(String::as_str).unwrap_or_default();
     let to = target_text(present, image, wish.pin);
-    let unchanged = application.images.iter().all(|text| *text == to || digest_of(text) == Some(image.digest.clone()));
+    let unchanged = application.images.iter().all(|text| *text == to || runs(text, image, dump, wish.pin));
     let change = Change { application: application.clone(), to };
     Ok(Step { change, image: image.clone(), notes, unchanged })
 }
@@ -231,8 +231,15 @@ fn target_text(present: &str, image: &Image, pin: bool) -> String {
     }
 }
 
-fn digest_of(image: &str) -> Option<String> {
-    image.parse::<ImageName>().ok().and_then(|name| name.digest().map(str::to_owned))
+/// Whether this text names the image by another name: by its digest, or by another tag of it (which a wish to pin does
+/// not take for the same).
+fn runs(text: &str, image: &Image, dump: &Dump, pin: bool) -> bool {
+    let Ok(name) = text.parse::<ImageName>() else { return false };
+    let tagged = |known: &&Image| known.repository == image.repository && Some(known.tag.as_str()) == name.tag();
+    match name.digest() {
+        Some(digest) => digest == image.digest,
+        None => !pin && dump.images.iter().find(tagged).is_some_and(|known| known.digest == image.digest),
+    }
 }
 
 enum Environment {
@@ -397,6 +404,21 @@ mod tests {
         applications[0].images = vec!["r:5000/team/billing:2".to_owned()];
         let plan = plan(&dump(&images()), &applications, wish("2026-11-02")).expect("a plan");
         assert_eq!(plan.steps[0].notes, ["which environment 'r:5000/team/billing:2' was built for is not known"]);
+    }
+
+    #[test]
+    fn another_tag_of_the_same_image_is_no_change() {
+        let mut images = images();
+        let mut moving = images[1].clone();
+        moving.tag = "develop".to_owned();
+        images.push(moving);
+        let mut applications = applications();
+        for tag in ["2-develop", "develop"] {
+            applications[0].images = vec![format!("r:5000/team/billing:{tag}")];
+            let plan = plan(&dump(&images), &applications, wish("2026-11-02")).expect("a plan");
+            assert_eq!((plan.steps[0].image.tag.as_str(), plan.steps[0].unchanged), ("2-develop", true), "{tag}");
+            assert_eq!(plan.steps[0].notes, [""; 0]);
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) async fn deploy(
         let (service, to) = (&change.application.service, &change.to);
         watch.at(service, &Progress { done: 0, total: change.application.instances, note: format!("pulling {to}") });
         let pulled = timeout(limit, pull(engine, to)).await.context("it ran out of time").flatten();
-        pulled.with_context(|| format!("failed to pull '{to}' for '{service}'; nothing was changed"))?;
+        pulled.with_context(|| format!("failed to pull '{to}' for '{service}'"))?;
     }
     let mut prepared = Vec::new();
     for (change, olds) in changes.iter().zip(sets) {
@@ -69,7 +69,7 @@ async fn unchanged(engine: &Engine, application: &Application, service: &Service
     for container in &current {
         let podman = engine.client.get_podman(&format!("/containers/{}/json", container.id)).await?;
         if let Some(why) = obstacle(container, podman.as_ref()) {
-            bail!("container '{}' cannot be replaced: {why}; nothing was changed", container.name);
+            bail!("container '{}' cannot be replaced: {why}", container.name);
         }
     }
     Ok(current)
@@ -95,7 +95,7 @@ async fn refuse_shared(engine: &Engine, olds: impl Iterator<Item = &Container>) 
         };
         if let Some(user) = users.iter().find(shares) {
             bail!(
-                "container '{}' cannot be replaced: '{}' shares its network, processes or volumes; nothing was changed",
+                "container '{}' cannot be replaced: '{}' shares its network, processes or volumes",
                 old.name,
                 user.name
             );
