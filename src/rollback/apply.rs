@@ -44,6 +44,8 @@ pub enum State {
     Target,
     /// It is as it was before.
     Before,
+    /// It was set to the target already, and not touched.
+    Unchanged,
     /// It is neither, or that cannot be known: somebody must look.
     NeedsOperator,
 }

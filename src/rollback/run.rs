@@ -14,7 +14,7 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
-use crate::platform::{Platform, RegistryLogin, Standing, connect};
+use crate::platform::{Application, Platform, RegistryLogin, Standing, connect};
 use crate::registry::{Options, Registry};
 use crate::{http, registry};
 
@@ -73,7 +73,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
         notifier.say(&sentence(result), &*context.watch).await;
     }
     notifier.say(&format!("{}: {}", act.shared.environment, applied.message), &*context.watch).await;
-    Ok(end(finding(applied)))
+    Ok(end(finding(applied, &plan)))
 }
 
 /// What an engine needs to pull the images by itself.
@@ -178,13 +178,18 @@ async fn ask(
     Ok((!agreed).then(|| "not confirmed: nothing was changed".to_owned()))
 }
 
-fn finding(applied: Applied) -> Finding {
-    let mut finding = Finding::new(applied.outcome, applied.message).with("results", &applied.results);
+/// The end of an applied plan, with a result for each of its services.
+fn finding(applied: Applied, plan: &Plan) -> Finding {
+    let mut applied_results = applied.results.into_iter();
+    let result = |step: &Step| if step.unchanged { Some(untouched(step)) } else { applied_results.next() };
+    let results: Vec<ServiceResult> = plan.steps.iter().filter_map(result).collect();
+    let mut finding = Finding::new(applied.outcome, applied.message).with("results", &results);
     finding.changed = matches!(applied.outcome, Outcome::Done | Outcome::NeedsOperator);
     let row = |result: &ServiceResult| {
         let (tone, state) = match result.state {
             State::Target => (Tone::Good, "rolled back"),
             State::Before => (Tone::Plain, "as before"),
+            State::Unchanged => (Tone::Quiet, "unchanged"),
             State::NeedsOperator => (Tone::Bad, "needs an operator"),
         };
         let image = result.image.clone().unwrap_or_else(|| "unknown".to_owned());
@@ -192,10 +197,16 @@ fn finding(applied: Applied) -> Finding {
     };
     finding.tables = vec![Table {
         head: ["service", "state", "image", ""].map(str::to_owned).to_vec(),
-        rows: applied.results.iter().map(row).collect(),
+        rows: results.iter().map(row).collect(),
         legend: Vec::new(),
     }];
     finding
+}
+
+fn untouched(step: &Step) -> ServiceResult {
+    let Application { id, service, images, .. } = &step.change.application;
+    let (service, application, image) = (service.clone(), id.clone(), Some(images.join(", ")));
+    ServiceResult { service, application, state: State::Unchanged, image, detail: String::new() }
 }
 
 /// Adds to a finding what every end of `run` tells.
@@ -267,6 +278,7 @@ fn sentence(result: &ServiceResult) -> String {
     let state = match result.state {
         State::Target => "rolled back",
         State::Before => "as before",
+        State::Unchanged => "unchanged",
         State::NeedsOperator => "needs an operator",
     };
     let image = result.image.as_deref().unwrap_or("an unknown image");

@@ -99,6 +99,21 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_stands_there_already_is_not_touched_and_has_its_result() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    assert_eq!(hall.run(&format!("{RUN} --pin")).await.code, 0);
+    let before = (chrono::Utc::now() - chrono::TimeDelta::days(2)).date_naive();
+    let output = hall.run(&format!("run --date={before} --env=dev --yes --format=json")).await;
+    let report = report(&output);
+    let results: Vec<_> = report["results"].as_array().expect("results").iter().collect();
+    let states: Vec<_> = results.iter().map(|result| [result["service"].as_str(), result["state"].as_str()]).collect();
+    let expected = [["billing", "target"], ["orders", "unchanged"], ["users", "target"], ["web", "target"]];
+    assert_eq!(states, expected.map(|pair| pair.map(Some)));
+    assert_eq!(report["message"], "3 services rolled back and verified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_plans_and_changes_nothing() {
     let hall = Hall::open(&[]).await;
     hall.look().await;
