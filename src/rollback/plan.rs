@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
-
 use super::dump::Dump;
 use super::points::{newest, rivals};
 use super::target::Target;
@@ -266,20 +264,10 @@ fn environment_of(image: &str, dump: &Dump) -> Environment {
     }
 }
 
-/// How old something is, in the largest unit that says enough: `3 days`, `5 hours`.
-#[must_use]
-pub fn age(created: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let age = (now - created).max(TimeDelta::zero());
-    let (count, unit) = match (age.num_days(), age.num_hours(), age.num_minutes()) {
-        (0, 0, minutes) => (minutes, "minute"),
-        (0, hours, _) => (hours, "hour"),
-        (days, _, _) => (days, "day"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, Utc};
+
     use super::super::points::{points, tests::image};
     use super::*;
 
@@ -424,13 +412,5 @@ mod tests {
     #[test]
     fn every_reason_is_named_at_once() {
         assert_eq!(refusal(&[], wish("2020-01-01")).len(), 4);
-    }
-
-    #[test]
-    fn an_age_is_told_in_its_largest_unit() {
-        let at = |minutes| image("", "", Some(minutes)).created.expect("an instant");
-        let ages = [(0, 0), (1, 0), (59, 0), (60, 0), (DAY, 0), (3 * DAY + 5, 0), (0, 5)];
-        let texts: Vec<_> = ages.iter().map(|(now, created)| age(at(*created), at(*now))).collect();
-        assert_eq!(texts, ["0 minutes", "1 minute", "59 minutes", "1 hour", "1 day", "3 days", "0 minutes"]);
     }
 }

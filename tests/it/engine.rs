@@ -344,7 +344,7 @@ async fn a_pinned_image_is_pulled_and_recognised() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registrys_login_is_used_for_that_registry_alone() {
+async fn the_login_of_a_registry_is_used_for_it_alone() {
     let podman = Podman::start_locked();
     let (old, new) = (podman.image("web", "2-dev", Temper::Well), podman.image("web", "1-dev", Temper::Well));
     let login = format!("{}:{}", LOGIN.0, LOGIN.1);
