@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use firebreak::action::watch::Unwatched;
+use firebreak::watch::Unwatched;
 use firebreak::http::{Trust, client};
 use firebreak::registry::{Options, Registry};
 use futures_util::future::join_all;

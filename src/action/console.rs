@@ -12,7 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::operator::Operator;
 use super::report::{Cell, Finding, Outcome, Report, Table, Tone};
-use super::watch::{Progress, Watch};
+use crate::watch::{Progress, Watch};
 
 /// How the result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::interrupt::Interrupt;
 use super::operator::Operator;
 use super::report::Who;
-use super::watch::Watch;
+use crate::watch::Watch;
 
 /// What an action is given besides its arguments.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ pub mod manual;
 pub mod notify;
 pub mod operator;
 pub mod report;
-pub mod watch;
+
 
 use std::process::ExitCode;
 use std::sync::Arc;

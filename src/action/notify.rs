@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::watch::Watch;
+use crate::watch::Watch;
 use crate::http::retry::causes;
 
 /// How long a message may take: nobody waits for Slack while production burns.

@@ -15,7 +15,7 @@ use super::auth::{Credentials, Scheme, Tokens};
 use super::error::RegistryError;
 use super::exchange::Question;
 use super::{digest, headers, manifest, tags};
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 use crate::http::retry::{Answer, Retry};
 use crate::http::{is_loopback, without_credentials};
 

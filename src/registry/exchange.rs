@@ -9,7 +9,7 @@ use url::Url;
 use super::auth::{Pass, Scheme, Token, may_know_the_password, token_url};
 use super::client::Registry;
 use super::error::RegistryError;
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 use crate::http::retry::{Answer, NoAnswer, rest};
 use crate::http::without_credentials;
 

@@ -14,7 +14,7 @@ use super::dates::{Found, distrust_one_instant, image};
 use super::error::RegistryError;
 use super::manifest::{Child, Config, Manifest};
 use super::{DateSource, Image, Undated, digest, tags};
-use crate::action::watch::{Progress, Watch};
+use crate::watch::{Progress, Watch};
 
 /// An index in an index in an index…: deeper ones are not read.
 const DEEPEST: u8 = 4;

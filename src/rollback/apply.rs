@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::action::interrupt::Shield;
 use crate::action::report::Outcome;
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 use crate::platform::{Change, Platform, Standing};
 
 /// How it ended.
@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
     use crate::action::interrupt::Interrupt;
-    use crate::action::watch::Unwatched;
+    use crate::watch::Unwatched;
     use crate::platform::Application;
 
     /// A platform that answers by the book: what `deploy` and `go_back` answer, and how things stand at each look.

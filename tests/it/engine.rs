@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use firebreak::action::watch::Unwatched;
+use firebreak::watch::Unwatched;
 use firebreak::http::{self, Trust};
 use firebreak::platform::image::ImageName;
 use firebreak::platform::{Application, Platform, RegistryLogin, Standing, connect};

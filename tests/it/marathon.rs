@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use chrono::Utc;
-use firebreak::action::watch::Unwatched;
+use firebreak::watch::Unwatched;
 use firebreak::drill::faults::Fault;
 use firebreak::drill::story::{self, SECRET, SERVICES, Stand};
 use firebreak::drill::{Drill, Settings};

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use firebreak::action::watch::{Progress, Unwatched, Watch};
+use firebreak::watch::{Progress, Unwatched, Watch};
 use firebreak::http::Trust;
 use firebreak::registry::{DateSource, Image, Options, Registry, RegistryError, Undated};
 

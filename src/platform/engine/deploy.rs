@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::container::{Container, Place};
 use super::fidelity::{Read, differences, obstacle};
 use super::{Engine, Service, configuration, health};
-use crate::action::watch::{Progress, Watch};
+use crate::watch::{Progress, Watch};
 use crate::platform::image::ImageName;
 use crate::platform::secrets::Secrets;
 use crate::platform::{Application, Change};

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::container::{Container, Place};
 use super::deploy::remove_prepared;
 use super::{Engine, Service, health};
-use crate::action::watch::{Progress, Watch};
+use crate::watch::{Progress, Watch};
 use crate::platform::Change;
 
 pub(super) async fn go_back(

@@ -24,7 +24,7 @@ use self::client::Client;
 use self::container::{Container, Place, image_id, service};
 use super::connect::RegistryLogin;
 use super::{Application, Change, Platform, Standing};
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 
 /// The Docker or Podman engine behind a socket.
 pub(super) struct Engine {

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::super::writes::Writes;
-use crate::action::watch::Unwatched;
+use crate::watch::Unwatched;
 use crate::http::retry::{NoAnswer, Retry};
 use crate::http::without_credentials;
 

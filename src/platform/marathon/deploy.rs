@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::super::secrets::Secrets;
 use super::client::{Answer, Unanswered};
 use super::{Marathon, application, refusal};
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 use crate::platform::Change;
 
 /// How long it may take until a write whose answer was lost shows.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Marathon;
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 use crate::platform::Change;
 
 /// The pauses between two looks at a deployment: quick at first, for most are short.

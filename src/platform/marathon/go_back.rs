@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::super::secrets::Secrets;
 use super::client::Unanswered;
 use super::{Marathon, application, refusal};
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 use crate::platform::Change;
 
 /// Between two tries of what did not get through.

@@ -19,7 +19,7 @@ use url::Url;
 
 use self::client::Client;
 use super::{Application, Change, Platform, Standing};
-use crate::action::watch::{Progress, Watch};
+use crate::watch::{Progress, Watch};
 
 /// A Marathon.
 pub(super) struct Marathon {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::response::Response;
-use firebreak::action::watch::Unwatched;
+use firebreak::watch::Unwatched;
 use firebreak::http::retry::Retry;
 use firebreak::registry::{DateSource, Options, RegistryError, digest};
 use serde_json::json;

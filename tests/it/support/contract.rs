@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use firebreak::action::watch::{Progress, Unwatched, Watch};
+use firebreak::watch::{Progress, Unwatched, Watch};
 use firebreak::platform::image::ImageName;
 use firebreak::platform::{Application, Change, Platform, Standing};
 
