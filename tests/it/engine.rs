@@ -8,7 +8,7 @@ use firebreak::platform::{Application, Platform, RegistryLogin, Standing, connec
 use firebreak::watch::Unwatched;
 use serde_json::{Value, json};
 
-use crate::support::contract::{self, LIMIT, Tale, changes};
+use crate::support::contract::{self, BEFORE, LIMIT, Tale, changes};
 use crate::support::podman::{LOGIN, Podman, Temper};
 
 const WELL: [&str; 4] = ["--health-cmd", "[\"/program\", \"well\"]", "--health-interval", "1s"];
@@ -99,6 +99,7 @@ async fn services_are_found_by_labels_or_names() {
         revision,
         instances,
         notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+        obstacle: None,
     };
     let expected = [
         application(
@@ -194,7 +195,7 @@ async fn restored_from(temper: Temper, why: &str) {
     let unwell = Standing::Unwell { image: new_web, why: why.to_owned() };
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target, unwell]);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before, Standing::Before]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE, BEFORE]);
     assert_eq!(podman.containers(), before);
 }
 
@@ -210,7 +211,7 @@ async fn a_limit_ends_the_wait() {
     let said = format!("{error:#}");
     assert!(said.starts_with(&format!("failed to bring 'web' to '{new}': it ran out of time after 4s")), "{said}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,7 +265,7 @@ async fn what_somebody_changed_meanwhile_is_left_alone() {
     assert_eq!(error, "'dev/web' has other containers than when the plan was made: somebody changed it; plan again");
     assert_eq!(podman.containers(), before);
     let is_other = Standing::Other { image: other.clone() };
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before, is_other]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE, is_other]);
 
     // Between the write and the way back.
     let planned = changes(&*platform, "dev", &[("billing", &new), ("web", &new)]).await;
@@ -275,7 +276,7 @@ async fn what_somebody_changed_meanwhile_is_left_alone() {
     assert!(error.contains(&format!("somebody else put '{old}' into the place of container 'dev-web'")), "{error}");
     assert_eq!(
         platform.look(&planned).await.expect("a look"),
-        [Standing::Before, Standing::Other { image: old }],
+        [BEFORE, Standing::Other { image: old }],
         "the other service went back"
     );
     assert_eq!(podman.inspect("dev-web")["Id"], theirs.as_str());
@@ -297,7 +298,7 @@ async fn cut_short_anywhere_it_goes_back() {
         drop(cut.await);
         platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
         let standings = platform.look(&planned).await.expect("a look");
-        assert_eq!(standings, [Standing::Before, Standing::Before], "after {milliseconds} ms");
+        assert_eq!(standings, [BEFORE, BEFORE], "after {milliseconds} ms");
         assert_eq!(podman.containers(), before, "after {milliseconds} ms");
     }
 }
@@ -320,7 +321,7 @@ async fn a_later_run_copes_with_one_that_was_killed() {
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target]);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE]);
     assert_eq!(podman.containers(), [format!("dev-web {id} running")]);
 }
 
@@ -364,7 +365,7 @@ async fn the_login_of_a_registry_is_used_for_it_alone() {
         let error = deployed.expect_err("no entry");
         assert!(error.starts_with(&format!("failed to pull '{new}' for 'web': ")), "{error}");
         assert!(!error.contains(password), "{error}");
-        assert_eq!(standing, [Standing::Before]);
+        assert_eq!(standing, [BEFORE]);
     }
     assert_eq!(with(&podman.registry, LOGIN.1).await, (Ok(()), vec![Standing::Target]));
 }
