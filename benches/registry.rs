@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use firebreak::watch::Unwatched;
 use firebreak::http::{Trust, client};
 use firebreak::registry::{Options, Registry};
+use firebreak::watch::Unwatched;
 use futures_util::future::join_all;
 use support::registry::{DockerRegistry, config};
 use support::wire::Wire;

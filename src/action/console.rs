@@ -11,7 +11,7 @@ use console::{Style, Term, measure_text_width};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::operator::Operator;
-use super::report::{Cell, Finding, Outcome, Report, Table, Tone};
+use super::report::{Cell, Report, Table, Tone};
 use crate::watch::{Progress, Watch};
 
 /// How the result is printed.
@@ -32,6 +32,8 @@ pub struct Console {
 }
 
 struct Subject {
+    /// What was said of it first.
+    begin: String,
     last: Progress,
     bar: Option<ProgressBar>,
 }
@@ -85,15 +87,24 @@ impl Console {
         }
     }
 
-    /// What is said when a second interrupt leaves at once: how each subject stood when last heard of.
-    pub fn leave(&self) {
-        self.clear_bars();
+    /// How each subject was last seen: what is left to say when a second interrupt leaves at once.
+    #[must_use]
+    pub fn last_seen(&self) -> String {
         let subjects = self.subjects.lock().expect("no thread panics while it holds the subjects");
-        self.error("left at once, while services were being changed. They were last seen like this:");
-        for (name, subject) in subjects.iter() {
-            self.line(&format!("  {name}: {}", describe(&subject.last)));
-        }
-        self.line("Look at each of them, then run the same command again: it takes up whatever it finds.");
+        let seen = |(name, subject): (&String, &Subject)| {
+            let last = describe(&subject.last);
+            if last == subject.begin {
+                format!("\n  {name}: {last}")
+            } else {
+                format!("\n  {name}: {}, {last}", subject.begin)
+            }
+        };
+        let seen: Vec<String> = subjects.iter().map(seen).collect();
+        format!(
+            "left at once, while services were being changed. They were last seen like this:{}\n\
+            Look at each of them, then run the same command again.",
+            seen.concat()
+        )
     }
 
     /// Shows the cursor again: a prompt that was cut off had hidden it.
@@ -131,8 +142,11 @@ impl Watch for Console {
     fn at(&self, name: &str, progress: &Progress) {
         let mut subjects = self.subjects.lock().expect("no thread panics while it holds the subjects");
         let known = subjects.get(name).map(|subject| subject.last.clone());
-        let subject =
-            subjects.entry(name.to_owned()).or_insert_with(|| Subject { last: progress.clone(), bar: self.bar(name) });
+        let subject = subjects.entry(name.to_owned()).or_insert_with(|| Subject {
+            begin: describe(progress),
+            last: progress.clone(),
+            bar: self.bar(name),
+        });
         subject.last = progress.clone();
         if let Some(bar) = &subject.bar {
             bar.set_length(progress.total);
@@ -245,13 +259,6 @@ fn style(cell: &Cell) -> Style {
 
 fn paint(style: Style, text: &str, colours: bool) -> String {
     style.force_styling(colours).apply_to(text).to_string()
-}
-
-/// What an error that ended an action means for its outcome.
-#[must_use]
-pub fn finding_of(error: &anyhow::Error) -> Finding {
-    let outcome = if error.is::<super::arguments::UsageError>() { Outcome::Usage } else { Outcome::Failed };
-    Finding::new(outcome, format!("{error:#}"))
 }
 
 #[cfg(test)]

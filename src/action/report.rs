@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::arguments::UsageError;
+
 /// How an action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -120,6 +122,13 @@ impl Finding {
     #[must_use]
     pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
         Self { changed: false, outcome, message: message.into(), details: Map::new(), tables: Vec::new() }
+    }
+
+    /// What an error that ended an action means for its outcome.
+    #[must_use]
+    pub fn of(error: &anyhow::Error) -> Self {
+        let outcome = if error.is::<UsageError>() { Outcome::Usage } else { Outcome::Failed };
+        Self::new(outcome, format!("{error:#}"))
     }
 
     /// Adds one of the details.

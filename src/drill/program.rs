@@ -40,7 +40,7 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     let settings = Settings { port: args.flag_port.unwrap_or(0), faults, ..Settings::at(context.started) };
     let drill = Drill::start(settings).await?;
     if args.cmd_serve {
-        let mut ends = practice::Ends::listen()?;
+        let mut ends = crate::action::interrupt::Ends::listen()?;
         console.print(&practice::exports(&drill));
         console.say("The drill is up. Ctrl-C ends it.");
         ends.any().await;

@@ -159,8 +159,8 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::watch::Progress;
     use crate::registry::{DateSource, Undated};
+    use crate::watch::Progress;
 
     #[derive(Default)]
     struct Warnings(Mutex<Vec<String>>);

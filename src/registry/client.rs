@@ -15,9 +15,9 @@ use super::auth::{Credentials, Scheme, Tokens};
 use super::error::RegistryError;
 use super::exchange::Question;
 use super::{digest, headers, manifest, tags};
-use crate::watch::Watch;
 use crate::http::retry::{Answer, Retry};
 use crate::http::{is_loopback, without_credentials};
+use crate::watch::Watch;
 
 /// The header that names the digest of a manifest.
 const CONTENT_DIGEST: &str = "docker-content-digest";

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::apply::{Applied, Limits, ServiceResult, State, apply};
+use super::apply::{Applied, Limits, apply};
 use super::arguments::{Act, Consent};
 use super::dump::Dump;
 use super::plan::{Plan, Step, plan};
 use super::show::{announcement, plan_table, plan_values, results_table, sentence, services};
 use super::target::Target;
+use super::verify::{ServiceResult, State};
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
@@ -21,8 +22,11 @@ use crate::{http, registry};
 /// Environments whose name must be typed out before they are touched.
 const PROTECTED: [&str; 3] = ["prod", "production", "master"];
 
-/// How long at most to find out how the services stand while the platform does not answer.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long at most the platform may be silent while the services' standing is asked for.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// How long services may take to get well after their deployment is done.
+const CALM: Duration = Duration::from_secs(10);
 
 /// Takes the set back to a date.
 ///
@@ -67,12 +71,12 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let shield = context.interrupt.shield();
     let notifier = Notifier::new(&http, act.slack.clone());
     notifier.say(&announcement(&context.who, &act.shared.environment, target, &plan), &*context.watch).await;
-    let limits = Limits { deployment: act.limit, look: PATIENCE.min(act.limit) };
+    let limits = Limits { deployment: act.limit, silence: SILENCE.min(act.limit), calm: CALM };
     let applied = apply(&changes, &*platform, limits, &shield, &*context.watch).await;
-    for result in &applied.results {
-        notifier.say(&sentence(result), &*context.watch).await;
+    tokio::select! {
+        () = tell(&notifier, &act.shared.environment, &applied, context) => {}
+        () = shield.hurried() => {}
     }
-    notifier.say(&format!("{}: {}", act.shared.environment, applied.message), &*context.watch).await;
     Ok(end(finding(applied, &plan)))
 }
 
@@ -121,7 +125,7 @@ async fn note_unwell(plan: &mut Plan, platform: &dyn Platform) -> anyhow::Result
     let changes: Vec<_> = unchanged.iter().map(|step| step.change.clone()).collect();
     let mut unwell = Vec::new();
     for (step, standing) in unchanged.iter_mut().zip(platform.look(&changes).await?) {
-        if let Standing::Unwell { why, .. } = standing {
+        if let Standing::Unwell { why, .. } | Standing::Before { trouble: Some(why) } = standing {
             step.notes.push(format!("it is set to this image already, and is not well: {why}"));
             unwell.push(step.change.application.id.clone());
         }
@@ -179,6 +183,13 @@ async fn ask(
     Ok((!agreed).then(|| "not confirmed: nothing was changed".to_owned()))
 }
 
+async fn tell(notifier: &Notifier, environment: &str, applied: &Applied, context: &Context) {
+    for result in &applied.results {
+        notifier.say(&sentence(result), &*context.watch).await;
+    }
+    notifier.say(&format!("{environment}: {}", applied.message), &*context.watch).await;
+}
+
 /// The end of an applied plan, with a result for each of its services.
 fn finding(applied: Applied, plan: &Plan) -> Finding {
     let mut applied_results = applied.results.into_iter();
@@ -210,7 +221,8 @@ fn describe(
         .with("date", target.to_string())
         .with("platform", platform.address())
         .with("steps", plan_values(plan))
-        .with("left_out", &plan.left_out);
+        .with("left_out", &plan.left_out)
+        .with("notes", &plan.notes);
     if finding.tables.is_empty() {
         finding.tables = vec![plan_table(plan, context.started)];
     }

@@ -3,9 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::apply::{ServiceResult, State};
 use super::plan::{Plan, Step};
 use super::target::Target;
+use super::verify::{ServiceResult, State};
 use crate::action::report::{Cell, Table, Tone, Who};
 use crate::platform::Application;
 use crate::platform::image::ImageName;
@@ -25,7 +25,7 @@ pub fn plan_table(plan: &Plan, now: DateTime<Utc>) -> Table {
     Table {
         head: ["service", "from", "to", "built"].map(str::to_owned).to_vec(),
         rows: plan.steps.iter().map(row).collect(),
-        legend: notes.chain(left_out).collect(),
+        legend: notes.chain(left_out).chain(plan.notes.iter().cloned()).collect(),
     }
 }
 

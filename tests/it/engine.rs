@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use firebreak::watch::Unwatched;
 use firebreak::http::{self, Trust};
 use firebreak::platform::image::ImageName;
 use firebreak::platform::{Application, Platform, RegistryLogin, Standing, connect};
+use firebreak::watch::Unwatched;
 use serde_json::{Value, json};
 
 use crate::support::contract::{self, LIMIT, Tale, changes};

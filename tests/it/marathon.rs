@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use chrono::Utc;
-use firebreak::watch::Unwatched;
 use firebreak::drill::faults::Fault;
 use firebreak::drill::story::{self, SECRET, SERVICES, Stand};
 use firebreak::drill::{Drill, Settings};
 use firebreak::http::{self, Trust};
 use firebreak::platform::{Application, Change, Platform, Standing, connect};
+use firebreak::watch::Unwatched;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 

@@ -168,7 +168,7 @@ async fn a_wrong_command_line_is_named() {
             "run --env=dev --date=2026-02-30",
             "--date: '2026-02-30' is neither a day (2026-11-20) nor an instant of RFC 3339 (2026-11-20T18:00:00Z)",
         ),
-        ("run --env=dev --timeout=soon", "--timeout cannot be 'soon': it is a whole number of seconds, from 1"),
+        ("run --env=dev --timeout=soon", "--timeout cannot be 'soon': it is a whole number of seconds, 1 to 86400"),
         ("get --repo=a --env=b --dump=/no/such/folder", "--dump: '/no/such/folder' is no folder"),
     ] {
         let output = hall.run(words).await;

@@ -9,9 +9,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use firebreak::watch::{Progress, Unwatched, Watch};
 use firebreak::http::Trust;
 use firebreak::registry::{DateSource, Image, Options, Registry, RegistryError, Undated};
+use firebreak::watch::{Progress, Unwatched, Watch};
 
 use crate::support::registry::{DockerRegistry, Guard, PASSWORD, USER, config};
 use crate::support::wire::Wire;

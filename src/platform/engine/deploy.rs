@@ -10,10 +10,10 @@ use tokio::time::timeout;
 use super::container::{Container, Place};
 use super::fidelity::{Read, differences};
 use super::{Engine, configuration, health};
-use crate::watch::{Progress, Watch};
+use crate::platform::Change;
 use crate::platform::image::ImageName;
 use crate::platform::secrets::Secrets;
-use crate::platform::Change;
+use crate::watch::{Progress, Watch};
 
 /// One container and the one that is to take its place.
 struct Replacement {

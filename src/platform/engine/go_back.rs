@@ -8,8 +8,8 @@ use tokio::time::timeout;
 use super::container::{Container, Place};
 use super::deploy::remove_prepared;
 use super::{Engine, Service, health};
-use crate::watch::{Progress, Watch};
 use crate::platform::Change;
+use crate::watch::{Progress, Watch};
 
 pub(super) async fn go_back(
     engine: &Engine,

@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use firebreak::watch::{Progress, Unwatched, Watch};
 use firebreak::platform::image::ImageName;
 use firebreak::platform::{Application, Change, Platform, Standing};
+use firebreak::watch::{Progress, Unwatched, Watch};
 
 /// Long enough for what is to succeed.
 pub const LIMIT: Duration = Duration::from_mins(1);
