@@ -16,7 +16,7 @@ use super::error::RegistryError;
 use super::exchange::Question;
 use super::{digest, headers, manifest, tags};
 use crate::http::retry::{Answer, Retry};
-use crate::http::{is_loopback, without_credentials};
+use crate::http::{is_loopback, printable, without_credentials};
 use crate::watch::Watch;
 
 /// The header that names the digest of a manifest.
@@ -294,11 +294,7 @@ impl Registry {
 }
 
 fn address(url: &str) -> Result<Url, RegistryError> {
-    let wrong = |why: &str| {
-        // What stands before the last @ may be a password, even in a text that is no URL.
-        let address = url.rsplit('@').next().unwrap_or_default().to_owned();
-        RegistryError::Address { address, why: why.to_owned() }
-    };
+    let wrong = |why: &str| RegistryError::Address { address: printable(url), why: why.to_owned() };
     if !url.contains("://") {
         return Err(wrong("it has no scheme"));
     }

@@ -265,10 +265,11 @@ impl Platform for Engine {
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {
         self.own.forget();
         let deployed = deploy::deploy(self, changes, limit, watch).await;
-        deployed.map_err(|error| match self.own.has_begun() {
-            true => DeployError::Sent(error),
-            false => DeployError::NothingSent(error),
-        })
+        deployed.map_err(
+            |error| {
+                if self.own.has_begun() { DeployError::Sent(error) } else { DeployError::NothingSent(error) }
+            },
+        )
     }
 
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {
