@@ -45,6 +45,9 @@ pub fn parse(usage: &str, version: &str, words: &[String], lookup: Lookup<'_>) -
     let parsed =
         Docopt::new(usage).and_then(|docopt| docopt.argv(argv).help(true).version(Some(version.to_owned())).parse());
     let values = match parsed {
+        Ok(values) if is_foreign(&manual, &words, &values) => {
+            return Err(explain(&manual, &words, &docopt::Error::NoMatch));
+        }
         Ok(values) => values,
         Err(error) => {
             return match innermost(error) {
@@ -126,6 +129,14 @@ fn reveal(option: &Opt, value: &str) -> Result<String, UsageError> {
 fn command_of<'a>(manual: &Manual, words: &'a [String]) -> Option<&'a str> {
     let commands = manual.commands();
     words.iter().map(String::as_str).take_while(|word| *word != "--").find(|word| commands.contains(word))
+}
+
+/// Whether words were taken for somebody else's command line that do not stand behind a `--`: docopt cannot require
+/// one, and without it every slip of a command of our own would be run as a program.
+fn is_foreign(manual: &Manual, words: &[String], values: &ArgvMap) -> bool {
+    let behind = manual.usages.iter().filter_map(|usage| usage.text.split("[--] ").nth(1));
+    let mut names = behind.map(|name| name.trim_end_matches("..."));
+    !words.iter().any(|word| word == "--") && names.any(|name| !values.get_vec(name).is_empty())
 }
 
 fn innermost(error: docopt::Error) -> docopt::Error {

@@ -2,15 +2,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use firebreak::action::arguments::UsageError;
-use firebreak::action::console::Console;
-use firebreak::action::context::{Context, sibling, variable};
-use firebreak::action::operator::Operator as _;
-use firebreak::drill::faults::Fault;
-use firebreak::drill::story::Stand;
-use firebreak::drill::{Drill, Settings, practice};
-use serde::Deserialize;
+use firebreak::action;
+use firebreak::drill::program;
 
 const USAGE: &str = "Practise a rollback: a registry, a Marathon and a Slack on this machine, and a release that broke.
 
@@ -18,27 +11,28 @@ Problem:
   A rollback that was never practised is tried for the first time when production burns.
 
 Solution:
-  Alone it walks you through a rollback of four services. `serve` keeps the drill up for commands of
-  your own and prints the environment that leads them there. With a command it runs that command
-  against a drill of its own. `proof` tells whether the services of a drill stand where they should.
+  Alone it walks you through a rollback of four services. `serve` keeps the drill up for commands of your own and
+  prints the environment that leads them there. With a command behind `--` it runs that command against a drill.
+  `proof` tells whether the services of a drill stand where they should.
 
 Usage:
   firedrill [--fault=<f>]...
   firedrill serve [--port=<n>] [--fault=<f>]...
-  firedrill proof [--env=<e>] [--before]
+  firedrill proof --control=<url> [--env=<e>] [--before]
   firedrill [--fault=<f>]... [--] <command>...
   firedrill -h | --help
   firedrill --version
 
 Options:
-  --fault=<f>  Orders something to go wrong, see below. May be given more than once.
+  --fault=<f>      Orders something to go wrong, see below. May be given more than once.
 
 Options of serve:
-  --port=<n>   The first of four free ports in a row; without it any free ones.
+  --port=<n>       The first of four free ports in a row; without it any free ones.
 
 Options of proof:
-  --env=<e>    The environment: dev, stage or prod. [choices: dev stage prod] [default: dev]
-  --before     Whether all is as the broken release left it, instead of as it was yesterday.
+  --control=<url>  The drill to ask, as `serve` prints it. [env: FIREDRILL_CONTROL]
+  --env=<e>        The environment of the services. [choices: dev stage prod] [default: dev]
+  --before         Whether all is as the broken release left it, instead of as it was yesterday.
 
 Faults:
   unhealthy=<service>       its new instances never get healthy
@@ -58,6 +52,8 @@ Faults:
   latency=<ms>              every request takes so much longer
   slack-fails               the webhook answers 500
 
+  A service is named by the end of its application's id: `billing`, or `prod/shop/billing` for that one alone.
+
 Exit status:
   0    the services stand where they should; `serve`: it was ended by Ctrl-C or a signal
   1    they do not; or the drill could not be set up, or could not be asked
@@ -73,44 +69,6 @@ Examples:
   firedrill -- sh -c 'my-rollback-script && firedrill proof'
 ";
 
-#[derive(Deserialize)]
-struct Args {
-    cmd_serve: bool,
-    cmd_proof: bool,
-    arg_command: Vec<String>,
-    flag_fault: Vec<String>,
-    flag_port: Option<u16>,
-    flag_env: String,
-    flag_before: bool,
-}
-
 fn main() -> ExitCode {
-    firebreak::action::host(USAGE, async |args, context, console| go(args, context, console).await)
-}
-
-async fn go(args: Args, context: Context, console: &Console) -> anyhow::Result<u8> {
-    if args.cmd_proof {
-        let control = variable("FIREDRILL_CONTROL")
-            .context("FIREDRILL_CONTROL is not set: take it from what `firedrill serve` printed")?;
-        let stand = if args.flag_before { Stand::Broken } else { Stand::Good };
-        let proof = practice::ask(&control, &args.flag_env, stand).await?;
-        console.table(&practice::table(&proof));
-        return Ok(u8::from(!proof.holds));
-    }
-    let faults = args.flag_fault.iter().map(|text| text.parse()).collect::<Result<Vec<Fault>, _>>();
-    let faults = faults.map_err(|error| UsageError(format!("--fault: {error}")))?;
-    let settings = Settings { port: args.flag_port.unwrap_or(0), faults, ..Settings::at(context.started) };
-    let drill = Drill::start(settings).await?;
-    if args.cmd_serve {
-        console.print(&practice::exports(&drill));
-        console.say("The drill is up. Ctrl-C ends it.");
-        practice::ended().await?;
-        return Ok(0);
-    }
-    if !args.arg_command.is_empty() {
-        return practice::command(&drill, &args.arg_command, console).await;
-    }
-    let program = sibling("rollback_service").context("failed to find where this program is")?;
-    let walk = practice::Walk { drill: &drill, operator: console, program };
-    Ok(u8::from(!walk.go().await?))
+    action::host(USAGE, async |args, context, console| program::go(args, context, console).await)
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-/// One thing that goes wrong.
+/// One thing that goes wrong. A service is named by the last parts of its application's id: `billing` in any
+/// environment, `prod/shop/billing` in that one alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// No instance of the service gets healthy with another image than the one it ran when the drill began.
@@ -157,10 +158,18 @@ fn parse(text: &str) -> Option<Fault> {
     }
 }
 
-/// The names that a service of the drill can have: one part of a Marathon id.
+/// The names that a service can have in a fault: the last parts of a Marathon id, `billing` or `prod/shop/billing`.
 fn is_service(name: &str) -> bool {
-    !name.is_empty()
-        && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
+    };
+    name.split('/').all(is_part)
+}
+
+/// Whether an application's id ends with the name of a service, in whole parts.
+pub(super) fn is_of(service: &str, id: &str) -> bool {
+    id.strip_suffix(service).is_some_and(|rest| rest.ends_with('/'))
 }
 
 impl fmt::Display for Fault {
@@ -259,7 +268,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_fault() -> impl Strategy<Value = Fault> {
-        let service = || "[a-z0-9-]{1,12}";
+        let service = || "[a-z0-9-]{1,8}(/[a-z0-9-]{1,8}){0,2}";
         prop_oneof![
             service().prop_map(|service| Fault::Unhealthy { service }),
             any::<u64>().prop_map(|deployments| Fault::Hang { deployments }),
@@ -322,6 +331,7 @@ mod tests {
             "unhealthy",
             "unhealthy=",
             "unhealthy=Big",
+            "unhealthy=/billing",
             "hang=x",
             "gone=1",
             "latency",

@@ -7,6 +7,7 @@ mod control;
 pub mod faults;
 pub mod marathon;
 pub mod practice;
+pub mod program;
 mod proof;
 pub mod registry;
 mod server;

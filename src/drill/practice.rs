@@ -7,12 +7,13 @@ use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context as _, anyhow};
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::story::{self, Stand};
 use super::{Drill, Proof};
 use crate::action::operator::Operator;
 use crate::action::report::{Cell, Table, Tone};
+use crate::http;
 
 /// Variables that could lead a program of the toolkit somewhere else than into the drill, or carry a real secret there.
 const FOREIGN: [&str; 5] =
@@ -25,20 +26,42 @@ pub fn exports(drill: &Drill) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Waits until somebody ends this process: Ctrl-C, a termination, a terminal that is closed.
-///
-/// # Errors
-/// When signals cannot be received.
-pub async fn ended() -> anyhow::Result<()> {
-    let listen = |kind| signal(kind).context("failed to listen for the signals that end the drill");
-    let (mut interrupt, mut terminate, mut hang_up) =
-        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
+/// What a person or a system ends a process with: Ctrl-C, a termination, a terminal that is closed. From the moment
+/// that it listens they no longer end this process by themselves.
+#[derive(Debug)]
+pub struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Ends {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When signals cannot be received.
+    pub fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("failed to listen for signals");
+        let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, hang_up: listen(SignalKind::hangup())? })
     }
-    Ok(())
+
+    /// Waits for any of them.
+    pub async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+
+    /// Waits for any but a Ctrl-C, which reaches every program of a terminal by itself.
+    async fn other(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
 }
 
 /// Runs a command that the drill's environment leads to the drill, on this terminal, and gives its exit code: its own,
@@ -64,7 +87,7 @@ fn code(status: ExitStatus) -> u8 {
     u8::try_from(code).unwrap_or(1)
 }
 
-/// Runs a program to its end. A Ctrl-C at the terminal reaches it by itself and is its to answer: we wait for it.
+/// Runs a program to its end.
 async fn run(
     drill: &Drill,
     program: &OsStr,
@@ -77,17 +100,19 @@ async fn run(
     }
     command.args(arguments).envs(drill.environment()).stdin(Stdio::inherit()).kill_on_drop(true);
     command.envs(cache.map(|folder| ("XDG_CACHE_HOME", folder)));
-    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for Ctrl-C")?;
+    // A Ctrl-C is the program's to answer: we listen so that it does not end us, and wait for the program.
+    let mut ends = Ends::listen()?;
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(Err(error)),
     };
-    loop {
-        tokio::select! {
-            status = child.wait() => return Ok(status),
-            _ = interrupt.recv() => {}
-        }
+    tokio::select! {
+        status = child.wait() => return Ok(status),
+        () = ends.other() => {}
     }
+    // Who ends the drill takes the world away from the program: there is nothing left for it to put right.
+    let _ = child.start_kill();
+    Ok(child.wait().await)
 }
 
 /// The walk through a rollback.
@@ -128,7 +153,8 @@ impl Walk<'_> {
         say(&format!("Everything was well on {day}, yesterday. `orders` was not built on that day: its cell comes"));
         say("from the day before, for the old and the new must not be mixed.\n");
         say("Step 2 of 2, act: go back to that day. The plan is shown before anything is written.");
-        let mut words = vec!["run".to_owned(), "--env=dev".to_owned(), dump];
+        // Deployments of the drill take a second: one that takes longer never ends.
+        let mut words = ["run", "--env=dev", "--timeout=15", &dump].map(str::to_owned).to_vec();
         if self.operator.present() {
             say(&format!("It asks you for the day: choose {day}. Then it shows the plan and asks for your yes.\n"));
         } else {
@@ -194,9 +220,7 @@ pub async fn ask(control: &str, environment: &str, stand: Stand) -> anyhow::Resu
     );
     let url = url.with_context(|| format!("'{control}' is not the address of a drill"))?;
     let failed = || format!("failed to ask the drill at {control}; is `firedrill serve` still running?");
-    // TLS is never used here; the HTTP library wants to know whose it would be.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().build().with_context(failed)?;
+    let client = http::client(&http::Trust::default())?;
     let answer = client.get(url).send().await.with_context(failed)?;
     if !answer.status().is_success() {
         let why = answer.text().await.with_context(failed)?;

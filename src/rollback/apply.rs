@@ -44,6 +44,8 @@ pub enum State {
     Target,
     /// It is as it was before.
     Before,
+    /// It was set to the target already, and not touched.
+    Unchanged,
     /// It is neither, or that cannot be known: somebody must look.
     NeedsOperator,
 }
@@ -186,7 +188,7 @@ fn unknown(changes: &[Change], reason: Option<anyhow::Error>, error: &anyhow::Er
         application: change.application.id.clone(),
         state: State::NeedsOperator,
         image: None,
-        detail: "how it stands could not be found out".to_owned(),
+        detail: format!("it ran {} and was being set to {}", change.application.images.join(", "), change.to),
     };
     let results: Vec<_> = changes.iter().map(result).collect();
     let reason = reason.map(|reason| format!("{reason:#}; ")).unwrap_or_default();

@@ -10,6 +10,7 @@ pub mod get;
 pub mod plan;
 pub mod points;
 pub mod run;
+pub mod show;
 pub mod target;
 
 use crate::action::context::Context;

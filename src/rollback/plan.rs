@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
-
 use super::dump::Dump;
 use super::points::{newest, rivals};
 use super::target::Target;
@@ -217,7 +215,7 @@ fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Re
     notes.extend(application.notes.iter().cloned());
     let present = application.images.first().map(String::as_str).unwrap_or_default();
     let to = target_text(present, image, wish.pin);
-    let unchanged = application.images.iter().all(|text| *text == to || digest_of(text) == Some(image.digest.clone()));
+    let unchanged = application.images.iter().all(|text| *text == to || runs(text, image, dump, wish.pin));
     let change = Change { application: application.clone(), to };
     Ok(Step { change, image: image.clone(), notes, unchanged })
 }
@@ -231,8 +229,15 @@ fn target_text(present: &str, image: &Image, pin: bool) -> String {
     }
 }
 
-fn digest_of(image: &str) -> Option<String> {
-    image.parse::<ImageName>().ok().and_then(|name| name.digest().map(str::to_owned))
+/// Whether this text names the image by another name: by its digest, or by another tag of it (which a wish to pin does
+/// not take for the same).
+fn runs(text: &str, image: &Image, dump: &Dump, pin: bool) -> bool {
+    let Ok(name) = text.parse::<ImageName>() else { return false };
+    let tagged = |known: &&Image| known.repository == image.repository && Some(known.tag.as_str()) == name.tag();
+    match name.digest() {
+        Some(digest) => digest == image.digest,
+        None => !pin && dump.images.iter().find(tagged).is_some_and(|known| known.digest == image.digest),
+    }
 }
 
 enum Environment {
@@ -259,20 +264,10 @@ fn environment_of(image: &str, dump: &Dump) -> Environment {
     }
 }
 
-/// How old something is, in the largest unit that says enough: `3 days`, `5 hours`.
-#[must_use]
-pub fn age(created: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let age = (now - created).max(TimeDelta::zero());
-    let (count, unit) = match (age.num_days(), age.num_hours(), age.num_minutes()) {
-        (0, 0, minutes) => (minutes, "minute"),
-        (0, hours, _) => (hours, "hour"),
-        (days, _, _) => (days, "day"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, Utc};
+
     use super::super::points::{points, tests::image};
     use super::*;
 
@@ -400,15 +395,22 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_is_named_at_once() {
-        assert_eq!(refusal(&[], wish("2020-01-01")).len(), 4);
+    fn another_tag_of_the_same_image_is_no_change() {
+        let mut images = images();
+        let mut moving = images[1].clone();
+        moving.tag = "develop".to_owned();
+        images.push(moving);
+        let mut applications = applications();
+        for tag in ["2-develop", "develop"] {
+            applications[0].images = vec![format!("r:5000/team/billing:{tag}")];
+            let plan = plan(&dump(&images), &applications, wish("2026-11-02")).expect("a plan");
+            assert_eq!((plan.steps[0].image.tag.as_str(), plan.steps[0].unchanged), ("2-develop", true), "{tag}");
+            assert_eq!(plan.steps[0].notes, [""; 0]);
+        }
     }
 
     #[test]
-    fn an_age_is_told_in_its_largest_unit() {
-        let at = |minutes| image("", "", Some(minutes)).created.expect("an instant");
-        let ages = [(0, 0), (1, 0), (59, 0), (60, 0), (DAY, 0), (3 * DAY + 5, 0), (0, 5)];
-        let texts: Vec<_> = ages.iter().map(|(now, created)| age(at(*created), at(*now))).collect();
-        assert_eq!(texts, ["0 minutes", "1 minute", "59 minutes", "1 hour", "1 day", "3 days", "0 minutes"]);
+    fn every_reason_is_named_at_once() {
+        assert_eq!(refusal(&[], wish("2020-01-01")).len(), 4);
     }
 }

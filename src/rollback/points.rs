@@ -33,13 +33,15 @@ impl Point<'_> {
 }
 
 /// The newest image of a repository that is not younger than `last`. Undated images are never chosen. Of several that
-/// bear the same instant the one whose tag sorts last is taken; [`rivals`] names the others.
+/// bear the same instant the one with the longest tag is taken, `1.4.0-develop` rather than `develop`, and of these the
+/// one that sorts last; [`rivals`] names those that are other images.
 #[must_use]
 pub fn newest<'a>(images: &'a [Image], repository: &str, last: DateTime<Utc>) -> Option<&'a Image> {
     let candidates = images.iter().filter(|image| image.repository == repository);
     let dated =
         candidates.filter_map(|image| image.created.filter(|created| *created <= last).map(|date| (date, image)));
-    dated.max_by(|(a_date, a), (b_date, b)| (a_date, &a.tag).cmp(&(b_date, &b.tag))).map(|(_, image)| image)
+    let rank = |(created, image): &(DateTime<Utc>, &'a Image)| (*created, image.tag.len(), &image.tag);
+    dated.max_by(|a, b| rank(a).cmp(&rank(b))).map(|(_, image)| image)
 }
 
 /// Other images of the repository that bear the very same instant as the chosen one.
@@ -111,7 +113,11 @@ pub(super) mod tests {
                     }
                     let better = match best.and_then(|image| image.created.map(|date| (date, image))) {
                         None => true,
-                        Some((date, image)) => created > date || (created == date && candidate.tag > image.tag),
+                        Some((date, image)) if created == date => {
+                            let longer = candidate.tag.len().cmp(&image.tag.len());
+                            longer.then_with(|| candidate.tag.cmp(&image.tag)).is_gt()
+                        }
+                        Some((date, _)) => created > date,
                     };
                     if better {
                         best = Some(candidate);

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use serde_json::{Value, json};
 
 use super::apply::{Applied, Limits, ServiceResult, State, apply};
 use super::arguments::{Act, Consent};
 use super::dump::Dump;
-use super::plan::{Plan, Step, age, plan};
+use super::plan::{Plan, Step, plan};
+use super::show::{announcement, plan_table, plan_values, results_table, sentence, services};
 use super::target::Target;
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
-use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
-use crate::platform::{Platform, RegistryLogin, connect};
+use crate::action::report::{Finding, Outcome};
+use crate::platform::{Application, Platform, RegistryLogin, Standing, connect};
 use crate::registry::{Options, Registry};
 use crate::{http, registry};
 
@@ -39,17 +39,24 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let pull = pull_login(act, &registry);
     let platform = connect(&act.platform, act.user.as_deref(), act.password.as_ref(), pull, &http).await?;
     let applications = platform.applications(&act.shared.environment).await?;
-    let plan = plan(&dump, &applications, act.wish(target))?;
+    let mut plan = plan(&dump, &applications, act.wish(target))?;
+    let unwell = note_unwell(&mut plan, &*platform).await?;
     check_images(&plan, &registry, context).await?;
 
     let end = |finding: Finding| describe(finding, act, target, &plan, &*platform, context);
     let changes = plan.changes();
     if changes.is_empty() {
-        let message = format!("every service stands at {target} already: nothing to do");
-        return Ok(end(Finding::new(Outcome::NothingToDo, message)));
+        let (outcome, message) = if unwell.is_empty() {
+            (Outcome::NothingToDo, format!("every service stands at {target} already: nothing to do"))
+        } else {
+            let services = unwell.join("', '");
+            let message = format!("every service is set to {target} already, and these are not well: '{services}'");
+            (Outcome::Failed, format!("{message}. Nothing was changed: look at them"))
+        };
+        return Ok(end(Finding::new(outcome, message)));
     }
     if act.consent == Consent::Withheld {
-        let mut finding = end(Finding::new(Outcome::Planned, format!("would change {}", count(changes.len()))));
+        let mut finding = end(Finding::new(Outcome::Planned, format!("would change {}", services(changes.len()))));
         finding.changed = true;
         return Ok(finding);
     }
@@ -59,14 +66,14 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
 
     let shield = context.interrupt.shield();
     let notifier = Notifier::new(&http, act.slack.clone());
-    notifier.say(&announcement(act, target, &plan, context), &*context.watch).await;
+    notifier.say(&announcement(&context.who, &act.shared.environment, target, &plan), &*context.watch).await;
     let limits = Limits { deployment: act.limit, look: PATIENCE.min(act.limit) };
     let applied = apply(&changes, &*platform, limits, &shield, &*context.watch).await;
     for result in &applied.results {
         notifier.say(&sentence(result), &*context.watch).await;
     }
     notifier.say(&format!("{}: {}", act.shared.environment, applied.message), &*context.watch).await;
-    Ok(end(finding(applied)))
+    Ok(end(finding(applied, &plan)))
 }
 
 /// What an engine needs to pull the images by itself.
@@ -108,6 +115,20 @@ async fn target(act: &Act, dump: &Dump, context: &Context) -> anyhow::Result<Opt
     dates[chosen].parse().map(Some).map_err(anyhow::Error::msg)
 }
 
+/// Services that are set to their target already are not touched; those that are not well get a note, and are named.
+async fn note_unwell(plan: &mut Plan, platform: &dyn Platform) -> anyhow::Result<Vec<String>> {
+    let mut unchanged: Vec<_> = plan.steps.iter_mut().filter(|step| step.unchanged).collect();
+    let changes: Vec<_> = unchanged.iter().map(|step| step.change.clone()).collect();
+    let mut unwell = Vec::new();
+    for (step, standing) in unchanged.iter_mut().zip(platform.look(&changes).await?) {
+        if let Standing::Unwell { why, .. } = standing {
+            step.notes.push(format!("it is set to this image already, and is not well: {why}"));
+            unwell.push(step.change.application.id.clone());
+        }
+    }
+    Ok(unwell)
+}
+
 /// Every target must still be there, and its tag must still point at it.
 async fn check_images(plan: &Plan, registry: &Registry, context: &Context) -> anyhow::Result<()> {
     let check = async |step: &Step| -> Result<Option<String>, registry::RegistryError> {
@@ -141,7 +162,7 @@ async fn ask(
     let operator = &context.operator;
     let where_to = format!("'{environment}' on {} back to {target}", platform.address());
     operator.say(&format!("The plan: {where_to}"));
-    operator.show(&table(plan, context));
+    operator.show(&plan_table(plan, context.started));
     if act.consent == Consent::Given {
         return Ok(None);
     }
@@ -149,32 +170,30 @@ async fn ask(
         return Ok(Some("`run` needs --yes where no terminal is: nothing was changed".to_owned()));
     }
     let agreed = if PROTECTED.contains(&environment.as_str()) {
-        let question = format!("Type the environment's name to change {} of {where_to}", count(plan.changes().len()));
+        let question =
+            format!("Type the environment's name to change {} of {where_to}", services(plan.changes().len()));
         operator.type_out(&question, environment).await?
     } else {
-        operator.confirm(&format!("Change {} of {where_to}?", count(plan.changes().len()))).await?
+        operator.confirm(&format!("Change {} of {where_to}?", services(plan.changes().len()))).await?
     };
     Ok((!agreed).then(|| "not confirmed: nothing was changed".to_owned()))
 }
 
-fn finding(applied: Applied) -> Finding {
-    let mut finding = Finding::new(applied.outcome, applied.message).with("results", &applied.results);
+/// The end of an applied plan, with a result for each of its services.
+fn finding(applied: Applied, plan: &Plan) -> Finding {
+    let mut applied_results = applied.results.into_iter();
+    let result = |step: &Step| if step.unchanged { Some(untouched(step)) } else { applied_results.next() };
+    let results: Vec<ServiceResult> = plan.steps.iter().filter_map(result).collect();
+    let mut finding = Finding::new(applied.outcome, applied.message).with("results", &results);
     finding.changed = matches!(applied.outcome, Outcome::Done | Outcome::NeedsOperator);
-    let row = |result: &ServiceResult| {
-        let (tone, state) = match result.state {
-            State::Target => (Tone::Good, "rolled back"),
-            State::Before => (Tone::Plain, "as before"),
-            State::NeedsOperator => (Tone::Bad, "needs an operator"),
-        };
-        let image = result.image.clone().unwrap_or_else(|| "unknown".to_owned());
-        vec![result.service.as_str().into(), Cell::new(tone, state), image.into(), result.detail.as_str().into()]
-    };
-    finding.tables = vec![Table {
-        head: ["service", "state", "image", ""].map(str::to_owned).to_vec(),
-        rows: applied.results.iter().map(row).collect(),
-        legend: Vec::new(),
-    }];
+    finding.tables = vec![results_table(&results)];
     finding
+}
+
+fn untouched(step: &Step) -> ServiceResult {
+    let Application { id, service, images, .. } = &step.change.application;
+    let (service, application, image) = (service.clone(), id.clone(), Some(images.join(", ")));
+    ServiceResult { service, application, state: State::Unchanged, image, detail: String::new() }
 }
 
 /// Adds to a finding what every end of `run` tells.
@@ -190,69 +209,10 @@ fn describe(
         .with("environment", &act.shared.environment)
         .with("date", target.to_string())
         .with("platform", platform.address())
-        .with("steps", plan.steps.iter().map(step).collect::<Vec<_>>())
+        .with("steps", plan_values(plan))
         .with("left_out", &plan.left_out);
     if finding.tables.is_empty() {
-        finding.tables = vec![table(plan, context)];
+        finding.tables = vec![plan_table(plan, context.started)];
     }
     finding
-}
-
-fn step(step: &Step) -> Value {
-    let application = &step.change.application;
-    json!({
-        "service": application.service,
-        "application": application.id,
-        "from": application.images.join(", "),
-        "to": step.change.to,
-        "tag": step.image.tag,
-        "digest": step.image.digest,
-        "created": step.image.created,
-        "unchanged": step.unchanged,
-        "note": step.notes.join("; "),
-    })
-}
-
-fn table(plan: &Plan, context: &Context) -> Table {
-    let row = |step: &Step| {
-        let created = step.image.created;
-        let built = created.map(|created| format!("{} ago", age(created, context.started))).unwrap_or_default();
-        let to = if step.unchanged { Cell::new(Tone::Quiet, "unchanged") } else { step.change.to.as_str().into() };
-        let application = &step.change.application;
-        vec![
-            application.service.as_str().into(),
-            application.images.join(", ").into(),
-            to,
-            built.into(),
-            step.notes.join("; ").into(),
-        ]
-    };
-    let left_out = plan.left_out.iter().map(|service| format!("{service} is left as it is: it has no image that old"));
-    Table {
-        head: ["service", "from", "to", "built", "note"].map(str::to_owned).to_vec(),
-        rows: plan.steps.iter().map(row).collect(),
-        legend: left_out.collect(),
-    }
-}
-
-fn announcement(act: &Act, target: Target, plan: &Plan, context: &Context) -> String {
-    let changed = plan.steps.iter().filter(|step| !step.unchanged);
-    let list: Vec<_> =
-        changed.map(|step| format!("{} to {}", step.change.application.service, step.image.tag)).collect();
-    format!("{} takes '{}' back to {target}: {}", context.who, act.shared.environment, list.join(", "))
-}
-
-fn sentence(result: &ServiceResult) -> String {
-    let state = match result.state {
-        State::Target => "rolled back",
-        State::Before => "as before",
-        State::NeedsOperator => "needs an operator",
-    };
-    let image = result.image.as_deref().unwrap_or("an unknown image");
-    let detail = if result.detail.is_empty() { String::new() } else { format!(" ({})", result.detail) };
-    format!("{}: {state}, {image}{detail}", result.application)
-}
-
-fn count(services: usize) -> String {
-    format!("{services} service{}", if services == 1 { "" } else { "s" })
 }

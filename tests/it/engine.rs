@@ -5,11 +5,11 @@ use std::time::Duration;
 use firebreak::action::watch::Unwatched;
 use firebreak::http::{self, Trust};
 use firebreak::platform::image::ImageName;
-use firebreak::platform::{Application, Platform, Standing, connect};
+use firebreak::platform::{Application, Platform, RegistryLogin, Standing, connect};
 use serde_json::{Value, json};
 
 use crate::support::contract::{self, LIMIT, Tale, changes};
-use crate::support::podman::{Podman, Temper};
+use crate::support::podman::{LOGIN, Podman, Temper};
 
 const WELL: [&str; 4] = ["--health-cmd", "[\"/program\", \"well\"]", "--health-interval", "1s"];
 
@@ -341,4 +341,30 @@ async fn a_pinned_image_is_pulled_and_recognised() {
     let applications = platform.applications("dev").await.expect("applications");
     assert_eq!(applications[0].images, [pinned]);
     assert_eq!(tale.warnings(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_of_a_registry_is_used_for_it_alone() {
+    let podman = Podman::start_locked();
+    let (old, new) = (podman.image("web", "2-dev", Temper::Well), podman.image("web", "1-dev", Temper::Well));
+    let login = format!("{}:{}", LOGIN.0, LOGIN.1);
+    podman.run(&["pull", "--quiet", "--creds", &login, &old]);
+    podman.container("dev-web", &old, &WELL);
+    let http = http::client(&Trust::default()).expect("a client");
+    let with = async |host: &str, password: &str| {
+        let login =
+            RegistryLogin { host: host.to_owned(), user: LOGIN.0.to_owned(), password: password.to_owned().into() };
+        let platform = connect(&podman.url(), None, None, Some(login), &http).await.expect("a connection");
+        let planned = changes(&*platform, "dev", &[("web", &new)]).await;
+        let deployed = platform.deploy(&planned, LIMIT, &Unwatched).await;
+        (deployed.map_err(|error| format!("{error:#}")), platform.look(&planned).await.expect("a look"))
+    };
+    for (host, password) in [(podman.registry.as_str(), "wr0ng"), ("registry.example", LOGIN.1)] {
+        let (deployed, standing) = with(host, password).await;
+        let error = deployed.expect_err("no entry");
+        assert!(error.starts_with(&format!("failed to pull '{new}' for 'web': ")), "{error}");
+        assert!(!error.contains(password), "{error}");
+        assert_eq!(standing, [Standing::Before]);
+    }
+    assert_eq!(with(&podman.registry, LOGIN.1).await, (Ok(()), vec![Standing::Target]));
 }

@@ -95,6 +95,22 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
     let report = report(&again);
     assert_eq!((again.code, &report["outcome"], &report["changed"]), (0, &"nothing_to_do".into(), &false.into()));
     assert_eq!(hall.told().len(), 6, "Slack is not told of nothing");
+    assert_eq!(report["steps"][0]["note"], "capacity doubles for a while");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_stands_there_already_is_not_touched_and_has_its_result() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    assert_eq!(hall.run(&format!("{RUN} --pin")).await.code, 0);
+    let before = (chrono::Utc::now() - chrono::TimeDelta::days(2)).date_naive();
+    let output = hall.run(&format!("run --date={before} --env=dev --yes --format=json")).await;
+    let report = report(&output);
+    let results: Vec<_> = report["results"].as_array().expect("results").iter().collect();
+    let states: Vec<_> = results.iter().map(|result| [result["service"].as_str(), result["state"].as_str()]).collect();
+    let expected = [["billing", "target"], ["orders", "unchanged"], ["users", "target"], ["web", "target"]];
+    assert_eq!(states, expected.map(|pair| pair.map(Some)));
+    assert_eq!(report["message"], "3 services rolled back and verified");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -361,6 +377,24 @@ async fn the_first_interrupt_takes_the_set_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_a_kill_in_the_middle_the_next_run_does_not_call_it_well() {
+    let hall = Hall::open(&["hang"]).await;
+    hall.look().await;
+    let mut child = hall.command(RUN).spawn().expect("a start");
+    until("the deployment", || hall.drill.marathon.applications().deployments() > 0).await;
+    child.kill().await.expect("to kill it");
+    let output = hall.run(&format!("{RUN} --format=json")).await;
+    let report = report(&output);
+    assert_eq!((output.code, report["outcome"].as_str()), (1, Some("failed")), "{output:?}");
+    let message = report["message"].as_str().expect("a message");
+    assert!(
+        message.starts_with("every service is set to DAY already, and these are not well: '/shop/dev/shop/billing'"),
+        "{message}"
+    );
+    assert!(report["steps"][0]["note"].as_str().expect("a note").contains("is not well: "), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_second_interrupt_leaves_at_once_and_says_how_each_service_stands() {
     let hall = Hall::open(&["hang=9", "latency=300"]).await;
     hall.look().await;
@@ -404,4 +438,30 @@ async fn dc_os_is_logged_into_and_a_wrong_password_is_named_without_being_shown(
     let output = hall.run(&words).await;
     assert_eq!(output.code, 0, "{output:?}");
     hall.stands(Stand::Good);
+}
+
+/// A kill -9 after each so many requests: a dump that was there stays whole, nothing half-written takes its place, and
+/// the next look works with whatever the cache holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_point_get_leaves_a_whole_dump_or_none() {
+    let hall = Hall::open(&["latency=3"]).await;
+    let mut outcomes = std::collections::BTreeMap::new();
+    for point in (0..120).step_by(8) {
+        hall.drill.log.clear();
+        let mut child = hall.command(LOOK).spawn().expect("a start");
+        while hall.drill.log.all().len() < point && child.try_wait().expect("its state").is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        child.kill().await.expect("to kill it");
+        let left = match firebreak::rollback::dump::Dump::read(hall.folder.path()) {
+            Ok(_) => "whole",
+            Err(firebreak::rollback::dump::DumpError::Missing(_)) => "none",
+            Err(error) => panic!("killed after {point} requests: {error}"),
+        };
+        *outcomes.entry(left).or_insert(0) += 1;
+    }
+    hall.look().await;
+    println!("killed after 0, 8, … 112 requests, the dump was: {outcomes:?}");
+    let output = hall.run(&format!("{RUN} --check")).await;
+    assert_eq!(output.code, 0, "{output:?}");
 }

@@ -1,1 +1,137 @@
+//! Every command that a README shows is run, as it stands there: the programs and playbooks against a drill.
+//!
+//! Only three things are put in the place of others: the dates by the drill's day, the inventory by the local one, and
+//! `make` targets that would run this test again by a look whether they are there.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use firebreak::drill::story::Stand;
+
+use crate::support::ansible::Ground;
+use crate::support::program::{Hall, PROGRAM};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The lines of the blocks marked `sh` in a file of Markdown.
+fn commands(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let blocks = text.split("\n```sh\n").skip(1).map(|block| block.split("\n```").next().unwrap_or_default());
+    let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
+    let lines = joined.iter().flat_map(|block| block.lines()).map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+/// Where the commands of one README run: a copy of the playbooks, and the programs on the path.
+struct Desk {
+    hall: Hall,
+    ground: Ground,
+}
+
+impl Desk {
+    async fn set_up() -> Self {
+        Self { hall: Hall::open(&[]).await, ground: Ground::with(PROGRAM.as_ref()) }
+    }
+
+    fn replaced(&self, line: &str) -> String {
+        let line = line.replace("2026-11-20", &self.hall.day());
+        ["dev", "stage", "prod"].iter().fold(line, |line, name| {
+            line.replace(&format!("-i inventories/{name} "), "-i inventories/local ")
+                .replace(&format!("-i inventories/{name}/hosts.ini "), "-i inventories/local/hosts.ini ")
+        })
+    }
+
+    /// Runs a line in a shell; its output, which must be that of a success.
+    fn run(&self, line: &str) -> String {
+        let programs = Path::new(PROGRAM).parent().expect("the folder of the programs");
+        let path = std::env::var("PATH").expect("a PATH");
+        let path = format!("{}:{}:{path}", programs.display(), root().join(".venv/bin").display());
+        let mut command = self.ground.command(&[]);
+        let environment: Vec<_> = command.get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &self.replaced(line)]).current_dir(self.ground.folder.path()).env_clear();
+        for (name, value) in environment {
+            shell.env(name, value.unwrap_or_default());
+        }
+        command = shell;
+        command.env("PATH", path).envs(self.hall.drill.environment());
+        let played = Ground::end(command);
+        assert_eq!(played.code, 0, "`{line}`:\n{}", played.text);
+        played.text
+    }
+}
+
+fn make_knows(target: &str) {
+    let output = Command::new("make").args(["-n", target]).current_dir(root()).output().expect("make");
+    assert!(output.status.success(), "make knows no '{target}'");
+}
+
+async fn every_command_runs(path: PathBuf) {
+    let lines = commands(&path);
+    assert!(!lines.is_empty(), "{} shows no command", path.display());
+    let desk = Desk::set_up().await;
+    tokio::task::spawn_blocking(move || {
+        for line in lines {
+            match line.split_whitespace().collect::<Vec<_>>()[..] {
+                ["make", target] => make_knows(target),
+                ["rollback_service" | "firedrill" | "ansible-playbook", ..] => drop(desk.run(&line)),
+                ["cargo", "test", ..] => assert!(line.contains("--lib") || line.contains("--test it"), "{line}"),
+                _ => panic!("{}: this test does not know how to run `{line}`", path.display()),
+            }
+        }
+        desk
+    })
+    .await
+    .expect("every command to run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_of_the_readme_runs_and_the_set_ends_where_it_says() {
+    every_command_runs(root().join("README.md")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_of_the_roles_readme_runs() {
+    every_command_runs(root().join("roles/rollback_service/README.md")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_for_who_changes_the_code_is_there() {
+    every_command_runs(root().join("CONTRIBUTING.md")).await;
+}
+
+/// `make drill` without a terminal, as a user runs it: it goes through by itself and tells by its exit code.
+#[test]
+fn make_drill_plays_the_whole_story() {
+    let output = Command::new("make").arg("drill").current_dir(root()).output().expect("make");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_to_look_plan_and_act_take_the_set_back() {
+    let desk = Desk::set_up().await;
+    let lines = commands(&root().join("README.md"));
+    let desk = tokio::task::spawn_blocking(move || {
+        lines.iter().filter(|line| line.starts_with("rollback_service")).for_each(|line| drop(desk.run(line)));
+        desk
+    });
+    desk.await.expect("the commands to run").hall.stands(Stand::Good);
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_help() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let help = Command::new(PROGRAM).arg("--help").output().expect("the help");
+    let help = String::from_utf8(help.stdout).expect("UTF-8");
+    let codes = |text: &str, start: &str| -> Vec<u8> {
+        let section = text.split(start).nth(1).unwrap_or_default().split("\n\n").next().unwrap_or_default();
+        let first =
+            |line: &str| line.trim_start_matches('|').split_whitespace().next().and_then(|word| word.parse().ok());
+        section.lines().filter_map(first).collect()
+    };
+    assert_eq!(codes(&readme, "| Code | Meaning |"), codes(&help, "Exit status:"));
+    assert_eq!(codes(&help, "Exit status:"), [0, 1, 2, 3, 4, 130]);
+}

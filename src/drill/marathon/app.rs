@@ -137,11 +137,6 @@ impl App {
         }
     }
 
-    /// The last part of the id.
-    pub(super) fn service(&self) -> &str {
-        self.id.rsplit('/').next().unwrap_or_default()
-    }
-
     pub(super) fn image(&self) -> Option<&str> {
         definition::image(&self.current().definition)
     }

@@ -5,6 +5,7 @@
 
 mod app;
 mod definition;
+mod deployment;
 mod events;
 mod refusal;
 mod world;

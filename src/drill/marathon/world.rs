@@ -8,82 +8,13 @@ use serde_json::{Value, json};
 
 use super::app::{App, Fate, Stamp, Version, written};
 use super::definition::{Definition, Update};
+use super::deployment::{Action, Deployment, Held};
 use super::refusal::Refusal;
-use crate::drill::faults::{Fault, Faults};
+use crate::drill::faults::{Fault, Faults, is_of};
 use crate::drill::registry::digest;
 
 /// How many deployments may run at once.
 const DEPLOYMENTS: usize = 100;
-
-/// A running deployment.
-#[derive(Debug)]
-struct Deployment {
-    id: String,
-    version: Stamp,
-    /// What is changed, step after step: those of one step at once.
-    steps: Vec<Vec<(Action, String)>>,
-    current: usize,
-    /// The definitions from before; None where the application is new.
-    before: BTreeMap<String, Option<Definition>>,
-    /// Why it does not just go on.
-    held: Held,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// It does.
-    Free,
-    /// It was ordered to hang.
-    Hangs,
-    /// It is somebody else's, and runs until then (None: for ever).
-    Foreign(Option<Instant>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
-    Start,
-    Scale,
-    Restart,
-    Stop,
-}
-
-impl Action {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Start => "StartApplication",
-            Self::Scale => "ScaleApplication",
-            Self::Restart => "RestartApplication",
-            Self::Stop => "StopApplication",
-        }
-    }
-}
-
-impl Deployment {
-    fn affects(&self, id: &str) -> bool {
-        self.steps.iter().flatten().any(|(_, affected)| affected == id)
-    }
-
-    fn json(&self) -> Value {
-        let action = |(action, app): &(Action, String)| json!({"action": action.name(), "app": app});
-        let steps: Vec<Value> =
-            self.steps.iter().map(|step| json!({"actions": step.iter().map(action).collect::<Vec<_>>()})).collect();
-        let mut current: Vec<Value> = self.steps.get(self.current).into_iter().flatten().map(action).collect();
-        for action in &mut current {
-            action["readinessCheckResults"] = json!([]);
-        }
-        let affected: BTreeSet<&str> = self.steps.iter().flatten().map(|(_, app)| app.as_str()).collect();
-        json!({
-            "id": self.id,
-            "version": written(self.version),
-            "affectedApps": affected,
-            "affectedPods": [],
-            "steps": steps,
-            "currentActions": current,
-            "currentStep": self.current + 1,
-            "totalSteps": self.steps.len(),
-        })
-    }
-}
 
 /// What a change began.
 #[derive(Debug, Clone)]
@@ -165,26 +96,22 @@ impl World {
         app.json(&holding.map(|deployment| deployment.id.clone()).collect::<Vec<_>>(), with_tasks)
     }
 
-    /// After an application was read: it is changed by somebody else, if that was ordered and this was the read.
+    /// After a request read these applications: somebody else changes those of them that a fault names, if this was
+    /// the last read before that.
     pub(super) fn was_read(&mut self, ids: &[String]) {
-        for id in ids {
-            let Some(app) = self.apps.get(id) else { continue };
-            let Some(service) = self.faults.find(|fault| match fault {
-                Fault::Change { service, reads } if app.service() == service => Some((service.clone(), *reads)),
-                _ => None,
-            }) else {
-                continue;
-            };
-            self.faults
-                .spend(|fault| matches!(fault, Fault::Change { service: of, .. } if *of == service.0).then_some(()));
-            if service.1 <= 1 {
-                let mut definition = app.current().definition.clone();
-                definition.insert("labels".into(), json!({"changed-by": "somebody else"}));
-                let at = self.stamp();
-                if let Some(app) = self.apps.get_mut(id) {
-                    app.set_silently(definition, at);
-                }
+        let change = |fault: &Fault| match fault {
+            Fault::Change { service, reads } if ids.iter().any(|id| is_of(service, id)) => {
+                Some((service.clone(), *reads))
             }
+            _ => None,
+        };
+        let Some((service, 1)) = self.faults.spend(change) else { return };
+        for id in ids.iter().filter(|id| is_of(&service, id)) {
+            let at = self.stamp();
+            let Some(app) = self.apps.get_mut(id) else { continue };
+            let mut definition = app.current().definition.clone();
+            definition.insert("labels".into(), json!({"changed-by": "somebody else"}));
+            app.set_silently(definition, at);
         }
     }
 
@@ -326,7 +253,7 @@ impl World {
 
     /// Ordered faults that meet a change: a refusal, or somebody else's deployment that appears just now.
     fn refuse_as_ordered(&mut self, targets: &BTreeMap<String, Option<Definition>>) -> Result<(), Refusal> {
-        let meets = |service: &str| targets.keys().find(|id| id.rsplit('/').next() == Some(service)).cloned();
+        let meets = |service: &str| targets.keys().find(|id| is_of(service, id)).cloned();
         let refuse = |fault: &Fault| match fault {
             Fault::Refuse { service } => meets(service),
             _ => None,
@@ -361,7 +288,7 @@ impl World {
         }
         for (id, target) in &mut targets {
             let lost = |fault: &Fault| match fault {
-                Fault::RevertToZero { service } => (id.rsplit('/').next() == Some(service.as_str())).then_some(()),
+                Fault::RevertToZero { service } => is_of(service, id).then_some(()),
                 _ => None,
             };
             if let Some(definition) = target
@@ -437,7 +364,7 @@ fn advance(
     }
     let is_first = app.image() == app.first_image.as_deref();
     let sick = |fault: &Fault| match fault {
-        Fault::Unhealthy { service } => service == app.service() && !is_first,
+        Fault::Unhealthy { service } => is_of(service, id) && !is_first,
         _ => false,
     };
     let fate = Fate { pullable: app.image().is_none_or(pullable), healthy: !faults.any(sick) };

@@ -227,3 +227,150 @@ pub(super) fn is_empty(value: &Value) -> bool {
         Value::Object(fields) => fields.is_empty(),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What Docker says of a container that was given something of everything.
+    pub(in super::super) fn docker_container() -> Container {
+        Container::new(json!({
+            "Id": "0123456789abcdef0123", "Name": "/dev-billing", "Image": "sha256:01d",
+            "State": {"Running": true},
+            "Config": {
+                "Hostname": "0123456789ab", "User": "", "Tty": false, "Image": "r:5000/billing:2",
+                "Env": ["PASSWORD=s3cret", "RELEASE=2", "PATH=/bin"],
+                "Cmd": ["serve"], "Entrypoint": ["/billing"], "WorkingDir": "/srv",
+                "Labels": {"team": "money", "release": "2"}, "Volumes": {"/data": {}},
+                "ExposedPorts": {"80/tcp": {}}, "StopTimeout": 3,
+            },
+            "HostConfig": {
+                "NetworkMode": "back", "Binds": ["/srv/billing:/etc/billing:ro"], "ContainerIDFile": "",
+                "Links": ["/database:/dev-billing/db"], "NanoCpus": 500, "CpuPeriod": 100, "CpuQuota": 50,
+                "Mounts": [{"Type": "volume", "Target": "/cache"}], "Memory": 64, "RestartPolicy": {"Name": "always"},
+                "Ulimits": [{"Name": "RLIMIT_NOFILE", "Soft": 1, "Hard": 2}], "SomethingNew": {"kept": true},
+                "Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": ""}],
+            },
+            "Mounts": [
+                {"Type": "bind", "Source": "/srv/billing", "Destination": "/etc/billing", "RW": false},
+                {"Type": "volume", "Name": "anonymous1", "Destination": "/data", "RW": true},
+                {"Type": "volume", "Name": "anonymous2", "Destination": "/cache", "RW": true},
+            ],
+            "NetworkSettings": {"Networks": {
+                "audit": {"Aliases": ["0123456789ab"], "IPAddress": "10.0.1.9", "MacAddress": "02:42"},
+                "back": {
+                    "Aliases": ["billing", "0123456789ab"], "IPAMConfig": {"IPv4Address": "10.0.0.7"},
+                    "IPAddress": "10.0.0.7", "GlobalIPv6Address": "", "MacAddress": "02:43", "NetworkID": "77",
+                },
+            }},
+        }))
+        .expect("a container")
+    }
+
+    /// What Docker says of the image that it runs.
+    pub(in super::super) fn old_image() -> Value {
+        json!({"Id": "sha256:01d", "Config": {
+            "Env": ["RELEASE=2", "PATH=/bin"], "Entrypoint": ["/billing"], "Cmd": ["serve"], "WorkingDir": "/srv",
+            "Labels": {"release": "2"}, "Volumes": {"/data": {}}, "ExposedPorts": {"80/tcp": {}},
+        }})
+    }
+
+    #[test]
+    fn everything_goes_along_and_what_comes_of_the_image_does_not() {
+        let expected = json!({
+            "User": null, "Tty": false, "Image": "r:5000/billing:1", "Env": ["PASSWORD=s3cret"], "StopTimeout": 3,
+            "Labels": {"team": "money"}, "Volumes": {}, "ExposedPorts": {},
+            "HostConfig": {
+                "NetworkMode": "back", "Binds": ["/srv/billing:/etc/billing:ro", "anonymous1:/data"],
+                "Links": ["database:db"], "NanoCpus": 500, "CpuPeriod": 0, "CpuQuota": 0, "Memory": 64,
+                "Mounts": [{"Type": "volume", "Target": "/cache", "Source": "anonymous2"}],
+                "RestartPolicy": {"Name": "always"}, "Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": 2}],
+                "SomethingNew": {"kept": true},
+                "Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "rwm"}],
+            },
+            "NetworkingConfig": {"EndpointsConfig": {
+                "back": {"Aliases": ["billing"], "IPAMConfig": {"IPv4Address": "10.0.0.7"}},
+            }},
+        });
+        let mut body = request(&docker_container(), &old_image(), None, "r:5000/billing:1");
+        body["User"].take();
+        assert_eq!(body, expected);
+        let second = endpoints(&docker_container(), None).remove(1);
+        assert_eq!(second, ("audit".to_owned(), json!({"Aliases": []})), "its address was not asked for");
+    }
+
+    #[test]
+    fn what_was_given_outranks_the_image() {
+        let with = |key: &str, value: Value| {
+            let mut container = docker_container();
+            container.inspect["Config"][key] = value;
+            overrides(&container, &old_image(), false)
+        };
+        let own = with("Cmd", json!(["import"]));
+        assert_eq!((own.get("Entrypoint"), own.get("Cmd")), (None, Some(&json!(["import"]))));
+        let own = with("Entrypoint", json!(["/other"]));
+        assert_eq!((own.get("Entrypoint"), own.get("Cmd")), (Some(&json!(["/other"])), Some(&json!(["serve"]))));
+        assert_eq!(with("WorkingDir", json!("/")).get("WorkingDir"), Some(&json!("/")));
+        assert_eq!(with("Hostname", json!("till")).get("Hostname"), Some(&json!("till")));
+        assert_eq!(with("Env", json!(["RELEASE=mine"])).get("Env"), Some(&json!(["RELEASE=mine"])));
+        let check = json!({"Test": ["CMD", "/well"], "Interval": 7});
+        assert_eq!(with("Healthcheck", check.clone()).get("Healthcheck"), Some(&check));
+    }
+
+    #[test]
+    fn a_health_check_of_the_image_is_left_to_the_image() {
+        let mut image = old_image();
+        image["Config"]["Healthcheck"] = json!({"Test": ["CMD", "/well"], "Interval": 7});
+        let mut container = docker_container();
+        container.inspect["Config"]["Healthcheck"] = json!({"Test": ["CMD", "/well"], "Interval": 7, "Timeout": 30});
+        assert_eq!(overrides(&container, &image, false).get("Healthcheck"), None);
+    }
+
+    #[test]
+    fn an_address_that_podman_was_asked_for_stands_in_its_command() {
+        let mut container = docker_container();
+        container.inspect["NetworkSettings"]["Networks"]["back"]["IPAMConfig"].take();
+        let asked = |command: &[&str]| {
+            let podman = json!({"Config": {"CreateCommand": command}});
+            endpoints(&container, Some(&podman)).remove(0).1
+        };
+        let expected = json!({"Aliases": ["billing"], "IPAMConfig": {"IPv4Address": "10.0.0.7"}});
+        assert_eq!(asked(&["podman", "run", "--network", "back:ip=10.0.0.7"]), expected);
+        assert_eq!(asked(&["podman", "run", "--network", "back"]), json!({"Aliases": ["billing"]}));
+    }
+
+    #[test]
+    fn who_shares_a_network_joins_none() {
+        for mode in ["host", "none", "container:77"] {
+            let mut container = docker_container();
+            container.inspect["HostConfig"]["NetworkMode"] = mode.into();
+            assert_eq!(endpoints(&container, None), [], "{mode}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_given_and_what_the_image_brings_make_the_whole_again(
+            own in prop::collection::btree_map("[A-C]", "[xy]{0,2}", 0..4),
+            image in prop::collection::btree_map("[A-D]", "[xy]{0,2}", 0..4),
+        ) {
+            let lines = |map: &std::collections::BTreeMap<String, String>| -> Vec<String> {
+                map.iter().map(|(name, value)| format!("{name}={value}")).collect()
+            };
+            // What the engine shows: the image's variables, overlaid by the container's.
+            let mut shown = image.clone();
+            shown.extend(own);
+            let mut container = docker_container();
+            container.inspect["Config"]["Env"] = json!(lines(&shown));
+            let from_image = json!({"Config": {"Env": lines(&image)}});
+            let kept = overrides(&container, &from_image, false);
+            let mut again = image.clone();
+            again.extend(strings(&kept["Env"]).iter().filter_map(|line| {
+                line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+            }));
+            prop_assert_eq!(again, shown);
+        }
+    }
+}

@@ -59,7 +59,9 @@ impl Container {
 
     /// What it is called while it is kept aside.
     pub(super) fn aside_name(&self) -> String {
-        let mark = if self.runs() { ASIDE_RAN } else { ASIDE_STOPPED };
+        // One that the engine restarts again and again is to do so again.
+        let ran = self.flag("Running") || self.flag("Restarting");
+        let mark = if ran { ASIDE_RAN } else { ASIDE_STOPPED };
         format!("{}{mark}{}", self.name, self.short())
     }
 

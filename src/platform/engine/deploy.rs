@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::container::{Container, Place};
 use super::fidelity::{Read, differences, obstacle};
-use super::{Engine, configuration, health};
+use super::{Engine, Service, configuration, health};
 use crate::action::watch::{Progress, Watch};
 use crate::platform::image::ImageName;
 use crate::platform::secrets::Secrets;
@@ -29,15 +29,15 @@ pub(super) async fn deploy(
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
     let mut sets = Vec::new();
-    for change in changes {
-        sets.push(unchanged(engine, &change.application).await?);
+    for (change, service) in changes.iter().zip(engine.services(changes).await?) {
+        sets.push(unchanged(engine, &change.application, &service).await?);
     }
     refuse_shared(engine, sets.iter().flatten()).await?;
     for change in changes {
         let (service, to) = (&change.application.service, &change.to);
         watch.at(service, &Progress { done: 0, total: change.application.instances, note: format!("pulling {to}") });
         let pulled = timeout(limit, pull(engine, to)).await.context("it ran out of time").flatten();
-        pulled.with_context(|| format!("failed to pull '{to}' for '{service}'; nothing was changed"))?;
+        pulled.with_context(|| format!("failed to pull '{to}' for '{service}'"))?;
     }
     let mut prepared = Vec::new();
     for (change, olds) in changes.iter().zip(sets) {
@@ -61,8 +61,7 @@ pub(super) async fn deploy(
 }
 
 /// The containers of an application, if they are still those of the plan and can be replaced.
-async fn unchanged(engine: &Engine, application: &Application) -> anyhow::Result<Vec<Container>> {
-    let service = engine.service(&Change { application: application.clone(), to: String::new() }).await?;
+async fn unchanged(engine: &Engine, application: &Application, service: &Service) -> anyhow::Result<Vec<Container>> {
     if service.revision() != application.revision {
         bail!("'{}' has other containers than when the plan was made: somebody changed it; plan again", application.id);
     }
@@ -70,7 +69,7 @@ async fn unchanged(engine: &Engine, application: &Application) -> anyhow::Result
     for container in &current {
         let podman = engine.client.get_podman(&format!("/containers/{}/json", container.id)).await?;
         if let Some(why) = obstacle(container, podman.as_ref()) {
-            bail!("container '{}' cannot be replaced: {why}; nothing was changed", container.name);
+            bail!("container '{}' cannot be replaced: {why}", container.name);
         }
     }
     Ok(current)
@@ -96,7 +95,7 @@ async fn refuse_shared(engine: &Engine, olds: impl Iterator<Item = &Container>) 
         };
         if let Some(user) = users.iter().find(shares) {
             bail!(
-                "container '{}' cannot be replaced: '{}' shares its network, processes or volumes; nothing was changed",
+                "container '{}' cannot be replaced: '{}' shares its network, processes or volumes",
                 old.name,
                 user.name
             );
@@ -175,8 +174,8 @@ fn scrubbed(old: &Container, error: &anyhow::Error) -> anyhow::Error {
 
 /// Removes the new containers that were made and not started.
 pub(super) async fn remove_prepared(engine: &Engine, changes: &[Change]) -> anyhow::Result<()> {
-    for change in changes {
-        for left in engine.service(change).await?.0.iter().filter(|one| one.place == Place::Prepared) {
+    for service in engine.services(changes).await? {
+        for left in service.0.iter().filter(|one| one.place == Place::Prepared) {
             engine
                 .client
                 .remove(&left.id)

@@ -207,3 +207,113 @@ fn compare(what: &str, old: &Map<String, Value>, new: &Map<String, Value>, found
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::configuration::tests::{docker_container, old_image};
+    use super::*;
+
+    fn new_image() -> Value {
+        json!({"Config": {
+            "Env": ["RELEASE=1", "EXTRA=1"], "Entrypoint": ["/billing"], "Cmd": ["start"], "WorkingDir": "/srv",
+            "Labels": {"release": "1"}, "Volumes": {"/data": {}, "/more": {}},
+        }})
+    }
+
+    /// The container that an engine makes of the request: another one, with what the new image brings.
+    fn new_container() -> Container {
+        let mut inspect = docker_container().inspect;
+        inspect["Id"] = "fedcba9876543210fedc".into();
+        inspect["Name"] = "/dev-billing-firebreak-new".into();
+        let config = &mut inspect["Config"];
+        config["Hostname"] = "fedcba987654".into();
+        config["Env"] = json!(["RELEASE=1", "EXTRA=1", "PASSWORD=s3cret"]);
+        config["Cmd"] = json!(["start"]);
+        config["Labels"] = json!({"team": "money", "release": "1"});
+        let host = &mut inspect["HostConfig"];
+        host["Links"] = json!(["/database:/dev-billing-firebreak-new/db"]);
+        host["Binds"] = json!(["anonymous1:/data", "/srv/billing:/etc/billing:ro"]);
+        host["Ulimits"] = json!([{"Name": "nofile", "Soft": 1, "Hard": 2}]);
+        let more = json!({"Type": "volume", "Name": "anonymous3", "Destination": "/more", "RW": true});
+        inspect["Mounts"].as_array_mut().expect("mounts").push(more);
+        let networks = &mut inspect["NetworkSettings"]["Networks"];
+        networks["back"]["Aliases"] = json!(["billing", "fedcba987654"]);
+        networks["audit"]["Aliases"] = json!(["fedcba987654"]);
+        networks["back"]["IPAddress"] = "".into();
+        Container::new(inspect).expect("a container")
+    }
+
+    fn found(change: impl FnOnce(&mut Value)) -> Vec<String> {
+        let (old, mut new) = (docker_container(), new_container());
+        change(&mut new.inspect);
+        let (old_image, new_image) = (old_image(), new_image());
+        differences(
+            &Read { container: &old, image: &old_image, podman: None },
+            &Read { container: &new, image: &new_image, podman: None },
+        )
+    }
+
+    #[test]
+    fn a_faithful_copy_differs_in_nothing() {
+        assert_eq!(found(|_| {}), [""; 0]);
+    }
+
+    #[test]
+    fn whatever_was_lost_is_named_and_no_value_shown() {
+        let cases: [(&str, Value, &str); 13] = [
+            ("/Config/Env", json!(["RELEASE=1", "EXTRA=1", "PASSWORD=0ther"]), "Config.Env"),
+            ("/Config/Env", json!(["RELEASE=1", "EXTRA=1"]), "Config.Env"),
+            ("/Config/Labels", json!({"release": "1"}), "Config.Labels"),
+            ("/Config/Cmd", json!(["serve"]), "Config.Cmd"),
+            ("/Config/Entrypoint", json!(null), "Config.Entrypoint"),
+            ("/Config/WorkingDir", json!("/"), "Config.WorkingDir"),
+            ("/Config/StopTimeout", json!(10), "Config.StopTimeout"),
+            ("/HostConfig/Memory", json!(0), "HostConfig.Memory"),
+            ("/HostConfig/SomethingNew", json!(null), "HostConfig.SomethingNew"),
+            ("/HostConfig/Links", json!([]), "HostConfig.Links"),
+            ("/Mounts/1/Name", json!("anonymous9"), "Mounts /data"),
+            ("/Mounts/0/RW", json!(true), "Mounts /etc/billing"),
+            ("/NetworkSettings/Networks/back/Aliases", json!([]), "Networks"),
+        ];
+        for (at, value, expected) in cases {
+            assert_eq!(found(|new| *new.pointer_mut(at).expect(at) = value), [expected], "{at}");
+        }
+    }
+
+    #[test]
+    fn what_only_podman_shows_is_compared_as_well() {
+        let of = |umask: &str, secrets: Value| {
+            podman_config(&json!({"Config": {"Umask": umask, "Secrets": secrets, "Annotations": {"io.podman.x": "1"}}}))
+        };
+        let mut found = Vec::new();
+        compare("Config", &of("0022", Value::Null), &of("0000", json!([])), &mut found);
+        assert_eq!(found, [""; 0]);
+        compare("Config", &of("0077", json!([{"Name": "key"}])), &of("0000", Value::Null), &mut found);
+        found.sort();
+        assert_eq!(found, ["Config.Secrets", "Config.Umask"]);
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_says_why() {
+        let obstacle_with = |at: &str, value: Value, podman: Value| {
+            let mut container = docker_container();
+            if !at.is_empty() {
+                let (object, key) = at.split_once('.').expect("two parts");
+                container.inspect[object][key] = value;
+            }
+            obstacle(&container, Some(&podman))
+        };
+        assert_eq!(obstacle_with("", Value::Null, json!({})), None);
+        let fleeting = obstacle_with("HostConfig.AutoRemove", json!(true), json!({})).expect("an obstacle");
+        assert!(fleeting.starts_with("it removes itself when it stops"), "{fleeting}");
+        assert_eq!(obstacle_with("State.Paused", json!(true), json!({})).as_deref(), Some("it is paused"));
+        assert_eq!(obstacle_with("", Value::Null, json!({"Pod": "7"})).as_deref(), Some("it belongs to a pod"));
+        let command = json!({"Config": {"CreateCommand": ["podman", "run", "--sysctl=net.x=1", "image"]}});
+        assert_eq!(
+            obstacle_with("", Value::Null, command).as_deref(),
+            Some("the engine does not show what it was given with --sysctl")
+        );
+    }
+}

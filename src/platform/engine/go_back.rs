@@ -20,9 +20,9 @@ pub(super) async fn go_back(
     engine.client.writes.over().await;
     let mut failures = Vec::new();
     // The last that was changed is the first to go back. One that fails does not keep the others.
-    for change in changes.iter().rev() {
+    for (change, service) in changes.iter().zip(engine.services(changes).await?).rev() {
         let name = &change.application.service;
-        let restored = timeout(limit, restore(engine, change, watch)).await;
+        let restored = timeout(limit, restore(engine, change, &service, watch)).await;
         let restored = restored.with_context(|| format!("it ran out of time after {limit:?}")).flatten();
         if let Err(error) = restored {
             failures.push(format!("'{name}': {error:#}"));
@@ -37,14 +37,13 @@ pub(super) async fn go_back(
     Ok(())
 }
 
-async fn restore(engine: &Engine, change: &Change, watch: &dyn Watch) -> anyhow::Result<()> {
-    let service = engine.service(change).await?;
+async fn restore(engine: &Engine, change: &Change, service: &Service, watch: &dyn Watch) -> anyhow::Result<()> {
     let target = engine.resolve(&change.to).await?;
     let total = change.application.instances;
     let mut failures = Vec::new();
     for (done, id) in (0..).zip(change.application.revision.split('+')) {
         watch.at(&change.application.service, &Progress { done, total, note: "going back".into() });
-        if let Err(error) = restore_one(engine, &service, id, &change.to, target.as_deref()).await {
+        if let Err(error) = restore_one(engine, service, id, &change.to, target.as_deref()).await {
             failures.push(format!("{error:#}"));
         }
     }

@@ -61,14 +61,19 @@ impl Engine {
         Ok(services)
     }
 
-    /// The containers of the service that a change is about.
-    async fn service(&self, change: &Change) -> anyhow::Result<Service> {
-        let (environment, service) = change
-            .application
-            .id
-            .split_once('/')
-            .with_context(|| format!("'{}' is not of an engine", change.application.id))?;
-        Ok(self.survey(environment).await?.remove(service).unwrap_or_default())
+    /// The services that changes are about, in their order; an empty one where there is none.
+    async fn services(&self, changes: &[Change]) -> anyhow::Result<Vec<Service>> {
+        let mut surveys: BTreeMap<&str, BTreeMap<String, Service>> = BTreeMap::new();
+        let mut found = Vec::with_capacity(changes.len());
+        for change in changes {
+            let id = &change.application.id;
+            let (environment, service) = id.split_once('/').with_context(|| format!("'{id}' is not of an engine"))?;
+            if !surveys.contains_key(environment) {
+                surveys.insert(environment, self.survey(environment).await?);
+            }
+            found.push(surveys.get(environment).and_then(|all| all.get(service)).cloned().unwrap_or_default());
+        }
+        Ok(found)
     }
 
     /// What the engine says of a container; none where there is no such one.
@@ -133,7 +138,7 @@ impl Engine {
 }
 
 /// The containers of one service, by name.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Service(Vec<Container>);
 
 impl Service {
@@ -237,9 +242,8 @@ impl Platform for Engine {
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {
         self.client.writes.over().await;
         let mut standings = Vec::with_capacity(changes.len());
-        for change in changes {
+        for (change, mut service) in changes.iter().zip(self.services(changes).await?) {
             let target = self.resolve(&change.to).await?;
-            let mut service = self.service(change).await?;
             for container in &mut service.0 {
                 if container.runs() && container.health() == Some("starting") {
                     health::check(&self.client, container).await;
@@ -257,8 +261,7 @@ impl Platform for Engine {
 
     async fn settle(&self, changes: &[Change]) -> anyhow::Result<()> {
         let mut kept = Vec::new();
-        for change in changes {
-            let service = self.service(change).await?;
+        for service in self.services(changes).await? {
             let standing = service.standing();
             for old in service.0.iter().filter(|one| one.place != Place::Standing) {
                 if standing.iter().any(|one| one.name == old.name)

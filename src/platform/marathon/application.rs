@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 use super::super::secrets::Secrets;
 use crate::platform::{Application, Change, Standing};
 
+/// What is said of an application that a deployment holds.
+const UNDER_WAY: &str = "a deployment is running";
+
 /// Reads an application of an environment: one whose id `/<department>/<environment>/<project>/<service>` has it as a
 /// whole part before the last. None where it is of another one, or runs no image.
 pub(super) fn application(app: &Value, environment: &str) -> Option<Application> {
@@ -52,7 +55,7 @@ fn notes(app: &Value) -> Vec<String> {
         notes.push("no health check: that it runs is all that can be seen".to_owned());
     }
     if is_held(app) {
-        notes.push("a deployment is running".to_owned());
+        notes.push(UNDER_WAY.to_owned());
     }
     notes
 }
@@ -97,7 +100,9 @@ pub(super) fn standing(app: &Value, change: &Change) -> Standing {
     if !target && !change.application.images.contains(&image) {
         return Standing::Other { image };
     }
-    match trouble(app, &change.application) {
+    // Held by somebody else, but as it was: that is how it stood before, and no way to stand at a target.
+    let why = if target && is_held(app) { Some(UNDER_WAY.to_owned()) } else { trouble(app, &change.application) };
+    match why {
         Some(why) => Standing::Unwell { image, why },
         None if target => Standing::Target,
         None => Standing::Before,
@@ -112,7 +117,7 @@ fn trouble(app: &Value, before: &Application) -> Option<String> {
         return Some(format!("0 instances, there were {}", before.instances));
     }
     if is_held(app) && !is_untouched(app, before) {
-        return Some("a deployment is running".to_owned());
+        return Some(UNDER_WAY.to_owned());
     }
     if count("tasksRunning") != wanted {
         return Some(format!("{} of {wanted} instances running", count("tasksRunning")));

@@ -34,18 +34,19 @@ pub(super) async fn deploy(
                 Some(holders) => {
                     watch.warn(&format!("deployment {} holds the services: waiting for it", holders.join(", ")));
                     let gone = marathon.until_gone(&holders, deadline, &[], watch).await;
-                    gone.context("somebody else's deployment holds the services; nothing was changed")?;
+                    gone.context("somebody else's deployment holds the services")?;
                 }
                 None => break deployment(marathon, &answer, &secrets)?,
             },
-            Err(Unanswered::NotSent(error)) => return Err(error.context("nothing was changed")),
+            Err(Unanswered::NotSent(error)) => return Err(error),
             Err(Unanswered::Lost(error)) => {
                 watch.warn(&format!("{error:#}: looking what became of it"));
-                break found_after_loss(marathon, changes).await.with_context(|| format!("{error:#}"))?;
+                // What cannot be found here is looked for again by whoever called.
+                break found_after_loss(marathon, changes).await.map_err(|_| error)?;
             }
         }
         if Instant::now() >= deadline {
-            bail!("ran out of time: again and again a deployment held the services; nothing was changed");
+            bail!("ran out of time: again and again a deployment held the services");
         }
     };
     let waited = marathon.until_gone(&ids, deadline, changes, watch).await;
@@ -58,9 +59,9 @@ async fn updates(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<(Val
     let mut bodies = Vec::with_capacity(changes.len());
     for (change, app) in changes.iter().zip(marathon.apps(changes).await?) {
         let id = &change.application.id;
-        let Some(app) = app else { bail!("application '{id}' is no longer there; nothing was changed") };
+        let Some(app) = app else { bail!("application '{id}' is no longer there") };
         if app["version"] != change.application.revision.as_str() {
-            bail!("somebody changed application '{id}' since the plan was made; nothing was changed: plan again");
+            bail!("somebody changed application '{id}' since the plan was made: plan again");
         }
         application::secrets(&app, &mut secrets);
         bodies.push(application::update(&app, &change.to));
@@ -80,15 +81,14 @@ fn deployment(marathon: &Marathon, answer: &Answer, secrets: &Secrets) -> anyhow
 /// The deployments of a write whose answer was lost.
 async fn found_after_loss(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<Vec<String>> {
     let deadline = Instant::now() + SHOWS_WITHIN;
-    let unseen = "how the services stand could not be found out";
     loop {
-        let apps = marathon.apps(changes).await.context(unseen)?;
+        let apps = marathon.apps(changes).await?;
         let set = |(change, app): (&Change, &Option<Value>)| {
             app.as_ref().is_some_and(|app| application::image(app) == Some(change.to.as_str()))
         };
         if changes.iter().zip(&apps).all(set) {
             let ours = |id: &String| changes.iter().any(|change| change.application.id == *id);
-            let running = marathon.deployments().await.context(unseen)?;
+            let running = marathon.deployments().await?;
             return Ok(running.into_iter().filter(|one| one.apps.iter().any(ours)).map(|one| one.id).collect());
         }
         if Instant::now() >= deadline {

@@ -522,4 +522,14 @@ async fn somebody_changes_an_application_after_it_was_read() {
     assert_eq!(third["labels"], json!({"changed-by": "somebody else"}));
     assert_eq!(third["deployments"], json!([]));
     assert_eq!(api.app(BILLING).await, third);
+
+    drill.faults.order("change=dev/shop/web".parse().expect("a fault"));
+    let versions = async || {
+        let apps = api.get("/v2/apps?id=/web").await.body["apps"].take();
+        let version = |app: &Value| Some((app["id"].as_str()?.to_owned(), app["version"].as_str()?.to_owned()));
+        apps.as_array().expect("a list").iter().filter_map(version).collect::<Vec<_>>()
+    };
+    let (before, after) = (versions().await, versions().await);
+    let changed = before.into_iter().zip(after).filter(|(before, after)| before != after).map(|(_, after)| after.0);
+    assert_eq!(changed.collect::<Vec<_>>(), [WEB]);
 }

@@ -5,6 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 use firebreak::drill::faults::FORMS;
 
+use crate::support::need;
+
 fn firedrill() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
     command.env_remove("FIREDRILL_CONTROL");
@@ -69,8 +71,9 @@ fn what_could_lead_elsewhere_is_not_handed_on() {
 #[test]
 fn faults_are_in_force_for_the_command_and_proof_tells_how_it_stands() {
     let own = env!("CARGO_BIN_EXE_firedrill");
+    let curl = need("curl", "curl").display().to_string();
     let script = format!(
-        "curl -sS -o /dev/null -w '%{{http_code}}\\n' $FIREBREAK_REGISTRY/v2/; {own} proof --before --env=prod && {own} proof"
+        "{curl} -sS -o /dev/null -w '%{{http_code}}\\n' $FIREBREAK_REGISTRY/v2/; {own} proof --before --env=prod && {own} proof"
     );
     let (code, out, err) = run(&["--fault=registry-429", "--fault=hang", "--", "sh", "-c", &script]);
     assert_eq!((code, err.as_str()), (Some(1), ""));
@@ -107,12 +110,21 @@ fn what_is_typed_wrong_is_named() {
     let faults = format!("--fault: 'fire' is no fault that can be ordered; these are: {}", forms.join(", "));
     wrong(&["--fault=fire"], &faults);
     wrong(&["serve", "--fault=fire"], &faults);
+    wrong(&["servee"], "there is no command 'servee' (there are `serve`, `proof`): did you mean `serve`?");
+    wrong(&["sh", "-c"], "there is no option -c");
+    wrong(&["serve", "now"], "`serve` does not take 'now'");
     wrong(&["serve", "--prot=1"], "there is no option --prot: did you mean --port?");
-    wrong(&["proof", "--env=test"], "--env cannot be 'test': it is one of dev, stage, prod");
+    wrong(
+        &["proof", "--control=http://127.0.0.1:1", "--env=test"],
+        "--env cannot be 'test': it is one of dev, stage, prod",
+    );
     wrong(&["proof", "--port=1"], "`proof` does not take --port: it belongs to `serve`");
-    let (code, out, err) = run(&["proof"]);
+    let missing = "`proof` needs --control=<url> (or FIREDRILL_CONTROL in the environment): The drill to ask, as `serve` prints it.";
+    wrong(&["proof"], missing);
+    let (code, out, err) = run(&["proof", "--control=http://127.0.0.1:1"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert_eq!(err, "firedrill error: FIREDRILL_CONTROL is not set: take it from what `firedrill serve` printed\n");
+    let why = "firedrill error: failed to ask the drill at http://127.0.0.1:1; is `firedrill serve` still running?: ";
+    assert!(err.starts_with(why), "{err}");
 }
 
 #[test]
@@ -144,4 +156,84 @@ fn serve_prints_the_environment_and_ends_when_told() {
         ];
         assert_eq!(names, expected);
     }
+}
+
+#[test]
+fn a_drill_that_is_ended_ends_its_command_and_a_ctrl_c_is_left_to_it() {
+    let mut child = firedrill();
+    let script = "trap 'echo heard; exit 5' INT; echo ready; read line";
+    child.args(["--", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    // Ctrl-C goes to the whole group of a terminal's foreground, so the drill and its command get it.
+    std::os::unix::process::CommandExt::process_group(&mut child, 0);
+    for (signal, to_group, expected, heard) in [("-INT", true, 5, "heard\n"), ("-TERM", false, 137, "")] {
+        let mut child = child.spawn().expect("firedrill");
+        let mut output = BufReader::new(child.stdout.take().expect("stdout"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
+        let target = if to_group { format!("-{}", child.id()) } else { child.id().to_string() };
+        assert!(Command::new("kill").args([signal, "--", &target]).status().expect("kill").success());
+        assert_eq!(child.wait().expect("its end").code(), Some(expected));
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).expect("text");
+        assert_eq!(rest, heard);
+    }
+}
+
+/// What a walk says on stderr, without what the programs that it runs print.
+fn walk(arguments: &[&str]) -> (Option<i32>, String) {
+    let own = [
+        "This is",
+        "A shop",
+        "customers",
+        "Step",
+        "$ ",
+        "Everything",
+        "from the day",
+        "There is no",
+        "`rollback",
+        "The look",
+    ];
+    let (code, _, err) = run(arguments);
+    let said = err.lines().filter(|line| own.iter().any(|start| line.starts_with(start)));
+    let said: Vec<&str> = said.map(|line| line.split(" --dump=").next().unwrap_or_default()).collect();
+    (code, said.join("\n"))
+}
+
+#[test]
+fn alone_it_walks_through_the_rollback() {
+    let yesterday =
+        |said: &str| said.split("Everything was well on ").nth(1).and_then(|rest| rest.get(..10)).map(str::to_owned);
+    let begin = "This is a drill. A registry, a Marathon and a Slack run on this machine only; nothing here is real.
+A shop runs four services in its environment `dev`. They were released today, and since then
+customers cannot pay. This is what runs:
+Step 1 of 2, look: which days can be gone back to? Nothing is changed by this.
+$ rollback_service get --repo=billing,orders,users,web --env=develop";
+    let middle = |day: &str| {
+        format!(
+            "
+Everything was well on {day}, yesterday. `orders` was not built on that day: its cell comes
+from the day before, for the old and the new must not be mixed.
+Step 2 of 2, act: go back to that day. The plan is shown before anything is written.
+There is no terminal to ask at, so the day and the yes are given on the command line.
+$ rollback_service run --env=dev --timeout=15"
+        )
+    };
+
+    let (code, said) = walk(&[]);
+    let day = yesterday(&said).expect("the day");
+    let end = format!(
+        "\n`rollback_service run` ended with exit code 0. All four services stand as they did on {day}: the fire is out."
+    );
+    assert_eq!((code, said), (Some(0), format!("{begin}{}{end}", middle(&day))));
+
+    let (code, said) = walk(&["--fault=refuse=web"]);
+    let end =
+        "\n`rollback_service run` ended with exit code 1. The services run as before: still today's broken release.";
+    let day = yesterday(&said).expect("the day");
+    assert_eq!((code, said), (Some(1), format!("{begin}{}{end}", middle(&day))));
+
+    let (code, said) = walk(&["--fault=registry-lies"]);
+    let end = "\nThe look failed, so nothing was changed. The services run as before: still today's broken release.";
+    assert_eq!((code, said), (Some(1), format!("{begin}{end}")));
 }

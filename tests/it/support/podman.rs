@@ -23,6 +23,10 @@ const PROGRAM: &str = r#"
     }
 "#;
 
+/// The user and the password of a registry that asks for them, and the password as its file of users has it.
+pub const LOGIN: (&str, &str) = ("ann", "p4ss");
+const USERS: &str = "ann:$2y$04$lhU/NEwflgeaQji1FCbdjeGssiEl9J4D0atOeS2eGRCw/HLKUohoK\n";
+
 /// What an image does when it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Temper {
@@ -45,9 +49,18 @@ pub struct Podman {
 impl Podman {
     /// Starts both.
     pub fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    /// Starts both; the registry asks for the [`LOGIN`].
+    pub fn start_locked() -> Self {
+        Self::start_with(true)
+    }
+
+    fn start_with(locked: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("podman").tempdir().expect("a temporary folder");
         let port = free_port();
-        let registry = start_registry(folder.path(), port);
+        let registry = start_registry(folder.path(), port, locked);
         let trust = format!("[[registry]]\nlocation = \"127.0.0.1:{port}\"\ninsecure = true\n");
         std::fs::write(folder.path().join("registries.conf"), trust).expect("the file of registries");
         // Locks in files of its own: those in shared memory are the whole machine's, and a test must not use them up.
@@ -111,7 +124,8 @@ impl Podman {
             &container,
         ]);
         buildah(&["commit", "--quiet", "--format", "docker", &container, &name]);
-        buildah(&["push", "--quiet", "--tls-verify=false", &name]);
+        let login = format!("{}:{}", LOGIN.0, LOGIN.1);
+        buildah(&["push", "--quiet", "--tls-verify=false", "--creds", &login, &name]);
         buildah(&["rm", &container]);
         name
     }
@@ -184,13 +198,17 @@ fn podman(folder: &Path) -> Command {
     command
 }
 
-fn start_registry(folder: &Path, port: u16) -> Server {
+fn start_registry(folder: &Path, port: u16, locked: bool) -> Server {
+    let users = folder.join("users");
+    std::fs::write(&users, USERS).expect("the registry's users");
+    let lock = format!("auth: {{htpasswd: {{realm: test, path: '{}'}}}}\n", users.display());
     let configuration = format!(
         "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '127.0.0.1:{port}'}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\n",
         folder.join("registry").display()
     );
     let file = folder.join("registry.yml");
-    std::fs::write(&file, configuration).expect("the registry's configuration");
+    std::fs::write(&file, if locked { configuration + &lock } else { configuration })
+        .expect("the registry's configuration");
     let mut command = Command::new(need("docker-registry", "docker-registry"));
     command.arg("serve").arg(file);
     Server::start(command, port, &folder.join("registry.log"))

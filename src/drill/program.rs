@@ -1,0 +1,55 @@
+//! The program `firedrill`, behind its manual.
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use super::faults::Fault;
+use super::story::Stand;
+use super::{Drill, Settings, practice};
+use crate::action::arguments::UsageError;
+use crate::action::console::Console;
+use crate::action::context::{Context, sibling};
+use crate::action::operator::Operator as _;
+
+/// What the command line says.
+#[derive(Debug, Deserialize)]
+pub struct Args {
+    cmd_serve: bool,
+    cmd_proof: bool,
+    arg_command: Vec<String>,
+    flag_control: String,
+    flag_fault: Vec<String>,
+    flag_port: Option<u16>,
+    flag_env: String,
+    flag_before: bool,
+}
+
+/// Does what the command line says and gives the exit code.
+///
+/// # Errors
+/// When the drill cannot be set up or asked, or the program that rolls back cannot be run.
+pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Result<u8> {
+    if args.cmd_proof {
+        let stand = if args.flag_before { Stand::Broken } else { Stand::Good };
+        let proof = practice::ask(&args.flag_control, &args.flag_env, stand).await?;
+        console.table(&practice::table(&proof));
+        return Ok(u8::from(!proof.holds));
+    }
+    let faults = args.flag_fault.iter().map(|text| text.parse()).collect::<Result<Vec<Fault>, _>>();
+    let faults = faults.map_err(|error| UsageError(format!("--fault: {error}")))?;
+    let settings = Settings { port: args.flag_port.unwrap_or(0), faults, ..Settings::at(context.started) };
+    let drill = Drill::start(settings).await?;
+    if args.cmd_serve {
+        let mut ends = practice::Ends::listen()?;
+        console.print(&practice::exports(&drill));
+        console.say("The drill is up. Ctrl-C ends it.");
+        ends.any().await;
+        return Ok(0);
+    }
+    if !args.arg_command.is_empty() {
+        return practice::command(&drill, &args.arg_command, console).await;
+    }
+    let program = sibling("rollback_service").context("failed to find where this program is")?;
+    let walk = practice::Walk { drill: &drill, operator: console, program };
+    Ok(u8::from(!walk.go().await?))
+}

@@ -1,0 +1,149 @@
+//! How a plan and its results are told: as tables for people, as JSON for programs, as sentences for Slack.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::apply::{ServiceResult, State};
+use super::plan::{Plan, Step};
+use super::target::Target;
+use crate::action::report::{Cell, Table, Tone, Who};
+use crate::platform::Application;
+use crate::platform::image::ImageName;
+
+/// The plan for people: a line for each service, and below what is to be known of it.
+#[must_use]
+pub fn plan_table(plan: &Plan, now: DateTime<Utc>) -> Table {
+    let row = |step: &Step| {
+        let built = step.image.created.map(|created| format!("{} ago", age(created, now))).unwrap_or_default();
+        let to = if step.unchanged { Cell::new(Tone::Quiet, "unchanged") } else { short(&step.change.to).into() };
+        let Application { service, images, .. } = &step.change.application;
+        vec![service.as_str().into(), shortened(images).into(), to, built.into()]
+    };
+    let of_note = plan.steps.iter().filter(|step| !step.notes.is_empty());
+    let notes = of_note.map(|step| format!("{}: {}", step.change.application.service, step.notes.join("; ")));
+    let left_out = plan.left_out.iter().map(|service| format!("{service}: left as it is, it has no image that old"));
+    Table {
+        head: ["service", "from", "to", "built"].map(str::to_owned).to_vec(),
+        rows: plan.steps.iter().map(row).collect(),
+        legend: notes.chain(left_out).collect(),
+    }
+}
+
+/// The plan for programs: one value for each step.
+#[must_use]
+pub fn plan_values(plan: &Plan) -> Vec<Value> {
+    let value = |step: &Step| {
+        let application = &step.change.application;
+        json!({
+            "service": application.service,
+            "application": application.id,
+            "from": application.images.join(", "),
+            "to": step.change.to,
+            "tag": step.image.tag,
+            "digest": step.image.digest,
+            "created": step.image.created,
+            "unchanged": step.unchanged,
+            "note": step.notes.join("; "),
+        })
+    };
+    plan.steps.iter().map(value).collect()
+}
+
+/// The results for people.
+#[must_use]
+pub fn results_table(results: &[ServiceResult]) -> Table {
+    let row = |result: &ServiceResult| {
+        let tone = match result.state {
+            State::Target => Tone::Good,
+            State::Before => Tone::Plain,
+            State::Unchanged => Tone::Quiet,
+            State::NeedsOperator => Tone::Bad,
+        };
+        let image = result.image.as_deref().map_or("unknown".to_owned(), short);
+        vec![result.service.as_str().into(), Cell::new(tone, words(result.state)), image.into()]
+    };
+    let detailed = results.iter().filter(|result| !result.detail.is_empty());
+    Table {
+        head: ["service", "state", "image"].map(str::to_owned).to_vec(),
+        rows: results.iter().map(row).collect(),
+        legend: detailed.map(|result| format!("{}: {}", result.service, result.detail)).collect(),
+    }
+}
+
+/// A result for Slack.
+#[must_use]
+pub fn sentence(result: &ServiceResult) -> String {
+    let image = result.image.as_deref().unwrap_or("an unknown image");
+    let detail = if result.detail.is_empty() { String::new() } else { format!(" ({})", result.detail) };
+    format!("{}: {}, {image}{detail}", result.application, words(result.state))
+}
+
+/// The beginning, for Slack.
+#[must_use]
+pub fn announcement(who: &Who, environment: &str, target: Target, plan: &Plan) -> String {
+    let changed = plan.steps.iter().filter(|step| !step.unchanged);
+    let list: Vec<_> =
+        changed.map(|step| format!("{} to {}", step.change.application.service, step.image.tag)).collect();
+    format!("{who} takes '{environment}' back to {target}: {}", list.join(", "))
+}
+
+/// So many services.
+#[must_use]
+pub fn services(count: usize) -> String {
+    format!("{count} service{}", if count == 1 { "" } else { "s" })
+}
+
+fn words(state: State) -> &'static str {
+    match state {
+        State::Target => "rolled back",
+        State::Before => "as before",
+        State::Unchanged => "unchanged",
+        State::NeedsOperator => "needs an operator",
+    }
+}
+
+/// An image without its registry and repository, which are the same before and after: its tag, or its digest's begin.
+fn short(image: &str) -> String {
+    let name = image.parse::<ImageName>();
+    let digest = |digest: &str| format!("@{}", digest.get(..19).unwrap_or(digest));
+    let short = name.ok().and_then(|name| name.digest().map(digest).or_else(|| name.tag().map(str::to_owned)));
+    short.unwrap_or_else(|| image.to_owned())
+}
+
+fn shortened(images: &[String]) -> String {
+    images.iter().map(|image| short(image)).collect::<Vec<_>>().join(", ")
+}
+
+/// How old something is, in the largest unit that says enough: `3 days`, `5 hours`.
+fn age(created: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let age = (now - created).max(TimeDelta::zero());
+    let (count, unit) = match (age.num_days(), age.num_hours(), age.num_minutes()) {
+        (0, 0, minutes) => (minutes, "minute"),
+        (0, hours, _) => (hours, "hour"),
+        (days, _, _) => (days, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::points::tests::image;
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let day = 24 * 60;
+        let at = |minutes| image("", "", Some(minutes)).created.expect("an instant");
+        let ages = [(0, 0), (1, 0), (59, 0), (60, 0), (day, 0), (3 * day + 5, 0), (0, 5)];
+        let texts: Vec<_> = ages.iter().map(|(now, created)| age(at(*created), at(*now))).collect();
+        assert_eq!(texts, ["0 minutes", "1 minute", "59 minutes", "1 hour", "1 day", "3 days", "0 minutes"]);
+    }
+
+    #[test]
+    fn an_image_is_shortened_to_what_changes() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        assert_eq!(short("registry:5000/team/billing:1.4.0-develop"), "1.4.0-develop");
+        assert_eq!(short(&format!("registry:5000/team/billing@{digest}")), "@sha256:abababababab");
+        assert_eq!(short("billing"), "billing");
+    }
+}

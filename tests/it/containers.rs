@@ -1,0 +1,84 @@
+//! `rollback_service` from its command line against real containers: images of a real registry, dated by their builds,
+//! in a real Podman.
+
+use std::path::Path;
+use std::process::Command;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::support::podman::{LOGIN, Podman, Temper};
+use crate::support::program::PROGRAM;
+
+const SERVICES: [(&str, &str); 2] = [("team/billing", "dev-billing"), ("web", "dev-web")];
+
+fn run(folder: &Path, words: &[&str]) -> (i32, String) {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(words)
+        .current_dir(folder)
+        .env_clear()
+        .env("XDG_CACHE_HOME", folder)
+        .env("FIREBREAK_REGISTRY_PWD", LOGIN.1);
+    let output = command.output().expect("the program runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap_or(-1), text)
+}
+
+/// Pushes this version of both services; the moment after which no younger image of it exists.
+fn release(podman: &Podman, version: &str, temper: Temper) -> DateTime<Utc> {
+    for (repository, _) in SERVICES {
+        podman.image(repository, &format!("{version}-develop"), temper);
+    }
+    let now = Utc::now();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    now
+}
+
+fn images(podman: &Podman) -> Vec<String> {
+    let image = |(_, container): (&str, &str)| {
+        podman.run(&["inspect", "--format", "{{.ImageName}} {{.State.Status}}", container])
+    };
+    SERVICES.map(image).map(|text| text.trim().to_owned()).to_vec()
+}
+
+fn expected(podman: &Podman, version: &str) -> Vec<String> {
+    let registry = &podman.registry;
+    SERVICES.map(|(repository, _)| format!("{registry}/{repository}:{version}-develop running")).to_vec()
+}
+
+#[test]
+fn a_release_of_containers_goes_back_to_an_instant_and_one_that_fails_is_restored() {
+    let podman = Podman::start_locked();
+    let folder = tempfile::tempdir().expect("a folder");
+    let sick = release(&podman, "1", Temper::Short);
+    let good = release(&podman, "2", Temper::Well);
+    release(&podman, "3", Temper::Well);
+    podman.run(&["login", "--tls-verify=false", "--username", LOGIN.0, "--password", LOGIN.1, &podman.registry]);
+    for (repository, container) in SERVICES {
+        podman.container(container, &format!("{}/{repository}:3-develop", podman.registry), &[]);
+    }
+    let registry = format!("--registry=http://{}", podman.registry);
+    let user = format!("--registry-user={}", LOGIN.0);
+    let (code, text) = run(folder.path(), &["get", "--repo=team/billing,web", "--env=develop", &registry, &user]);
+    assert_eq!(code, 0, "{text}");
+
+    let platform = format!("--platform={}", podman.url());
+    let back = |to: DateTime<Utc>| {
+        let date = format!("--date={}", to.to_rfc3339_opts(SecondsFormat::Nanos, true));
+        run(folder.path(), &["run", &date, "--env=dev", &platform, &user, "--yes", "--timeout=60"])
+    };
+    let (code, text) = back(sick);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("all that had been changed was restored"), "{text}");
+    assert_eq!(images(&podman), expected(&podman, "3"));
+
+    let (code, text) = back(good);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("2 services rolled back and verified"), "{text}");
+    assert_eq!(images(&podman), expected(&podman, "2"));
+    assert_eq!(podman.containers().len(), 2, "nothing is left of the old ones");
+
+    let (code, text) = back(good);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("nothing to do"), "{text}");
+}
