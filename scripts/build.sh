@@ -8,10 +8,11 @@ target="$(host_target)"
 say "building the static programs for $target"
 RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --bins --target "$target"
 
-built="${CARGO_TARGET_DIR:-target}/$target/release"
+built="$(built_programs)"
 for role in roles/*/; do
   program="$(basename "$role")"
   [ -x "$built/$program" ] || continue
-  install -D -m 0755 "$built/$program" "roles/$program/files/$program"
+  # Only where it differs: somebody may be copying it at this moment.
+  cmp -s "$built/$program" "roles/$program/files/$program" || install -D -m 0755 "$built/$program" "roles/$program/files/$program"
   printf '%s  %s\n' "$(du --apparent-size -h "$built/$program" | cut -f 1)" "roles/$program/files/$program"
 done
