@@ -202,8 +202,10 @@ fn news(before: Option<&Progress>, now: &Progress) -> bool {
 }
 
 fn describe(progress: &Progress) -> String {
-    let count = if progress.total == 0 { String::new() } else { format!("{} of {}", progress.done, progress.total) };
-    [count, progress.note.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    match progress.total {
+        0 => progress.note.clone(),
+        total => format!("{} of {total} {}", progress.done, progress.note).trim_end().to_owned(),
+    }
 }
 
 fn render(table: &Table, colours: bool) -> String {

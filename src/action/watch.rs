@@ -16,7 +16,8 @@ pub struct Progress {
     pub done: u64,
     /// Parts in all; 0 while that is unknown.
     pub total: u64,
-    /// What is going on, in a few words: `pulling`, `2 of 3 healthy`.
+    /// What the parts are, in a few words that follow the count: `healthy`, `images read`; without a total, what is
+    /// going on: `listing`.
     pub note: String,
 }
 

@@ -174,7 +174,7 @@ impl<'a> Reading<'a> {
             state.total = tags.len() as u64;
             state.listed = Some(listed);
         }
-        self.tell("reading");
+        self.tell("images read");
         Ok(tags)
     }
 
@@ -184,7 +184,7 @@ impl<'a> Reading<'a> {
             state.done += 1;
             state.images.extend(image);
         }
-        self.tell("reading");
+        self.tell("images read");
     }
 
     /// Remembers what was learned, also where the whole came to nothing, and gives the images.

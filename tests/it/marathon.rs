@@ -191,7 +191,7 @@ async fn one_that_never_gets_healthy_is_taken_back_with_the_set() {
     let (drill, platform, planned) = drill(&[Fault::Unhealthy { service: "billing".into() }]).await;
     let before = definitions(&drill);
     let error = failure(&*platform, &planned, SHORT).await;
-    assert!(error.ends_with(" is still running"), "{error}");
+    assert!(error.contains(" is still running: billing has 0 of 2 healthy"), "{error}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
     assert_eq!(definitions(&drill), before);

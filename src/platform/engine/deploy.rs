@@ -35,7 +35,7 @@ pub(super) async fn deploy(
     refuse_shared(engine, sets.iter().flatten()).await?;
     for change in changes {
         let (service, to) = (&change.application.service, &change.to);
-        watch.at(service, &Progress { done: 0, total: change.application.instances, note: format!("pulling {to}") });
+        watch.at(service, &Progress { done: 0, total: 0, note: format!("pulling {to}") });
         let pulled = timeout(limit, pull(engine, to)).await.context("it ran out of time").flatten();
         pulled.with_context(|| format!("failed to pull '{to}' for '{service}'"))?;
     }
@@ -191,9 +191,9 @@ async fn replace_all(engine: &Engine, service: &str, set: &[Replacement], watch:
     let total = set.len() as u64;
     for (done, replacement) in (0..).zip(set) {
         let name = &replacement.old.name;
-        watch.at(service, &Progress { done, total, note: format!("replacing {name}") });
+        watch.at(service, &Progress { done, total, note: format!("replaced, now {name}") });
         replace(engine, replacement).await.with_context(|| format!("container '{name}'"))?;
-        watch.at(service, &Progress { done: done + 1, total, note: format!("{} of {total} replaced", done + 1) });
+        watch.at(service, &Progress { done: done + 1, total, note: "replaced".into() });
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ async fn restore(engine: &Engine, change: &Change, service: &Service, watch: &dy
     let total = change.application.instances;
     let mut failures = Vec::new();
     for (done, id) in (0..).zip(change.application.revision.split('+')) {
-        watch.at(&change.application.service, &Progress { done, total, note: "going back".into() });
+        watch.at(&change.application.service, &Progress { done, total, note: "as before".into() });
         if let Err(error) = restore_one(engine, service, id, &change.to, target.as_deref()).await {
             failures.push(format!("{error:#}"));
         }

@@ -58,10 +58,11 @@ impl Marathon {
                 }
                 Err(_) => {}
             }
+            let behind = self.tell(changes, watch).await;
             if Instant::now() >= deadline {
-                bail!("deployment {} is still running", ids.join(", "));
+                let behind = if behind.is_empty() { String::new() } else { format!(": {}", behind.join(", ")) };
+                bail!("deployment {} is still running{behind}", ids.join(", "));
             }
-            self.tell(changes, watch).await;
             tokio::select! {
                 () = sleep(pause) => {}
                 () = sleep_until(deadline) => {}

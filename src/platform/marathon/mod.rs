@@ -44,17 +44,22 @@ impl Marathon {
         .await
     }
 
-    /// Tells how far each application has come.
-    async fn tell(&self, changes: &[Change], watch: &dyn Watch) {
-        // Only for people to see: what matters is asked again.
-        let Ok(apps) = self.apps(changes).await else { return };
+    /// Tells how far each application has come, and returns in words those that have not arrived. Only for people to
+    /// see: what matters is asked again.
+    async fn tell(&self, changes: &[Change], watch: &dyn Watch) -> Vec<String> {
+        let Ok(apps) = self.apps(changes).await else { return Vec::new() };
+        let mut behind = Vec::new();
         for (change, app) in changes.iter().zip(apps) {
             let Some(app) = app else { continue };
             let (done, total) = (application::arrived(&app), application::instances(&app));
             let word = if app["healthChecks"][0].is_null() { "running" } else { "healthy" };
-            let note = format!("{done} of {total} {word}");
-            watch.at(&change.application.service, &Progress { done, total, note });
+            let service = &change.application.service;
+            if done < total {
+                behind.push(format!("{service} has {done} of {total} {word}"));
+            }
+            watch.at(service, &Progress { done, total, note: word.to_owned() });
         }
+        behind
     }
 }
 
