@@ -39,7 +39,7 @@ where
         }
         Err(error) => {
             let finding = Finding::new(Outcome::Usage, error.to_string());
-            let report = complete(program, String::new(), context::who(), Utc::now(), finding);
+            let report = complete(program, String::new(), context::who(), Utc::now(), finding, Vec::new());
             console.report(&report, if asks_for_json() { Format::Json } else { Format::Table });
             console.hint();
             return Outcome::Usage.exit_code().into();
@@ -69,7 +69,7 @@ where
     runtime.shutdown_background();
     let outcome = finding.outcome;
     console.restore();
-    console.report(&complete(program, arguments.command, who, started, finding), format);
+    console.report(&complete(program, arguments.command, who, started, finding, console.warnings()), format);
     outcome.exit_code().into()
 }
 
@@ -173,7 +173,8 @@ fn complete(
     who: report::Who,
     started: chrono::DateTime<Utc>,
     finding: Finding,
+    warnings: Vec<String>,
 ) -> Report {
     let Finding { changed, outcome, message, details, tables } = finding;
-    Report { action, command, changed, outcome, message, who, started, finished: Utc::now(), details, tables }
+    Report { action, command, changed, outcome, message, who, started, finished: Utc::now(), warnings, details, tables }
 }

@@ -94,6 +94,8 @@ pub struct Report {
     pub started: DateTime<Utc>,
     /// When it ended.
     pub finished: DateTime<Utc>,
+    /// What was warned of meanwhile.
+    pub warnings: Vec<String>,
     /// What is particular to the action.
     #[serde(flatten)]
     pub details: Map<String, Value>,
@@ -143,6 +145,8 @@ impl Finding {
 /// A table for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
+    /// What stands above it.
+    pub title: String,
     /// The columns' names.
     pub head: Vec<String>,
     /// The rows, each as wide as the head.

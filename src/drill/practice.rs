@@ -101,7 +101,7 @@ impl Walk<'_> {
         let rows = self.proof(Stand::Broken)?.services.into_iter();
         let rows = rows.map(|standing| vec![standing.service.into(), standing.found.into()]);
         let head = vec!["service".to_owned(), "runs".to_owned()];
-        self.operator.show(&Table { head, rows: rows.collect(), legend: Vec::new() });
+        self.operator.show(&Table { title: String::new(), head, rows: rows.collect(), legend: Vec::new() });
 
         let folder = tempfile::tempdir().context("failed to make a folder for the drill's files")?;
         let dump = format!("--dump={}", folder.path().display());
@@ -167,7 +167,7 @@ pub fn table(proof: &Proof) -> Table {
         };
         vec![standing.service.as_str().into(), standing.found.as_str().into(), standing.wanted.as_str().into(), verdict]
     });
-    Table { head, rows: rows.collect(), legend: Vec::new() }
+    Table { title: String::new(), head, rows: rows.collect(), legend: Vec::new() }
 }
 
 /// Asks a drill that is kept up, at its [control port](Drill::control), where the services of an environment stand.

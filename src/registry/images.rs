@@ -164,9 +164,10 @@ impl<'a> Reading<'a> {
         }
         let tags: Vec<String> = listed.iter().filter(|tag| tags::belongs(tag, environment)).cloned().collect();
         if tags.is_empty() {
-            let all = listed.len();
+            let (all, endings) = (listed.len(), tags::endings(&listed).join(", "));
             self.watch.warn(&format!(
-                "none of the {all} tags of repository '{repository}' of registry {registry} is of environment '{environment}'"
+                "none of the {all} tags of repository '{repository}' of registry {registry} is of environment \
+                 '{environment}'; they end with: {endings}"
             ));
         }
         {

@@ -88,7 +88,9 @@ pub async fn apply(
         (None, Ok(results)) => failures(&results),
         (None, Err(error)) => format!("{error:#}"),
     };
-    watch.warn(&format!("{reason}: taking the set back"));
+    if !interrupted {
+        watch.warn(&format!("{reason}: taking the set back"));
+    }
     let applied = take_back(&set, platform, limits, &reason, watch).await;
     shield.over();
     match applied.outcome {

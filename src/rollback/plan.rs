@@ -58,6 +58,9 @@ pub enum Problem {
         /// How many undated images it has.
         undated: usize,
     },
+    /// No service has an image that old: nothing is left to go back, even in part.
+    #[error("no service has an image that old: choose a later date")]
+    NothingThatOld,
     /// No application runs the service.
     #[error("no application of the environment runs '{repository}'{}", candidates_hint(.candidates))]
     NoApplication {
@@ -162,6 +165,9 @@ pub fn plan(dump: &Dump, applications: &[Application], wish: Wish) -> Result<Pla
             }
         }
     }
+    if steps.is_empty() && problems.is_empty() {
+        problems.push(Problem::NothingThatOld);
+    }
     if problems.is_empty() { Ok(Plan { steps, left_out, notes: notes(dump, wish) }) } else { Err(Refusal(problems)) }
 }
 
@@ -241,10 +247,12 @@ fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Re
     for rival in rivals(&dump.images, image) {
         notes.push(format!("'{}' bears the same instant and is another image", rival.tag));
     }
-    notes.extend(application.notes.iter().cloned());
     let present = application.images.first().map(String::as_str).unwrap_or_default();
     let to = target_text(present, image, wish.pin);
     let unchanged = application.images.iter().all(|text| *text == to || is_pinned_to(text, &image.digest));
+    if !unchanged {
+        notes.extend(application.notes.iter().cloned());
+    }
     let change = Change { application: application.clone(), to };
     Ok(Step { change, image: image.clone(), notes, unchanged })
 }
@@ -473,6 +481,12 @@ mod tests {
         let partial = Wish { allow_partial: true, ..wish("2026-11-01") };
         let plan = plan(&dump(&images()), &applications()[..1], partial).expect("a plan");
         assert_eq!(plan.left_out, ["orders"]);
+    }
+
+    #[test]
+    fn a_part_of_nothing_is_refused() {
+        let partial = Wish { allow_partial: true, ..wish("2020-01-01") };
+        assert_eq!(refusal(&applications(), partial), ["no service has an image that old: choose a later date"]);
     }
 
     #[test]
