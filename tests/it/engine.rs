@@ -1,14 +1,17 @@
 //! The engine platform against a real Podman, which pulls from a real registry.
 
+use std::sync::Once;
 use std::time::Duration;
 
 use firebreak::http::{self, Trust};
 use firebreak::platform::image::ImageName;
-use firebreak::platform::{Application, Platform, RegistryLogin, Standing, connect};
-use firebreak::watch::Unwatched;
+use firebreak::platform::{Application, Change, DeployError, Platform, RegistryLogin, Standing, connect};
+use firebreak::watch::{Progress, Unwatched, Watch};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
-use crate::support::contract::{self, LIMIT, Tale, changes};
+use crate::support::contract::{self, BEFORE, LIMIT, Tale, changes};
 use crate::support::podman::{LOGIN, Podman, Temper};
 
 const WELL: [&str; 4] = ["--health-cmd", "[\"/program\", \"well\"]", "--health-interval", "1s"];
@@ -24,6 +27,22 @@ fn two_services(podman: &Podman, billing: &str, web: &str) {
         podman.container(name, billing, &WELL);
     }
     podman.container("dev-web", web, &WELL);
+}
+
+/// Why nothing was sent.
+fn nothing_sent(deployed: Result<(), DeployError>) -> String {
+    match deployed {
+        Err(DeployError::NothingSent(error)) => format!("{error:#}"),
+        other => panic!("nothing was to be sent: {other:?}"),
+    }
+}
+
+/// Why what was sent did not come to its end.
+fn sent(deployed: Result<(), DeployError>) -> String {
+    match deployed {
+        Err(DeployError::Sent(error)) => format!("{error:#}"),
+        other => panic!("something was to be sent, and to fail: {other:?}"),
+    }
 }
 
 /// What Podman says of a container, without what is another for every container and what comes with its image.
@@ -99,6 +118,7 @@ async fn services_are_found_by_labels_or_names() {
         revision,
         instances,
         notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+        obstacle: None,
     };
     let expected = [
         application(
@@ -189,12 +209,12 @@ async fn restored_from(temper: Temper, why: &str) {
     let before = podman.containers();
     let platform = platform(&podman).await;
     let planned = changes(&*platform, "dev", &[("billing", &new), ("web", &new_web)]).await;
-    let error = platform.deploy(&planned, LIMIT, &Unwatched).await.expect_err("it is not well");
-    assert_eq!(format!("{error:#}"), format!("failed to bring 'web' to '{new_web}': container 'dev-web': {why}"));
+    let error = sent(platform.deploy(&planned, LIMIT, &Unwatched).await);
+    assert_eq!(error, format!("failed to bring 'web' to '{new_web}': container 'dev-web': {why}"));
     let unwell = Standing::Unwell { image: new_web, why: why.to_owned() };
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target, unwell]);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before, Standing::Before]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE, BEFORE]);
     assert_eq!(podman.containers(), before);
 }
 
@@ -206,11 +226,10 @@ async fn a_limit_ends_the_wait() {
     podman.container("dev-web", &old, &[&WELL[..], &["--health-start-period", "1h"]].concat());
     let platform = platform(&podman).await;
     let planned = changes(&*platform, "dev", &[("web", &new)]).await;
-    let error = platform.deploy(&planned, Duration::from_secs(4), &Unwatched).await.expect_err("it is never healthy");
-    let said = format!("{error:#}");
+    let said = sent(platform.deploy(&planned, Duration::from_secs(4), &Unwatched).await);
     assert!(said.starts_with(&format!("failed to bring 'web' to '{new}': it ran out of time after 4s")), "{said}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,16 +255,24 @@ async fn what_cannot_be_done_is_refused_before_anything_is_changed() {
         ("web", &missing, "failed to pull"),
     ] {
         let planned = changes(&*platform, "dev", &[("web", &new), (service, to)]).await;
-        let error = format!("{:#}", platform.deploy(&planned, LIMIT, &Unwatched).await.expect_err(service));
+        let error = nothing_sent(platform.deploy(&planned, LIMIT, &Unwatched).await);
         assert!(error.contains(expected), "{service}: {error}");
         assert!(!error.contains("s3cret"), "{error}");
         assert_eq!(podman.containers(), before, "{service}");
     }
+    // What needs no try is known to the plan already.
     let applications = platform.applications("dev").await.expect("applications");
-    let fleeting = applications.iter().find(|one| one.service == "fleeting").expect("a service");
-    let note =
-        "dev-fleeting cannot be replaced: it removes itself when it stops (--rm): nothing would be left to go back to";
-    assert!(fleeting.notes.contains(&note.to_owned()), "the plan says so already: {:?}", fleeting.notes);
+    let obstacles: Vec<_> = applications.into_iter().map(|one| (one.service, one.obstacle)).collect();
+    let fleeting = "it removes itself when it stops (--rm): nothing would be left to go back to";
+    let shared = "'guest' shares its network, processes or volumes";
+    let expected = [
+        ("fleeting", Some(format!("container 'dev-fleeting' cannot be replaced: {fleeting}"))),
+        ("masked", None),
+        ("secret", None),
+        ("shared", Some(format!("container 'dev-shared' cannot be replaced: {shared}"))),
+        ("web", None),
+    ];
+    assert_eq!(obstacles, expected.map(|(service, obstacle)| (service.to_owned(), obstacle)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,11 +287,11 @@ async fn what_somebody_changed_meanwhile_is_left_alone() {
     podman.run(&["rm", "--force", "--time", "0", "dev-web"]);
     podman.container("dev-web", &other, &WELL);
     let before = podman.containers();
-    let error = platform.deploy(&planned, LIMIT, &Unwatched).await.expect_err("somebody changed it").to_string();
+    let error = nothing_sent(platform.deploy(&planned, LIMIT, &Unwatched).await);
     assert_eq!(error, "'dev/web' has other containers than when the plan was made: somebody changed it; plan again");
     assert_eq!(podman.containers(), before);
     let is_other = Standing::Other { image: other.clone() };
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before, is_other]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE, is_other]);
 
     // Between the write and the way back.
     let planned = changes(&*platform, "dev", &[("billing", &new), ("web", &new)]).await;
@@ -275,12 +302,126 @@ async fn what_somebody_changed_meanwhile_is_left_alone() {
     assert!(error.contains(&format!("somebody else put '{old}' into the place of container 'dev-web'")), "{error}");
     assert_eq!(
         platform.look(&planned).await.expect("a look"),
-        [Standing::Before, Standing::Other { image: old }],
+        [BEFORE, Standing::Other { image: old }],
         "the other service went back"
     );
     assert_eq!(podman.inspect("dev-web")["Id"], theirs.as_str());
     podman.run(&["rm", "--force", "--all", "--time", "0"]);
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Gone, Standing::Gone]);
+}
+
+/// Another run with the same plan, which is quicker: at the first progress of this kind it brings all to the target.
+struct Rival<'a> {
+    platform: &'a dyn Platform,
+    planned: &'a [Change],
+    at: &'a str,
+    once: Once,
+}
+
+impl Watch for Rival<'_> {
+    fn at(&self, _: &str, progress: &Progress) {
+        if progress.note.starts_with(self.at) {
+            self.once.call_once(|| {
+                let deployed = self.platform.deploy(self.planned, LIMIT, &Unwatched);
+                block_in_place(|| Handle::current().block_on(deployed)).expect("the rival's deployment");
+            });
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        panic!("nothing to warn of: {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_run_brought_to_the_same_target_is_left_alone() {
+    let podman = Podman::start();
+    let (old, new) = (podman.image("web", "2-dev", Temper::Well), podman.image("web", "1-dev", Temper::Well));
+    let (ours, theirs) = (platform(&podman).await, platform(&podman).await);
+    let stale = |service: &str| {
+        format!("'dev/{service}' has other containers than when the plan was made: somebody changed it; plan again")
+    };
+    // The rival is done before we begin, while we pull, or when all is made and only to be put into its place.
+    for (at, expected) in [("", Ok(stale("billing"))), ("pulling", Ok(stale("billing"))), ("replaced", Err(()))] {
+        two_services(&podman, &old, &old);
+        let planned = changes(&*ours, "dev", &[("billing", &new), ("web", &new)]).await;
+        let rival = Rival { platform: &*theirs, planned: &planned, at, once: Once::new() };
+        if at.is_empty() {
+            rival.at("billing", &Progress { done: 0, total: 0, note: String::new() });
+        }
+        let deployed = ours.deploy(&planned, LIMIT, &rival).await;
+        let before_going_back = podman.containers();
+        if let Ok(expected) = expected {
+            assert_eq!(nothing_sent(deployed), expected, "{at}");
+            ours.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
+        } else {
+            let error = sent(deployed);
+            assert!(error.contains("container 'dev-billing-1': somebody else is at it"), "{error}");
+            let error = ours.go_back(&planned, LIMIT, &Unwatched).await.expect_err("it is not ours").to_string();
+            for name in ["dev-billing-1", "dev-billing-2", "dev-web"] {
+                let left = format!("somebody else put '{new}' into the place of container '{name}': left as it is");
+                assert!(error.contains(&left), "{error}");
+            }
+        }
+        assert_eq!(podman.containers(), before_going_back, "{at}");
+        assert_eq!(theirs.look(&planned).await.expect("a look"), [Standing::Target, Standing::Target], "{at}");
+        theirs.settle(&planned).await.expect("to settle");
+        let names: Vec<String> =
+            podman.containers().iter().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect();
+        assert_eq!(names, ["dev-billing-1", "dev-billing-2", "dev-web"], "{at}");
+        podman.run(&["rm", "--force", "--all", "--time", "0"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_is_where_the_same_containers_stand_and_nothing_else_is_left() {
+    let podman = Podman::start();
+    let (old, new) = (podman.image("web", "2-dev", Temper::Well), podman.image("web", "1-dev", Temper::Well));
+    two_services(&podman, &old, &old);
+    podman.run(&["stop", "--time", "0", "dev-web"]);
+    let platform = platform(&podman).await;
+    // To the same image by its digest: nothing tells the target from the one before but the containers.
+    let digest = podman.run(&["image", "inspect", "--format", "{{.Digest}}", &old]);
+    let pinned = old.parse::<ImageName>().expect("a name").with_digest(&digest).to_string();
+    let planned = changes(&*platform, "dev", &[("billing", &pinned), ("web", &new)]).await;
+    let down = Standing::Before { trouble: Some("ended with exit code 0".into()) };
+    let look = async || platform.look(&planned).await.expect("a look");
+    let unwell = |why: &str| Standing::Unwell { image: old.clone(), why: why.into() };
+    assert_eq!(look().await, [BEFORE, down.clone()]);
+
+    // One that did not run, put aside.
+    let id = podman.inspect("dev-web")["Id"].as_str().expect("an id").to_owned();
+    let aside = format!("dev-web-firebreak-off-{}", &id[..12]);
+    podman.run(&["rename", "dev-web", &aside]);
+    assert_eq!(look().await, [BEFORE, unwell("put aside, and nothing in its place")]);
+    podman.run(&["rename", &aside, "dev-web"]);
+    // One that was made and not started, beside one that is not well and beside one that is.
+    for name in ["dev-web-firebreak-new", "dev-billing-2-firebreak-new"] {
+        podman.run(&["create", "--name", name, "--network", "none", &new]);
+    }
+    let made = "a new container was made and not started";
+    assert_eq!(look().await, [unwell(made), unwell(made)]);
+    podman.run(&["rm", "dev-web-firebreak-new", "dev-billing-2-firebreak-new"]);
+    assert_eq!(look().await, [BEFORE, down.clone()]);
+
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    assert_eq!(look().await, [Standing::Target, Standing::Target]);
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look().await, [BEFORE, down]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_name_ends_in_a_number_is_found() {
+    let podman = Podman::start();
+    let image = podman.image("team/oauth-2", "2-dev", Temper::Well);
+    podman.container("dev-oauth-2", &image, &[]);
+    let new = podman.image("team/oauth-2", "1-dev", Temper::Well);
+    let platform = platform(&podman).await;
+    let planned = changes(&*platform, "dev", &[("oauth-2", &new)]).await;
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target]);
+    platform.settle(&planned).await.expect("to settle");
+    assert_eq!(podman.containers().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,7 +438,7 @@ async fn cut_short_anywhere_it_goes_back() {
         drop(cut.await);
         platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
         let standings = platform.look(&planned).await.expect("a look");
-        assert_eq!(standings, [Standing::Before, Standing::Before], "after {milliseconds} ms");
+        assert_eq!(standings, [BEFORE, BEFORE], "after {milliseconds} ms");
         assert_eq!(podman.containers(), before, "after {milliseconds} ms");
     }
 }
@@ -320,7 +461,7 @@ async fn a_later_run_copes_with_one_that_was_killed() {
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target]);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE]);
     assert_eq!(podman.containers(), [format!("dev-web {id} running")]);
 }
 
@@ -357,14 +498,16 @@ async fn the_login_of_a_registry_is_used_for_it_alone() {
         let platform = connect(&podman.url(), None, None, Some(login), &http).await.expect("a connection");
         let planned = changes(&*platform, "dev", &[("web", &new)]).await;
         let deployed = platform.deploy(&planned, LIMIT, &Unwatched).await;
-        (deployed.map_err(|error| format!("{error:#}")), platform.look(&planned).await.expect("a look"))
+        (deployed, platform.look(&planned).await.expect("a look"))
     };
     for (host, password) in [(podman.registry.as_str(), "wr0ng"), ("registry.example", LOGIN.1)] {
         let (deployed, standing) = with(host, password).await;
-        let error = deployed.expect_err("no entry");
+        let error = nothing_sent(deployed);
         assert!(error.starts_with(&format!("failed to pull '{new}' for 'web': ")), "{error}");
         assert!(!error.contains(password), "{error}");
-        assert_eq!(standing, [Standing::Before]);
+        assert_eq!(standing, [BEFORE]);
     }
-    assert_eq!(with(&podman.registry, LOGIN.1).await, (Ok(()), vec![Standing::Target]));
+    let (deployed, standing) = with(&podman.registry, LOGIN.1).await;
+    deployed.expect("a deployment");
+    assert_eq!(standing, [Standing::Target]);
 }
