@@ -12,6 +12,10 @@ built="${CARGO_TARGET_DIR:-target}/$target/release"
 for role in roles/*/; do
   program="$(basename "$role")"
   [ -x "$built/$program" ] || continue
-  install -D -m 0755 "$built/$program" "roles/$program/files/$program"
+  # Put in place whole, and only if it is another one: somebody may be running it.
+  if ! cmp -s "$built/$program" "roles/$program/files/$program"; then
+    install -D -m 0755 "$built/$program" "roles/$program/files/.$program.new"
+    mv "roles/$program/files/.$program.new" "roles/$program/files/$program"
+  fi
   printf '%s  %s\n' "$(du --apparent-size -h "$built/$program" | cut -f 1)" "roles/$program/files/$program"
 done

@@ -225,8 +225,7 @@ mod tests {
     }
 
     async fn applied(script: &Script, interrupt: &Interrupt) -> (Applied, Vec<&'static str>) {
-        let limits =
-            Limits { deployment: Duration::from_secs(9), silence: Duration::from_millis(1), calm: Duration::ZERO };
+        let limits = Limits { deployment: Duration::from_secs(9), silence: Duration::ZERO, calm: Duration::ZERO };
         let applied = apply(&changes(), script, limits, &interrupt.shield(), &Unwatched).await;
         let calls = script.calls.lock().expect("the calls").clone();
         (applied, calls)
@@ -284,10 +283,10 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_was_not_well_before_counts_as_restored_where_it_is_as_before() {
         let looks =
-            [Ok(vec![Before, unwell("r/b:2")]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, unwell("r/b:2")])];
+            [Ok(vec![Before, before_unwell()]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, before_unwell()])];
         let (applied, _) = applied(&Script::new(Err("hung"), &looks), &Interrupt::default()).await;
         assert_eq!(applied.outcome, Outcome::Restored);
-        assert_eq!(applied.results[1].detail, "0 of 1 healthy, as it was before");
+        assert_eq!(applied.results[1].detail, "0 of 1 healthy, and it was not well before");
     }
 
     #[tokio::test]
