@@ -384,7 +384,7 @@ async fn before_is_where_the_same_containers_stand_and_nothing_else_is_left() {
     let digest = podman.run(&["image", "inspect", "--format", "{{.Digest}}", &old]);
     let pinned = old.parse::<ImageName>().expect("a name").with_digest(&digest).to_string();
     let planned = changes(&*platform, "dev", &[("billing", &pinned), ("web", &new)]).await;
-    let down = Standing::Before { trouble: Some("ended with exit code 0".into()) };
+    let down = Standing::Before { trouble: Some("ended with exit code 137".into()) };
     let look = async || platform.look(&planned).await.expect("a look");
     let unwell = |why: &str| Standing::Unwell { image: old.clone(), why: why.into() };
     assert_eq!(look().await, [BEFORE, down.clone()]);
