@@ -8,14 +8,15 @@ target="$(host_target)"
 say "building the static programs for $target"
 RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --bins --target "$target"
 
-built="${CARGO_TARGET_DIR:-target}/$target/release"
-for role in roles/*/; do
-  program="$(basename "$role")"
-  [ -x "$built/$program" ] || continue
-  # Put in place whole, and only if it is another one: somebody may be running it.
-  if ! cmp -s "$built/$program" "roles/$program/files/$program"; then
-    install -D -m 0755 "$built/$program" "roles/$program/files/.$program.new"
-    mv "roles/$program/files/.$program.new" "roles/$program/files/$program"
-  fi
-  printf '%s  %s\n' "$(du --apparent-size -h "$built/$program" | cut -f 1)" "roles/$program/files/$program"
+built="$(built_programs)"
+# Puts a program in place whole, and only where it is another one: somebody may be running or copying it.
+place() {
+  cmp -s "$1" "$2" || { install -D -m 0755 "$1" "$2.new" && mv "$2.new" "$2"; }
+  printf '%s  %s\n' "$(du --apparent-size -h "$2" | cut -f 1)" "$2"
+}
+
+for source in src/bin/*.rs; do
+  program="$(basename "$source" .rs)"
+  place "$built/$program" "bin/$program"
+  if [ -d "roles/$program" ]; then place "$built/$program" "roles/$program/files/$program"; fi
 done
