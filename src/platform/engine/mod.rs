@@ -228,7 +228,9 @@ impl Service {
             return Standing::Before { trouble: trouble.map(|(_, why)| why) };
         }
         let at_targets = current.iter().filter(|one| at_target(one)).count();
-        let (one, why) = if current.len() < before.len() {
+        let (one, why) = if all_back {
+            (first, "a new container was made and not started".to_owned())
+        } else if current.len() < before.len() {
             (first, format!("{} of {} containers are there", current.len(), before.len()))
         } else if let Some(aside) = current.iter().find(|one| one.place != Place::Standing) {
             (aside, "put aside, and nothing in its place".to_owned())
@@ -236,8 +238,6 @@ impl Service {
             (one, why)
         } else if at_targets == current.len() {
             return Standing::Target;
-        } else if all_back {
-            (first, "a new container was made and not started".to_owned())
         } else {
             (first, format!("{at_targets} of {} containers at the target", current.len()))
         };

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use firebreak::platform::image::ImageName;
-use firebreak::platform::{Application, Change, Platform, Standing};
+use firebreak::platform::{Application, Change, DeployError, Platform, Standing};
 use firebreak::watch::{Progress, Unwatched, Watch};
 
 /// Long enough for what is to succeed.
@@ -43,7 +43,9 @@ pub async fn hold(platform: &dyn Platform, environment: &str, targets: &[(&str, 
     let mut stale = planned.clone();
     let last = stale.last_mut().expect("a service");
     last.application.revision = format!("{}0", last.application.revision);
-    let error = platform.deploy(&stale, LIMIT, &Unwatched).await.expect_err("somebody changed it").to_string();
+    let error = platform.deploy(&stale, LIMIT, &Unwatched).await.expect_err("somebody changed it");
+    assert!(matches!(error, DeployError::NothingSent(_)), "{error:?}");
+    let error = error.to_string();
     assert!(error.contains(&planned.last().expect("a service").application.id), "{error}");
     assert_eq!(changes(platform, environment, targets).await, planned, "nothing was touched");
 
