@@ -363,8 +363,8 @@ mod tests {
         for (url, address, why) in [
             ("registry.example:5000", "registry.example:5000", "it has no scheme"),
             ("user:secret@registry.example", "registry.example", "it has no scheme"),
-            ("ftp://user:secret@registry.example", "registry.example", "its scheme is neither http nor https"),
-            ("https://user:secret@", "", "empty host"),
+            ("ftp://user:secret@registry.example", "ftp://registry.example", "its scheme is neither http nor https"),
+            ("https://user:secret@", "https://", "empty host"),
         ] {
             let error = registry(url, Options::default()).err().unwrap().to_string();
             let expected = format!(

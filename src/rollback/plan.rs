@@ -217,9 +217,6 @@ fn place(registry: &str) -> (&str, &str) {
 }
 
 fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Result<Step, Problem> {
-    if let Some(why) = &application.obstacle {
-        return Err(Problem::Obstacle { application: application.id.clone(), why: why.clone() });
-    }
     let mut notes = Vec::new();
     let (registry, _) = place(&dump.registry);
     let elsewhere = |host: &&str| *host != registry;
@@ -251,6 +248,9 @@ fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Re
     let to = target_text(present, image, wish.pin);
     let unchanged = application.images.iter().all(|text| *text == to || is_pinned_to(text, &image.digest));
     if !unchanged {
+        if let Some(why) = &application.obstacle {
+            return Err(Problem::Obstacle { application: application.id.clone(), why: why.clone() });
+        }
         notes.extend(application.notes.iter().cloned());
     }
     let change = Change { application: application.clone(), to };

@@ -95,7 +95,7 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
     let report = report(&again);
     assert_eq!((again.code, &report["outcome"], &report["changed"]), (0, &"nothing_to_do".into(), &false.into()));
     assert_eq!(hall.told().len(), 6, "Slack is not told of nothing");
-    assert_eq!(report["steps"][0]["note"], "capacity doubles for a while");
+    assert_eq!(report["steps"][0]["note"], "", "what is not touched needs no note");
 }
 
 #[tokio::test(flavor = "multi_thread")]
