@@ -12,8 +12,8 @@ debian_packages=(
   podman runc          # real containers that are really rolled back
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
-  tmux                 # a terminal for the tests of prompts and Ctrl-C
   gcc libc6-dev        # the programs are linked statically; a container of the tests runs a small one in C
+  curl procps          # ask a drill, end a program by a signal
   file                 # says whether the programs are static
   util-linux           # unshare: an empty root for the programs
 )

@@ -54,8 +54,11 @@ impl EmptyRoot {
     /// Runs the program in there; the mount of /dev goes with it.
     fn run(&self, words: &[&str]) -> Output {
         let mount = r#"mount --rbind /dev "$0/dev" && exec chroot "$0" /program "$@""#;
-        Command::new(need("unshare", "util-linux"))
-            .args(["--map-root-user", "--mount", "sh", "-c", mount])
+        need("unshare", "util-linux");
+        // Who is root needs no user namespace, and may be where none can be made.
+        let unshare = r#"[ "$(id -u)" = 0 ] && exec unshare --mount "$@" || exec unshare --map-root-user --mount "$@""#;
+        Command::new("sh")
+            .args(["-c", unshare, "sh", "sh", "-c", mount])
             .arg(self.folder.path())
             .args(words)
             .env_clear()
