@@ -364,6 +364,7 @@ async fn the_real_program_takes_a_broken_release_back() {
     };
     let look = play(&[]).await;
     succeeds(&look, 0);
+    assert!(look.text.contains("written to ./rollback.json"), "{}", look.text);
     assert!(
         look.text.contains(&format!(
             "{}\n          billing 1.2.0-develop\n          orders 1.1.0-develop (older)",
