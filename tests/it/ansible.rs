@@ -171,17 +171,17 @@ fn what_the_report_says_is_shown_where_people_approve_and_where_it_fails() {
         { "service": "billing", "from": "b:2", "to": "b:1", "unchanged": false, "note": "down while it restarts" },
         { "service": "web", "from": "w:1", "to": "w:1", "unchanged": true, "note": "" },
     ]);
-    let planned = play(
+    let checked = play(
         &[&RUN[..], &["--check"]].concat(),
         "0",
         json!({ "message": "would change 1 service", "steps": steps, "left_out": ["users"],
             "notes": ["The look is two days old."], "warnings": ["{{ not a template }}"] }),
     );
-    succeeds(&planned, 1);
+    succeeds(&checked, 1);
     let plan = "dev: would change 1 service\n          billing from b:2 to b:1 (down while it restarts)\n          \
                 web stays at w:1\n          users is left as it is: it has no image that old\n        \
                 note: The look is two days old.\n        warning: {{ not a template }}";
-    assert!(planned.text.contains(plan), "{}", planned.text);
+    assert!(checked.text.contains(plan), "{}", checked.text);
 
     let failed = play(
         &RUN,
