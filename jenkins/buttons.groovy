@@ -1,4 +1,14 @@
 // Job DSL, called by the Jenkinsfile beside it in the root: `paths` of the buttons, `repository` is its URL.
+// What is asked before a build. The Jenkinsfile says the same, but Jenkins reads that only when a build begins: without this,
+// a button would ask nothing the first time, and each time that the seed has run.
+def questions = [
+    rollback_service: {
+        choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
+        stringParam('repositories', '',
+            'Repositories of the services, separated by commas. Leave it empty: then all that are released together.')
+    },
+]
+
 folder('firebreak') {
     description('Repair and rollback buttons. Each has a README beside its Jenkinsfile.')
 }
@@ -7,12 +17,16 @@ paths.each { path ->
     def role = path.split('/')[1]
     pipelineJob("firebreak/${role}") {
         description("See ${path.replace('Jenkinsfile', 'README.md')} in the toolkit's repository: when to press it, and what it does.")
+        if (questions[role]) {
+            parameters(questions[role])
+        }
         definition {
             cpsScm {
                 scm {
                     git {
                         remote {
                             url(repository)
+                            credentials('firebreak-git')
                         }
                         branch('main')
                     }

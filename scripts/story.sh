@@ -1,47 +1,79 @@
 #!/usr/bin/env bash
 # The story that `make drill` plays inside a drill: broken release, look, choice, plan, run, proof.
+# Ends with 0 where the services stand as they should, 1 where not, 4 where somebody says no, 130 after Ctrl-C.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
 folder="$(mktemp -d)"
+acting=
 trap 'rm -rf "$folder"' EXIT
+trap interrupted INT
 
-play() { ansible-playbook -i inventories/local/hosts.ini playbooks/rollback_service.yml -e "@$folder/vars.json" "$@"; }
+interrupted() {
+  printf '\n' >&2
+  if [ -z "$acting" ]; then
+    say "interrupted: nothing was changed"
+  else
+    say "interrupted while it acted. This runs now:"
+    firedrill proof || true
+  fi
+  exit 130
+}
+
+decline() {
+  say "$*: nothing was changed"
+  exit 4
+}
+
+play() { ansible-playbook -i inventories/local playbooks/rollback_service.yml -e "@$folder/vars.json" "$@"; }
+
+# Reads a file of JSON: `$1` is its name, `$2` what of it is printed.
+read_json() { python3 -c "import json, sys; it = json.load(open(sys.argv[1])); print($2)" "$folder/$1"; }
 
 # Extra variables as JSON: `-e name=value` would read what stands in a value.
 printf '{"rollback_service_dump": "%s"}' "$folder" >"$folder/vars.json"
 
-say "1. A release of four services broke today"
-firedrill proof --before
+say "1. A release of four services broke today: this runs, and this should run"
+firedrill proof --before >"$folder/before" || fail "the drill does not stand as the story begins: $(cat "$folder/before")"
+firedrill proof || true
 
 say "2. The playbook without tags looks which days can be gone back to"
 play
 
 if [ -t 0 ] && [ -t 2 ]; then
   say "3. Choose the day. The release broke today, the day before was good"
-  mapfile -t dates < <(python3 -c '
-import json, sys
-found = json.load(open(sys.argv[1]))
-print(*(date for date in found["rollbacks"] if date not in found["incomplete"]), sep="\n")' "$folder/rollback.json")
+  mapfile -t dates < <(read_json rollback.json '*(date for date in it["rollbacks"] if date not in it["incomplete"]), sep="\n"')
   PS3='Back to the end of which day (its number)? '
-  select date in "${dates[@]}"; do [ -n "$date" ] && break; done
-  [ -n "${date:-}" ] || fail "no day was chosen: nothing was changed"
+  select date in "${dates[@]}"; do
+    [ -z "$date" ] || break
+    say "'$REPLY' is none of the numbers 1 to ${#dates[@]}"
+  done
+  [ -n "${date:-}" ] || decline "no day was chosen"
 else
   date="$FIREDRILL_DATE"
   say "3. No terminal, so nobody to choose: the day is $date"
 fi
-printf '{"rollback_service_dump": "%s", "rollback_service_date": "%s"}' "$folder" "$date" >"$folder/vars.json"
+printf '{"rollback_service_dump": "%s", "rollback_service_report": "%s", "rollback_service_date": "%s"}' \
+  "$folder" "$folder/report.json" "$date" >"$folder/vars.json"
 
 say "4. The plan, with --check and --diff: nothing is changed yet"
 play --tags run --check --diff
+if [ "$(read_json report.json 'it["outcome"]')" = nothing_to_do ]; then
+  say "$date is what runs already, so there is nothing to do, and nothing was changed. $FIREDRILL_DATE was the last good day"
+  exit 1
+fi
 
 if [ -t 0 ] && [ -t 2 ]; then
-  read -r -p "Go back to $date (y/n)? " answer
-  [ "$answer" = y ] || fail "not confirmed: nothing was changed"
+  read -r -p "Go back to $date (y/n)? " answer || true
+  case "${answer,,}" in
+    y | yes) ;;
+    *) decline "not confirmed" ;;
+  esac
 fi
 
 say "5. The playbook with the tag run acts"
+acting=yes
 play --tags run
 
 say "6. The proof: what runs now"
-firedrill proof
+firedrill proof || fail "The services do not stand as they did on $FIREDRILL_DATE, the last good day"

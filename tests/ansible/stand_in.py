@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stands in for rollback_service: as strict about its command line, but it only notes what it was given.
 
-STAND_IN_NOTE names the file for the note; STAND_IN_EXIT an exit code to end with.
+STAND_IN_NOTE names the file for the note; STAND_IN_EXIT an exit code to end with, STAND_IN_REPORT what its report says besides (JSON).
 """
 import json
 import os
@@ -68,7 +68,8 @@ def main():
     with open(os.environ["STAND_IN_NOTE"], "a", encoding="utf-8") as file:
         file.write(json.dumps(note) + "\n")
     code = int(os.environ.get("STAND_IN_EXIT", "0"))
-    if code:
+    more = json.loads(os.environ.get("STAND_IN_REPORT", "{}"))
+    if code and not more:
         print("error: failed to list the tags of repository 'billing'", file=sys.stderr)
         print("hint: the second line of what the program says", file=sys.stderr)
         sys.exit(code)
@@ -88,7 +89,8 @@ def main():
         report["changed"] = not unchanged
         report["outcome"] = "nothing_to_do" if unchanged else "planned" if "--check" in switches else "done"
         report["message"] = "Went back."
-    print(json.dumps(report))
+    print(json.dumps(report | more))
+    sys.exit(code)
 
 
 main()

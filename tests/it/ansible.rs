@@ -160,6 +160,48 @@ fn a_failing_program_says_why_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_the_report_says_is_shown_where_people_approve_and_where_it_fails() {
+    let ground = looked();
+    let play = |words: &[&str], code: &str, report: Value| {
+        let mut command = ground.command(words);
+        command.env("STAND_IN_EXIT", code).env("STAND_IN_REPORT", report.to_string());
+        Ground::end(command)
+    };
+    let steps = json!([
+        { "service": "billing", "from": "b:2", "to": "b:1", "unchanged": false, "note": "down while it restarts" },
+        { "service": "web", "from": "w:1", "to": "w:1", "unchanged": true, "note": "" },
+    ]);
+    let checked = play(
+        &[&RUN[..], &["--check"]].concat(),
+        "0",
+        json!({ "message": "would change 1 service", "steps": steps, "left_out": ["users"],
+            "notes": ["The look is two days old."], "warnings": ["{{ not a template }}"] }),
+    );
+    succeeds(&checked, 1);
+    let plan = "dev: would change 1 service\n          billing from b:2 to b:1 (down while it restarts)\n          \
+                web stays at w:1\n          users is left as it is: it has no image that old\n        \
+                note: The look is two days old.\n        warning: {{ not a template }}";
+    assert!(checked.text.contains(plan), "{}", checked.text);
+
+    let failed = play(
+        &RUN,
+        "3",
+        json!({ "message": "Look at web.", "changed": true, "steps": steps, "results": [
+            { "service": "billing", "state": "before", "image": "b:2", "detail": "" },
+            { "service": "web", "state": "needs_operator", "image": null, "detail": "it is no longer there" },
+        ] }),
+    );
+    assert_eq!(failed.code, 2, "{}", failed.text);
+    assert_eq!((failed.recap("failed"), failed.recap("changed")), (1, 1), "{}", failed.text);
+    let told = "dev: Look at web.\n          billing as before, b:2\n          \
+                web needs an operator, its image is unknown (it is no longer there)";
+    assert!(failed.text.contains(told), "{}", failed.text);
+    assert!(failed.text.contains("Look at web.\n        rc: 3"), "{}", failed.text);
+    assert!(!failed.text.contains("stderr"), "{}", failed.text);
+    assert_eq!(ground.left_over(), [""; 0]);
+}
+
+#[test]
 fn secrets_are_in_no_output_and_no_file_at_any_verbosity() {
     let secrets = ["MARKED-dcos-one", "MARKED-registry-two", "https://hooks.example/MARKED-slack-three"];
     let ground = looked();
@@ -257,7 +299,20 @@ fn what_is_missing_or_wrong_is_named_before_anything_runs() {
         );
     };
     refused(&RUN, "There is no rollback.json in '.' on the controller. Call the playbook without tags first");
-    refused(&["--tags", "run"], "missing required arguments: rollback_service_date");
+    refused(
+        &["--tags", "run"],
+        "`--tags run` needs rollback_service_date: one of the days that the look prints. Nothing was changed.",
+    );
+    refused(&["--tags", "rnu"], "There is no tag 'rnu', so nothing was done.");
+    refused(&["--tags", "never", "--check"], "There is no tag 'never', so nothing was done.");
+    std::fs::write(ground.path("empty.ini"), "[firebreak]\n").expect("an inventory without a host");
+    let mut command = Command::new(tool("ansible-playbook"));
+    let template = ground.command(&[]);
+    command.args(["-i", "empty.ini", "playbooks/rollback_service.yml"]).current_dir(ground.folder.path());
+    command.env_clear().envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let played = Ground::end(command);
+    assert_eq!(played.code, 2, "{}", played.text);
+    assert!(played.text.contains("The inventory has no host in the group 'firebreak'"), "{}", played.text);
     refused(&["-e", "rollback_service_keep=many"], "rollback_service_keep");
     refused(&["-i", "inventories/pord/hosts.ini"], "inventories/pord/hosts.ini");
     std::fs::remove_file(ground.path("roles/rollback_service/files/rollback_service")).expect("the program");
@@ -309,6 +364,7 @@ async fn the_real_program_takes_a_broken_release_back() {
     };
     let look = play(&[]).await;
     succeeds(&look, 0);
+    assert!(look.text.contains("written to ./rollback.json"), "{}", look.text);
     assert!(
         look.text.contains(&format!(
             "{}\n          billing 1.2.0-develop\n          orders 1.1.0-develop (older)",
@@ -326,7 +382,9 @@ async fn the_real_program_takes_a_broken_release_back() {
     hall.drill.faults.order("unhealthy=billing".parse().expect("a fault"));
     let failed = play(&["--tags", "run", "-e", &day, "-e", "rollback_service_timeout=2"]).await;
     assert_eq!(failed.code, 2, "{}", failed.text);
-    assert!(failed.text.contains("rc: 1"), "{}", failed.text);
+    for line in ["rc: 1", "dev: failed to bring the services to their targets within 2s", "  billing as before, "] {
+        assert!(failed.text.contains(line), "'{line}' is missing: {}", failed.text);
+    }
     hall.stands(Stand::Broken);
 
     hall.drill.faults.clear();

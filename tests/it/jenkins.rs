@@ -39,15 +39,22 @@ fn build(environment: &str, repositories: &str) -> Value {
         json!({ "2026-11-18": [], "2026-11-20": [{ "1.4.0-develop": "billing" }], "2026-11-16": [], "2026-11-19": [] });
     let found = json!({ "all": ["billing", "orders"], "rollbacks": dates, "incomplete": { "2026-11-16": ["orders"] } });
     let steps = json!([
-        { "service": "billing", "from": "billing:1.5.0", "to": "billing:1.4.0", "unchanged": false },
-        { "service": "orders", "from": "orders:2.0.0", "to": "orders:2.0.0", "unchanged": true },
+        { "service": "billing", "from": "billing:1.5.0", "to": "billing:1.4.0", "unchanged": false,
+          "note": "down while it restarts" },
+        { "service": "orders", "from": "orders:2.0.0", "to": "orders:2.0.0", "unchanged": true, "note": "" },
     ]);
+    let plan = json!({
+        "steps": steps,
+        "left_out": ["users"],
+        "notes": ["The look is two days old."],
+        "warnings": ["the clock is wrong"],
+    });
     json!({
         "file": BUTTON,
         "params": { "environment": environment, "repositories": repositories },
         "ansiblePlaybook": [
             { "writes": { "rollback.json": found } },
-            { "writes": { "plan.json": { "steps": steps } } },
+            { "writes": { "plan.json": plan } },
             { "writes": { "report.json": { "outcome": "done", "message": "All services are at 2026-11-19." } } },
         ],
         "input": [
@@ -128,7 +135,7 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
 
     goes_its_way(good);
     keeps_typed_text_as_data(injected);
-    makes_a_button_of_every_role(seed);
+    makes_a_button_of_every_role(seed, good);
 
     for (build, result, error, stages) in [
         (nobody_chooses, "ABORTED", None, 1),
@@ -171,7 +178,7 @@ fn goes_its_way(build: &Value) {
             "Look: archiveArtifacts rollback.json",
             "Choose: timeout",
             "Choose > timeout: input prod: to which day shall the services go back?",
-            "Plan: sh rm -f rollback.json plan.json && make build",
+            "Plan: sh rm -f plan.json",
             "Plan: unstash found",
             "Plan: writeJSON run.json",
             "Plan: ansiblePlaybook run true",
@@ -179,10 +186,11 @@ fn goes_its_way(build: &Value) {
             "Plan: archiveArtifacts plan.json",
             "Approve: timeout",
             "Approve > timeout: input Roll prod back to 2026-11-19? Chosen by anna.\n\
-             billing: billing:1.5.0 -> billing:1.4.0\norders: stays at orders:2.0.0",
+             billing: billing:1.5.0 -> billing:1.4.0 (down while it restarts)\norders: stays at orders:2.0.0\n\
+             users: left as it is, it has no image that old\nThe look is two days old.\nwarning: the clock is wrong",
             "Approve: milestone",
             "Run: lock rollback_service-prod",
-            "Run > lock: sh rm -f rollback.json report.json && make build",
+            "Run > lock: sh rm -f report.json",
             "Run > lock: unstash found",
             "Run > lock: writeJSON run.json",
             r#"Run > lock: withEnv ["FIREBREAK_APPROVER=bert"]"#,
@@ -193,6 +201,19 @@ fn goes_its_way(build: &Value) {
             "Run: archiveArtifacts rollback.json,run.json,report.json",
         ]
     );
+    let limits: Vec<_> = build["options"]
+        .as_array()
+        .expect("options")
+        .iter()
+        .filter(|option| option["option"] == "timeout")
+        .map(|option| (option["stage"].as_str().unwrap_or_default(), &option["takes"]))
+        .collect();
+    let half_an_hour = json!({ "time": 30, "unit": "MINUTES" });
+    let all = json!({ "time": 4, "unit": "HOURS" });
+    assert_eq!(limits, [("", &all), ("Look", &half_an_hour), ("Plan", &half_an_hour)]);
+    for wait in calls(build, "timeout") {
+        assert_eq!(wait["takes"], half_an_hour);
+    }
     let inputs = calls(build, "input");
     // Newest first; the day that lacks a service is not offered.
     assert_eq!(inputs[0]["takes"]["parameters"][0]["choices"], json!(["2026-11-20", "2026-11-19", "2026-11-18"]));
@@ -235,23 +256,41 @@ fn keeps_typed_text_as_data(build: &Value) {
     }
 }
 
-fn makes_a_button_of_every_role(build: &Value) {
+fn makes_a_button_of_every_role(build: &Value, button: &Value) {
     assert_eq!(build["result"], "SUCCESS");
     let jobs = &calls(build, "jobDsl")[0]["jobs"];
     let word = |word: &str, value: &str, block: Value| json!({ "word": word, "takes": [value], "block": block });
     let leaf = |word: &str, value: &str| json!({ "word": word, "takes": [value] });
     let block = |word: &str, block: Value| json!({ "word": word, "takes": [], "block": block });
-    let remote = block("remote", json!([leaf("url", "https://git.example.com/firebreak.git")]));
+    let remote = block(
+        "remote",
+        json!([leaf("url", "https://git.example.com/firebreak.git"), leaf("credentials", "firebreak-git")]),
+    );
     let scm = block("scm", json!([block("git", json!([remote, leaf("branch", "main")]))]));
     let definition = block("definition", json!([block("cpsScm", json!([scm, leaf("scriptPath", BUTTON)]))]));
     let folder = "Repair and rollback buttons. Each has a README beside its Jenkinsfile.";
+    // The seed asks what the button's own Jenkinsfile asks.
+    let questions = button["declared"].as_array().expect("parameters").iter().map(|asked| {
+        let text = |name: &str| asked[name].as_str().expect("a text").to_owned();
+        let choices = asked["choices"].as_array().map(|choices| {
+            let choices: Vec<_> = choices.iter().filter_map(Value::as_str).collect();
+            format!("[{}]", choices.join(", "))
+        });
+        let value = choices.unwrap_or_else(|| asked["defaultValue"].as_str().unwrap_or_default().to_owned());
+        json!({ "word": format!("{}Param", text("kind")), "takes": [text("name"), value, text("description")] })
+    });
+    let questions = block("parameters", questions.collect());
     let button =
         "See roles/rollback_service/README.md in the toolkit's repository: when to press it, and what it does.";
     assert_eq!(
         *jobs,
         json!([
             word("folder", "firebreak", json!([leaf("description", folder)])),
-            word("pipelineJob", "firebreak/rollback_service", json!([leaf("description", button), definition])),
+            word(
+                "pipelineJob",
+                "firebreak/rollback_service",
+                json!([leaf("description", button), questions, definition])
+            ),
         ])
     );
 }

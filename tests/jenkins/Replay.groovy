@@ -7,11 +7,17 @@ class Replay {
         Failed(String message) { super(message) }
     }
 
+    /** What the playbook copies: `make build` makes it, or it is unstashed. */
+    static final PROGRAM = 'roles/rollback_service/files/rollback_service'
+
     final Map scenario
     final File root
     final List<Map> steps = []
     final List<String> findings = []
     final Map env
+    /** The job's parameters as they are declared, and its options. */
+    final List<Map> declared = []
+    final List<Map> options = []
     final Map params = [:].withDefault { refuse("params.$it is not declared"); null }
     final Map currentBuild = [result: null, description: null]
 
@@ -48,7 +54,7 @@ class Replay {
             case 'stages': return runStage(*given)
             case 'options':
                 if (Vocabulary.VALUES[name]) return value(name, given)
-                check('option', name, Vocabulary.OPTIONS[name], given)
+                options << [stage: stage, option: name, takes: plain(check('option', name, Vocabulary.OPTIONS[name], given))]
                 return null
             case 'parameters': return declare(check('parameter', name, Vocabulary.PARAMETERS[name], given) + [kind: name])
             case 'environment': return value(name, given)
@@ -135,6 +141,7 @@ class Replay {
     }
 
     private void declare(Map parameter) {
+        declared << plain(parameter)
         if (parameter.name == null || (parameter.kind == 'choice' && !(parameter.choices instanceof List))) return
         params[parameter.name] = parameter.kind == 'choice' ? parameter.choices?.first() : parameter.defaultValue
         def value = scenario.params?.get(parameter.name)
@@ -258,6 +265,7 @@ class Replay {
 
     def do_error(Map taken) { throw new Failed(taken.message.toString()) }
 
+    def do_sh(Map taken) { if (taken.script.toString().contains('make build')) files?.put(PROGRAM, 'built') }
     def do_writeJSON(Map taken) { files?.put(taken.file.toString(), plain(taken.json)) }
     def do_readJSON(Map taken) {
         if (taken.returnPojo != true) refuse("step 'readJSON' without returnPojo gives what cannot be kept over a step")
@@ -286,6 +294,7 @@ class Replay {
     }
 
     def do_ansiblePlaybook(Map taken) {
+        found('ansiblePlaybook', PROGRAM)
         [taken.playbook, taken.inventory].findAll().each { if (!new File(root, it.toString()).file) refuse("there is no file '$it'".toString()) }
         def variables = (taken.extras?.toString() ?: '').findAll(/-e\s+(\S+)/) { whole, value -> value }
         variables.each { it.startsWith('@') ? found('ansiblePlaybook', it.substring(1)) : refuse("extras: '$it' can set another variable, give a file".toString()) }

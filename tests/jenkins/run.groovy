@@ -42,7 +42,7 @@ def build(Map scenario, File root) {
         findings << "failed: ${error}".toString()
     }
     return [file: scenario.file, result: replay.currentBuild.result, error: replay.currentBuild.error, description: replay.currentBuild.description,
-            findings: findings + replay.findings, steps: replay.steps]
+            findings: findings + replay.findings, steps: replay.steps, declared: replay.declared, options: replay.options]
 }
 
 def request = new JsonSlurperClassic().parse(new File(args[0]), 'UTF-8')
