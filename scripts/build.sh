@@ -9,10 +9,14 @@ say "building the static programs for $target"
 RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --bins --target "$target"
 
 built="$(built_programs)"
-for role in roles/*/; do
-  program="$(basename "$role")"
-  [ -x "$built/$program" ] || continue
-  # Only where it differs: somebody may be copying it at this moment.
-  cmp -s "$built/$program" "roles/$program/files/$program" || install -D -m 0755 "$built/$program" "roles/$program/files/$program"
-  printf '%s  %s\n' "$(du --apparent-size -h "$built/$program" | cut -f 1)" "roles/$program/files/$program"
+# Puts a program in place whole, and only where it is another one: somebody may be running or copying it.
+place() {
+  cmp -s "$1" "$2" || { install -D -m 0755 "$1" "$2.new" && mv "$2.new" "$2"; }
+  printf '%s  %s\n' "$(du --apparent-size -h "$2" | cut -f 1)" "$2"
+}
+
+for source in src/bin/*.rs; do
+  program="$(basename "$source" .rs)"
+  place "$built/$program" "bin/$program"
+  if [ -d "roles/$program" ]; then place "$built/$program" "roles/$program/files/$program"; fi
 done

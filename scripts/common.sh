@@ -12,7 +12,13 @@ tool_cache="${XDG_CACHE_HOME:-$HOME/.cache}/firebreak"
 cargo_deny_version=0.20.2
 export cargo_deny="$tool_cache/cargo-deny-$cargo_deny_version/bin/cargo-deny"
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+say() {
+  if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then
+    printf '\033[1m==>\033[0m %s\n' "$*" >&2
+  else
+    printf '==> %s\n' "$*" >&2
+  fi
+}
 
 fail() {
   printf '%s\n' "$*" >&2

@@ -13,6 +13,7 @@ debian_packages=(
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
   curl procps          # ask a drill, end a program by a signal
+  gcc libc6-dev        # the programs are linked statically; a container of the tests runs a small one in C
   file                 # says whether the programs are static
   util-linux           # unshare: an empty root for the programs
 )

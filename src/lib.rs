@@ -2,7 +2,7 @@
 //!
 //! Three floors, and an arrow only ever points down: `src/bin` holds one file an action; the domains
 //! ([`rollback`]) know what is to be done; below them stands what every action shares ([`action`]) and the ports to
-//! the world ([`registry`], [`platform`], [`http`]). [`drill`] is the embedded world for practice, tests and benches.
+//! the world ([`registry`], [`platform`], [`http`]), and at the bottom [`watch`]. [`drill`] is the embedded world for practice, tests and benches.
 
 pub mod action;
 pub mod drill;
@@ -10,3 +10,4 @@ pub mod http;
 pub mod platform;
 pub mod registry;
 pub mod rollback;
+pub mod watch;

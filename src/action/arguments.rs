@@ -97,14 +97,18 @@ fn complete(manual: &Manual, words: &[String], lookup: Lookup<'_>) -> Result<Vec
         };
         if !value.is_empty() {
             given.push(&option.name);
-            complete.push(format!("{}={}", option.name, reveal(option, value)?));
+            complete.push(format!("{}={}", option.name, reveal(option, &option.name, value)?));
         }
     }
     if let Some(command) = command_of(manual, words) {
         for option in manual.options.iter().filter(|option| !given.contains(&&option.name)) {
             let value = option.environment.as_deref().and_then(lookup).filter(|value| !value.is_empty());
             if let Some(value) = value.filter(|_| manual.takes(command, option)) {
-                complete.push(format!("{}={}", option.name, reveal(option, &value)?));
+                complete.push(format!(
+                    "{}={}",
+                    option.name,
+                    reveal(option, option.environment.as_deref().unwrap_or_default(), &value)?
+                ));
             }
         }
     }
@@ -112,17 +116,19 @@ fn complete(manual: &Manual, words: &[String], lookup: Lookup<'_>) -> Result<Vec
     Ok(complete)
 }
 
-/// The value itself, or for a secret given as `@path` what that file holds, without the newline at its end.
-fn reveal(option: &Opt, value: &str) -> Result<String, UsageError> {
+/// The value itself, or for a secret given as `@path` what that file holds, without the newline at its end. The path
+/// is not told: it may be a password that happens to begin with `@`.
+fn reveal(option: &Opt, source: &str, value: &str) -> Result<String, UsageError> {
     let Some(path) = value.strip_prefix('@').filter(|_| option.secret) else { return Ok(value.to_owned()) };
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        UsageError(format!("{}: cannot read the secret from the file '{path}': {error}", option.name))
-    })?;
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() {
-        return Err(UsageError(format!("{}: the file '{path}' is empty", option.name)));
+    let refuse = |why: &str| {
+        let hint = "a value that begins with @ is the name of a file that holds the secret";
+        Err(UsageError(format!("{source}: the file that it names {why} ({hint})")))
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.trim_end_matches(['\r', '\n']).is_empty() => refuse("is empty"),
+        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Err(error) => refuse(&format!("cannot be read: {error}")),
     }
-    Ok(secret.to_owned())
 }
 
 /// The first word that is a command.
@@ -319,7 +325,8 @@ General options:
         assert_eq!(arguments.values.get_str("--pwd"), "s e=c");
         assert_eq!(
             refusal("get --repo=a --pwd=@/no/such/file"),
-            "--pwd: cannot read the secret from the file '/no/such/file': No such file or directory (os error 2)"
+            "--pwd: the file that it names cannot be read: No such file or directory (os error 2) (a value that begins \
+             with @ is the name of a file that holds the secret)"
         );
         assert_eq!(values("get --repo=@a", &[]).values.get_str("--repo"), "@a");
     }

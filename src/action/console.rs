@@ -11,8 +11,8 @@ use console::{Style, Term, measure_text_width};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::operator::Operator;
-use super::report::{Cell, Finding, Outcome, Report, Table, Tone};
-use super::watch::{Progress, Watch};
+use super::report::{Cell, Report, Table, Tone};
+use crate::watch::{Progress, Watch};
 
 /// How the result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,9 +29,12 @@ pub struct Console {
     program: String,
     bars: MultiProgress,
     subjects: Mutex<BTreeMap<String, Subject>>,
+    warnings: Mutex<Vec<String>>,
 }
 
 struct Subject {
+    /// What was said of it first.
+    begin: String,
     last: Progress,
     bar: Option<ProgressBar>,
 }
@@ -40,7 +43,12 @@ impl Console {
     /// The console of a program.
     #[must_use]
     pub fn new(program: &str) -> Self {
-        Self { program: program.to_owned(), bars: MultiProgress::new(), subjects: Mutex::default() }
+        Self {
+            program: program.to_owned(),
+            bars: MultiProgress::new(),
+            subjects: Mutex::default(),
+            warnings: Mutex::default(),
+        }
     }
 
     /// Prints a text on stdout.
@@ -85,15 +93,30 @@ impl Console {
         }
     }
 
-    /// What is said when a second interrupt leaves at once: how each subject stood when last heard of.
-    pub fn leave(&self) {
-        self.clear_bars();
+    /// How each subject was last seen: what is left to say when a second interrupt leaves at once.
+    #[must_use]
+    pub fn last_seen(&self) -> String {
         let subjects = self.subjects.lock().expect("no thread panics while it holds the subjects");
-        self.error("left at once, while services were being changed. They were last seen like this:");
-        for (name, subject) in subjects.iter() {
-            self.line(&format!("  {name}: {}", describe(&subject.last)));
-        }
-        self.line("Look at each of them, then run the same command again: it takes up whatever it finds.");
+        let seen = |(name, subject): (&String, &Subject)| {
+            let last = describe(&subject.last);
+            if last == subject.begin {
+                format!("\n  {name}: {last}")
+            } else {
+                format!("\n  {name}: {}, {last}", subject.begin)
+            }
+        };
+        let seen: Vec<String> = subjects.iter().map(seen).collect();
+        format!(
+            "left at once, while services were being changed. They were last seen like this:{}\n\
+            Look at each of them, then run the same command again.",
+            seen.concat()
+        )
+    }
+
+    /// What was warned of so far.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().expect("no thread panics while it holds the warnings").clone()
     }
 
     /// Shows the cursor again: a prompt that was cut off had hidden it.
@@ -116,7 +139,8 @@ impl Console {
     }
 
     fn bar(&self, subject: &str) -> Option<ProgressBar> {
-        std::io::stderr().is_terminal().then(|| {
+        // Where stdout goes elsewhere (`| tee`), what is written there would meet the bars on the screen.
+        (std::io::stderr().is_terminal() && std::io::stdout().is_terminal()).then(|| {
             let style = ProgressStyle::with_template("  {prefix:24!} {bar:20} {pos}/{len} {msg}")
                 .expect("the template is valid")
                 .progress_chars("━━╌");
@@ -131,8 +155,11 @@ impl Watch for Console {
     fn at(&self, name: &str, progress: &Progress) {
         let mut subjects = self.subjects.lock().expect("no thread panics while it holds the subjects");
         let known = subjects.get(name).map(|subject| subject.last.clone());
-        let subject =
-            subjects.entry(name.to_owned()).or_insert_with(|| Subject { last: progress.clone(), bar: self.bar(name) });
+        let subject = subjects.entry(name.to_owned()).or_insert_with(|| Subject {
+            begin: describe(progress),
+            last: progress.clone(),
+            bar: self.bar(name),
+        });
         subject.last = progress.clone();
         if let Some(bar) = &subject.bar {
             bar.set_length(progress.total);
@@ -144,6 +171,7 @@ impl Watch for Console {
     }
 
     fn warn(&self, message: &str) {
+        self.warnings.lock().expect("no thread panics while it holds the warnings").push(message.to_owned());
         let label = Style::new().for_stderr().yellow().apply_to("warning:");
         self.line(&format!("{} {label} {message}", self.program));
     }
@@ -172,7 +200,11 @@ impl Operator for Console {
     async fn confirm(&self, question: &str) -> anyhow::Result<bool> {
         let question = question.to_owned();
         self.clear_bars();
-        ask(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact()).await
+        ask(move || {
+            let confirm = dialoguer::Confirm::new().with_prompt(question).default(false);
+            confirm.wait_for_newline(true).interact()
+        })
+        .await
     }
 
     async fn type_out(&self, question: &str, word: &str) -> anyhow::Result<bool> {
@@ -186,6 +218,11 @@ impl Operator for Console {
 
 /// Runs a prompt beside the other work, so that an interrupt can end the action while it waits.
 async fn ask<T: Send + 'static>(prompt: impl FnOnce() -> dialoguer::Result<T> + Send + 'static) -> anyhow::Result<T> {
+    let prompt = || {
+        // What was typed before the question was seen is no answer to it.
+        let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
+        prompt()
+    };
     match tokio::task::spawn_blocking(prompt).await? {
         // Ctrl-C while a key was awaited: the signal that it raised ends the action, in a moment.
         Err(dialoguer::Error::IO(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
@@ -216,19 +253,21 @@ fn render(table: &Table, colours: bool) -> String {
     };
     let width = |column: usize| rows().filter_map(|row| row.get(column).map(|text| measure_text_width(text))).max();
     let widths: Vec<usize> = (0..table.head.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let line = |cells: Vec<String>| cells.join("  ").trim_end().to_owned();
-    let head = table
-        .head
-        .iter()
-        .zip(&widths)
-        .map(|(text, width)| paint(Style::new().bold(), &format!("{text:width$}"), colours));
-    let mut lines = vec![line(head.collect())];
-    for row in &table.rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| {
-            let padding = " ".repeat(width.saturating_sub(measure_text_width(&cell.text)));
-            format!("{}{padding}", paint(style(cell), &cell.text, colours))
-        });
-        lines.push(line(cells.collect()));
+    let row = |cells: Vec<(Style, &str)>| {
+        let mut line = String::new();
+        for (column, (style, text)) in cells.into_iter().enumerate() {
+            let padding = " ".repeat(widths[column].saturating_sub(measure_text_width(text)));
+            let more = if column + 1 < widths.len() { format!("{padding}  ") } else { String::new() };
+            line += &(paint(style, text, colours) + &more);
+        }
+        line.trim_end().to_owned()
+    };
+    let mut lines: Vec<String> = Some(&table.title).filter(|title| !title.is_empty()).into_iter().cloned().collect();
+    if !table.rows.is_empty() {
+        lines.push(row(table.head.iter().map(|text| (Style::new().bold(), text.as_str())).collect()));
+    }
+    for cells in &table.rows {
+        lines.push(row(cells.iter().map(|cell| (style(cell), cell.text.as_str())).collect()));
     }
     lines.extend(table.legend.iter().cloned());
     lines.join("\n") + "\n"
@@ -247,13 +286,6 @@ fn paint(style: Style, text: &str, colours: bool) -> String {
     style.force_styling(colours).apply_to(text).to_string()
 }
 
-/// What an error that ended an action means for its outcome.
-#[must_use]
-pub fn finding_of(error: &anyhow::Error) -> Finding {
-    let outcome = if error.is::<super::arguments::UsageError>() { Outcome::Usage } else { Outcome::Failed };
-    Finding::new(outcome, format!("{error:#}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,11 +293,15 @@ mod tests {
     #[test]
     fn renders_a_table_in_columns_and_without_colours_where_none_are_wanted() {
         let table = Table {
+            title: "two columns".into(),
             head: vec!["date".into(), "billing".into()],
             rows: vec![vec!["2026-11-20".into(), Cell::new(Tone::Bad, "–")], vec!["x".into(), "1.4.0-develop".into()]],
             legend: vec!["– none".into()],
         };
-        assert_eq!(render(&table, false), "date        billing\n2026-11-20  –\nx           1.4.0-develop\n– none\n");
+        assert_eq!(
+            render(&table, false),
+            "two columns\ndate        billing\n2026-11-20  –\nx           1.4.0-develop\n– none\n"
+        );
         assert!(render(&table, true).contains("\u{1b}[31m–"));
     }
 

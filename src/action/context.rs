@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::interrupt::Interrupt;
 use super::operator::Operator;
 use super::report::Who;
-use super::watch::Watch;
+use crate::watch::Watch;
 
 /// What an action is given besides its arguments.
 #[derive(Clone)]
@@ -39,7 +39,9 @@ pub fn variable(name: &str) -> Option<String> {
 #[must_use]
 pub fn who() -> Who {
     Who {
-        user: variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned()),
+        user: variable("USER")
+            .or_else(|| variable("LOGNAME"))
+            .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
         sudo_user: variable("SUDO_USER"),
         build: variable("BUILD_URL").or_else(|| variable("BUILD_TAG")),
         approver: variable("FIREBREAK_APPROVER"),

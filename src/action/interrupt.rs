@@ -3,16 +3,26 @@
 //! at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Whether somebody interrupted, and whether the action takes care of it by itself.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
-    shielded: Arc<AtomicBool>,
+    phase: Arc<AtomicU8>,
     token: CancellationToken,
+    hurry: CancellationToken,
 }
+
+/// Nothing is under way.
+const OPEN: u8 = 0;
+/// Something is changed, and can be taken back.
+const SHIELDED: u8 = 1;
+/// The outcome is decided.
+const DECIDED: u8 = 2;
 
 /// What an interrupt means at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +33,8 @@ pub enum Meaning {
     TakeBack,
     /// It had been told before: leave at once.
     Leave,
+    /// The outcome is decided, and only told to others still.
+    Hurry,
 }
 
 /// While it lives, the action takes care of interrupts by itself.
@@ -35,15 +47,19 @@ impl Interrupt {
     /// Begins the part of an action that must not simply be cut off.
     #[must_use]
     pub fn shield(&self) -> Shield {
-        self.shielded.store(true, Ordering::SeqCst);
+        self.phase.store(SHIELDED, Ordering::SeqCst);
         Shield { interrupt: self.clone() }
     }
 
     /// Notes an interrupt and says what it means.
     #[must_use]
     pub fn arrive(&self) -> Meaning {
-        if !self.shielded.load(Ordering::SeqCst) {
+        let phase = self.phase.load(Ordering::SeqCst);
+        if phase == OPEN {
             Meaning::End
+        } else if phase == DECIDED {
+            self.hurry.cancel();
+            Meaning::Hurry
         } else if self.token.is_cancelled() {
             Meaning::Leave
         } else {
@@ -59,7 +75,17 @@ impl Shield {
         self.interrupt.token.cancelled().await;
     }
 
-    /// Whether somebody interrupted.
+    /// Notes that the outcome is decided: from now on an interrupt takes nothing back.
+    pub fn over(&self) {
+        self.interrupt.phase.store(DECIDED, Ordering::SeqCst);
+    }
+
+    /// Ends when somebody interrupts after the outcome was decided.
+    pub async fn hurried(&self) {
+        self.interrupt.hurry.cancelled().await;
+    }
+
+    /// Whether somebody interrupted before the outcome was decided.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         self.interrupt.token.is_cancelled()
@@ -68,8 +94,62 @@ impl Shield {
 
 impl Drop for Shield {
     fn drop(&mut self) {
-        self.interrupt.shielded.store(false, Ordering::SeqCst);
+        self.interrupt.phase.store(OPEN, Ordering::SeqCst);
     }
+}
+
+/// What a person or a system ends a process with: Ctrl-C, a termination, a terminal that is closed. From the moment
+/// that it listens they no longer end this process by themselves.
+#[derive(Debug)]
+pub struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+    /// None where whoever started us said that it is to be ignored, as `nohup` does.
+    hang_up: Option<Signal>,
+}
+
+impl Ends {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When signals cannot be received.
+    pub fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("failed to listen for signals");
+        let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let hang_up = if ignores_hangup() { None } else { Some(listen(SignalKind::hangup())?) };
+        Ok(Self { interrupt, terminate, hang_up })
+    }
+
+    /// Waits for any of them.
+    pub async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            () = hung_up(self.hang_up.as_mut()) => {}
+        }
+    }
+
+    /// Waits for any but a Ctrl-C, which reaches every program of a terminal by itself.
+    pub async fn other(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            () = hung_up(self.hang_up.as_mut()) => {}
+        }
+    }
+}
+
+async fn hung_up(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored. Signal 1 is the lowest bit of the mask (proc(5)).
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default().trim();
+    u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & 1 == 1)
 }
 
 #[cfg(test)]
@@ -84,6 +164,8 @@ mod tests {
         assert!(!shield.is_interrupted());
         assert_eq!((interrupt.arrive(), interrupt.arrive()), (Meaning::TakeBack, Meaning::Leave));
         assert!(shield.is_interrupted());
+        shield.over();
+        assert_eq!((interrupt.arrive(), interrupt.arrive()), (Meaning::Hurry, Meaning::Hurry));
         drop(shield);
         assert_eq!(interrupt.arrive(), Meaning::End);
     }

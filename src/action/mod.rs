@@ -8,19 +8,18 @@ pub mod manual;
 pub mod notify;
 pub mod operator;
 pub mod report;
-pub mod watch;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrono::Utc;
 use serde::de::DeserializeOwned;
-use tokio::signal::unix::{SignalKind, signal};
 
 use arguments::{Arguments, Request, UsageError};
 use console::{Console, Format};
 use context::Context;
-use interrupt::{Interrupt, Meaning};
+use interrupt::{Ends, Interrupt, Meaning};
+use operator::Operator as _;
 use report::{Finding, Outcome, Report};
 
 /// Runs an action from beginning to end: reads the command line as `usage` says, hands `A` and the context to `go`,
@@ -39,7 +38,9 @@ where
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            console.error(&error.to_string());
+            let finding = Finding::new(Outcome::Usage, error.to_string());
+            let report = complete(program, String::new(), context::who(), Utc::now(), finding, Vec::new());
+            console.report(&report, if asks_for_json() { Format::Json } else { Format::Table });
             console.hint();
             return Outcome::Usage.exit_code().into();
         }
@@ -49,7 +50,8 @@ where
         _ => Format::Table,
     };
     let context = context_of(&console);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // One thread: an action waits for others most of its time, and many small answers are read faster in one place.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             console.error(&format!("failed to start the program's threads: {error}"));
@@ -59,7 +61,7 @@ where
     let (started, who, interrupt) = (context.started, context.who.clone(), context.interrupt.clone());
     let finding = runtime.block_on(async {
         tokio::select! {
-            result = go(decoded, context) => result.unwrap_or_else(|error| console::finding_of(&error)),
+            result = go(decoded, context) => result.unwrap_or_else(|error| Finding::of(&error)),
             end = interrupts(&interrupt, &console) => end,
         }
     });
@@ -67,7 +69,7 @@ where
     runtime.shutdown_background();
     let outcome = finding.outcome;
     console.restore();
-    console.report(&complete(program, arguments.command, who, started, finding), format);
+    console.report(&complete(program, arguments.command, who, started, finding, console.warnings()), format);
     outcome.exit_code().into()
 }
 
@@ -100,7 +102,7 @@ where
     match result {
         Ok(code) => code.into(),
         Err(error) => {
-            let finding = console::finding_of(&error);
+            let finding = Finding::of(&error);
             console.error(&finding.message);
             if finding.outcome == Outcome::Usage {
                 console.hint();
@@ -119,6 +121,13 @@ fn context_of(console: &Arc<Console>) -> Context {
         watch: console.clone(),
         interrupt: Interrupt::default(),
     }
+}
+
+/// Whether JSON is asked for by a command line that cannot be read otherwise.
+fn asks_for_json() -> bool {
+    let words: Vec<_> = std::env::args_os().collect();
+    words.iter().any(|word| word == "--format=json")
+        || words.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
 enum Parsed<A> {
@@ -142,25 +151,17 @@ fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
 
 /// Ends with a finding when an interrupt ends the action; tells the action where it is to take back what it did.
 async fn interrupts(interrupt: &Interrupt, console: &Console) -> Finding {
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-    let [Ok(mut interrupted), Ok(mut terminated), Ok(mut hung_up)] = signals else {
-        return std::future::pending().await;
-    };
+    let Ok(mut ends) = Ends::listen() else { return std::future::pending().await };
     loop {
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
-            _ = hung_up.recv() => {}
-        }
+        ends.any().await;
         match interrupt.arrive() {
             Meaning::End => return Finding::new(Outcome::Interrupted, "interrupted: nothing was changed"),
-            Meaning::TakeBack => {
-                operator::Operator::say(console, "Interrupted: taking the set back. Interrupt again to leave at once.");
-            }
+            Meaning::TakeBack => console.say("Interrupted: taking the set back. Interrupt again to leave at once."),
+            Meaning::Hurry => console.say("It is over already: see the report. Nobody else is told."),
             Meaning::Leave => {
-                console.leave();
-                console.restore();
-                std::process::exit(Outcome::Interrupted.exit_code().into());
+                let mut finding = Finding::new(Outcome::Interrupted, console.last_seen());
+                finding.changed = true;
+                return finding;
             }
         }
     }
@@ -172,7 +173,8 @@ fn complete(
     who: report::Who,
     started: chrono::DateTime<Utc>,
     finding: Finding,
+    warnings: Vec<String>,
 ) -> Report {
     let Finding { changed, outcome, message, details, tables } = finding;
-    Report { action, command, changed, outcome, message, who, started, finished: Utc::now(), details, tables }
+    Report { action, command, changed, outcome, message, who, started, finished: Utc::now(), warnings, details, tables }
 }

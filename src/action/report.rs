@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::arguments::UsageError;
+
 /// How an action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +94,8 @@ pub struct Report {
     pub started: DateTime<Utc>,
     /// When it ended.
     pub finished: DateTime<Utc>,
+    /// What was warned of meanwhile.
+    pub warnings: Vec<String>,
     /// What is particular to the action.
     #[serde(flatten)]
     pub details: Map<String, Value>,
@@ -122,6 +126,13 @@ impl Finding {
         Self { changed: false, outcome, message: message.into(), details: Map::new(), tables: Vec::new() }
     }
 
+    /// What an error that ended an action means for its outcome.
+    #[must_use]
+    pub fn of(error: &anyhow::Error) -> Self {
+        let outcome = if error.is::<UsageError>() { Outcome::Usage } else { Outcome::Failed };
+        Self::new(outcome, format!("{error:#}"))
+    }
+
     /// Adds one of the details.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
@@ -134,6 +145,8 @@ impl Finding {
 /// A table for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
+    /// What stands above it.
+    pub title: String,
     /// The columns' names.
     pub head: Vec<String>,
     /// The rows, each as wide as the head.

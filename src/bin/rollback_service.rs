@@ -59,7 +59,7 @@ General options:
   --version             Show the version.
 
 A secret is best given as @path, the name of a file that holds it: a password on a command line is seen by everybody
-on the host.
+on the host. A secret that begins with @ can only be given like this.
 
 Exit status:
   0    Done, or nothing to do.

@@ -7,10 +7,10 @@ use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context as _, anyhow};
 use tokio::process::Command;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::story::{self, Stand};
 use super::{Drill, Proof};
+use crate::action::interrupt::Ends;
 use crate::action::operator::Operator;
 use crate::action::report::{Cell, Table, Tone};
 use crate::http;
@@ -24,44 +24,6 @@ const FOREIGN: [&str; 5] =
 pub fn exports(drill: &Drill) -> String {
     let lines = drill.environment().into_iter().map(|(name, value)| format!("export {name}={value}"));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// What a person or a system ends a process with: Ctrl-C, a termination, a terminal that is closed. From the moment
-/// that it listens they no longer end this process by themselves.
-#[derive(Debug)]
-pub struct Ends {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl Ends {
-    /// Begins to listen.
-    ///
-    /// # Errors
-    /// When signals cannot be received.
-    pub fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("failed to listen for signals");
-        let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, hang_up: listen(SignalKind::hangup())? })
-    }
-
-    /// Waits for any of them.
-    pub async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
-    }
-
-    /// Waits for any but a Ctrl-C, which reaches every program of a terminal by itself.
-    async fn other(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
-    }
 }
 
 /// Runs a command that the drill's environment leads to the drill, on this terminal, and gives its exit code: its own,
@@ -139,7 +101,7 @@ impl Walk<'_> {
         let rows = self.proof(Stand::Broken)?.services.into_iter();
         let rows = rows.map(|standing| vec![standing.service.into(), standing.found.into()]);
         let head = vec!["service".to_owned(), "runs".to_owned()];
-        self.operator.show(&Table { head, rows: rows.collect(), legend: Vec::new() });
+        self.operator.show(&Table { title: String::new(), head, rows: rows.collect(), legend: Vec::new() });
 
         let folder = tempfile::tempdir().context("failed to make a folder for the drill's files")?;
         let dump = format!("--dump={}", folder.path().display());
@@ -205,7 +167,7 @@ pub fn table(proof: &Proof) -> Table {
         };
         vec![standing.service.as_str().into(), standing.found.as_str().into(), standing.wanted.as_str().into(), verdict]
     });
-    Table { head, rows: rows.collect(), legend: Vec::new() }
+    Table { title: String::new(), head, rows: rows.collect(), legend: Vec::new() }
 }
 
 /// Asks a drill that is kept up, at its [control port](Drill::control), where the services of an environment stand.

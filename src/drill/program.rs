@@ -11,6 +11,11 @@ use crate::action::console::Console;
 use crate::action::context::{Context, sibling};
 use crate::action::operator::Operator as _;
 
+/// What is said when the drill is up.
+const UP: &str = "The drill is up; Ctrl-C ends it. In another terminal paste the lines above, then:
+  rollback_service get --repo=$FIREDRILL_REPO --env=develop
+  rollback_service run --env=dev";
+
 /// What the command line says.
 #[derive(Debug, Deserialize)]
 pub struct Args {
@@ -40,9 +45,9 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     let settings = Settings { port: args.flag_port.unwrap_or(0), faults, ..Settings::at(context.started) };
     let drill = Drill::start(settings).await?;
     if args.cmd_serve {
-        let mut ends = practice::Ends::listen()?;
+        let mut ends = crate::action::interrupt::Ends::listen()?;
         console.print(&practice::exports(&drill));
-        console.say("The drill is up. Ctrl-C ends it.");
+        console.say(UP);
         ends.any().await;
         return Ok(0);
     }

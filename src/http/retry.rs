@@ -11,7 +11,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Method, Request, StatusCode};
 use url::Url;
 
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 
 /// A wait of this length or more is worth telling.
 const WORTH_TELLING: Duration = Duration::from_secs(3);

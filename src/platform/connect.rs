@@ -6,9 +6,9 @@ use anyhow::{Context as _, bail};
 use secrecy::SecretString;
 use url::Url;
 
+use super::Platform;
 use super::engine::Engine;
 use super::marathon::Marathon;
-use super::{Platform, secrets};
 use crate::http;
 
 const KNOWN: &str = "known are marathon+http://HOST:PORT, marathon+https://HOST/service/marathon, \
@@ -37,7 +37,7 @@ pub async fn connect(
     registry: Option<RegistryLogin>,
     http: &reqwest::Client,
 ) -> anyhow::Result<Box<dyn Platform>> {
-    let shown = secrets::without_user(url);
+    let shown = http::printable(url);
     let Some((kind, inner)) = url.split_once('+') else { bail!("'{shown}' names no platform: {KNOWN}") };
     match (kind, inner.split_once("://")) {
         ("marathon", Some(("http" | "https", _))) => {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 
 pub use connect::{RegistryLogin, connect};
 
@@ -30,6 +30,8 @@ pub struct Application {
     pub instances: u64,
     /// What the operator should know before changing it: a capacity that doubles, a downtime.
     pub notes: Vec<String>,
+    /// Why it cannot be changed, if that is known beforehand.
+    pub obstacle: Option<String>,
 }
 
 /// One application's change of image: from the application as it was read to an image.
@@ -46,9 +48,12 @@ pub struct Change {
 pub enum Standing {
     /// It runs the target image, all instances run and are healthy, nothing is under way.
     Target,
-    /// It runs what it ran before, all instances run and are healthy, nothing is under way.
-    Before,
-    /// It is on its way, or not well: which image it is set to, and why it is neither.
+    /// It is set to what it was set to before, and nothing of ours is under way.
+    Before {
+        /// Why it is not well, if it is not: `1 of 2 instances healthy`. It may have been like this before.
+        trouble: Option<String>,
+    },
+    /// It is on its way, or is set to the target and not well: which image it is set to, and why it has not arrived.
     Unwell {
         /// The image that it is set to.
         image: String,
@@ -62,6 +67,17 @@ pub enum Standing {
     },
     /// It is no longer there.
     Gone,
+}
+
+/// Why a deployment did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// Nothing was sent, or all of it was refused: what stands otherwise than before is somebody else's doing.
+    #[error("{0:#}")]
+    NothingSent(anyhow::Error),
+    /// Something was sent, or may have been.
+    #[error("{0:#}")]
+    Sent(anyhow::Error),
 }
 
 /// A place where services run.
@@ -87,8 +103,9 @@ pub trait Platform: Send + Sync {
     /// The future may be dropped at any point (an interrupt); `look` and `go_back` cope with whatever is left.
     ///
     /// # Errors
-    /// When it was refused, failed or ran out of time. The error does not say what was changed: `look` does.
-    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()>;
+    /// When it was refused, failed or ran out of time: [`DeployError`] says whether anything was sent. What became of
+    /// that the error does not say: `look` does.
+    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError>;
 
     /// How each application stands now, in the order of `changes`.
     ///
@@ -97,7 +114,7 @@ pub trait Platform: Send + Sync {
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>>;
 
     /// Takes back what `deploy` did, from whatever state it left, and waits. Touches only what is still as `deploy`
-    /// left it: never an application in the state [`Standing::Other`].
+    /// left it: never an application in the state [`Standing::Other`], and nothing at all where nothing was sent.
     ///
     /// # Errors
     /// When it could not be carried through. The error does not say what was restored: `look` does.

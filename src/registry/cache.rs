@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dates::Found;
 use super::digest;
-use crate::action::watch::Watch;
+use crate::watch::Watch;
 
 /// Changes with the meaning of the file: one of another version is not read.
 const VERSION: u32 = 1;
@@ -159,8 +159,8 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::action::watch::Progress;
     use crate::registry::{DateSource, Undated};
+    use crate::watch::Progress;
 
     #[derive(Default)]
     struct Warnings(Mutex<Vec<String>>);

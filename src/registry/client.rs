@@ -15,9 +15,9 @@ use super::auth::{Credentials, Scheme, Tokens};
 use super::error::RegistryError;
 use super::exchange::Question;
 use super::{digest, headers, manifest, tags};
-use crate::action::watch::Watch;
 use crate::http::retry::{Answer, Retry};
-use crate::http::{is_loopback, without_credentials};
+use crate::http::{is_loopback, printable, without_credentials};
+use crate::watch::Watch;
 
 /// The header that names the digest of a manifest.
 const CONTENT_DIGEST: &str = "docker-content-digest";
@@ -40,7 +40,8 @@ pub struct Options {
     pub immutable_tags: bool,
     /// Where dates are remembered; nowhere if none.
     pub cache_folder: Option<PathBuf>,
-    /// How many requests may be under way at once.
+    /// How many requests may be under way at once. With 20 by default, a registry on two cores behind 20 ms took 1.2
+    /// to 1.4 times the latency alone; with 32, 1.6 to 1.7 times, so that the registry was what was waited for.
     pub concurrency: usize,
     /// How often a request is repeated that the registry was too busy for.
     pub retry: Retry,
@@ -53,7 +54,7 @@ impl Default for Options {
             password: None,
             immutable_tags: false,
             cache_folder: None,
-            concurrency: 16,
+            concurrency: 20,
             retry: Retry::default(),
         }
     }
@@ -293,11 +294,7 @@ impl Registry {
 }
 
 fn address(url: &str) -> Result<Url, RegistryError> {
-    let wrong = |why: &str| {
-        // What stands before the last @ may be a password, even in a text that is no URL.
-        let address = url.rsplit('@').next().unwrap_or_default().to_owned();
-        RegistryError::Address { address, why: why.to_owned() }
-    };
+    let wrong = |why: &str| RegistryError::Address { address: printable(url), why: why.to_owned() };
     if !url.contains("://") {
         return Err(wrong("it has no scheme"));
     }
@@ -366,8 +363,8 @@ mod tests {
         for (url, address, why) in [
             ("registry.example:5000", "registry.example:5000", "it has no scheme"),
             ("user:secret@registry.example", "registry.example", "it has no scheme"),
-            ("ftp://user:secret@registry.example", "registry.example", "its scheme is neither http nor https"),
-            ("https://user:secret@", "", "empty host"),
+            ("ftp://user:secret@registry.example", "ftp://registry.example", "its scheme is neither http nor https"),
+            ("https://user:secret@", "https://", "empty host"),
         ] {
             let error = registry(url, Options::default()).err().unwrap().to_string();
             let expected = format!(

@@ -9,9 +9,9 @@ use url::Url;
 use super::auth::{Pass, Scheme, Token, may_know_the_password, token_url};
 use super::client::Registry;
 use super::error::RegistryError;
-use crate::action::watch::Watch;
 use crate::http::retry::{Answer, NoAnswer, rest};
 use crate::http::without_credentials;
+use crate::watch::Watch;
 
 /// How often a question may be sent elsewhere (to the storage behind the registry).
 const REDIRECTS: usize = 5;

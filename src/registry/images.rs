@@ -14,7 +14,7 @@ use super::dates::{Found, distrust_one_instant, image};
 use super::error::RegistryError;
 use super::manifest::{Child, Config, Manifest};
 use super::{DateSource, Image, Undated, digest, tags};
-use crate::action::watch::{Progress, Watch};
+use crate::watch::{Progress, Watch};
 
 /// An index in an index in an index…: deeper ones are not read.
 const DEEPEST: u8 = 4;
@@ -164,9 +164,10 @@ impl<'a> Reading<'a> {
         }
         let tags: Vec<String> = listed.iter().filter(|tag| tags::belongs(tag, environment)).cloned().collect();
         if tags.is_empty() {
-            let all = listed.len();
+            let (all, endings) = (listed.len(), tags::endings(&listed).join(", "));
             self.watch.warn(&format!(
-                "none of the {all} tags of repository '{repository}' of registry {registry} is of environment '{environment}'"
+                "none of the {all} tags of repository '{repository}' of registry {registry} is of environment \
+                 '{environment}'; they end with: {endings}"
             ));
         }
         {

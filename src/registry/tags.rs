@@ -48,11 +48,25 @@ pub fn belongs(tag: &str, environment: &str) -> bool {
     }
 }
 
+/// The words at the end of tags, each once, in the order of the alphabet: what environments there may be.
+#[must_use]
+pub fn endings(tags: &[String]) -> Vec<&str> {
+    let endings = tags.iter().filter_map(|tag| tag.rsplit(['-', '.', '_']).next());
+    let words = endings.filter(|word| !word.is_empty() && word.chars().all(char::is_alphabetic));
+    words.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn endings_are_the_words_that_tags_end_with() {
+        let tags = ["1.0-develop", "2.0-develop", "1.0_master", "latest", "1.2.3", "sha-1a", ""].map(str::to_owned);
+        assert_eq!(endings(&tags), ["develop", "latest", "master"]);
+    }
 
     #[test]
     fn a_page_gives_only_what_can_be_an_image() {

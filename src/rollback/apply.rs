@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
+use super::show::services;
+use super::verify::{ServiceResult, Set, State, all, failures, next};
 use crate::action::interrupt::Shield;
 use crate::action::report::Outcome;
-use crate::action::watch::Watch;
-use crate::platform::{Change, Platform, Standing};
+use crate::platform::{Change, DeployError, Platform};
+use crate::watch::{Progress, Watch};
 
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,37 +17,8 @@ pub struct Applied {
     pub outcome: Outcome,
     /// The outcome in a sentence, with what to do next.
     pub message: String,
-    /// How each service stands, in the order of the changes.
+    /// How each service stands, in the order of the changes; empty where that could not be seen and nothing was sent.
     pub results: Vec<ServiceResult>,
-}
-
-/// How one service stands at the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ServiceResult {
-    /// The service.
-    pub service: String,
-    /// Its application.
-    pub application: String,
-    /// How it ended.
-    pub state: State,
-    /// The image that it is set to, where that is known.
-    pub image: Option<String>,
-    /// What is to be said about it: why it is not well.
-    pub detail: String,
-}
-
-/// How a service ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// It runs the target image and is well.
-    Target,
-    /// It is as it was before.
-    Before,
-    /// It was set to the target already, and not touched.
-    Unchanged,
-    /// It is neither, or that cannot be known: somebody must look.
-    NeedsOperator,
 }
 
 /// How long each step may take.
@@ -55,11 +26,14 @@ pub enum State {
 pub struct Limits {
     /// For each deployment.
     pub deployment: Duration,
-    /// For finding out how the services stand while the platform does not answer.
-    pub look: Duration,
+    /// For the platform to answer again where it does not.
+    pub silence: Duration,
+    /// For services to get well after a deployment that says it is done: old instances still end, checks still run.
+    pub calm: Duration,
 }
 
-/// Deploys the changes as one; verifies each service; on failure or interrupt takes the whole set back.
+/// Deploys the changes as one; verifies each service; on failure or interrupt takes the whole set back. The shield is
+/// told when there is nothing left to take back.
 pub async fn apply(
     changes: &[Change],
     platform: &dyn Platform,
@@ -68,149 +42,103 @@ pub async fn apply(
     watch: &dyn Watch,
 ) -> Applied {
     // A service that is not well now (production burns) cannot be asked to be well after being restored.
-    let initial = platform.look(changes).await.unwrap_or_default();
+    let set = match platform.look(changes).await {
+        Ok(initial) => Set { changes, initial },
+        Err(error) => return nothing_changed(Outcome::Failed, &format!("{error:#}"), Vec::new()),
+    };
+    for change in changes {
+        let note = format!("{} to {}", change.application.images.join(", "), change.to);
+        watch.at(&change.application.service, &Progress { done: 0, total: 0, note });
+    }
     let deployed = tokio::select! {
         biased;
-        () = shield.interrupted() => Err(anyhow::anyhow!("interrupted")),
+        () = shield.interrupted() => Err(DeployError::Sent(anyhow::anyhow!("interrupted"))),
         deployed = platform.deploy(changes, limits.deployment, watch) => deployed,
     };
-    let reason = deployed.err();
-    let standings = match look(changes, platform, limits.look).await {
-        Ok(standings) => standings,
-        Err(error) => return unknown(changes, reason, &error),
-    };
-    let states = |standings: &[Standing]| -> Vec<State> {
-        let initial = |index| initial.get(index);
-        changes.iter().zip(standings).enumerate().map(|(i, (change, now))| state(change, now, initial(i))).collect()
-    };
-    let found = states(&standings);
-    if !shield.is_interrupted() && found.iter().all(|state| *state == State::Target) {
-        if let Some(reason) = reason {
-            watch.warn(&format!("{reason:#}; but every service stands at its target"));
+    let reason = match deployed {
+        Ok(()) => None,
+        Err(DeployError::Sent(error)) => Some(format!("{error:#}")),
+        Err(DeployError::NothingSent(error)) => {
+            // What stands otherwise than before is somebody else's doing, and not to be taken back.
+            shield.over();
+            let results = set.look(platform, limits.silence, Duration::ZERO).await.unwrap_or_default();
+            return nothing_changed(Outcome::Failed, &format!("{error:#}"), results);
         }
-        if let Err(error) = platform.settle(changes).await {
-            watch.warn(&format!("what was kept for going back could not be removed: {error:#}"));
-        }
-        let results = results(changes, &standings, &found);
-        return Applied { outcome: Outcome::Done, message: done(changes.len()), results };
-    }
-    let reason = match reason {
-        Some(reason) => format!("{reason:#}"),
-        None if shield.is_interrupted() => "interrupted".to_owned(),
-        None => failures(changes, &standings, &found),
     };
-    let ended = |outcome| if shield.is_interrupted() { Outcome::Interrupted } else { outcome };
-    if found.iter().all(|state| *state == State::Before) {
-        let results = results(changes, &standings, &found);
-        let message = format!("{reason}; nothing was changed");
-        return Applied { outcome: ended(Outcome::Failed), message, results };
-    }
-    watch.warn(&format!("{reason}: taking the set back"));
-    let gone_back = platform.go_back(changes, limits.deployment, watch).await;
-    let standings = match look(changes, platform, limits.look).await {
-        Ok(standings) => standings,
-        Err(error) => return unknown(changes, Some(anyhow::anyhow!(reason)), &error),
+    let calm = if reason.is_none() { limits.calm } else { Duration::ZERO };
+    let found = tokio::select! {
+        biased;
+        () = shield.interrupted(), if reason.is_none() => set.look(platform, limits.silence, Duration::ZERO).await,
+        found = set.look(platform, limits.silence, calm) => found,
     };
-    let found = states(&standings);
-    let results = results(changes, &standings, &found);
-    if found.iter().all(|state| *state == State::Before) {
-        let message = format!("{reason}; all that had been changed was restored");
-        return Applied { outcome: ended(Outcome::Restored), message, results };
-    }
-    let trouble = gone_back.err().map(|error| format!(" (taking it back: {error:#})")).unwrap_or_default();
-    let message = format!("{reason}; the set could not be restored{trouble}. {}", next(&results));
-    Applied { outcome: Outcome::NeedsOperator, message, results }
-}
-
-/// What the standing of a service means, given how it stood at first.
-fn state(change: &Change, now: &Standing, initial: Option<&Standing>) -> State {
-    match now {
-        Standing::Target => State::Target,
-        Standing::Before => State::Before,
-        Standing::Unwell { image, .. }
-            if change.application.images.contains(image) && matches!(initial, Some(Standing::Unwell { .. })) =>
-        {
-            State::Before
+    let interrupted = shield.is_interrupted();
+    let failed = if interrupted { Outcome::Interrupted } else { Outcome::Failed };
+    let reason = match (reason, found) {
+        (reason, Ok(results)) if !interrupted && all(&results, State::Target) => {
+            shield.over();
+            return done(changes, platform, reason, results, watch).await;
         }
-        Standing::Unwell { .. } | Standing::Other { .. } | Standing::Gone => State::NeedsOperator,
+        (reason, Ok(results)) if all(&results, State::Before) => {
+            shield.over();
+            let reason = reason.unwrap_or_else(|| "the platform did nothing".to_owned());
+            return nothing_changed(failed, &reason, results);
+        }
+        (Some(reason), _) => reason,
+        (None, _) if interrupted => "interrupted".to_owned(),
+        (None, Ok(results)) => failures(&results),
+        (None, Err(error)) => format!("{error:#}"),
+    };
+    if !interrupted {
+        watch.warn(&format!("{reason}: taking the set back"));
+    }
+    let applied = take_back(&set, platform, limits, &reason, watch).await;
+    shield.over();
+    match applied.outcome {
+        Outcome::Restored if shield.is_interrupted() => Applied { outcome: Outcome::Interrupted, ..applied },
+        _ => applied,
     }
 }
 
-/// Looks until the platform answers, for as long as `limit`.
-async fn look(changes: &[Change], platform: &dyn Platform, limit: Duration) -> anyhow::Result<Vec<Standing>> {
-    let mut last = None;
-    let answer = tokio::time::timeout(limit, async {
-        let mut pause = Duration::from_millis(500);
-        loop {
-            match platform.look(changes).await {
-                Ok(standings) => return standings,
-                Err(error) => last = Some(error),
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(10));
-        }
-    });
-    match answer.await {
-        Ok(standings) => Ok(standings),
-        Err(_) => Err(last.unwrap_or_else(|| anyhow::anyhow!("the platform does not answer"))),
+async fn done(
+    changes: &[Change],
+    platform: &dyn Platform,
+    reason: Option<String>,
+    results: Vec<ServiceResult>,
+    watch: &dyn Watch,
+) -> Applied {
+    if let Some(reason) = reason {
+        watch.warn(&format!("{reason}; but every service stands at its target"));
     }
+    if let Err(error) = platform.settle(changes).await {
+        watch.warn(&format!("what was kept for going back could not be removed: {error:#}"));
+    }
+    let message = format!("{} rolled back and verified", services(changes.len()));
+    Applied { outcome: Outcome::Done, message, results }
 }
 
-fn results(changes: &[Change], standings: &[Standing], states: &[State]) -> Vec<ServiceResult> {
-    let result = |((change, standing), state): ((&Change, &Standing), &State)| {
-        let before = change.application.images.join(", ");
-        let (image, detail) = match standing {
-            Standing::Target => (Some(change.to.clone()), String::new()),
-            Standing::Before => (Some(before), String::new()),
-            Standing::Unwell { image, why } if *state == State::Before => {
-                (Some(image.clone()), format!("{why}, as it was before"))
-            }
-            Standing::Unwell { image, why } => (Some(image.clone()), why.clone()),
-            Standing::Other { image } => (Some(image.clone()), "somebody else set it to this image".to_owned()),
-            Standing::Gone => (None, "it is no longer there".to_owned()),
-        };
-        let application = &change.application;
-        ServiceResult {
-            service: application.service.clone(),
-            application: application.id.clone(),
-            state: *state,
-            image,
-            detail,
+fn nothing_changed(outcome: Outcome, reason: &str, results: Vec<ServiceResult>) -> Applied {
+    Applied { outcome, message: format!("{reason}; nothing was changed"), results }
+}
+
+/// Once: a rollback is never rolled back in a loop.
+async fn take_back(set: &Set<'_>, platform: &dyn Platform, limits: Limits, reason: &str, watch: &dyn Watch) -> Applied {
+    let trouble = platform.go_back(set.changes, limits.deployment, watch).await.err();
+    let trouble = trouble.map(|error| format!(" ({error:#})")).unwrap_or_default();
+    match set.look(platform, limits.silence, limits.calm).await {
+        Ok(results) if all(&results, State::Before) => {
+            let message = format!("{reason}; all that had been changed was restored");
+            Applied { outcome: Outcome::Restored, message, results }
         }
-    };
-    changes.iter().zip(standings).zip(states).map(result).collect()
-}
-
-/// The end where nobody knows how the services stand.
-fn unknown(changes: &[Change], reason: Option<anyhow::Error>, error: &anyhow::Error) -> Applied {
-    let result = |change: &Change| ServiceResult {
-        service: change.application.service.clone(),
-        application: change.application.id.clone(),
-        state: State::NeedsOperator,
-        image: None,
-        detail: format!("it ran {} and was being set to {}", change.application.images.join(", "), change.to),
-    };
-    let results: Vec<_> = changes.iter().map(result).collect();
-    let reason = reason.map(|reason| format!("{reason:#}; ")).unwrap_or_default();
-    let message = format!("{reason}how the services stand could not be found out: {error:#}. {}", next(&results));
-    Applied { outcome: Outcome::NeedsOperator, message, results }
-}
-
-fn failures(changes: &[Change], standings: &[Standing], states: &[State]) -> String {
-    let results = results(changes, standings, states);
-    let unwell = results.iter().filter(|result| result.state != State::Target);
-    let list: Vec<_> = unwell.map(|result| format!("{} did not get well: {}", result.service, result.detail)).collect();
-    list.join("; ")
-}
-
-fn done(count: usize) -> String {
-    format!("{count} service{} rolled back and verified", if count == 1 { "" } else { "s" })
-}
-
-fn next(results: &[ServiceResult]) -> String {
-    let named = results.iter().filter(|result| result.state == State::NeedsOperator);
-    let list: Vec<_> = named.map(|result| format!("'{}'", result.application)).collect();
-    format!("Look at {}, then run the same command again or set each image by hand", list.join(", "))
+        Ok(results) => {
+            let message = format!("{reason}; the set could not be restored{trouble}. {}", next(&results));
+            Applied { outcome: Outcome::NeedsOperator, message, results }
+        }
+        Err(error) => {
+            let results = set.unknown();
+            let message = format!("{reason}; now the platform does not answer: {error:#}. {}", next(&results));
+            Applied { outcome: Outcome::NeedsOperator, message, results }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -221,8 +149,8 @@ mod tests {
 
     use super::*;
     use crate::action::interrupt::Interrupt;
-    use crate::action::watch::Unwatched;
-    use crate::platform::Application;
+    use crate::platform::{Application, Standing};
+    use crate::watch::Unwatched;
 
     /// A platform that answers by the book: what `deploy` and `go_back` answer, and how things stand at each look.
     struct Script {
@@ -253,13 +181,16 @@ mod tests {
             unreachable!("apply does not list")
         }
 
-        async fn deploy(&self, _: &[Change], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
+        async fn deploy(&self, _: &[Change], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
             self.call("deploy");
             if let Some(interrupt) = &self.interrupts {
                 let _ = interrupt.arrive();
                 std::future::pending::<()>().await;
             }
-            self.deploy.map_err(anyhow::Error::msg)
+            match self.deploy {
+                Err("stale") => Err(DeployError::NothingSent(anyhow::Error::msg("stale"))),
+                deployed => deployed.map_err(|error| DeployError::Sent(anyhow::Error::msg(error))),
+            }
         }
 
         async fn look(&self, _: &[Change]) -> anyhow::Result<Vec<Standing>> {
@@ -288,6 +219,7 @@ mod tests {
                 revision: "1".to_owned(),
                 instances: 1,
                 notes: Vec::new(),
+                obstacle: None,
             },
             to: format!("r/{service}:1"),
         };
@@ -295,7 +227,7 @@ mod tests {
     }
 
     async fn applied(script: &Script, interrupt: &Interrupt) -> (Applied, Vec<&'static str>) {
-        let limits = Limits { deployment: Duration::from_secs(9), look: Duration::from_millis(1) };
+        let limits = Limits { deployment: Duration::from_secs(9), silence: Duration::ZERO, calm: Duration::ZERO };
         let applied = apply(&changes(), script, limits, &interrupt.shield(), &Unwatched).await;
         let calls = script.calls.lock().expect("the calls").clone();
         (applied, calls)
@@ -309,7 +241,14 @@ mod tests {
         applied.results.iter().map(|result| result.state).collect()
     }
 
-    use Standing::{Before, Target};
+    use Standing::Target;
+
+    #[allow(non_upper_case_globals, reason = "it stands where the variant of a standing would")]
+    const Before: Standing = Standing::Before { trouble: None };
+
+    fn before_unwell() -> Standing {
+        Standing::Before { trouble: Some("0 of 1 healthy".to_owned()) }
+    }
 
     #[tokio::test]
     async fn all_at_their_target_is_done_and_what_was_kept_is_removed() {
@@ -346,10 +285,10 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_was_not_well_before_counts_as_restored_where_it_is_as_before() {
         let looks =
-            [Ok(vec![Before, unwell("r/b:2")]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, unwell("r/b:2")])];
+            [Ok(vec![Before, before_unwell()]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, before_unwell()])];
         let (applied, _) = applied(&Script::new(Err("hung"), &looks), &Interrupt::default()).await;
         assert_eq!(applied.outcome, Outcome::Restored);
-        assert_eq!(applied.results[1].detail, "0 of 1 healthy, as it was before");
+        assert_eq!(applied.results[1].detail, "0 of 1 healthy, and it was not well before");
     }
 
     #[tokio::test]
@@ -364,6 +303,38 @@ mod tests {
             "b did not get well: somebody else set it to this image; the set could not be restored. \
              Look at '/dev/b', then run the same command again or set each image by hand"
         );
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_did_is_not_taken_back_where_nothing_was_sent() {
+        let script = Script::new(Err("stale"), &[Ok(vec![Before, Before]), Ok(vec![Target, Target])]);
+        let (applied, calls) = applied(&script, &Interrupt::default()).await;
+        assert_eq!((applied.outcome, applied.message.as_str()), (Outcome::Failed, "stale; nothing was changed"));
+        assert_eq!(calls, ["deploy"]);
+        assert_eq!(states(&applied), [State::Target, State::Target]);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_half_way_back_is_not_as_before_though_it_was_unwell_at_first() {
+        let looks =
+            [Ok(vec![Before, before_unwell()]), Ok(vec![Before, unwell("r/b:2")]), Ok(vec![Before, unwell("r/b:2")])];
+        let (applied, calls) = applied(&Script::new(Err("cut off"), &looks), &Interrupt::default()).await;
+        assert_eq!(applied.outcome, Outcome::NeedsOperator);
+        assert_eq!(calls, ["deploy", "go_back"]);
+    }
+
+    #[tokio::test]
+    async fn where_the_platform_is_not_seen_after_the_deployment_it_is_taken_back_all_the_same() {
+        let looks = [Ok(vec![Before, Before]), Err("busy"), Ok(vec![Before, Before])];
+        let (applied, calls) = applied(&Script::new(Err("cut off"), &looks), &Interrupt::default()).await;
+        assert_eq!((applied.outcome, calls), (Outcome::Restored, vec!["deploy", "go_back"]));
+    }
+
+    #[tokio::test]
+    async fn a_platform_that_cannot_be_read_at_first_is_not_written_to() {
+        let (applied, calls) = applied(&Script::new(Ok(()), &[Err("refused")]), &Interrupt::default()).await;
+        assert_eq!((applied.outcome, applied.message.as_str()), (Outcome::Failed, "refused; nothing was changed"));
+        assert_eq!(calls, [""; 0]);
     }
 
     #[tokio::test]

@@ -196,10 +196,13 @@ fn repositories(text: &str) -> Result<Vec<String>, UsageError> {
     if list.is_empty() { Err(UsageError("--repo names no repository".to_owned())) } else { Ok(list) }
 }
 
-/// A whole number above zero.
+/// The largest number that an option takes: the seconds of a day.
+const MOST: u64 = 86_400;
+
+/// A whole number above zero, up to [`MOST`].
 fn number(option: &str, text: &str, unit: &str) -> Result<u64, UsageError> {
-    let refusal = || UsageError(format!("{option} cannot be '{text}': it is a whole number of {unit}, from 1"));
-    text.parse().ok().filter(|&number| number > 0).ok_or_else(refusal)
+    let refusal = || UsageError(format!("{option} cannot be '{text}': it is a whole number of {unit}, 1 to {MOST}"));
+    text.parse().ok().filter(|number| (1..=MOST).contains(number)).ok_or_else(refusal)
 }
 
 #[cfg(test)]
@@ -228,8 +231,8 @@ mod tests {
     #[test]
     fn a_number_is_whole_and_above_zero() {
         assert_eq!(number("--keep", "7", "dates"), Ok(7));
-        for text in ["0", "-1", "1.5", "x", ""] {
-            let message = format!("--keep cannot be '{text}': it is a whole number of dates, from 1");
+        for text in ["0", "-1", "1.5", "x", "", "86401"] {
+            let message = format!("--keep cannot be '{text}': it is a whole number of dates, 1 to 86400");
             assert_eq!(number("--keep", text, "dates"), Err(UsageError(message)));
         }
     }

@@ -27,15 +27,16 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
         cache_folder: context.cache_folder.clone(),
         ..Options::default()
     };
-    let registry = Registry::new(&look.registry, http::client(&look.shared.trust)?, options)?;
+    let registry = Registry::new(&look.registry, http::client(&look.shared.trust)?, options)
+        .map_err(|error| UsageError(format!("--registry: {error}")))?;
     let environment = &look.shared.environment;
     let images = registry.images(&look.repositories, environment, context.started, &*context.watch).await?;
     let empty: Vec<_> =
         look.repositories.iter().filter(|name| !images.iter().any(|image| image.repository == **name)).collect();
-    if let Some(first) = empty.first() {
+    if !empty.is_empty() {
         let names = empty.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
         anyhow::bail!(
-            "no tag of {names} ends with '{environment}': is --env right? Look at the tags of '{first}' in the registry"
+            "no tag of {names} ends with '{environment}': is --env right? The warnings above say what tags end with"
         );
     }
     let points = points(&look.repositories, &images, look.keep);
@@ -92,7 +93,7 @@ fn matrix(look: &Look, points: &[Point<'_>]) -> Table {
     if any(&|_, image| image.is_none()) {
         legend.push("– no image that old: `run` refuses that date unless --allow-partial".to_owned());
     }
-    Table { head, rows: points.iter().map(row).collect(), legend }
+    Table { title: String::new(), head, rows: points.iter().map(row).collect(), legend }
 }
 
 fn undated_table(undated: &[&Image]) -> Table {
@@ -105,6 +106,7 @@ fn undated_table(undated: &[&Image]) -> Table {
         ]
     };
     Table {
+        title: String::new(),
         head: vec!["without a date".into(), "tag".into(), "why".into()],
         rows: undated.iter().map(row).collect(),
         legend: vec!["images without a date are never chosen".into()],

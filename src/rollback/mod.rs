@@ -12,6 +12,7 @@ pub mod points;
 pub mod run;
 pub mod show;
 pub mod target;
+pub mod verify;
 
 use crate::action::context::Context;
 use crate::action::report::Finding;

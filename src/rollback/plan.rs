@@ -29,6 +29,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Services without an image that old, which `--allow-partial` leaves as they are.
     pub left_out: Vec<String>,
+    /// What the operator should know about the whole.
+    pub notes: Vec<String>,
 }
 
 /// What becomes of one service.
@@ -56,6 +58,9 @@ pub enum Problem {
         /// How many undated images it has.
         undated: usize,
     },
+    /// No service has an image that old: nothing is left to go back, even in part.
+    #[error("no service has an image that old: choose a later date")]
+    NothingThatOld,
     /// No application runs the service.
     #[error("no application of the environment runs '{repository}'{}", candidates_hint(.candidates))]
     NoApplication {
@@ -87,6 +92,14 @@ pub enum Problem {
         /// The dump's.
         ours: String,
     },
+    /// The platform knows beforehand that it cannot change the application.
+    #[error("'{application}' cannot be changed: {why}")]
+    Obstacle {
+        /// The application.
+        application: String,
+        /// Why not.
+        why: String,
+    },
 }
 
 fn undated_hint(undated: usize) -> String {
@@ -110,22 +123,10 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Words at the end of a tag that are known to name an environment.
-const ENVIRONMENTS: [&str; 14] = [
-    "dev",
-    "develop",
-    "development",
-    "int",
-    "integration",
-    "test",
-    "qa",
-    "uat",
-    "stage",
-    "staging",
-    "preprod",
-    "prod",
-    "production",
-    "master",
+/// Words at the end of a tag that say something else than the environment: the stage of a release, what it is made of.
+const NO_ENVIRONMENTS: [&str; 26] = [
+    "alpha", "alpine", "amd", "arm", "beta", "bookworm", "bullseye", "debian", "debug", "dirty", "final", "fix", "ga",
+    "hotfix", "jammy", "jdk", "jre", "latest", "linux", "patch", "pre", "rc", "release", "slim", "snapshot", "ubuntu",
 ];
 
 impl Plan {
@@ -143,39 +144,57 @@ impl Plan {
 pub fn plan(dump: &Dump, applications: &[Application], wish: Wish) -> Result<Plan, Refusal> {
     let (mut steps, mut left_out, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for repository in &dump.all {
-        let application = match application_of(repository, applications) {
-            Ok(application) => Some(application),
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
-        };
-        match newest(&dump.images, repository, wish.target.last_instant()) {
-            Some(image) => {
-                if let Some(application) = application {
-                    match step(dump, image, application, wish) {
-                        Ok(step) => steps.push(step),
-                        Err(problem) => problems.push(problem),
-                    }
+        let image = newest(&dump.images, repository, wish.target.last_instant());
+        if image.is_none() && wish.allow_partial {
+            left_out.push(repository.clone());
+            continue;
+        }
+        let application = application_of(repository, dump, applications);
+        match (image, application) {
+            (Some(image), Ok(application)) => match step(dump, image, application, wish) {
+                Ok(step) => steps.push(step),
+                Err(problem) => problems.push(problem),
+            },
+            (image, application) => {
+                problems.extend(application.err());
+                if image.is_none() {
+                    let undated = |image: &&Image| image.repository == *repository && image.created.is_none();
+                    let undated = dump.images.iter().filter(undated).count();
+                    problems.push(Problem::NoImage { repository: repository.clone(), undated });
                 }
-            }
-            None if wish.allow_partial => left_out.push(repository.clone()),
-            None => {
-                let undated = |image: &&Image| image.repository == *repository && image.created.is_none();
-                let undated = dump.images.iter().filter(undated).count();
-                problems.push(Problem::NoImage { repository: repository.clone(), undated });
             }
         }
     }
-    if problems.is_empty() { Ok(Plan { steps, left_out }) } else { Err(Refusal(problems)) }
+    if steps.is_empty() && problems.is_empty() {
+        problems.push(Problem::NothingThatOld);
+    }
+    if problems.is_empty() { Ok(Plan { steps, left_out, notes: notes(dump, wish) }) } else { Err(Refusal(problems)) }
+}
+
+/// A dump knows nothing of what was built after it.
+fn notes(dump: &Dump, wish: Wish) -> Vec<String> {
+    let target = wish.target;
+    let late =
+        target.last_instant() > dump.generated && dump.generated.date_naive() < target.last_instant().date_naive();
+    let note =
+        || format!("rollback.json is of {}: images built later are not known", dump.generated.format("%F %R UTC"));
+    late.then(note).into_iter().collect()
 }
 
 /// The one application that bears the service's name and runs its repository.
-fn application_of<'a>(repository: &str, applications: &'a [Application]) -> Result<&'a Application, Problem> {
+fn application_of<'a>(
+    repository: &str,
+    dump: &Dump,
+    applications: &'a [Application],
+) -> Result<&'a Application, Problem> {
     let service = repository.rsplit('/').next().unwrap_or(repository);
     let of_that_name: Vec<_> = applications.iter().filter(|application| application.service == service).collect();
+    // A registry below a prefix: images are named with it, repositories without.
+    let (_, prefix) = place(&dump.registry);
+    let prefixed = format!("{prefix}{repository}");
+    let is_it = |name: ImageName| name.is_of(repository) || name.is_of(&prefixed);
     let runs_it = |application: &&&Application| {
-        application.images.iter().all(|image| image.parse::<ImageName>().is_ok_and(|name| name.is_of(repository)))
+        application.images.iter().all(|image| image.parse::<ImageName>().is_ok_and(is_it))
     };
     let matching: Vec<_> = of_that_name.iter().filter(runs_it).copied().collect();
     let named = |list: &[&Application]| {
@@ -190,8 +209,21 @@ fn application_of<'a>(repository: &str, applications: &'a [Application]) -> Resu
     }
 }
 
+/// A registry's URL as images are named: host with its port, and what stands between it and the repository.
+fn place(registry: &str) -> (&str, &str) {
+    let place = registry.split_once("://").map_or(registry, |(_, place)| place);
+    let (host, prefix) = place.split_once('/').unwrap_or((place, ""));
+    (host, prefix)
+}
+
 fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Result<Step, Problem> {
     let mut notes = Vec::new();
+    let (registry, _) = place(&dump.registry);
+    let elsewhere = |host: &&str| *host != registry;
+    let hosts = application.images.iter().filter_map(|text| text.parse::<ImageName>().ok());
+    for host in hosts.filter_map(|name| name.host().filter(elsewhere).map(str::to_owned)) {
+        notes.push(format!("it pulls from {host}, and the images were looked up in {registry}"));
+    }
     for text in &application.images {
         match environment_of(text, dump) {
             Environment::Ours => {}
@@ -212,10 +244,15 @@ fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Re
     for rival in rivals(&dump.images, image) {
         notes.push(format!("'{}' bears the same instant and is another image", rival.tag));
     }
-    notes.extend(application.notes.iter().cloned());
     let present = application.images.first().map(String::as_str).unwrap_or_default();
     let to = target_text(present, image, wish.pin);
-    let unchanged = application.images.iter().all(|text| *text == to || runs(text, image, dump, wish.pin));
+    let unchanged = application.images.iter().all(|text| *text == to || is_pinned_to(text, &image.digest));
+    if !unchanged {
+        if let Some(why) = &application.obstacle {
+            return Err(Problem::Obstacle { application: application.id.clone(), why: why.clone() });
+        }
+        notes.extend(application.notes.iter().cloned());
+    }
     let change = Change { application: application.clone(), to };
     Ok(Step { change, image: image.clone(), notes, unchanged })
 }
@@ -229,15 +266,8 @@ fn target_text(present: &str, image: &Image, pin: bool) -> String {
     }
 }
 
-/// Whether this text names the image by another name: by its digest, or by another tag of it (which a wish to pin does
-/// not take for the same).
-fn runs(text: &str, image: &Image, dump: &Dump, pin: bool) -> bool {
-    let Ok(name) = text.parse::<ImageName>() else { return false };
-    let tagged = |known: &&Image| known.repository == image.repository && Some(known.tag.as_str()) == name.tag();
-    match name.digest() {
-        Some(digest) => digest == image.digest,
-        None => !pin && dump.images.iter().find(tagged).is_some_and(|known| known.digest == image.digest),
-    }
+fn is_pinned_to(text: &str, digest: &str) -> bool {
+    text.parse::<ImageName>().is_ok_and(|name| name.digest() == Some(digest))
 }
 
 enum Environment {
@@ -247,7 +277,8 @@ enum Environment {
 }
 
 /// The environment that an image was built for: by its digest where it is pinned and the dump knows it, else by the
-/// word at the end of its tag.
+/// word at the end of its tag. A word that is not known to mean anything else is taken for an environment: it is safer
+/// to refuse.
 fn environment_of(image: &str, dump: &Dump) -> Environment {
     let Ok(name) = image.parse::<ImageName>() else { return Environment::Unknown };
     if let Some(digest) = name.digest() {
@@ -258,10 +289,9 @@ fn environment_of(image: &str, dump: &Dump) -> Environment {
     if belongs(tag, &dump.env) {
         return Environment::Ours;
     }
-    match ENVIRONMENTS.iter().find(|environment| belongs(tag, environment)) {
-        Some(environment) => Environment::Other((*environment).to_owned()),
-        None => Environment::Unknown,
-    }
+    let word = tag.rsplit(['-', '.', '_']).next().unwrap_or(tag);
+    let names_one = word.chars().all(char::is_alphabetic) && !NO_ENVIRONMENTS.contains(&word.to_lowercase().as_str());
+    if names_one { Environment::Other(word.to_owned()) } else { Environment::Unknown }
 }
 
 #[cfg(test)]
@@ -281,13 +311,14 @@ mod tests {
             revision: "1".to_owned(),
             instances: 1,
             notes: Vec::new(),
+            obstacle: None,
         }
     }
 
     fn dump(images: &[Image]) -> Dump {
         let repositories = ["team/billing".to_owned(), "orders".to_owned()];
         let now = image("", "", Some(9 * DAY)).created.expect("an instant");
-        Dump::new(&repositories, "develop", "http://r", now, images, &points(&repositories, images, 10))
+        Dump::new(&repositories, "develop", "http://r:5000", now, images, &points(&repositories, images, 10))
     }
 
     fn images() -> Vec<Image> {
@@ -332,7 +363,7 @@ mod tests {
         images[0].digest.clone_from(&digest);
         let mut applications = applications();
         let dump =
-            Dump::new(&["team/billing".to_owned()], "develop", "http://r", DateTime::<Utc>::MAX_UTC, &images, &[]);
+            Dump::new(&["team/billing".to_owned()], "develop", "http://r:5000", DateTime::<Utc>::MAX_UTC, &images, &[]);
         let pinned = plan(&dump, &applications, Wish { pin: true, ..wish("2026-11-01") }).expect("a plan");
         assert_eq!(pinned.steps[0].change.to, format!("r:5000/team/billing@{digest}"));
         applications[0].images = vec![format!("r:5000/team/billing@{digest}")];
@@ -395,18 +426,67 @@ mod tests {
     }
 
     #[test]
-    fn another_tag_of_the_same_image_is_no_change() {
+    fn the_tag_that_stays_is_taken_and_one_that_moves_is_not_believed() {
         let mut images = images();
         let mut moving = images[1].clone();
         moving.tag = "develop".to_owned();
         images.push(moving);
         let mut applications = applications();
-        for tag in ["2-develop", "develop"] {
+        for (tag, unchanged) in [("2-develop", true), ("develop", false)] {
             applications[0].images = vec![format!("r:5000/team/billing:{tag}")];
             let plan = plan(&dump(&images), &applications, wish("2026-11-02")).expect("a plan");
-            assert_eq!((plan.steps[0].image.tag.as_str(), plan.steps[0].unchanged), ("2-develop", true), "{tag}");
-            assert_eq!(plan.steps[0].notes, [""; 0]);
+            assert_eq!((plan.steps[0].image.tag.as_str(), plan.steps[0].unchanged), ("2-develop", unchanged), "{tag}");
         }
+    }
+
+    #[test]
+    fn a_word_at_the_end_of_a_tag_names_an_environment_unless_it_is_known_to_mean_something_else() {
+        for (tag, other) in
+            [("1-live", true), ("1_sandbox", true), ("1-rc", false), ("1.2.3", false), ("1-alpine", false)]
+        {
+            let mut applications = applications();
+            applications[0].images = vec![format!("r:5000/team/billing:{tag}")];
+            let refused = plan(&dump(&images()), &applications, wish("2026-11-02")).is_err();
+            assert_eq!(refused, other, "{tag}");
+        }
+    }
+
+    #[test]
+    fn another_registry_and_an_old_dump_are_noted_and_an_obstacle_refuses() {
+        let mut applications = applications();
+        applications[0].images = vec!["mirror:5000/team/billing:1-develop".to_owned()];
+        let noted = plan(&dump(&images()), &applications, wish("2026-12-24")).expect("a plan");
+        assert_eq!(noted.steps[0].change.to, "mirror:5000/team/billing:2-develop");
+        assert_eq!(noted.steps[0].notes, ["it pulls from mirror:5000, and the images were looked up in r:5000"]);
+        assert_eq!(noted.notes, ["rollback.json is of 2026-11-10 00:00 UTC: images built later are not known"]);
+        applications[0].obstacle = Some("it is paused".to_owned());
+        assert_eq!(
+            refusal(&applications, wish("2026-11-02")),
+            ["'/shop/dev/web/billing' cannot be changed: it is paused"]
+        );
+    }
+
+    #[test]
+    fn a_registry_below_a_prefix_matches_images_named_with_it() {
+        let mut applications = applications();
+        applications[0].images = vec!["r:5000/mirror/team/billing:1-develop".to_owned()];
+        let mut dump = dump(&images());
+        dump.registry = "https://r:5000/mirror/".to_owned();
+        let plan = plan(&dump, &applications, wish("2026-11-02")).expect("a plan");
+        assert_eq!(plan.steps[0].change.to, "r:5000/mirror/team/billing:2-develop");
+    }
+
+    #[test]
+    fn a_service_that_is_left_out_needs_no_application() {
+        let partial = Wish { allow_partial: true, ..wish("2026-11-01") };
+        let plan = plan(&dump(&images()), &applications()[..1], partial).expect("a plan");
+        assert_eq!(plan.left_out, ["orders"]);
+    }
+
+    #[test]
+    fn a_part_of_nothing_is_refused() {
+        let partial = Wish { allow_partial: true, ..wish("2020-01-01") };
+        assert_eq!(refusal(&applications(), partial), ["no service has an image that old: choose a later date"]);
     }
 
     #[test]

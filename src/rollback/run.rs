@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::apply::{Applied, Limits, ServiceResult, State, apply};
+use super::apply::{Applied, Limits, apply};
 use super::arguments::{Act, Consent};
 use super::dump::Dump;
 use super::plan::{Plan, Step, plan};
 use super::show::{announcement, plan_table, plan_values, results_table, sentence, services};
 use super::target::Target;
+use super::verify::{ServiceResult, State};
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
-use crate::action::report::{Finding, Outcome};
+use crate::action::report::{Finding, Outcome, Table};
 use crate::platform::{Application, Platform, RegistryLogin, Standing, connect};
 use crate::registry::{Options, Registry};
 use crate::{http, registry};
@@ -21,8 +22,11 @@ use crate::{http, registry};
 /// Environments whose name must be typed out before they are touched.
 const PROTECTED: [&str; 3] = ["prod", "production", "master"];
 
-/// How long at most to find out how the services stand while the platform does not answer.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long at most the platform may be silent while the services' standing is asked for.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// How long services may take to get well after their deployment is done.
+const CALM: Duration = Duration::from_secs(10);
 
 /// Takes the set back to a date.
 ///
@@ -34,46 +38,46 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let Some(target) = target(act, &dump, context).await? else {
         return Ok(Finding::new(Outcome::Declined, "no date was chosen: nothing was changed"));
     };
-    let registry =
-        Registry::new(act.registry.as_deref().unwrap_or(&dump.registry), http.clone(), options(act, context))?;
+    let registry = act.registry.as_deref().unwrap_or(&dump.registry);
+    let registry = Registry::new(registry, http.clone(), options(act, context))
+        .map_err(|error| UsageError(format!("--registry: {error}")))?;
     let pull = pull_login(act, &registry);
     let platform = connect(&act.platform, act.user.as_deref(), act.password.as_ref(), pull, &http).await?;
     let applications = platform.applications(&act.shared.environment).await?;
+    if applications.is_empty() {
+        let (environment, address) = (&act.shared.environment, platform.address());
+        anyhow::bail!(
+            "no application of '{environment}' runs on {address}: is --env right? It is the one in the ids there"
+        );
+    }
     let mut plan = plan(&dump, &applications, act.wish(target))?;
     let unwell = note_unwell(&mut plan, &*platform).await?;
     check_images(&plan, &registry, context).await?;
 
-    let end = |finding: Finding| describe(finding, act, target, &plan, &*platform, context);
-    let changes = plan.changes();
+    let course = Course { act, target, plan, images_of: dump.env, platform: &*platform, context };
+    let changes = course.plan.changes();
     if changes.is_empty() {
-        let (outcome, message) = if unwell.is_empty() {
-            (Outcome::NothingToDo, format!("every service stands at {target} already: nothing to do"))
-        } else {
-            let services = unwell.join("', '");
-            let message = format!("every service is set to {target} already, and these are not well: '{services}'");
-            (Outcome::Failed, format!("{message}. Nothing was changed: look at them"))
-        };
-        return Ok(end(Finding::new(outcome, message)));
+        return Ok(course.end(nothing_to_do(target, &unwell)));
     }
     if act.consent == Consent::Withheld {
-        let mut finding = end(Finding::new(Outcome::Planned, format!("would change {}", services(changes.len()))));
+        let mut finding = Finding::new(Outcome::Planned, format!("would change {}", services(changes.len())));
         finding.changed = true;
-        return Ok(finding);
+        return Ok(course.end(finding));
     }
-    if let Some(refusal) = ask(act, target, &plan, &*platform, context).await? {
-        return Ok(end(Finding::new(Outcome::Declined, refusal)));
+    if let Some(refusal) = course.ask().await? {
+        return Ok(course.end(Finding::new(Outcome::Declined, refusal)));
     }
 
     let shield = context.interrupt.shield();
     let notifier = Notifier::new(&http, act.slack.clone());
-    notifier.say(&announcement(&context.who, &act.shared.environment, target, &plan), &*context.watch).await;
-    let limits = Limits { deployment: act.limit, look: PATIENCE.min(act.limit) };
+    notifier.say(&announcement(&context.who, &act.shared.environment, target, &course.plan), &*context.watch).await;
+    let limits = Limits { deployment: act.limit, silence: SILENCE.min(act.limit), calm: CALM };
     let applied = apply(&changes, &*platform, limits, &shield, &*context.watch).await;
-    for result in &applied.results {
-        notifier.say(&sentence(result), &*context.watch).await;
+    tokio::select! {
+        () = tell(&notifier, &act.shared.environment, &applied, context) => {}
+        () = shield.hurried() => {}
     }
-    notifier.say(&format!("{}: {}", act.shared.environment, applied.message), &*context.watch).await;
-    Ok(end(finding(applied, &plan)))
+    Ok(course.end(finding(applied, &course.plan)))
 }
 
 /// What an engine needs to pull the images by itself.
@@ -121,7 +125,7 @@ async fn note_unwell(plan: &mut Plan, platform: &dyn Platform) -> anyhow::Result
     let changes: Vec<_> = unchanged.iter().map(|step| step.change.clone()).collect();
     let mut unwell = Vec::new();
     for (step, standing) in unchanged.iter_mut().zip(platform.look(&changes).await?) {
-        if let Standing::Unwell { why, .. } = standing {
+        if let Standing::Unwell { why, .. } | Standing::Before { trouble: Some(why) } = standing {
             step.notes.push(format!("it is set to this image already, and is not well: {why}"));
             unwell.push(step.change.application.id.clone());
         }
@@ -150,33 +154,79 @@ async fn check_images(plan: &Plan, registry: &Registry, context: &Context) -> an
     Ok(())
 }
 
-/// Shows the plan and asks; the refusal, if it is one.
-async fn ask(
-    act: &Act,
+fn nothing_to_do(target: Target, unwell: &[String]) -> Finding {
+    if unwell.is_empty() {
+        let message = format!("every service stands at {target} already: nothing to do");
+        return Finding::new(Outcome::NothingToDo, message);
+    }
+    let message =
+        format!("every service is set to {target} already, and these are not well: '{}'", unwell.join("', '"));
+    Finding::new(Outcome::Failed, format!("{message}. Nothing was changed: look at them"))
+}
+
+/// What a run goes by, once it is planned.
+struct Course<'a> {
+    act: &'a Act,
     target: Target,
-    plan: &Plan,
-    platform: &dyn Platform,
-    context: &Context,
-) -> anyhow::Result<Option<String>> {
-    let environment = &act.shared.environment;
-    let operator = &context.operator;
-    let where_to = format!("'{environment}' on {} back to {target}", platform.address());
-    operator.say(&format!("The plan: {where_to}"));
-    operator.show(&plan_table(plan, context.started));
-    if act.consent == Consent::Given {
-        return Ok(None);
+    plan: Plan,
+    /// The environment at the end of the images' tags.
+    images_of: String,
+    platform: &'a dyn Platform,
+    context: &'a Context,
+}
+
+impl Course<'_> {
+    fn place(&self) -> String {
+        format!("'{}' on {} back to {}", self.act.shared.environment, self.platform.address(), self.target)
     }
-    if !operator.present() {
-        return Ok(Some("`run` needs --yes where no terminal is: nothing was changed".to_owned()));
+
+    fn table(&self) -> Table {
+        let title = format!("The plan: {}, with images of '{}'", self.place(), self.images_of);
+        plan_table(&self.plan, title, self.context.started)
     }
-    let agreed = if PROTECTED.contains(&environment.as_str()) {
-        let question =
-            format!("Type the environment's name to change {} of {where_to}", services(plan.changes().len()));
-        operator.type_out(&question, environment).await?
-    } else {
-        operator.confirm(&format!("Change {} of {where_to}?", services(plan.changes().len()))).await?
-    };
-    Ok((!agreed).then(|| "not confirmed: nothing was changed".to_owned()))
+
+    /// Shows the plan and asks; the refusal, if it is one.
+    async fn ask(&self) -> anyhow::Result<Option<String>> {
+        let (environment, operator) = (&self.act.shared.environment, &self.context.operator);
+        operator.show(&self.table());
+        if self.act.consent == Consent::Given {
+            return Ok(None);
+        }
+        if !operator.present() {
+            return Ok(Some("`run` needs --yes where no terminal is: nothing was changed".to_owned()));
+        }
+        let what = format!("{} of {}", services(self.plan.changes().len()), self.place());
+        let agreed = if PROTECTED.contains(&environment.as_str()) {
+            operator.type_out(&format!("Type the environment's name to change {what}"), environment).await?
+        } else {
+            operator.confirm(&format!("Change {what}?")).await?
+        };
+        Ok((!agreed).then(|| "not confirmed: nothing was changed".to_owned()))
+    }
+
+    /// Adds to a finding what every end of `run` tells. The plan is shown where it has not been yet.
+    fn end(&self, finding: Finding) -> Finding {
+        let mut finding = finding
+            .with("environment", &self.act.shared.environment)
+            .with("date", self.target.to_string())
+            .with("platform", self.platform.address())
+            .with("steps", plan_values(&self.plan))
+            .with("left_out", &self.plan.left_out)
+            .with("notes", &self.plan.notes);
+        if matches!(finding.outcome, Outcome::Planned | Outcome::NothingToDo | Outcome::Failed)
+            && finding.tables.is_empty()
+        {
+            finding.tables = vec![self.table()];
+        }
+        finding
+    }
+}
+
+async fn tell(notifier: &Notifier, environment: &str, applied: &Applied, context: &Context) {
+    for result in &applied.results {
+        notifier.say(&sentence(result), &*context.watch).await;
+    }
+    notifier.say(&format!("{environment}: {}", applied.message), &*context.watch).await;
 }
 
 /// The end of an applied plan, with a result for each of its services.
@@ -194,25 +244,4 @@ fn untouched(step: &Step) -> ServiceResult {
     let Application { id, service, images, .. } = &step.change.application;
     let (service, application, image) = (service.clone(), id.clone(), Some(images.join(", ")));
     ServiceResult { service, application, state: State::Unchanged, image, detail: String::new() }
-}
-
-/// Adds to a finding what every end of `run` tells.
-fn describe(
-    finding: Finding,
-    act: &Act,
-    target: Target,
-    plan: &Plan,
-    platform: &dyn Platform,
-    context: &Context,
-) -> Finding {
-    let mut finding = finding
-        .with("environment", &act.shared.environment)
-        .with("date", target.to_string())
-        .with("platform", platform.address())
-        .with("steps", plan_values(plan))
-        .with("left_out", &plan.left_out);
-    if finding.tables.is_empty() {
-        finding.tables = vec![plan_table(plan, context.started)];
-    }
-    finding
 }

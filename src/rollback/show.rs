@@ -3,16 +3,16 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::apply::{ServiceResult, State};
 use super::plan::{Plan, Step};
 use super::target::Target;
+use super::verify::{ServiceResult, State};
 use crate::action::report::{Cell, Table, Tone, Who};
 use crate::platform::Application;
 use crate::platform::image::ImageName;
 
-/// The plan for people: a line for each service, and below what is to be known of it.
+/// The plan for people: its title, a line for each service, and below what is to be known of it.
 #[must_use]
-pub fn plan_table(plan: &Plan, now: DateTime<Utc>) -> Table {
+pub fn plan_table(plan: &Plan, title: String, now: DateTime<Utc>) -> Table {
     let row = |step: &Step| {
         let built = step.image.created.map(|created| format!("{} ago", age(created, now))).unwrap_or_default();
         let to = if step.unchanged { Cell::new(Tone::Quiet, "unchanged") } else { short(&step.change.to).into() };
@@ -23,9 +23,10 @@ pub fn plan_table(plan: &Plan, now: DateTime<Utc>) -> Table {
     let notes = of_note.map(|step| format!("{}: {}", step.change.application.service, step.notes.join("; ")));
     let left_out = plan.left_out.iter().map(|service| format!("{service}: left as it is, it has no image that old"));
     Table {
+        title,
         head: ["service", "from", "to", "built"].map(str::to_owned).to_vec(),
         rows: plan.steps.iter().map(row).collect(),
-        legend: notes.chain(left_out).collect(),
+        legend: notes.chain(left_out).chain(plan.notes.iter().cloned()).collect(),
     }
 }
 
@@ -64,6 +65,7 @@ pub fn results_table(results: &[ServiceResult]) -> Table {
     };
     let detailed = results.iter().filter(|result| !result.detail.is_empty());
     Table {
+        title: String::new(),
         head: ["service", "state", "image"].map(str::to_owned).to_vec(),
         rows: results.iter().map(row).collect(),
         legend: detailed.map(|result| format!("{}: {}", result.service, result.detail)).collect(),

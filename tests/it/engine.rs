@@ -1,14 +1,16 @@
 //! The engine platform against a real Podman, which pulls from a real registry.
 
+mod others;
+
 use std::time::Duration;
 
-use firebreak::action::watch::Unwatched;
 use firebreak::http::{self, Trust};
 use firebreak::platform::image::ImageName;
-use firebreak::platform::{Application, Platform, RegistryLogin, Standing, connect};
+use firebreak::platform::{Application, DeployError, Platform, RegistryLogin, Standing, connect};
+use firebreak::watch::Unwatched;
 use serde_json::{Value, json};
 
-use crate::support::contract::{self, LIMIT, Tale, changes};
+use crate::support::contract::{self, BEFORE, LIMIT, Tale, changes};
 use crate::support::podman::{LOGIN, Podman, Temper};
 
 const WELL: [&str; 4] = ["--health-cmd", "[\"/program\", \"well\"]", "--health-interval", "1s"];
@@ -24,6 +26,22 @@ fn two_services(podman: &Podman, billing: &str, web: &str) {
         podman.container(name, billing, &WELL);
     }
     podman.container("dev-web", web, &WELL);
+}
+
+/// Why nothing was sent.
+fn nothing_sent(deployed: Result<(), DeployError>) -> String {
+    match deployed {
+        Err(DeployError::NothingSent(error)) => format!("{error:#}"),
+        other => panic!("nothing was to be sent: {other:?}"),
+    }
+}
+
+/// Why what was sent did not come to its end.
+fn sent(deployed: Result<(), DeployError>) -> String {
+    match deployed {
+        Err(DeployError::Sent(error)) => format!("{error:#}"),
+        other => panic!("something was to be sent, and to fail: {other:?}"),
+    }
 }
 
 /// What Podman says of a container, without what is another for every container and what comes with its image.
@@ -99,6 +117,7 @@ async fn services_are_found_by_labels_or_names() {
         revision,
         instances,
         notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+        obstacle: None,
     };
     let expected = [
         application(
@@ -189,12 +208,12 @@ async fn restored_from(temper: Temper, why: &str) {
     let before = podman.containers();
     let platform = platform(&podman).await;
     let planned = changes(&*platform, "dev", &[("billing", &new), ("web", &new_web)]).await;
-    let error = platform.deploy(&planned, LIMIT, &Unwatched).await.expect_err("it is not well");
-    assert_eq!(format!("{error:#}"), format!("failed to bring 'web' to '{new_web}': container 'dev-web': {why}"));
+    let error = sent(platform.deploy(&planned, LIMIT, &Unwatched).await);
+    assert_eq!(error, format!("failed to bring 'web' to '{new_web}': container 'dev-web': {why}"));
     let unwell = Standing::Unwell { image: new_web, why: why.to_owned() };
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target, unwell]);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before, Standing::Before]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE, BEFORE]);
     assert_eq!(podman.containers(), before);
 }
 
@@ -206,11 +225,10 @@ async fn a_limit_ends_the_wait() {
     podman.container("dev-web", &old, &[&WELL[..], &["--health-start-period", "1h"]].concat());
     let platform = platform(&podman).await;
     let planned = changes(&*platform, "dev", &[("web", &new)]).await;
-    let error = platform.deploy(&planned, Duration::from_secs(4), &Unwatched).await.expect_err("it is never healthy");
-    let said = format!("{error:#}");
+    let said = sent(platform.deploy(&planned, Duration::from_secs(4), &Unwatched).await);
     assert!(said.starts_with(&format!("failed to bring 'web' to '{new}': it ran out of time after 4s")), "{said}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before]);
+    assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,92 +254,38 @@ async fn what_cannot_be_done_is_refused_before_anything_is_changed() {
         ("web", &missing, "failed to pull"),
     ] {
         let planned = changes(&*platform, "dev", &[("web", &new), (service, to)]).await;
-        let error = format!("{:#}", platform.deploy(&planned, LIMIT, &Unwatched).await.expect_err(service));
+        let error = nothing_sent(platform.deploy(&planned, LIMIT, &Unwatched).await);
         assert!(error.contains(expected), "{service}: {error}");
         assert!(!error.contains("s3cret"), "{error}");
         assert_eq!(podman.containers(), before, "{service}");
     }
+    // What needs no try is known to the plan already.
     let applications = platform.applications("dev").await.expect("applications");
-    let fleeting = applications.iter().find(|one| one.service == "fleeting").expect("a service");
-    let note =
-        "dev-fleeting cannot be replaced: it removes itself when it stops (--rm): nothing would be left to go back to";
-    assert!(fleeting.notes.contains(&note.to_owned()), "the plan says so already: {:?}", fleeting.notes);
+    let obstacles: Vec<_> = applications.into_iter().map(|one| (one.service, one.obstacle)).collect();
+    let fleeting = "it removes itself when it stops (--rm): nothing would be left to go back to";
+    let shared = "'guest' shares its network, processes or volumes";
+    let expected = [
+        ("fleeting", Some(format!("container 'dev-fleeting' cannot be replaced: {fleeting}"))),
+        ("masked", None),
+        ("secret", None),
+        ("shared", Some(format!("container 'dev-shared' cannot be replaced: {shared}"))),
+        ("web", None),
+    ];
+    assert_eq!(obstacles, expected.map(|(service, obstacle)| (service.to_owned(), obstacle)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_changed_meanwhile_is_left_alone() {
+async fn a_service_whose_name_ends_in_a_number_is_found() {
     let podman = Podman::start();
-    let (old, new) = (podman.image("web", "2-dev", Temper::Well), podman.image("web", "1-dev", Temper::Well));
-    let other = podman.image("web", "3-dev", Temper::Well);
-    two_services(&podman, &old, &old);
+    let image = podman.image("team/oauth-2", "2-dev", Temper::Well);
+    podman.container("dev-oauth-2", &image, &[]);
+    let new = podman.image("team/oauth-2", "1-dev", Temper::Well);
     let platform = platform(&podman).await;
-    let planned = changes(&*platform, "dev", &[("billing", &new), ("web", &new)]).await;
-    // Between plan and write.
-    podman.run(&["rm", "--force", "--time", "0", "dev-web"]);
-    podman.container("dev-web", &other, &WELL);
-    let before = podman.containers();
-    let error = platform.deploy(&planned, LIMIT, &Unwatched).await.expect_err("somebody changed it").to_string();
-    assert_eq!(error, "'dev/web' has other containers than when the plan was made: somebody changed it; plan again");
-    assert_eq!(podman.containers(), before);
-    let is_other = Standing::Other { image: other.clone() };
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before, is_other]);
-
-    // Between the write and the way back.
-    let planned = changes(&*platform, "dev", &[("billing", &new), ("web", &new)]).await;
-    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
-    podman.run(&["rm", "--force", "--time", "0", "dev-web"]);
-    let theirs = podman.container("dev-web", &old, &WELL);
-    let error = platform.go_back(&planned, LIMIT, &Unwatched).await.expect_err("somebody changed it").to_string();
-    assert!(error.contains(&format!("somebody else put '{old}' into the place of container 'dev-web'")), "{error}");
-    assert_eq!(
-        platform.look(&planned).await.expect("a look"),
-        [Standing::Before, Standing::Other { image: old }],
-        "the other service went back"
-    );
-    assert_eq!(podman.inspect("dev-web")["Id"], theirs.as_str());
-    podman.run(&["rm", "--force", "--all", "--time", "0"]);
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Gone, Standing::Gone]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn cut_short_anywhere_it_goes_back() {
-    let podman = Podman::start();
-    let (old, new) = (podman.image("web", "2-dev", Temper::Well), podman.image("web", "1-dev", Temper::Well));
-    two_services(&podman, &old, &old);
-    let before = podman.containers();
-    let platform = platform(&podman).await;
-    let planned = changes(&*platform, "dev", &[("billing", &new), ("web", &new)]).await;
-    for milliseconds in [5, 50, 150, 250, 350, 450, 600, 800, 1000, 1300, 1600, 2000] {
-        let cut =
-            tokio::time::timeout(Duration::from_millis(milliseconds), platform.deploy(&planned, LIMIT, &Unwatched));
-        drop(cut.await);
-        platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-        let standings = platform.look(&planned).await.expect("a look");
-        assert_eq!(standings, [Standing::Before, Standing::Before], "after {milliseconds} ms");
-        assert_eq!(podman.containers(), before, "after {milliseconds} ms");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_later_run_copes_with_one_that_was_killed() {
-    let podman = Podman::start();
-    let (old, new) = (podman.image("web", "2-dev", Temper::Well), podman.image("web", "1-dev", Temper::Well));
-    let id = podman.container("dev-web", &old, &WELL);
-    podman.run(&["stop", "--time", "0", "dev-web"]);
-    // Killed after the old one was put aside, and before the new one had its name.
-    let aside = format!("dev-web-firebreak-old-{}", &id[..12]);
-    podman.run(&["rename", "dev-web", &aside]);
-    podman.container("dev-web-firebreak-new", &new, &WELL);
-    let platform = platform(&podman).await;
-    let planned = changes(&*platform, "dev", &[("web", &new)]).await;
-    assert_eq!(planned[0].application.revision, id);
-    let note = "an earlier rollback was cut short and left containers behind";
-    assert!(planned[0].application.notes.contains(&note.to_owned()), "{:?}", planned[0].application.notes);
+    let planned = changes(&*platform, "dev", &[("oauth-2", &new)]).await;
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target]);
-    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Before]);
-    assert_eq!(podman.containers(), [format!("dev-web {id} running")]);
+    platform.settle(&planned).await.expect("to settle");
+    assert_eq!(podman.containers().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -357,14 +321,16 @@ async fn the_login_of_a_registry_is_used_for_it_alone() {
         let platform = connect(&podman.url(), None, None, Some(login), &http).await.expect("a connection");
         let planned = changes(&*platform, "dev", &[("web", &new)]).await;
         let deployed = platform.deploy(&planned, LIMIT, &Unwatched).await;
-        (deployed.map_err(|error| format!("{error:#}")), platform.look(&planned).await.expect("a look"))
+        (deployed, platform.look(&planned).await.expect("a look"))
     };
     for (host, password) in [(podman.registry.as_str(), "wr0ng"), ("registry.example", LOGIN.1)] {
         let (deployed, standing) = with(host, password).await;
-        let error = deployed.expect_err("no entry");
+        let error = nothing_sent(deployed);
         assert!(error.starts_with(&format!("failed to pull '{new}' for 'web': ")), "{error}");
         assert!(!error.contains(password), "{error}");
-        assert_eq!(standing, [Standing::Before]);
+        assert_eq!(standing, [BEFORE]);
     }
-    assert_eq!(with(&podman.registry, LOGIN.1).await, (Ok(()), vec![Standing::Target]));
+    let (deployed, standing) = with(&podman.registry, LOGIN.1).await;
+    deployed.expect("a deployment");
+    assert_eq!(standing, [Standing::Target]);
 }

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use chrono::Utc;
-use firebreak::action::watch::Unwatched;
 use firebreak::drill::faults::Fault;
 use firebreak::drill::story::{self, SECRET, SERVICES, Stand};
 use firebreak::drill::{Drill, Settings};
 use firebreak::http::{self, Trust};
 use firebreak::platform::{Application, Change, Platform, Standing, connect};
+use firebreak::watch::Unwatched;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::support::contract::{self, LIMIT, Tale, changes};
+use crate::support::contract::{self, BEFORE, LIMIT, Tale, changes};
 
-use Standing::{Before, Target};
+use Standing::Target;
 
 /// Short, for what is not to succeed.
 const SHORT: Duration = Duration::from_millis(700);
@@ -149,7 +149,7 @@ async fn a_conflict_that_does_not_end_changes_nothing() {
     let error = failure(&*platform, &planned, SHORT).await;
     assert!(error.starts_with("somebody else's deployment holds the services: deployment "), "{error}");
     assert!(error.ends_with(" is still running"), "{error}");
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before], "theirs is not our business");
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE], "theirs is not our business");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
     assert_eq!(definitions(&drill), before);
     assert_eq!(writes(&drill), ["PUT /v2/apps"], "theirs was not cancelled");
@@ -165,7 +165,7 @@ async fn a_refusal_says_why_and_changes_nothing() {
         "Marathon refused the deployment: Marathon answered 422 Unprocessable Entity: Object is not valid \
          (/container/docker/image is refused, as ordered)"
     );
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
     assert_eq!(definitions(&drill), before);
 }
 
@@ -177,7 +177,7 @@ async fn a_deployment_that_hangs_is_taken_back() {
     assert!(error.starts_with("failed to bring the services to their targets within 700ms: deployment "), "{error}");
     assert!(look(&*platform, &planned).await.iter().all(|one| matches!(one, Standing::Unwell { .. })));
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
     assert_eq!(definitions(&drill), before);
     let writes = writes(&drill);
     assert!(
@@ -193,7 +193,7 @@ async fn one_that_never_gets_healthy_is_taken_back_with_the_set() {
     let error = failure(&*platform, &planned, SHORT).await;
     assert!(error.contains(" is still running: billing has 0 of 2 healthy"), "{error}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
     assert_eq!(definitions(&drill), before);
 }
 
@@ -207,7 +207,7 @@ async fn a_deployment_that_was_dropped_is_taken_back() {
                 .await,
         );
         platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-        assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before], "after {milliseconds} ms");
+        assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE], "after {milliseconds} ms");
         assert_eq!(definitions(&drill), before, "after {milliseconds} ms");
     }
 }
@@ -221,7 +221,7 @@ async fn a_lost_reply_is_looked_into() {
     // The restoring write is lost as well.
     drill.faults.order(Fault::LoseReply { writes: 1 });
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
     assert_eq!(definitions(&drill), before);
     assert_eq!(writes(&drill), ["PUT /v2/apps", "PUT /v2/apps"], "nothing was sent twice");
 }
@@ -232,7 +232,7 @@ async fn a_lost_reply_to_the_cancelling_is_no_failure() {
     failure(&*platform, &planned, SHORT).await;
     drill.faults.order(Fault::LoseReply { writes: 1 });
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,7 +242,7 @@ async fn a_write_that_was_cut_off_is_not_sent_again() {
     let error = failure(&*platform, &planned, LIMIT).await;
     let base = format!("http://{}", drill.marathon.address());
     assert!(error.starts_with(&format!("Marathon at {base} did not answer PUT /v2/apps: ")), "{error}");
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
     assert_eq!(definitions(&drill), before);
     assert_eq!(writes(&drill), ["PUT /v2/apps"]);
 }
@@ -257,7 +257,7 @@ async fn a_platform_that_went_away_is_told_and_taken_back_later() {
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect_err("it is gone");
     drill.faults.clear();
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
     assert_eq!(definitions(&drill), before);
 }
 
@@ -271,7 +271,7 @@ async fn what_somebody_changed_since_the_plan_is_not_written() {
         "somebody changed application '/shop/dev/shop/users' since the plan was made: plan again"
     );
     assert_eq!(writes(&drill), [""; 0]);
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,7 +287,7 @@ async fn what_somebody_changed_since_the_write_is_left_alone() {
     assert_eq!(answer.status(), StatusCode::OK);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     let other = Standing::Other { image: theirs };
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, other]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, other]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,7 +297,7 @@ async fn a_revert_that_ends_without_instances_is_made_good() {
     let before = definitions(&drill);
     failure(&*platform, &planned, SHORT).await;
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Before]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
     assert_eq!(definitions(&drill), before, "with its two instances");
     assert_eq!(writes(&drill).len(), 3, "write, cancel, restore: {:?}", writes(&drill));
 }
@@ -313,7 +313,7 @@ async fn an_application_that_is_gone_is_named() {
     }
     let error = failure(&*platform, &planned, LIMIT).await;
     assert_eq!(error, "application '/shop/dev/shop/web' is no longer there");
-    assert_eq!(look(&*platform, &planned).await, [Before, Before, Before, Standing::Gone]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, Standing::Gone]);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
 }
 

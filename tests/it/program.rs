@@ -95,7 +95,7 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
     let report = report(&again);
     assert_eq!((again.code, &report["outcome"], &report["changed"]), (0, &"nothing_to_do".into(), &false.into()));
     assert_eq!(hall.told().len(), 6, "Slack is not told of nothing");
-    assert_eq!(report["steps"][0]["note"], "capacity doubles for a while");
+    assert_eq!(report["steps"][0]["note"], "", "what is not touched needs no note");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,11 @@ async fn a_wrong_command_line_is_named() {
             "run --env=dev --date=2026-02-30",
             "--date: '2026-02-30' is neither a day (2026-11-20) nor an instant of RFC 3339 (2026-11-20T18:00:00Z)",
         ),
-        ("run --env=dev --timeout=soon", "--timeout cannot be 'soon': it is a whole number of seconds, from 1"),
+        ("run --env=dev --timeout=soon", "--timeout cannot be 'soon': it is a whole number of seconds, 1 to 86400"),
+        (
+            "get --repo=a --env=b --registry=registry",
+            "--registry: 'registry' is not the address of a registry: it has no scheme; write it as https://host[:port][/prefix]",
+        ),
         ("get --repo=a --env=b --dump=/no/such/folder", "--dump: '/no/such/folder' is no folder"),
     ] {
         let output = hall.run(words).await;
@@ -188,8 +192,12 @@ async fn what_the_registry_does_not_have_is_named_and_the_old_dump_stays() {
         ("get --repo=billing,nothing --env=develop", "'nothing'"),
         ("get --repo=billing,empty --env=develop", "'empty'"),
         ("get --repo=billing --env=devlop", "no tag of 'billing' ends with 'devlop'"),
+        (
+            "get --repo=billing --env=dev",
+            "they end with: develop, latest, master, predevelop, premaster, prestage, stage",
+        ),
+        ("run --date=DAY --env=develop --yes", "no application of 'develop' runs on http://MARATHON: is --env right?"),
         ("get --repo=billing --env=develop --registry=http://127.0.0.1:1", "127.0.0.1:1"),
-        ("get --repo=billing --env=develop --registry=registry", "'registry'"),
     ] {
         let output = hall.run(words).await;
         assert_eq!((output.code, output.stdout.as_str()), (1, ""), "`{words}`: {output:?}");

@@ -15,13 +15,15 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The lines of the blocks marked `sh` in a file of Markdown.
+/// The lines of the blocks marked `sh` in a file of Markdown, and the playbooks that are called in the middle of a text.
 fn commands(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let blocks = text.split("\n```sh\n").skip(1).map(|block| block.split("\n```").next().unwrap_or_default());
     let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
     let lines = joined.iter().flat_map(|block| block.lines()).map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned);
+    let inline = text.split('`').filter(|code| code.starts_with("ansible-playbook -i ")).map(str::to_owned);
+    lines.chain(inline).collect()
 }
 
 /// Where the commands of one README run: a copy of the playbooks, and the programs on the path.
@@ -63,6 +65,11 @@ impl Desk {
     }
 }
 
+fn is_module(name: &str) -> bool {
+    let modules = std::fs::read_to_string(root().join("tests/it/main.rs")).expect("the modules of the tests");
+    modules.contains(&format!("\nmod {name};\n"))
+}
+
 fn make_knows(target: &str) {
     let output = Command::new("make").args(["-n", target]).current_dir(root()).output().expect("make");
     assert!(output.status.success(), "make knows no '{target}'");
@@ -77,7 +84,8 @@ async fn every_command_runs(path: PathBuf) {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
                 ["make", target] => make_knows(target),
                 ["rollback_service" | "firedrill" | "ansible-playbook", ..] => drop(desk.run(&line)),
-                ["cargo", "test", ..] => assert!(line.contains("--lib") || line.contains("--test it"), "{line}"),
+                ["cargo", "test", "--lib"] => {}
+                ["cargo", "test", "--test", "it", module] => assert!(is_module(module), "no module '{module}'"),
                 _ => panic!("{}: this test does not know how to run `{line}`", path.display()),
             }
         }

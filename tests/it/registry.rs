@@ -9,9 +9,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use firebreak::action::watch::{Progress, Unwatched, Watch};
 use firebreak::http::Trust;
 use firebreak::registry::{DateSource, Image, Options, Registry, RegistryError, Undated};
+use firebreak::watch::{Progress, Unwatched, Watch};
 
 use crate::support::registry::{DockerRegistry, Guard, PASSWORD, USER, config};
 use crate::support::wire::Wire;
@@ -102,7 +102,7 @@ async fn every_kind_of_image_is_dated_in_the_least_requests() {
     expected.extend(exhibition.indexes().await);
     exhibition.strangers().await;
 
-    let wire = Wire::to(server.port, Duration::ZERO).await;
+    let wire = Wire::to(server.port, Duration::ZERO);
     let url = format!("http://127.0.0.1:{}", wire.port);
     let folder = tempfile::tempdir().unwrap();
     let told = Told::default();
@@ -203,7 +203,7 @@ async fn a_password_opens_a_guarded_registry() {
     let server = DockerRegistry::start_with(Guard::Password);
     let digest = server.push_oci("web", Some("1-develop"), config(Some("2026-11-20T08:00:00Z"), "x")).await;
     let expected = [dated("web", "1-develop", &digest, "2026-11-20T08:00:00Z", DateSource::Config)];
-    let wire = Wire::to(server.port, Duration::ZERO).await;
+    let wire = Wire::to(server.port, Duration::ZERO);
     let url = format!("http://127.0.0.1:{}", wire.port);
     let with = |password: &str| Options {
         user: Some(USER.to_owned()),

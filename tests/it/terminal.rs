@@ -63,6 +63,7 @@ async fn the_day_is_chosen_and_the_plan_confirmed() {
         session.exp_string("2.2.0-develop").expect("the last step of the plan");
         session.exp_string("Change 4 services of 'dev'").expect("the question");
         press(&mut session, "y");
+        press(&mut session, ENTER);
         leave(session)
     })
     .await;
@@ -80,6 +81,7 @@ async fn a_no_and_an_escape_change_nothing() {
         let mut session = sit_down(hall, "run --env=dev --date=DAY");
         session.exp_string("Change 4 services of 'dev'").expect("the question");
         press(&mut session, "n");
+        press(&mut session, ENTER);
         let no = leave(session);
         let mut session = sit_down(hall, "run --env=dev");
         session.exp_string("Back to the end of which day?").expect("the question");
@@ -94,6 +96,24 @@ async fn a_no_and_an_escape_change_nothing() {
         assert_eq!(*code, 4, "{screen}");
         assert!(screen.contains(message), "{screen}");
     }
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_typed_before_the_question_is_no_answer() {
+    let hall = Hall::open(&["latency=100"]).await;
+    hall.look().await;
+    let (hall, (screen, code)) = at_a_terminal(hall, |hall| {
+        let mut session = sit_down(hall, "run --env=dev --date=DAY");
+        press(&mut session, "y");
+        press(&mut session, ENTER);
+        session.exp_string("Change 4 services of 'dev'").expect("the question");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        press(&mut session, ENTER);
+        leave(session)
+    })
+    .await;
+    assert_eq!(code, 4, "{screen}");
     hall.stands(Stand::Broken);
 }
 

@@ -71,7 +71,8 @@ impl Client {
         Ok(Some(answer.json().await.with_context(|| format!("the engine's answer to GET {path} is not JSON"))?))
     }
 
-    /// A write, carried to its end whatever becomes of the caller. Says whether it changed anything: `304` does not.
+    /// A write, carried to its end whatever becomes of the caller. The body of the answer, null where it has none; that
+    /// things were so already (`304`) is as good as a success.
     async fn write(
         &self,
         method: Method,

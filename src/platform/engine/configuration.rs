@@ -111,8 +111,7 @@ fn host(old: &Container, podman: Option<&Value>) -> Value {
     let mut host = old.inspect["HostConfig"].clone();
     if let Some(limits) = host["Ulimits"].as_array_mut() {
         for limit in limits {
-            let name = limit["Name"].as_str().unwrap_or_default().trim_start_matches("RLIMIT_").to_lowercase();
-            limit["Name"] = name.into();
+            limit["Name"] = limit_name(limit).into();
         }
     }
     if let Some(devices) = host["Devices"].as_array_mut() {
@@ -121,13 +120,8 @@ fn host(old: &Container, podman: Option<&Value>) -> Value {
         }
     }
     if let Some(links) = host["Links"].as_array_mut() {
-        for link in links {
-            // Read as `/database:/this-container/alias`, written as `database:alias`.
-            let text = link.as_str().unwrap_or_default();
-            if let Some((other, alias)) = text.split_once(':') {
-                let alias = alias.rsplit('/').next().unwrap_or(alias);
-                *link = format!("{}:{alias}", other.trim_start_matches('/')).into();
-            }
+        for shown in links {
+            *shown = link(shown).into();
         }
     }
     if !is_empty(&host["NanoCpus"]) {
@@ -147,6 +141,18 @@ fn host(old: &Container, podman: Option<&Value>) -> Value {
     }
     keep_volumes(old, &mut host);
     host
+}
+
+/// The name of a limit as it is written, `nofile`; Podman shows it as `RLIMIT_NOFILE`.
+pub(super) fn limit_name(limit: &Value) -> String {
+    limit["Name"].as_str().unwrap_or_default().trim_start_matches("RLIMIT_").to_lowercase()
+}
+
+/// A link as it is written, `database:alias`; engines show it as `/database:/this-container/alias`.
+pub(super) fn link(shown: &Value) -> String {
+    let shown = shown.as_str().unwrap_or_default();
+    let (other, alias) = shown.split_once(':').unwrap_or((shown, shown));
+    format!("{}:{}", other.trim_start_matches('/'), alias.rsplit('/').next().unwrap_or(alias))
 }
 
 /// Podman takes the options of a log in one place and shows them in others. Its path is shown even where it is the

@@ -1,11 +1,18 @@
 //! A container as it was read, and what its name says about it.
 
+use std::fmt;
+
 use serde_json::Value;
+
+use crate::platform::image::ImageName;
 
 /// Between a name and what tells a rollback's containers from the others.
 const ASIDE_RAN: &str = "-firebreak-old-";
 const ASIDE_STOPPED: &str = "-firebreak-off-";
 const PREPARED: &str = "-firebreak-new";
+
+/// The label by which compose says which project a container belongs to.
+const PROJECT: &str = "com.docker.compose.project";
 
 /// What a container is for a rollback; its name says it, so that a later run can tell as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +29,7 @@ pub(super) enum Place {
 }
 
 /// A container.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Container {
     pub(super) id: String,
     /// The name that people gave it, whatever it is called now.
@@ -34,6 +41,17 @@ pub(super) struct Container {
     pub(super) image_id: String,
     /// Everything that the engine says about it.
     pub(super) inspect: Value,
+}
+
+/// Without the rest: what the engine says holds the container's environment.
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Container")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Container {
@@ -50,6 +68,28 @@ impl Container {
             image_id: image_id(&text("/Image")?),
             inspect,
         })
+    }
+
+    /// Which service of `environment` it is, by its compose labels, or else by its name `<env>-<service>`. A number at
+    /// the end of that is a replica's, unless the image bears it as well: `dev-oauth-2` with an image of `team/oauth-2`
+    /// is the service `oauth-2`, with one of `team/oauth` the second `oauth`. A container of compose that ran once for a
+    /// command is none.
+    pub(super) fn service(&self, environment: &str) -> Option<String> {
+        let label = |key: &str| self.inspect["Config"]["Labels"][key].as_str().filter(|value| !value.is_empty());
+        if label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return None;
+        }
+        if let (Some(project), Some(service)) = (label(PROJECT), label("com.docker.compose.service")) {
+            return (project == environment).then(|| service.to_owned());
+        }
+        let rest = self.name.strip_prefix(environment)?.strip_prefix('-')?;
+        let image: Option<ImageName> = self.image.parse().ok();
+        let repository = image.as_ref().and_then(|image| image.repository().rsplit('/').next());
+        let service = match rest.rsplit_once(['-', '_']) {
+            Some((service, number)) if repository != Some(rest) && is_number(number) => service,
+            _ => rest,
+        };
+        (!service.is_empty()).then(|| service.to_owned())
     }
 
     /// The first twelve digits of its id, as engines abbreviate it.
@@ -139,23 +179,16 @@ fn place(name: &str) -> (&str, Place) {
     (name, Place::Standing)
 }
 
-/// Which service of `environment` a container is, by its compose labels, or else by its name `<env>-<service>` with
-/// a replica's number that may follow. A container of compose that ran once for a command is none.
-pub(super) fn service(labels: &Value, name: &str, environment: &str) -> Option<String> {
-    let label = |key: &str| labels[key].as_str().filter(|value| !value.is_empty());
-    if label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return None;
-    }
-    if let (Some(project), Some(service)) = (label("com.docker.compose.project"), label("com.docker.compose.service")) {
-        return (project == environment).then(|| service.to_owned());
-    }
-    let (name, _) = place(name.trim_start_matches('/'));
-    let rest = name.strip_prefix(environment)?.strip_prefix('-')?;
-    let service = match rest.rsplit_once(['-', '_']) {
-        Some((service, number)) if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) => service,
-        _ => rest,
-    };
-    (!service.is_empty()).then(|| service.to_owned())
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|digit| digit.is_ascii_digit())
+}
+
+/// Whether a container in an engine's list may be of an environment: spares the look at each of the others.
+pub(super) fn may_be_of(summary: &Value, environment: &str) -> bool {
+    // On Docker the list has the aliases of links among the names, before the container's own or after it.
+    let names = summary["Names"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    summary["Labels"][PROJECT] == environment
+        || names.into_iter().any(|name| name.trim_start_matches('/').starts_with(environment))
 }
 
 #[cfg(test)]
@@ -173,10 +206,18 @@ mod tests {
         .expect("a container")
     }
 
+    /// The service of `dev` that a container is.
+    fn service(name: &str, image: &str, labels: &Value) -> Option<String> {
+        let mut container = container(name, &Value::Null);
+        container.image = image.to_owned();
+        container.inspect["Config"]["Labels"] = labels.clone();
+        container.service("dev")
+    }
+
     #[test]
     fn the_environment_and_the_service_are_found() {
-        let by_name = |name: &str| service(&json!({}), name, "dev");
-        assert_eq!(by_name("/dev-billing").as_deref(), Some("billing"));
+        let by_name = |name: &str| service(name, "r:5000/team/image:1", &json!({}));
+        assert_eq!(by_name("dev-billing").as_deref(), Some("billing"));
         assert_eq!(by_name("dev-billing-2").as_deref(), Some("billing"));
         assert_eq!(by_name("dev-web-shop_12").as_deref(), Some("web-shop"));
         assert_eq!(by_name("dev-billing-2-firebreak-old-0123456789ab").as_deref(), Some("billing"));
@@ -185,9 +226,37 @@ mod tests {
             assert_eq!(by_name(other), None, "{other}");
         }
         let labels = |project: &str, oneoff: &str| json!({"com.docker.compose.project": project, "com.docker.compose.service": "billing", "com.docker.compose.oneoff": oneoff});
-        assert_eq!(service(&labels("dev", "False"), "/anything", "dev").as_deref(), Some("billing"));
-        assert_eq!(service(&labels("stage", "False"), "/dev-billing", "dev"), None, "labels outrank the name");
-        assert_eq!(service(&labels("dev", "True"), "/anything", "dev"), None);
+        let by_label = |name: &str, labels: &Value| service(name, "billing:1", labels);
+        assert_eq!(by_label("anything", &labels("dev", "False")).as_deref(), Some("billing"));
+        assert_eq!(by_label("dev-billing", &labels("stage", "False")), None, "labels outrank the name");
+        assert_eq!(by_label("anything", &labels("dev", "True")), None);
+    }
+
+    #[test]
+    fn a_number_that_the_image_bears_is_no_replica() {
+        let by_image = |name: &str, image: &str| service(name, image, &json!({}));
+        assert_eq!(by_image("dev-oauth-2", "r:5000/team/oauth-2:1").as_deref(), Some("oauth-2"));
+        assert_eq!(by_image("dev-oauth-2-1", "r:5000/team/oauth-2:1").as_deref(), Some("oauth-2"));
+        assert_eq!(by_image("dev-oauth-2", "r:5000/team/oauth:1").as_deref(), Some("oauth"));
+        assert_eq!(by_image("dev-oauth-2-firebreak-new", "oauth-2@sha256:0").as_deref(), Some("oauth"), "no image");
+        assert_eq!(by_image("dev-oauth-2-firebreak-new", "oauth-2:1").as_deref(), Some("oauth-2"));
+    }
+
+    #[test]
+    fn none_of_an_environment_is_overlooked_in_the_list() {
+        let may = |summary: Value| may_be_of(&summary, "dev");
+        assert!(may(json!({"Names": ["/dev-web"], "Labels": {}})));
+        assert!(may(json!({"Names": ["/proxy/web", "/dev-web"], "Labels": null})), "the first is the alias of a link");
+        assert!(may(json!({"Names": ["/anything"], "Labels": {"com.docker.compose.project": "dev"}})));
+        assert!(!may(json!({"Names": ["/stage-web"], "Labels": {"com.docker.compose.project": "stage"}})));
+    }
+
+    #[test]
+    fn its_environment_is_not_shown() {
+        let mut container = container("dev-web", &json!({"Running": true}));
+        container.inspect["Config"]["Env"] = json!(["PASSWORD=s3cret"]);
+        let expected = "Container { id: \"0123456789abcdef\", name: \"dev-web\", place: Standing, .. }";
+        assert_eq!(format!("{container:?}"), expected);
     }
 
     #[test]

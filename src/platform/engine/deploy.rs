@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::time::timeout;
 
 use super::container::{Container, Place};
-use super::fidelity::{Read, differences, obstacle};
-use super::{Engine, Service, configuration, health};
-use crate::action::watch::{Progress, Watch};
+use super::fidelity::{Read, differences};
+use super::{Engine, configuration, health};
+use crate::platform::Change;
 use crate::platform::image::ImageName;
 use crate::platform::secrets::Secrets;
-use crate::platform::{Application, Change};
+use crate::watch::{Progress, Watch};
 
 /// One container and the one that is to take its place.
 struct Replacement {
@@ -28,29 +28,16 @@ pub(super) async fn deploy(
     limit: Duration,
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
-    let mut sets = Vec::new();
-    for (change, service) in changes.iter().zip(engine.services(changes).await?) {
-        sets.push(unchanged(engine, &change.application, &service).await?);
-    }
-    refuse_shared(engine, sets.iter().flatten()).await?;
+    unchanged(engine, changes).await?;
     for change in changes {
         let (service, to) = (&change.application.service, &change.to);
         watch.at(service, &Progress { done: 0, total: 0, note: format!("pulling {to}") });
         let pulled = timeout(limit, pull(engine, to)).await.context("it ran out of time").flatten();
         pulled.with_context(|| format!("failed to pull '{to}' for '{service}'"))?;
     }
-    let mut prepared = Vec::new();
-    for (change, olds) in changes.iter().zip(sets) {
-        match prepare_all(engine, &change.to, olds).await {
-            Ok(set) => prepared.push(set),
-            Err(error) => {
-                let made = remove_prepared(engine, changes).await;
-                let service = &change.application.service;
-                return Err(made.err().unwrap_or(error))
-                    .with_context(|| format!("failed to make the new containers of '{service}'; the old ones run on"));
-            }
-        }
-    }
+    // A pull takes its time, and somebody else may have been faster.
+    let sets = unchanged(engine, changes).await?;
+    let prepared = prepare_all(engine, changes, sets).await?;
     for (change, set) in changes.iter().zip(&prepared) {
         let service = &change.application.service;
         let replaced = timeout(limit, replace_all(engine, service, set, watch)).await;
@@ -60,48 +47,24 @@ pub(super) async fn deploy(
     Ok(())
 }
 
-/// The containers of an application, if they are still those of the plan and can be replaced.
-async fn unchanged(engine: &Engine, application: &Application, service: &Service) -> anyhow::Result<Vec<Container>> {
-    if service.revision() != application.revision {
-        bail!("'{}' has other containers than when the plan was made: somebody changed it; plan again", application.id);
-    }
-    let current: Vec<Container> = service.current().into_iter().cloned().collect();
-    for container in &current {
-        let podman = engine.client.get_podman(&format!("/containers/{}/json", container.id)).await?;
-        if let Some(why) = obstacle(container, podman.as_ref()) {
-            bail!("container '{}' cannot be replaced: {why}", container.name);
-        }
-    }
-    Ok(current)
-}
-
-/// Refuses containers whose network, volumes or the like another container shares: that one would be cut off.
-async fn refuse_shared(engine: &Engine, olds: impl Iterator<Item = &Container>) -> anyhow::Result<()> {
-    let listed = engine.client.get("/containers/json?all=true").await?.unwrap_or_default();
-    let mut users = Vec::new();
-    for summary in listed.as_array().into_iter().flatten() {
-        if let Some(id) = summary["Id"].as_str() {
-            users.extend(engine.inspect(id).await?);
-        }
-    }
-    for old in olds {
-        let shares = |user: &&Container| {
-            let host = &user.inspect["HostConfig"];
-            let modes = ["NetworkMode", "IpcMode", "PidMode"].map(|key| host[key].as_str().unwrap_or_default());
-            let from = configuration::strings(&host["VolumesFrom"]);
-            let is_old = |name: &str| name == old.name || (name.len() >= 12 && old.id.starts_with(name));
-            modes.iter().any(|mode| mode.strip_prefix("container:").is_some_and(is_old))
-                || from.iter().any(|from| is_old(from.split(':').next().unwrap_or(from)))
-        };
-        if let Some(user) = users.iter().find(shares) {
+/// The containers of each application, if they are still those of the plan and can be replaced.
+async fn unchanged(engine: &Engine, changes: &[Change]) -> anyhow::Result<Vec<Vec<Container>>> {
+    let everybody = engine.containers(|_| true).await?;
+    let mut sets = Vec::new();
+    for (change, service) in changes.iter().zip(engine.services(changes).await?) {
+        let application = &change.application;
+        if service.revision() != application.revision {
             bail!(
-                "container '{}' cannot be replaced: '{}' shares its network, processes or volumes",
-                old.name,
-                user.name
+                "'{}' has other containers than when the plan was made: somebody changed it; plan again",
+                application.id
             );
         }
+        if let Some(obstacle) = engine.obstacle(&service, &everybody).await? {
+            bail!(obstacle);
+        }
+        sets.push(service.current().into_iter().cloned().collect());
     }
-    Ok(())
+    Ok(sets)
 }
 
 /// Pulls an image, unless it is pinned to a digest that the engine has.
@@ -123,8 +86,32 @@ async fn pull(engine: &Engine, image: &str) -> anyhow::Result<()> {
     engine.resolve(image).await?.with_context(|| format!("the engine pulled '{image}' and does not have it")).map(drop)
 }
 
+/// Makes the new containers of all services; where one cannot be made, none is left.
+async fn prepare_all(
+    engine: &Engine,
+    changes: &[Change],
+    sets: Vec<Vec<Container>>,
+) -> anyhow::Result<Vec<Vec<Replacement>>> {
+    engine.own.begin();
+    let mut prepared = Vec::new();
+    for (change, olds) in changes.iter().zip(sets) {
+        match prepare_service(engine, &change.to, olds).await {
+            Ok(set) => prepared.push(set),
+            Err(error) => {
+                let service = &change.application.service;
+                let error =
+                    error.context(format!("failed to make the new containers of '{service}'; the old ones run on"));
+                remove_prepared(engine, changes).await.map_err(|left| anyhow!("{error:#}; {left:#}"))?;
+                engine.own.forget();
+                return Err(error);
+            }
+        }
+    }
+    Ok(prepared)
+}
+
 /// Makes the new containers of one service, and compares each with its old one.
-async fn prepare_all(engine: &Engine, to: &str, olds: Vec<Container>) -> anyhow::Result<Vec<Replacement>> {
+async fn prepare_service(engine: &Engine, to: &str, olds: Vec<Container>) -> anyhow::Result<Vec<Replacement>> {
     let mut set = Vec::new();
     for old in olds {
         let name = old.prepared_name();
@@ -144,15 +131,16 @@ async fn prepare(engine: &Engine, old: &Container, name: &str, to: &str) -> anyh
     let old_image =
         old_image.context("its image is gone, so what it was given itself cannot be told from what it has from it")?;
     let new_image = client.get(&format!("/images/{to}/json")).await?.with_context(|| format!("no image '{to}'"))?;
-    let old_podman = client.get_podman(&format!("/containers/{}/json", old.id)).await?;
+    let old_podman = engine.inspect_podman(&old.id).await?;
     let body = configuration::request(old, &old_image, old_podman.as_ref(), to);
     let id = client.create(name, body).await.map_err(|error| scrubbed(old, &error))?;
+    engine.own.add(&id);
     // The first network came with the request: older engines take no more than one there.
     for (network, endpoint) in configuration::endpoints(old, old_podman.as_ref()).iter().skip(1) {
         client.join(&id, network, endpoint).await?;
     }
     let new = engine.inspect(&id).await?.context("the new container was removed by somebody else")?;
-    let new_podman = client.get_podman(&format!("/containers/{id}/json")).await?;
+    let new_podman = engine.inspect_podman(&id).await?;
     let different = differences(
         &Read { container: old, image: &old_image, podman: old_podman.as_ref() },
         &Read { container: &new, image: &new_image, podman: new_podman.as_ref() },
@@ -169,7 +157,7 @@ fn scrubbed(old: &Container, error: &anyhow::Error) -> anyhow::Error {
     for variable in configuration::strings(&old.inspect["Config"]["Env"]) {
         secrets.add(variable.split_once('=').map_or("", |(_, value)| value));
     }
-    anyhow::anyhow!(secrets.scrub(&format!("{error:#}")))
+    anyhow!(secrets.scrub(&format!("{error:#}")))
 }
 
 /// Removes the new containers that were made and not started.
@@ -201,6 +189,12 @@ async fn replace_all(engine: &Engine, service: &str, set: &[Replacement], watch:
 async fn replace(engine: &Engine, Replacement { old, new }: &Replacement) -> anyhow::Result<()> {
     let client = &engine.client;
     let now = engine.inspect(&old.id).await?.context("it was removed by somebody else")?;
+    if (&now.name, now.place) != (&old.name, old.place) {
+        bail!("somebody else is at it: it was put aside or given another name");
+    }
+    if engine.inspect(new).await?.is_none_or(|new| new.place != Place::Prepared) {
+        bail!("somebody else is at it: what was to take its place was removed or given another name");
+    }
     if now.place == Place::Standing {
         // The name comes first: it remembers whether the container ran.
         client.rename(&old.id, &now.aside_name()).await?;

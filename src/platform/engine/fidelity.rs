@@ -1,37 +1,12 @@
-//! What cannot be carried over is refused, not lost: known obstacles before anything is made, and a comparison of
-//! the new container with the old one before the old one is touched.
+//! What cannot be carried over is refused, not lost: the new container is compared with the old one before the old one
+//! is touched.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::configuration::{is_empty, overrides, plain, strings};
+use super::configuration::{is_empty, limit_name, link, overrides, plain, strings};
 use super::container::Container;
-
-/// Options of `podman run` that no API shows again.
-const UNSEEN: [&str; 4] = ["--sysctl", "--personality", "--chrootdirs", "--passwd-entry"];
-
-/// Why a container cannot be replaced; none where it can.
-pub(super) fn obstacle(old: &Container, podman: Option<&Value>) -> Option<String> {
-    let host = &old.inspect["HostConfig"];
-    if host["AutoRemove"] == true {
-        return Some("it removes itself when it stops (--rm): nothing would be left to go back to".into());
-    }
-    if old.inspect["State"]["Paused"] == true {
-        return Some("it is paused".into());
-    }
-    let podman = podman?;
-    if podman["Pod"].as_str().is_some_and(|pod| !pod.is_empty()) {
-        return Some("it belongs to a pod".into());
-    }
-    if !is_empty(&podman["Rootfs"]) {
-        return Some("it runs from a folder, not from an image".into());
-    }
-    let command = strings(&podman["Config"]["CreateCommand"]);
-    let given = |option: &str| command.iter().any(|word| word.split('=').next() == Some(option));
-    let lost: Vec<&str> = UNSEEN.into_iter().filter(|option| given(option)).collect();
-    (!lost.is_empty()).then(|| format!("the engine does not show what it was given with {}", lost.join(", ")))
-}
 
 /// A container, its image, and what Podman's own API says of it.
 pub(super) struct Read<'a> {
@@ -152,17 +127,13 @@ fn canonical_host(host: &Value) -> Map<String, Value> {
                     let kind = value["Type"].as_str().unwrap_or_default().replace("k8s-file", "json-file");
                     Value::from(format!("{kind} {} {} {}", value["Config"], value["Size"], value["Tag"]))
                 }
-                "Ulimits" => in_order(&value, |limit| {
-                    let name = limit["Name"].as_str().unwrap_or_default().trim_start_matches("RLIMIT_").to_lowercase();
-                    format!("{name} {} {}", limit["Soft"], limit["Hard"])
-                }),
+                "Ulimits" => {
+                    in_order(&value, |limit| format!("{} {} {}", limit_name(limit), limit["Soft"], limit["Hard"]))
+                }
                 "Devices" => {
                     in_order(&value, |device| format!("{} {}", device["PathOnHost"], device["PathInContainer"]))
                 }
-                "Links" => in_order(&value, |link| {
-                    let (other, alias) = link.as_str().unwrap_or_default().split_once(':').unwrap_or_default();
-                    format!("{other} {}", alias.rsplit('/').next().unwrap_or(alias))
-                }),
+                "Links" => in_order(&value, link),
                 _ => continue,
             };
             host.insert(key.to_owned(), value);
@@ -293,27 +264,5 @@ mod tests {
         compare("Config", &of("0077", json!([{"Name": "key"}])), &of("0000", Value::Null), &mut found);
         found.sort();
         assert_eq!(found, ["Config.Secrets", "Config.Umask"]);
-    }
-
-    #[test]
-    fn what_cannot_be_replaced_says_why() {
-        let obstacle_with = |at: &str, value: Value, podman: Value| {
-            let mut container = docker_container();
-            if !at.is_empty() {
-                let (object, key) = at.split_once('.').expect("two parts");
-                container.inspect[object][key] = value;
-            }
-            obstacle(&container, Some(&podman))
-        };
-        assert_eq!(obstacle_with("", Value::Null, json!({})), None);
-        let fleeting = obstacle_with("HostConfig.AutoRemove", json!(true), json!({})).expect("an obstacle");
-        assert!(fleeting.starts_with("it removes itself when it stops"), "{fleeting}");
-        assert_eq!(obstacle_with("State.Paused", json!(true), json!({})).as_deref(), Some("it is paused"));
-        assert_eq!(obstacle_with("", Value::Null, json!({"Pod": "7"})).as_deref(), Some("it belongs to a pod"));
-        let command = json!({"Config": {"CreateCommand": ["podman", "run", "--sysctl=net.x=1", "image"]}});
-        assert_eq!(
-            obstacle_with("", Value::Null, command).as_deref(),
-            Some("the engine does not show what it was given with --sysctl")
-        );
     }
 }

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 use super::container::{Container, Place};
 use super::deploy::remove_prepared;
 use super::{Engine, Service, health};
-use crate::action::watch::{Progress, Watch};
 use crate::platform::Change;
+use crate::watch::{Progress, Watch};
 
 pub(super) async fn go_back(
     engine: &Engine,
@@ -18,6 +18,9 @@ pub(super) async fn go_back(
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
     engine.client.writes.over().await;
+    if !engine.own.has_begun() {
+        return Ok(());
+    }
     let mut failures = Vec::new();
     // The last that was changed is the first to go back. One that fails does not keep the others.
     for (change, service) in changes.iter().zip(engine.services(changes).await?).rev() {
@@ -38,12 +41,11 @@ pub(super) async fn go_back(
 }
 
 async fn restore(engine: &Engine, change: &Change, service: &Service, watch: &dyn Watch) -> anyhow::Result<()> {
-    let target = engine.resolve(&change.to).await?;
     let total = change.application.instances;
     let mut failures = Vec::new();
     for (done, id) in (0..).zip(change.application.revision.split('+')) {
         watch.at(&change.application.service, &Progress { done, total, note: "as before".into() });
-        if let Err(error) = restore_one(engine, service, id, &change.to, target.as_deref()).await {
+        if let Err(error) = restore_one(engine, service, id).await {
             failures.push(format!("{error:#}"));
         }
     }
@@ -54,13 +56,7 @@ async fn restore(engine: &Engine, change: &Change, service: &Service, watch: &dy
     Ok(())
 }
 
-async fn restore_one(
-    engine: &Engine,
-    service: &Service,
-    id: &str,
-    to: &str,
-    target: Option<&str>,
-) -> anyhow::Result<()> {
+async fn restore_one(engine: &Engine, service: &Service, id: &str) -> anyhow::Result<()> {
     let Some(old) = service.0.iter().find(|one| one.id == id) else {
         bail!("the old container {} is gone", id.get(..12).unwrap_or(id));
     };
@@ -68,7 +64,7 @@ async fn restore_one(
     let client = &engine.client;
     let now_there = |one: &&Container| one.name == old.name && one.place == Place::Standing;
     if let Some(new) = service.0.iter().find(now_there) {
-        if new.image != to && Some(new.image_id.as_str()) != target {
+        if !engine.own.made(&new.id) {
             bail!("somebody else put '{}' into the place of container '{}': left as it is", new.image, old.name);
         }
         client.stop(&new.id).await?;

@@ -3,7 +3,8 @@
 //! An engine has no compare-and-swap and no transaction, so the order gives the safety: pull everything, make every
 //! new container beside its old one and compare the two, and only then, one after another, put the old one aside
 //! under a name that tells what it is, and start the new one in its place. What is aside is kept until all stand at
-//! their target; the names alone say how far a rollback came, so a later run can take it back as well.
+//! their target; the names alone say how far a rollback came, so a later run can begin where one was cut short. A run
+//! goes back on what it did itself, and knows that by the ids of the containers that it made.
 
 mod client;
 mod configuration;
@@ -12,6 +13,8 @@ mod deploy;
 mod fidelity;
 mod go_back;
 mod health;
+mod obstacle;
+mod own;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,15 +24,17 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use self::client::Client;
-use self::container::{Container, Place, image_id, service};
+use self::container::{Container, Place, image_id, may_be_of};
+use self::own::Own;
 use super::connect::RegistryLogin;
-use super::{Application, Change, Platform, Standing};
-use crate::action::watch::Watch;
+use super::{Application, Change, DeployError, Platform, Standing};
+use crate::watch::Watch;
 
 /// The Docker or Podman engine behind a socket.
 pub(super) struct Engine {
     client: Client,
     registry: Option<RegistryLogin>,
+    own: Own,
 }
 
 impl Engine {
@@ -39,19 +44,14 @@ impl Engine {
         http: reqwest::Client,
         registry: Option<RegistryLogin>,
     ) -> anyhow::Result<Self> {
-        Ok(Self { client: Client::new(address, http).await?, registry })
+        Ok(Self { client: Client::new(address, http).await?, registry, own: Own::default() })
     }
 
     /// Every container of an environment, by service, in the order of their names.
     async fn survey(&self, environment: &str) -> anyhow::Result<BTreeMap<String, Service>> {
-        let listed = self.client.get("/containers/json?all=true").await?;
-        let listed = listed.as_ref().and_then(Value::as_array).context("the engine did not list its containers")?;
         let mut services: BTreeMap<String, Service> = BTreeMap::new();
-        for summary in listed {
-            let (Some(id), Some(name)) = (summary["Id"].as_str(), summary["Names"][0].as_str()) else { continue };
-            let Some(service) = service(&summary["Labels"], name, environment) else { continue };
-            // One that is gone by now was never there for us.
-            if let Some(container) = self.inspect(id).await? {
+        for container in self.containers(|summary| may_be_of(summary, environment)).await? {
+            if let Some(service) = container.service(environment) {
                 services.entry(service).or_default().0.push(container);
             }
         }
@@ -59,6 +59,18 @@ impl Engine {
             service.0.sort_by(|one, other| (&one.name, one.place).cmp(&(&other.name, other.place)));
         }
         Ok(services)
+    }
+
+    /// The containers of the engine, of those in its list that are wanted.
+    async fn containers(&self, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Vec<Container>> {
+        let listed = self.client.get("/containers/json?all=true").await?;
+        let listed = listed.as_ref().and_then(Value::as_array).context("the engine did not list its containers")?;
+        let mut containers = Vec::new();
+        for id in listed.iter().filter(|summary| wanted(summary)).filter_map(|summary| summary["Id"].as_str()) {
+            // One that is gone by now was never there for us.
+            containers.extend(self.inspect(id).await?);
+        }
+        Ok(containers)
     }
 
     /// The services that changes are about, in their order; an empty one where there is none.
@@ -84,6 +96,22 @@ impl Engine {
         ))
     }
 
+    /// What Podman's own API says of a container; none where the engine is Docker.
+    async fn inspect_podman(&self, id: &str) -> anyhow::Result<Option<Value>> {
+        self.client.get_podman(&format!("/containers/{id}/json")).await
+    }
+
+    /// Why a service cannot be changed, in a sentence; none where it can. `everybody` is all containers of the engine.
+    async fn obstacle(&self, service: &Service, everybody: &[Container]) -> anyhow::Result<Option<String>> {
+        for container in service.current() {
+            let podman = self.inspect_podman(&container.id).await?;
+            if let Some(why) = obstacle::obstacle(container, podman.as_ref(), everybody) {
+                return Ok(Some(format!("container '{}' cannot be replaced: {why}", container.name)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The id of the image that a name stands for now; none where the engine has none.
     async fn resolve(&self, image: &str) -> anyhow::Result<Option<String>> {
         let found = self.client.get(&format!("/images/{image}/json")).await?;
@@ -107,6 +135,7 @@ impl Engine {
         environment: &str,
         name: &str,
         service: &Service,
+        everybody: &[Container],
     ) -> anyhow::Result<Option<Application>> {
         let current = service.current();
         if current.is_empty() {
@@ -119,20 +148,14 @@ impl Engine {
                 images.push(image);
             }
         }
-        let mut notes = service.notes();
-        for container in &current {
-            let podman = self.client.get_podman(&format!("/containers/{}/json", container.id)).await?;
-            if let Some(why) = fidelity::obstacle(container, podman.as_ref()) {
-                notes.push(format!("{} cannot be replaced: {why}", container.name));
-            }
-        }
         Ok(Some(Application {
             id: format!("{environment}/{name}"),
             service: name.to_owned(),
             images,
             revision: service.revision(),
             instances: current.len() as u64,
-            notes,
+            notes: service.notes(),
+            obstacle: self.obstacle(service, everybody).await?,
         }))
     }
 }
@@ -189,34 +212,36 @@ impl Service {
         let before: Vec<&str> = change.application.revision.split('+').collect();
         let current = self.current();
         let was_there = |one: &Container| before.contains(&one.id.as_str());
-        let at_target = |one: &Container| match target {
-            Some(target) if one.image_id == target => true,
-            Some(_) => !was_there(one) && one.image == change.to,
-            None => one.image == change.to,
-        };
+        // One that was there is yet to be replaced, even where its image is the target under another name.
+        let at_target =
+            |one: &Container| !was_there(one) && (one.image == change.to || target == Some(one.image_id.as_str()));
         let Some(first) = current.first() else { return Standing::Gone };
         if let Some(other) = current.iter().find(|one| !at_target(one) && !was_there(one)) {
             return Standing::Other { image: other.image.clone() };
         }
         // Of several the one that is not well says what is the matter.
-        let trouble = current.iter().find_map(|one| Some((one.image.clone(), one.trouble()?)));
-        let why = if current.len() < before.len() {
-            Some((first.image.clone(), format!("{} of {} containers are there", current.len(), before.len())))
+        let trouble = current.iter().find_map(|one| Some((one, one.trouble()?)));
+        let standing = self.standing();
+        let all_back = before.iter().all(|id| standing.iter().any(|one| one.id == *id));
+        let prepared = self.0.iter().any(|one| one.place == Place::Prepared);
+        if all_back && !prepared {
+            return Standing::Before { trouble: trouble.map(|(_, why)| why) };
+        }
+        let at_targets = current.iter().filter(|one| at_target(one)).count();
+        let (one, why) = if all_back {
+            (first, "a new container was made and not started".to_owned())
+        } else if current.len() < before.len() {
+            (first, format!("{} of {} containers are there", current.len(), before.len()))
         } else if let Some(aside) = current.iter().find(|one| one.place != Place::Standing) {
-            Some((aside.image.clone(), "put aside, and nothing in its place".to_owned()))
-        } else if let Some((image, why)) = trouble {
-            Some((image, why))
-        } else if current.iter().all(|one| at_target(one)) {
+            (aside, "put aside, and nothing in its place".to_owned())
+        } else if let Some((one, why)) = trouble {
+            (one, why)
+        } else if at_targets == current.len() {
             return Standing::Target;
-        } else if !current.iter().all(|one| was_there(one)) {
-            let count = current.iter().filter(|one| at_target(one)).count();
-            Some((first.image.clone(), format!("{count} of {} containers at the target", current.len())))
-        } else if self.0.iter().any(|one| one.place == Place::Prepared) {
-            Some((first.image.clone(), "a new container was made and not started".to_owned()))
         } else {
-            None
+            (first, format!("{at_targets} of {} containers at the target", current.len()))
         };
-        why.map_or(Standing::Before, |(image, why)| Standing::Unwell { image, why })
+        Standing::Unwell { image: one.image.clone(), why }
     }
 }
 
@@ -229,14 +254,22 @@ impl Platform for Engine {
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>> {
         let what = || format!("failed to list the services of '{environment}' at {}", self.client.address);
         let mut applications = Vec::new();
+        let everybody = self.containers(|_| true).await.with_context(what)?;
         for (name, service) in self.survey(environment).await.with_context(what)? {
-            applications.extend(self.application(environment, &name, &service).await.with_context(what)?);
+            let application = self.application(environment, &name, &service, &everybody).await;
+            applications.extend(application.with_context(what)?);
         }
         Ok(applications)
     }
 
-    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
-        deploy::deploy(self, changes, limit, watch).await
+    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {
+        self.own.forget();
+        let deployed = deploy::deploy(self, changes, limit, watch).await;
+        deployed.map_err(
+            |error| {
+                if self.own.has_begun() { DeployError::Sent(error) } else { DeployError::NothingSent(error) }
+            },
+        )
     }
 
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {

@@ -8,13 +8,13 @@ use crate::platform::{Application, Change, Standing};
 /// What is said of an application that a deployment holds.
 const UNDER_WAY: &str = "a deployment is running";
 
-/// Reads an application of an environment: one whose id `/<department>/<environment>/<project>/<service>` has it as a
-/// whole part before the last. None where it is of another one, or runs no image.
+/// Reads an application of an environment: one whose id `/<department>/<environment>/<project>/<service>` has it as its
+/// second part. None where it is of another one, or runs no image.
 pub(super) fn application(app: &Value, environment: &str) -> Option<Application> {
     let id = app["id"].as_str()?;
     let mut parts: Vec<&str> = id.split('/').filter(|part| !part.is_empty()).collect();
     let service = parts.pop()?;
-    if !parts.contains(&environment) {
+    if parts.get(1) != Some(&environment) {
         return None;
     }
     Some(Application {
@@ -24,6 +24,7 @@ pub(super) fn application(app: &Value, environment: &str) -> Option<Application>
         revision: app["version"].as_str()?.to_owned(),
         instances: instances(app),
         notes: notes(app),
+        obstacle: None,
     })
 }
 
@@ -95,30 +96,31 @@ pub(super) fn restore(before: &Application) -> Value {
 
 /// How an application stands towards a change. That no deployment is running says nothing: it may have failed.
 pub(super) fn standing(app: &Value, change: &Change) -> Standing {
+    let before = &change.application;
     let image = image(app).unwrap_or_default().to_owned();
-    let target = image == change.to;
-    if !target && !change.application.images.contains(&image) {
+    let unwell = |why: &str| Standing::Unwell { image: image.clone(), why: why.to_owned() };
+    let was = before.images.contains(&image);
+    if image != change.to && !was {
         return Standing::Other { image };
     }
-    // Held by somebody else, but as it was: that is how it stood before, and no way to stand at a target.
-    let why = if target && is_held(app) { Some(UNDER_WAY.to_owned()) } else { trouble(app, &change.application) };
-    match why {
-        Some(why) => Standing::Unwell { image, why },
-        None if target => Standing::Target,
-        None => Standing::Before,
+    if instances(app) == 0 && before.instances > 0 {
+        return unwell(&format!("0 instances, there were {}", before.instances));
+    }
+    // Held by somebody else's deployment, but set to what it was: that is as before.
+    if is_held(app) && (image == change.to || !is_untouched(app, before)) {
+        return unwell(UNDER_WAY);
+    }
+    match trouble(app) {
+        Some(why) if image == change.to => unwell(&why),
+        None if image == change.to => Standing::Target,
+        trouble => Standing::Before { trouble },
     }
 }
 
 /// Why an application is not well; none where it is.
-fn trouble(app: &Value, before: &Application) -> Option<String> {
+fn trouble(app: &Value) -> Option<String> {
     let count = |name: &str| app[name].as_u64().unwrap_or(0);
     let wanted = instances(app);
-    if wanted == 0 && before.instances > 0 {
-        return Some(format!("0 instances, there were {}", before.instances));
-    }
-    if is_held(app) && !is_untouched(app, before) {
-        return Some(UNDER_WAY.to_owned());
-    }
     if count("tasksRunning") != wanted {
         return Some(format!("{} of {wanted} instances running", count("tasksRunning")));
     }
@@ -189,10 +191,13 @@ mod tests {
             revision: "2026-11-20T10:00:00.000Z".to_owned(),
             instances: 2,
             notes: vec!["down while it restarts".to_owned()],
+            obstacle: None,
         };
         assert_eq!(application(&app(), "dev"), Some(expected));
         assert_eq!(application(&app(), "billing"), None, "the last part is the service");
         assert_eq!(application(&app(), "de"), None, "only whole parts");
+        assert_eq!(application(&app(), "shop"), None, "the first part is the department");
+        assert_eq!(application(&app(), "web"), None, "the third part is the project");
         let mut command = app();
         command["container"] = Value::Null;
         assert_eq!(application(&command, "dev"), None, "it runs no image");
@@ -243,10 +248,12 @@ mod tests {
         };
         let (old, new) = ("r:5000/billing:2-develop", "r:5000/billing:1-develop");
         let unwell = |why: &str| Standing::Unwell { image: new.to_owned(), why: why.to_owned() };
-        assert_eq!(stands(old, json!({})), Standing::Before);
+        let before = |trouble: Option<&str>| Standing::Before { trouble: trouble.map(str::to_owned) };
+        assert_eq!(stands(old, json!({})), before(None));
+        assert_eq!(stands(old, json!({"tasksHealthy": 1})), before(Some("1 of 2 instances healthy")));
         assert_eq!(stands(new, json!({})), Standing::Target);
         assert_eq!(stands("r:5000/billing:9", json!({})), Standing::Other { image: "r:5000/billing:9".to_owned() });
-        assert_eq!(stands(old, json!({"deployments": [{"id": "1"}]})), Standing::Before, "it is not ours");
+        assert_eq!(stands(old, json!({"deployments": [{"id": "1"}]})), before(None), "it is not ours");
         assert_eq!(
             stands(new, json!({"deployments": [{"id": "1"}], "version": "later"})),
             unwell("a deployment is running")

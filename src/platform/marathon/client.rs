@@ -11,9 +11,9 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::super::writes::Writes;
-use crate::action::watch::Unwatched;
 use crate::http::retry::{NoAnswer, Retry};
 use crate::http::without_credentials;
+use crate::watch::Unwatched;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep};
 use super::super::secrets::Secrets;
 use super::client::{Answer, Unanswered};
 use super::{Marathon, application, refusal};
-use crate::action::watch::Watch;
 use crate::platform::Change;
+use crate::watch::Watch;
 
 /// How long it may take until a write whose answer was lost shows.
 const SHOWS_WITHIN: Duration = Duration::from_secs(5);
@@ -28,17 +28,22 @@ pub(super) async fn deploy(
     let deadline = Instant::now() + limit;
     let ids = loop {
         let (body, secrets) = updates(marathon, changes).await?;
+        marathon.own.send();
         match marathon.put(body).await {
             Ok(answer) => match refusal::holders(&answer) {
                 // Somebody's deployment holds an application. What it does there shows in the version afterwards.
                 Some(holders) => {
+                    marathon.own.forget();
                     watch.warn(&format!("deployment {} holds the services: waiting for it", holders.join(", ")));
                     let gone = marathon.until_gone(&holders, deadline, &[], watch).await;
                     gone.context("somebody else's deployment holds the services")?;
                 }
                 None => break deployment(marathon, &answer, &secrets)?,
             },
-            Err(Unanswered::NotSent(error)) => return Err(error),
+            Err(Unanswered::NotSent(error)) => {
+                marathon.own.forget();
+                return Err(error);
+            }
             Err(Unanswered::Lost(error)) => {
                 watch.warn(&format!("{error:#}: looking what became of it"));
                 // What cannot be found here is looked for again by whoever called.
@@ -72,10 +77,11 @@ async fn updates(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<(Val
 /// The deployment that an answer names.
 fn deployment(marathon: &Marathon, answer: &Answer, secrets: &Secrets) -> anyhow::Result<Vec<String>> {
     if !answer.status.is_success() {
+        marathon.own.forget();
         return Err(refusal::error(answer, &marathon.client, secrets).context("Marathon refused the deployment"));
     }
-    let id = answer.body["deploymentId"].as_str();
-    Ok(vec![id.context("Marathon took the change and named no deployment")?.to_owned()])
+    let id = marathon.own.taken(answer);
+    Ok(vec![id.context("Marathon took the change and named no deployment")?])
 }
 
 /// The deployments of a write whose answer was lost.

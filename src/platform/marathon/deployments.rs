@@ -7,8 +7,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Marathon;
-use crate::action::watch::Watch;
 use crate::platform::Change;
+use crate::watch::Watch;
 
 /// The pauses between two looks at a deployment: quick at first, for most are short.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -8,10 +8,11 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::super::secrets::Secrets;
-use super::client::Unanswered;
+use super::client::{Answer, Unanswered};
+use super::own::Written;
 use super::{Marathon, application, refusal};
-use crate::action::watch::Watch;
 use crate::platform::Change;
+use crate::watch::Watch;
 
 /// Between two tries of what did not get through.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -23,6 +24,9 @@ pub(super) async fn go_back(
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
     marathon.client.writes.over().await;
+    if marathon.own.written() == Written::Nothing {
+        return Ok(());
+    }
     revert(marathon, changes, Instant::now() + limit, watch).await?;
     restore(marathon, changes, Instant::now() + limit, watch).await
 }
@@ -36,9 +40,7 @@ async fn revert(marathon: &Marathon, changes: &[Change], deadline: Instant, watc
         // The id makes it safe to repeat: once it is reverted, that deployment is gone.
         match marathon.client.write(Method::DELETE, format!("/v2/deployments/{id}"), None).await {
             Ok(answer) if answer.status.is_success() => {
-                let reverting: Vec<String> =
-                    answer.body["deploymentId"].as_str().map(str::to_owned).into_iter().collect();
-                let waited = marathon.until_gone(&reverting, deadline, changes, watch).await;
+                let waited = marathon.until_gone(&deployment_of(&answer), deadline, changes, watch).await;
                 waited.with_context(|| format!("the revert of deployment {id} did not end"))?;
             }
             Ok(answer) if answer.status == StatusCode::NOT_FOUND => {} // It ended by itself meanwhile.
@@ -57,28 +59,28 @@ async fn revert(marathon: &Marathon, changes: &[Change], deadline: Instant, watc
     }
 }
 
-/// The running deployments that are ours: they change nothing but our applications, and each of these to our target.
+/// The running deployments that are ours.
 async fn our_deployments(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<Vec<String>> {
+    let written = marathon.own.written();
     let apps = marathon.apps(changes).await?;
-    let at_target = |id: &String| {
-        changes.iter().zip(&apps).any(|(change, app)| {
-            change.application.id == *id
-                && app.as_ref().is_some_and(|app| application::image(app) == Some(change.to.as_str()))
-        })
+    let is_left = |id: &String| {
+        let mut pairs = changes.iter().zip(&apps).filter(|(change, _)| change.application.id == *id);
+        pairs.any(|(change, app)| app.as_ref().is_some_and(|app| written.left(app, change)))
     };
     let running = marathon.deployments().await?.into_iter();
-    Ok(running.filter(|one| !one.apps.is_empty() && one.apps.iter().all(at_target)).map(|one| one.id).collect())
+    Ok(running.filter(|one| written.runs(one, is_left)).map(|one| one.id).collect())
 }
 
-/// Restores the version of every application that stands at the target still, or that a revert left without
+/// Restores the version of every application that is as our write left it still, or that a revert left without
 /// instances, as one deployment.
 async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, watch: &dyn Watch) -> anyhow::Result<()> {
+    let written = marathon.own.written();
     loop {
         let mut secrets = Secrets::default();
         let (mut bodies, mut touched) = (Vec::new(), Vec::new());
         for (change, app) in changes.iter().zip(marathon.apps(changes).await?) {
             let Some(app) = app else { continue };
-            if is_ours_to_restore(&app, change) {
+            if written.left(&app, change) || is_emptied(&app, change) {
                 application::secrets(&app, &mut secrets);
                 bodies.push(application::restore(&change.application));
             }
@@ -101,9 +103,7 @@ async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, wat
                     gone.context("a deployment holds the services, so their versions could not be restored")?;
                 }
                 None if answer.status.is_success() => {
-                    let ids: Vec<String> =
-                        answer.body["deploymentId"].as_str().map(str::to_owned).into_iter().collect();
-                    let waited = marathon.until_gone(&ids, deadline, changes, watch).await;
+                    let waited = marathon.until_gone(&deployment_of(&answer), deadline, changes, watch).await;
                     return waited.context("the deployment that restores the services did not end");
                 }
                 None => {
@@ -123,11 +123,14 @@ async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, wat
     }
 }
 
-/// It stands at our target, or a revert left it without instances. At any other image it is somebody else's.
-fn is_ours_to_restore(app: &Value, change: &Change) -> bool {
+/// A revert left it without instances: it is set to what it was, and nothing runs.
+fn is_emptied(app: &Value, change: &Change) -> bool {
     let before = &change.application;
-    let image = application::image(app).unwrap_or_default();
-    let was = before.images.iter().any(|was| was == image);
-    let emptied = was && application::instances(app) == 0 && before.instances > 0;
-    (image == change.to && !was) || emptied
+    let was = before.images.iter().any(|was| application::image(app) == Some(was));
+    was && application::instances(app) == 0 && before.instances > 0
+}
+
+/// The deployment that an answer names.
+fn deployment_of(answer: &Answer) -> Vec<String> {
+    answer.body["deploymentId"].as_str().map(str::to_owned).into_iter().collect()
 }

@@ -6,6 +6,7 @@ mod client;
 mod deploy;
 mod deployments;
 mod go_back;
+mod own;
 mod refusal;
 
 use std::time::Duration;
@@ -18,18 +19,20 @@ use serde_json::Value;
 use url::Url;
 
 use self::client::Client;
-use super::{Application, Change, Platform, Standing};
-use crate::action::watch::{Progress, Watch};
+use self::own::{Own, Written};
+use super::{Application, Change, DeployError, Platform, Standing};
+use crate::watch::{Progress, Watch};
 
 /// A Marathon.
 pub(super) struct Marathon {
     client: Client,
+    own: Own,
 }
 
 impl Marathon {
     /// The Marathon at a URL. `login` is that of DC/OS. Nothing is asked yet.
     pub(super) fn new(url: &Url, login: Option<(&str, &SecretString)>, http: reqwest::Client) -> anyhow::Result<Self> {
-        Ok(Self { client: Client::new(url, login, http)? })
+        Ok(Self { client: Client::new(url, login, http)?, own: Own::default() })
     }
 
     /// The applications of some changes as they are now, in their order; none for one that is gone.
@@ -78,8 +81,12 @@ impl Platform for Marathon {
         Ok(apps.iter().filter_map(|app| application::application(app, environment)).collect())
     }
 
-    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
-        deploy::deploy(self, changes, limit, watch).await
+    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {
+        let deployed = deploy::deploy(self, changes, limit, watch).await;
+        deployed.map_err(|error| match self.own.written() {
+            Written::Nothing => DeployError::NothingSent(error),
+            Written::Unanswered | Written::Taken { .. } => DeployError::Sent(error),
+        })
     }
 
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {

@@ -135,7 +135,7 @@ fn serve_prints_the_environment_and_ends_when_told() {
         let mut errors = BufReader::new(child.stderr.take().expect("stderr"));
         let mut line = String::new();
         errors.read_line(&mut line).expect("a line");
-        assert_eq!(line, "The drill is up. Ctrl-C ends it.\n");
+        assert_eq!(line, "The drill is up; Ctrl-C ends it. In another terminal paste the lines above, then:\n");
         let mut output = child.stdout.take().expect("stdout");
         let kill = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
         assert!(kill.success());

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::response::Response;
-use firebreak::action::watch::Unwatched;
 use firebreak::http::retry::Retry;
 use firebreak::registry::{DateSource, Options, RegistryError, digest};
+use firebreak::watch::Unwatched;
 use serde_json::json;
 
 use super::{Told, dated, develop, names, now, open, remembering};

@@ -3,12 +3,15 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use firebreak::action::watch::{Progress, Unwatched, Watch};
 use firebreak::platform::image::ImageName;
-use firebreak::platform::{Application, Change, Platform, Standing};
+use firebreak::platform::{Application, Change, DeployError, Platform, Standing};
+use firebreak::watch::{Progress, Unwatched, Watch};
 
 /// Long enough for what is to succeed.
 pub const LIMIT: Duration = Duration::from_mins(1);
+
+/// As before, and well.
+pub const BEFORE: Standing = Standing::Before { trouble: None };
 
 /// The changes that set services of an environment to images: `(service, image)`, in this order.
 pub async fn changes(platform: &dyn Platform, environment: &str, targets: &[(&str, &str)]) -> Vec<Change> {
@@ -31,16 +34,18 @@ pub async fn hold(platform: &dyn Platform, environment: &str, targets: &[(&str, 
 
     // Nothing was done: nothing is taken back.
     let planned = changes(platform, environment, targets).await;
-    assert_eq!(look(&planned).await, all(Standing::Before));
+    assert_eq!(look(&planned).await, all(BEFORE));
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
-    assert_eq!(look(&planned).await, all(Standing::Before));
+    assert_eq!(look(&planned).await, all(BEFORE));
     assert_eq!(changes(platform, environment, targets).await, planned, "nothing was touched");
 
     // A plan that is out of date changes nothing, be it for the last of its services.
     let mut stale = planned.clone();
     let last = stale.last_mut().expect("a service");
     last.application.revision = format!("{}0", last.application.revision);
-    let error = platform.deploy(&stale, LIMIT, &Unwatched).await.expect_err("somebody changed it").to_string();
+    let error = platform.deploy(&stale, LIMIT, &Unwatched).await.expect_err("somebody changed it");
+    assert!(matches!(error, DeployError::NothingSent(_)), "{error:?}");
+    let error = error.to_string();
     assert!(error.contains(&planned.last().expect("a service").application.id), "{error}");
     assert_eq!(changes(platform, environment, targets).await, planned, "nothing was touched");
 
@@ -53,7 +58,7 @@ pub async fn hold(platform: &dyn Platform, environment: &str, targets: &[(&str, 
         assert_eq!((last.done, last.total > 0), (last.total, true), "{service}: {last:?}");
     }
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&planned).await, all(Standing::Before));
+    assert_eq!(look(&planned).await, all(BEFORE));
 
     // Cut short as soon as anything is told, and taken back.
     let planned = changes(platform, environment, targets).await;
@@ -63,7 +68,7 @@ pub async fn hold(platform: &dyn Platform, environment: &str, targets: &[(&str, 
         done = platform.deploy(&planned, LIMIT, &tale) => done.expect("a deployment"),
     }
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&planned).await, all(Standing::Before));
+    assert_eq!(look(&planned).await, all(BEFORE));
 
     // There, for good.
     let planned = changes(platform, environment, targets).await;

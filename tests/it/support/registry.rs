@@ -88,7 +88,9 @@ impl DockerRegistry {
         // JSON is YAML.
         std::fs::write(path("config.yml"), configuration.to_string()).expect("a configuration");
         let mut command = Command::new(program);
-        command.arg("serve").arg(path("config.yml"));
+        // Collecting its garbage seldom about halves its work (tried: 1.7 to 1.1 ms for a manifest, 4.3 to 2.1 ms for
+        // a blob), which it does on the same cores as what is tested and measured.
+        command.arg("serve").arg(path("config.yml")).env("GOGC", "800");
         let server = Server::start(command, port, &path("log"));
         let client = firebreak::http::client(&Trust { insecure: true, ..Trust::default() }).expect("a client");
         Self { port, authority, guard, client, _server: server, _folder: folder }
