@@ -13,7 +13,7 @@ Problem:
 
 Solution:
   `get` reads from the registry when each image was built, shows the dates that can be gone back to, and writes
-  them to rollback.json. `run` takes for each service its newest image that is not younger than the date, checks
+  them to rollback.json. `run` takes for each service its newest image built on that day or before, checks
   that it is still there, shows the plan, asks, and deploys the set as one. It verifies every service; where one
   fails, the whole set is taken back. A date is that of a build: an image that never ran can be chosen.
 
