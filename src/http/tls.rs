@@ -13,7 +13,7 @@ use super::Trust;
 
 /// What [`super::client`] speaks TLS with.
 pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
-    let roots = roots(trust)?;
+    let roots = roots(rustls_native_certs::load_native_certs().certs, trust)?;
     let mut configuration = with_roots(roots);
     if trust.insecure {
         let provider = Arc::clone(configuration.crypto_provider());
@@ -37,9 +37,9 @@ fn with_roots(roots: RootCertStore) -> ClientConfig {
 }
 
 /// The system's authorities, or else (a bare host has none) those built into the program; and the operator's own.
-fn roots(trust: &Trust) -> anyhow::Result<RootCertStore> {
+fn roots(system: Vec<CertificateDer<'static>>, trust: &Trust) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(system);
     if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
@@ -96,5 +96,17 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_host_has_the_authorities_that_are_built_in() {
+        let built_in = roots(Vec::new(), &Trust::default()).expect("roots");
+        assert_eq!(built_in.len(), webpki_roots::TLS_SERVER_ROOTS.len());
+        assert!(built_in.len() > 50, "{}", built_in.len());
     }
 }

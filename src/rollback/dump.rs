@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::points::Point;
-use crate::registry::Image;
+use crate::registry::{Image, digest};
 
 /// The name of the file.
 pub const NAME: &str = "rollback.json";
@@ -139,8 +138,7 @@ impl Dump {
     }
 
     fn checksum(&self) -> String {
-        let text = serde_json::to_vec(self).expect("a dump is plain data");
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+        digest::of(&serde_json::to_vec(self).expect("a dump is plain data"))
     }
 }
 

@@ -178,10 +178,10 @@ fn what_the_report_says_is_shown_where_people_approve_and_where_it_fails() {
             "notes": ["The look is two days old."], "warnings": ["{{ not a template }}"] }),
     );
     succeeds(&checked, 1);
-    let plan = "dev: would change 1 service\n          billing from b:2 to b:1 (down while it restarts)\n          \
+    let planned = "dev: would change 1 service\n          billing from b:2 to b:1 (down while it restarts)\n          \
                 web stays at w:1\n          users is left as it is: it has no image that old\n        \
                 note: The look is two days old.\n        warning: {{ not a template }}";
-    assert!(checked.text.contains(plan), "{}", checked.text);
+    assert!(checked.text.contains(planned), "{}", checked.text);
 
     let failed = play(
         &RUN,
