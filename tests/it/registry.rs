@@ -179,7 +179,8 @@ async fn repositories_that_cannot_be_read_are_named() {
     );
     let told = Told::default();
     assert_eq!(registry.images(&names(&["web"]), "develop", now(), &told).await.unwrap(), []);
-    let warning = format!("none of the 1 tags of repository 'web' of registry {name} is of environment 'develop'");
+    let none = "none of the 1 tags of repository 'web' of registry";
+    let warning = format!("{none} {name} is of environment 'develop'; they end with: stage");
     assert_eq!(told.warnings(), [warning]);
 }
 
