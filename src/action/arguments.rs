@@ -31,37 +31,42 @@ pub struct UsageError(pub String);
 /// Looks up a variable of the environment.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Reads `words` (without the program's name) as `usage` says.
+/// Reads `words` (without the program's name) as `usage` says, whose manual `manual` is.
 ///
 /// # Errors
 /// A [`UsageError`] that names what is wrong.
-pub fn parse(usage: &str, version: &str, words: &[String], lookup: Lookup<'_>) -> Result<Request, UsageError> {
-    let manual = Manual::read(usage);
+pub fn parse(
+    usage: &str,
+    manual: &Manual,
+    version: &str,
+    words: &[String],
+    lookup: Lookup<'_>,
+) -> Result<Request, UsageError> {
     if words.iter().take_while(|word| *word != "--").any(|word| word == "-h" || word == "--help") {
         return Ok(Request::Print(usage.trim().to_owned()));
     }
-    let words = complete(&manual, words, lookup)?;
+    let words = complete(manual, words, lookup)?;
     let argv = std::iter::once(manual.program.clone()).chain(words.iter().cloned());
     let parsed =
         Docopt::new(usage).and_then(|docopt| docopt.argv(argv).help(true).version(Some(version.to_owned())).parse());
     let values = match parsed {
-        Ok(values) if is_foreign(&manual, &words, &values) => {
-            return Err(explain(&manual, &words, &docopt::Error::NoMatch));
+        Ok(values) if is_foreign(manual, &words, &values) => {
+            return Err(explain(manual, &words, &docopt::Error::NoMatch));
         }
         Ok(values) => values,
         Err(error) => {
             return match innermost(error) {
                 docopt::Error::Help => Ok(Request::Print(usage.trim().to_owned())),
                 docopt::Error::Version(version) => Ok(Request::Print(format!("{} {version}", manual.program))),
-                error => Err(explain(&manual, &words, &error)),
+                error => Err(explain(manual, &words, &error)),
             };
         }
     };
-    let command = command_of(&manual, &words).unwrap_or_default().to_owned();
+    let command = command_of(manual, &words).unwrap_or_default().to_owned();
     if !command.is_empty() {
-        refuse_misplaced(&manual, &command, &words)?;
+        refuse_misplaced(manual, &command, &words)?;
     }
-    refuse_other_choices(&manual, &values)?;
+    refuse_other_choices(manual, &values)?;
     Ok(Request::Act(Arguments { command, values }))
 }
 
@@ -292,7 +297,7 @@ General options:
     fn read(words: &str, environment: &[(&str, &str)]) -> Result<Request, UsageError> {
         let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
         let lookup = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned());
-        parse(TEXT, "1.2.3", &words, &lookup)
+        parse(TEXT, &Manual::read(TEXT), "1.2.3", &words, &lookup)
     }
 
     fn values(words: &str, environment: &[(&str, &str)]) -> Arguments {

@@ -19,6 +19,7 @@ use arguments::{Arguments, Request, UsageError};
 use console::{Console, Format};
 use context::Context;
 use interrupt::{Ends, Interrupt, Meaning};
+use manual::Manual;
 use operator::Operator as _;
 use report::{Finding, Outcome, Report};
 
@@ -29,9 +30,9 @@ where
     A: DeserializeOwned,
     F: AsyncFnOnce(A, Context) -> anyhow::Result<Finding>,
 {
-    let program = manual::Manual::read(usage).program;
-    let console = Arc::new(Console::new(&program));
-    let (arguments, decoded) = match read::<A>(usage) {
+    let manual = Manual::read(usage);
+    let console = Arc::new(Console::new(&manual.program));
+    let (arguments, decoded) = match read::<A>(usage, &manual) {
         Ok(Parsed::Act(arguments, decoded)) => (arguments, decoded),
         Ok(Parsed::Print(text)) => {
             console.print(&text);
@@ -39,7 +40,7 @@ where
         }
         Err(error) => {
             let finding = Finding::new(Outcome::Usage, error.to_string());
-            let report = complete(program, String::new(), context::who(), Utc::now(), finding, Vec::new());
+            let report = complete(manual.program, String::new(), context::who(), Utc::now(), finding, Vec::new());
             console.report(&report, if asks_for_json() { Format::Json } else { Format::Table });
             console.hint();
             return Outcome::Usage.exit_code().into();
@@ -69,7 +70,7 @@ where
     runtime.shutdown_background();
     let outcome = finding.outcome;
     console.restore();
-    console.report(&complete(program, arguments.command, who, started, finding, console.warnings()), format);
+    console.report(&complete(manual.program, arguments.command, who, started, finding, console.warnings()), format);
     outcome.exit_code().into()
 }
 
@@ -80,8 +81,9 @@ where
     A: DeserializeOwned,
     F: AsyncFnOnce(A, Context, &Console) -> anyhow::Result<u8>,
 {
-    let console = Arc::new(Console::new(&manual::Manual::read(usage).program));
-    let result = match read::<A>(usage) {
+    let manual = Manual::read(usage);
+    let console = Arc::new(Console::new(&manual.program));
+    let result = match read::<A>(usage, &manual) {
         Ok(Parsed::Act(_, decoded)) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.map_err(|error| anyhow::anyhow!("failed to start the program's threads: {error}")).and_then(
@@ -135,12 +137,12 @@ enum Parsed<A> {
     Print(String),
 }
 
-fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
+fn read<A: DeserializeOwned>(usage: &str, manual: &Manual) -> Result<Parsed<A>, UsageError> {
     let words = std::env::args_os().skip(1).map(|word| {
         word.into_string().map_err(|word| UsageError(format!("the argument {} is not UTF-8", word.to_string_lossy())))
     });
     let words = words.collect::<Result<Vec<_>, _>>()?;
-    match arguments::parse(usage, env!("CARGO_PKG_VERSION"), &words, &context::variable)? {
+    match arguments::parse(usage, manual, env!("CARGO_PKG_VERSION"), &words, &context::variable)? {
         Request::Print(text) => Ok(Parsed::Print(text)),
         Request::Act(arguments) => {
             let decoded = arguments.decode()?;

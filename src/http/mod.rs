@@ -13,6 +13,7 @@ use url::Url;
 
 pub use names::Names;
 pub(crate) use proxy::is_loopback;
+pub use reqwest::Client;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::plan::Wish;
 use super::target::Target;
 use crate::action::arguments::UsageError;
-use crate::http::Trust;
+use crate::action::context::Context;
+use crate::http::{self, Trust};
+use crate::registry::{Options, Registry};
 
 /// The command line, by docopt's field names.
 #[derive(Debug, Deserialize)]
@@ -60,6 +62,29 @@ pub struct Shared {
     pub registry_password: Option<SecretString>,
     /// Whom to trust.
     pub trust: Trust,
+}
+
+impl Shared {
+    /// The registry at a URL, for whoever the command line says, with the cache of the context.
+    ///
+    /// # Errors
+    /// A [`UsageError`] where the URL is none of a registry.
+    pub fn registry(
+        &self,
+        url: &str,
+        immutable_tags: bool,
+        http: http::Client,
+        context: &Context,
+    ) -> Result<Registry, UsageError> {
+        let options = Options {
+            user: self.registry_user.clone(),
+            password: self.registry_password.clone(),
+            immutable_tags,
+            cache_folder: context.cache_folder.clone(),
+            ..Options::default()
+        };
+        Registry::new(url, http, options).map_err(|error| UsageError(format!("--registry: {error}")))
+    }
 }
 
 /// What `get` takes.

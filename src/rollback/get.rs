@@ -10,7 +10,7 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 use crate::http;
-use crate::registry::{Image, Options, Registry};
+use crate::registry::Image;
 
 /// Reads the registry, writes the dump, and says what was found.
 ///
@@ -20,15 +20,8 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
     if !look.shared.dump.is_dir() {
         return Err(UsageError(format!("--dump: '{}' is no folder", look.shared.dump.display())).into());
     }
-    let options = Options {
-        user: look.shared.registry_user.clone(),
-        password: look.shared.registry_password.clone(),
-        immutable_tags: look.immutable_tags,
-        cache_folder: context.cache_folder.clone(),
-        ..Options::default()
-    };
-    let registry = Registry::new(&look.registry, http::client(&look.shared.trust)?, options)
-        .map_err(|error| UsageError(format!("--registry: {error}")))?;
+    let http = http::client(&look.shared.trust)?;
+    let registry = look.shared.registry(&look.registry, look.immutable_tags, http, context)?;
     let environment = &look.shared.environment;
     let images = registry.images(&look.repositories, environment, context.started, &*context.watch).await?;
     let empty: Vec<_> =

@@ -16,7 +16,7 @@ use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::platform::{Application, Platform, RegistryLogin, Standing, connect};
-use crate::registry::{Options, Registry};
+use crate::registry::Registry;
 use crate::{http, registry};
 
 /// Environments whose name must be typed out before they are touched.
@@ -39,8 +39,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
         return Ok(Finding::new(Outcome::Declined, "no date was chosen: nothing was changed"));
     };
     let registry = act.registry.as_deref().unwrap_or(&dump.registry);
-    let registry = Registry::new(registry, http.clone(), options(act, context))
-        .map_err(|error| UsageError(format!("--registry: {error}")))?;
+    let registry = act.shared.registry(registry, false, http.clone(), context)?;
     let pull = pull_login(act, &registry);
     let platform = connect(&act.platform, act.user.as_deref(), act.password.as_ref(), pull, &http).await?;
     let applications = platform.applications(&act.shared.environment).await?;
@@ -84,15 +83,6 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
 fn pull_login(act: &Act, registry: &Registry) -> Option<RegistryLogin> {
     let login = act.shared.registry_user.clone().zip(act.shared.registry_password.clone());
     login.map(|(user, password)| RegistryLogin { host: registry.name().to_owned(), user, password })
-}
-
-fn options(act: &Act, context: &Context) -> Options {
-    Options {
-        user: act.shared.registry_user.clone(),
-        password: act.shared.registry_password.clone(),
-        cache_folder: context.cache_folder.clone(),
-        ..Options::default()
-    }
 }
 
 /// The date given, or the one chosen at the terminal.
