@@ -297,7 +297,7 @@ General options:
     fn read(words: &str, environment: &[(&str, &str)]) -> Result<Request, UsageError> {
         let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
         let lookup = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned());
-        parse(TEXT, &Manual::read(TEXT), "1.2.3", &words, &lookup)
+        parse(TEXT, &Manual::read(TEXT).expect("a manual"), "1.2.3", &words, &lookup)
     }
 
     fn values(words: &str, environment: &[(&str, &str)]) -> Arguments {

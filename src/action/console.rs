@@ -84,7 +84,7 @@ impl Console {
             for table in &report.tables {
                 self.print(&render(table, console::colors_enabled()));
             }
-            if !failed {
+            if !failed && !report.message.is_empty() {
                 self.print(&report.message);
             }
         }
@@ -245,6 +245,13 @@ fn describe(progress: &Progress) -> String {
     }
 }
 
+/// Tables as text without colours.
+#[must_use]
+pub fn plain(tables: &[Table]) -> String {
+    let texts: Vec<_> = tables.iter().map(|table| render(table, false)).collect();
+    texts.join("\n").trim_end().to_owned()
+}
+
 fn render(table: &Table, colours: bool) -> String {
     let rows = || {
         std::iter::once(&table.head)
@@ -263,7 +270,7 @@ fn render(table: &Table, colours: bool) -> String {
         line.trim_end().to_owned()
     };
     let mut lines: Vec<String> = Some(&table.title).filter(|title| !title.is_empty()).into_iter().cloned().collect();
-    if !table.rows.is_empty() {
+    if !table.rows.is_empty() && table.head.iter().any(|name| !name.is_empty()) {
         lines.push(row(table.head.iter().map(|text| (Style::new().bold(), text.as_str())).collect()));
     }
     for cells in &table.rows {

@@ -2,8 +2,10 @@
 //! may come from, which command takes which option). docopt stays the parser; this is for its helpers and messages.
 //!
 //! Beyond docopt's own grammar a description may end with tags, in this order: `[env: NAME]`, `[choices: a b]`,
-//! `[secret]`, `[default: x]`. A heading that names commands (`Options of run:`) gives its options to those commands
-//! alone; any other gives them to all.
+//! `[keeps: file]` (in this folder `get` leaves that file, and `run` finds it), `[found: member]` (its values are those
+//! that `get` found: the keys or items of that member of the kept file), `[secret]`, `[default: x]`. A heading that
+//! names commands (`Options of run:`) gives its options to those commands alone; any other gives them to all. An option
+//! that means one thing to one command and another to the next is described under each.
 
 /// A program's manual.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +14,44 @@ pub struct Manual {
     pub title: String,
     /// The program's name, as its usage lines begin.
     pub program: String,
+    /// The sections, in order: every heading of its own line and what stands below it.
+    pub sections: Vec<Section>,
     /// The usage lines, in order.
     pub usages: Vec<Usage>,
     /// The options, in order.
     pub options: Vec<Opt>,
+    /// The positional arguments, in order, each once.
+    pub positionals: Vec<Positional>,
+}
+
+/// A text that cannot be a manual: docopt refuses it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the usage text: {why}")]
+pub struct TextError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A heading and what stands below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Section {
+    /// The heading, without the colon.
+    pub heading: String,
+    /// The lines below it, without what they are indented by in common.
+    pub text: String,
+    /// The line of the heading, from 1.
+    pub line: usize,
+}
+
+/// A positional argument.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Positional {
+    /// What it is called: `<file>` or `FILE`.
+    pub name: String,
+    /// Whether it can be given more than once.
+    pub repeats: bool,
 }
 
 /// One usage line.
@@ -31,6 +67,10 @@ pub struct Usage {
     pub takes: Vec<String>,
     /// It has docopt's `[options]`: it takes all that are described for its command.
     pub any: bool,
+    /// The positional arguments in it.
+    pub positionals: Vec<String>,
+    /// The line, from 1.
+    pub line: usize,
 }
 
 /// One option, as it is described.
@@ -56,35 +96,47 @@ pub struct Opt {
     pub environment: Option<String>,
     /// Its value must not be seen.
     pub secret: bool,
+    /// The file that `get` leaves in the folder which is its value, and `run` finds there.
+    pub keeps: Option<String>,
+    /// The member of the kept file that offers its values.
+    pub found: Option<String>,
+    /// It can be given more than once.
+    pub repeats: bool,
+    /// The line of its description, from 1.
+    pub line: usize,
 }
 
 impl Manual {
-    /// Reads a docopt text. A text that docopt refuses gives a manual that says as much as could be read.
-    #[must_use]
-    pub fn read(text: &str) -> Self {
+    /// Reads a docopt text.
+    ///
+    /// # Errors
+    /// Where docopt refuses the text: the line and why.
+    pub fn read(text: &str) -> Result<Self, TextError> {
         let mut manual = Self {
             title: text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned(),
             program: String::new(),
+            sections: sections(text),
             usages: Vec::new(),
             options: Vec::new(),
+            positionals: Vec::new(),
         };
         let mut heading = String::new();
         let mut in_usage = false;
         let mut in_option = false;
-        for line in text.lines() {
+        for (number, line) in (1..).zip(text.lines()) {
             let words = line.trim();
             if let Some(pattern) =
                 words.get(..6).filter(|start| start.eq_ignore_ascii_case("usage:")).map(|_| &words[6..])
             {
                 in_usage = true;
-                manual.read_usage(pattern.trim());
+                manual.read_usage(pattern.trim(), number);
             } else if words.is_empty() {
                 (in_usage, in_option) = (false, false);
             } else if in_usage {
-                manual.read_usage(words);
+                manual.read_usage(words, number);
             } else if words.starts_with('-') {
                 let commands = manual.commands_in(&heading);
-                manual.options.push(Opt::read(words, &heading, commands));
+                manual.options.push(Opt { line: number, ..Opt::read(words, &heading, commands) });
                 in_option = true;
             } else if let Some(text) = line.strip_suffix(':').filter(|text| !text.starts_with(' ')) {
                 text.clone_into(&mut heading);
@@ -95,7 +147,22 @@ impl Manual {
             }
         }
         manual.options.iter_mut().for_each(Opt::take_tags);
-        manual
+        Ok(manual)
+    }
+
+    /// The program's name as a usage text gives it, without reading the rest.
+    #[must_use]
+    pub fn program_of(text: &str) -> &str {
+        let lower = text.to_ascii_lowercase();
+        let after = lower.find("usage:").map_or("", |at| &text[at + 6..]);
+        after.split_whitespace().next().unwrap_or_default()
+    }
+
+    /// The text of the section of this heading, whatever its case.
+    #[must_use]
+    pub fn section(&self, heading: &str) -> Option<&str> {
+        let found = self.sections.iter().find(|section| section.heading.eq_ignore_ascii_case(heading));
+        found.map(|section| section.text.as_str())
     }
 
     /// The command words of all usage lines, each once, in order.
@@ -120,25 +187,37 @@ impl Manual {
     #[must_use]
     pub fn takes(&self, command: &str, option: &Opt) -> bool {
         self.usages.iter().filter(|usage| usage.commands.iter().any(|word| word == command)).any(|usage| {
-            usage.needs.contains(&option.name)
-                || usage.takes.contains(&option.name)
-                || (usage.any && (option.commands.is_empty() || option.commands.iter().any(|word| word == command)))
+            (option.commands.is_empty() || option.commands.iter().any(|word| word == command))
+                && (usage.any || usage.needs.contains(&option.name) || usage.takes.contains(&option.name))
         })
+    }
+
+    /// The options that `command` takes, each as it is described for it.
+    pub fn options_of(&self, command: &str) -> impl Iterator<Item = &Opt> {
+        self.options.iter().filter(move |option| self.takes(command, option))
     }
 
     /// The options that `command` cannot do without.
     #[must_use]
     pub fn needs(&self, command: &str) -> Vec<&Opt> {
         let usages = self.usages.iter().filter(|usage| usage.commands.iter().any(|word| word == command));
-        usages.flat_map(|usage| &usage.needs).filter_map(|name| self.option(name)).collect()
+        let of = |name: &String| self.options_of(command).find(|option| option.name == *name);
+        usages.flat_map(|usage| &usage.needs).filter_map(of).collect()
     }
 
-    fn read_usage(&mut self, line: &str) {
+    fn read_usage(&mut self, line: &str, number: usize) {
         let Some(program) = line.split_whitespace().next() else { return };
         if self.program.is_empty() {
             program.clone_into(&mut self.program);
         }
-        self.usages.push(Usage::read(line));
+        let usage = Usage { line: number, ..Usage::read(line) };
+        for name in &usage.positionals {
+            if !self.positionals.iter().any(|known| known.name == *name) {
+                let repeats = line.contains(&format!("{name}..."));
+                self.positionals.push(Positional { name: name.clone(), repeats });
+            }
+        }
+        self.usages.push(usage);
     }
 
     fn commands_in(&self, heading: &str) -> Vec<String> {
@@ -164,12 +243,40 @@ impl Usage {
                     let list = if optional > 0 || alternatives { &mut usage.takes } else { &mut usage.needs };
                     list.push(name);
                 }
-                _ if word.starts_with('<') || word.chars().all(|c| c.is_uppercase() || c == '_') => {}
+                _ if word.starts_with('<') || word.chars().all(char::is_uppercase) => {
+                    usage.positionals.push(word.to_owned());
+                }
                 _ => usage.commands.push(word.to_owned()),
             }
         }
         usage
     }
+}
+
+fn sections(text: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if let Some(heading) = line.strip_suffix(':').filter(|text| !text.starts_with(' ') && !text.is_empty()) {
+            sections.push(Section { heading: heading.to_owned(), line: number, text: String::new() });
+        } else if !line.starts_with(' ') && !line.is_empty() {
+            // A paragraph at the margin belongs to no section.
+            sections.push(Section::default());
+        } else if let Some(section) = sections.last_mut() {
+            section.text.push_str(line);
+            section.text.push('\n');
+        }
+    }
+    sections.retain(|section| !section.heading.is_empty());
+    sections.iter_mut().for_each(|section| section.text = dedent(&section.text));
+    sections
+}
+
+/// The lines without what they are indented by in common, and without empty lines around them.
+fn dedent(text: &str) -> String {
+    let indent = |line: &&str| line.len() - line.trim_start().len();
+    let least = text.lines().filter(|line| !line.trim().is_empty()).map(|line| indent(&line)).min().unwrap_or(0);
+    let lines: Vec<_> = text.lines().map(|line| line.get(least..).unwrap_or_default()).collect();
+    lines.join("\n").trim_matches('\n').to_owned()
 }
 
 /// The words and brackets of a usage pattern.
@@ -221,6 +328,8 @@ impl Opt {
                 ("default", value) => self.default = Some(value.to_owned()),
                 ("choices", value) => self.choices = value.split_whitespace().map(str::to_owned).collect(),
                 ("env", value) => self.environment = Some(value.to_owned()),
+                ("keeps", value) => self.keeps = Some(value.to_owned()),
+                ("found", value) => self.found = Some(value.to_owned()),
                 ("secret", "") => self.secret = true,
                 _ => return,
             }
@@ -255,7 +364,7 @@ General options:
 
     #[test]
     fn reads_the_program_its_usage_lines_and_what_they_need() {
-        let manual = Manual::read(TEXT);
+        let manual = Manual::read(TEXT).expect("a manual");
         assert_eq!((manual.title.as_str(), manual.program.as_str()), ("Mend a thing.", "mend"));
         assert_eq!(manual.commands(), ["get", "run"]);
         let names = |options: Vec<&Opt>| options.iter().map(|option| option.name.clone()).collect::<Vec<_>>();
@@ -267,7 +376,7 @@ General options:
 
     #[test]
     fn reads_each_option_with_its_tags() {
-        let manual = Manual::read(TEXT);
+        let manual = Manual::read(TEXT).expect("a manual");
         let date = manual.option("-d").expect("the option -d");
         assert_eq!(
             *date,
@@ -280,6 +389,7 @@ General options:
                 commands: vec!["run".into()],
                 default: Some("today".into()),
                 environment: Some("DAY".into()),
+                line: 11,
                 ..Opt::default()
             }
         );
@@ -291,7 +401,7 @@ General options:
 
     #[test]
     fn gives_an_option_to_the_commands_that_its_heading_names() {
-        let manual = Manual::read(TEXT);
+        let manual = Manual::read(TEXT).expect("a manual");
         let takes = |command, name| manual.takes(command, manual.option(name).expect("a described option"));
         assert!(takes("get", "--repo") && !takes("run", "--repo"));
         assert!(takes("run", "--date") && !takes("get", "--date"));

@@ -30,9 +30,9 @@ where
     A: DeserializeOwned,
     F: AsyncFnOnce(A, Context) -> anyhow::Result<Finding>,
 {
-    let manual = Manual::read(usage);
-    let console = Arc::new(Console::new(&manual.program));
-    let (arguments, decoded) = match read::<A>(usage, &manual) {
+    let program = Manual::program_of(usage);
+    let console = Arc::new(Console::new(program));
+    let (arguments, decoded) = match read::<A>(usage) {
         Ok(Parsed::Act(arguments, decoded)) => (arguments, decoded),
         Ok(Parsed::Print(text)) => {
             console.print(&text);
@@ -40,7 +40,7 @@ where
         }
         Err(error) => {
             let finding = Finding::new(Outcome::Usage, error.to_string());
-            let report = complete(manual.program, String::new(), context::who(), Utc::now(), finding, Vec::new());
+            let report = complete(program.to_owned(), String::new(), context::who(), Utc::now(), finding, Vec::new());
             console.report(&report, if asks_for_json() { Format::Json } else { Format::Table });
             console.hint();
             return Outcome::Usage.exit_code().into();
@@ -70,7 +70,7 @@ where
     runtime.shutdown_background();
     let outcome = finding.outcome;
     console.restore();
-    console.report(&complete(manual.program, arguments.command, who, started, finding, console.warnings()), format);
+    console.report(&complete(program.to_owned(), arguments.command, who, started, finding, console.warnings()), format);
     outcome.exit_code().into()
 }
 
@@ -81,9 +81,9 @@ where
     A: DeserializeOwned,
     F: AsyncFnOnce(A, Context, &Console) -> anyhow::Result<u8>,
 {
-    let manual = Manual::read(usage);
-    let console = Arc::new(Console::new(&manual.program));
-    let result = match read::<A>(usage, &manual) {
+    let program = Manual::program_of(usage);
+    let console = Arc::new(Console::new(program));
+    let result = match read::<A>(usage) {
         Ok(Parsed::Act(_, decoded)) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.map_err(|error| anyhow::anyhow!("failed to start the program's threads: {error}")).and_then(
@@ -137,12 +137,13 @@ enum Parsed<A> {
     Print(String),
 }
 
-fn read<A: DeserializeOwned>(usage: &str, manual: &Manual) -> Result<Parsed<A>, UsageError> {
+fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
     let words = std::env::args_os().skip(1).map(|word| {
         word.into_string().map_err(|word| UsageError(format!("the argument {} is not UTF-8", word.to_string_lossy())))
     });
     let words = words.collect::<Result<Vec<_>, _>>()?;
-    match arguments::parse(usage, manual, env!("CARGO_PKG_VERSION"), &words, &context::variable)? {
+    let manual = Manual::read(usage).map_err(|error| UsageError(error.to_string()))?;
+    match arguments::parse(usage, &manual, env!("CARGO_PKG_VERSION"), &words, &context::variable)? {
         Request::Print(text) => Ok(Parsed::Print(text)),
         Request::Act(arguments) => {
             let decoded = arguments.decode()?;
@@ -178,5 +179,7 @@ fn complete(
     warnings: Vec<String>,
 ) -> Report {
     let Finding { changed, outcome, message, details, tables } = finding;
-    Report { action, command, changed, outcome, message, who, started, finished: Utc::now(), warnings, details, tables }
+    let text = console::plain(&tables);
+    let finished = Utc::now();
+    Report { action, command, changed, outcome, message, who, started, finished, warnings, text, details, tables }
 }

@@ -96,6 +96,8 @@ pub struct Report {
     pub finished: DateTime<Utc>,
     /// What was warned of meanwhile.
     pub warnings: Vec<String>,
+    /// What a terminal would show above the message, for whoever passes it on to people: Ansible, Jenkins.
+    pub text: String,
     /// What is particular to the action.
     #[serde(flatten)]
     pub details: Map<String, Value>,
@@ -147,12 +149,21 @@ impl Finding {
 pub struct Table {
     /// What stands above it.
     pub title: String,
-    /// The columns' names.
+    /// The columns' names; no line of their own where all are empty.
     pub head: Vec<String>,
     /// The rows, each as wide as the head.
     pub rows: Vec<Vec<Cell>>,
     /// What stands below it: what the marks mean.
     pub legend: Vec<String>,
+}
+
+impl Table {
+    /// Lines as they are: a table of one column without a head.
+    #[must_use]
+    pub fn lines(lines: impl IntoIterator<Item = impl Into<Cell>>) -> Self {
+        let rows = lines.into_iter().map(|line| vec![line.into()]).collect();
+        Self { head: vec![String::new()], rows, ..Self::default() }
+    }
 }
 
 /// A cell of a [`Table`].

@@ -398,7 +398,7 @@ async fn the_real_program_takes_a_broken_release_back() {
 #[test]
 fn the_roles_variables_are_the_programs_options() {
     let help = Command::new(PROGRAM).arg("--help").output().expect("the program runs");
-    let manual = Manual::read(&String::from_utf8(help.stdout).expect("UTF-8"));
+    let manual = Manual::read(&String::from_utf8(help.stdout).expect("UTF-8")).expect("a manual");
     let output = Command::new(tool("ansible-doc"))
         .args(["--type", "role", "--roles-path", "roles", "--json", "rollback_service"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
