@@ -267,7 +267,9 @@ fn sections(text: &str) -> Vec<Section> {
         }
     }
     sections.retain(|section| !section.heading.is_empty());
-    sections.iter_mut().for_each(|section| section.text = dedent(&section.text));
+    for section in &mut sections {
+        section.text = dedent(&section.text);
+    }
     sections
 }
 
