@@ -234,7 +234,8 @@ fn unknown_option(manual: &Manual, words: &[String]) -> Option<UsageError> {
 }
 
 fn refuse_misplaced(manual: &Manual, command: &str, words: &[String]) -> Result<(), UsageError> {
-    let misplaced = manual.options.iter().find(|option| given(words, option) > 0 && !manual.takes(command, option));
+    let taken = |option: &Opt| manual.options_of(command).any(|other| other.name == option.name);
+    let misplaced = manual.options.iter().find(|option| given(words, option) > 0 && !taken(option));
     misplaced.map_or(Ok(()), |option| {
         let owners = manual.commands().into_iter().filter(|owner| manual.takes(owner, option));
         let owners = owners.map(|owner| format!("`{owner}`")).collect::<Vec<_>>().join(", ");

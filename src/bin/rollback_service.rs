@@ -17,6 +17,9 @@ Solution:
   that it is still there, shows the plan, asks, and deploys the set as one. It verifies every service; where one
   fails, the whole set is taken back. A date is that of a build: an image that never ran can be chosen.
 
+Symptoms:
+  Yesterday's release is broken; its services fit only one another and must go back together
+
 Usage:
   rollback_service get --repo=<r> --env=<e> --registry=<url> [options]
   rollback_service run [--date=<d>] --env=<e> --platform=<url> [options]
@@ -25,12 +28,14 @@ Usage:
 
 Options of get:
   --repo=<r>            Repositories of the services, separated by commas: billing,orders,team/web.
+  --env=<image-env>     The environment at the end of the images' tags: develop, stage, master.
   --immutable-tags      Tags never move in this registry: ask only for those that are new.
   --keep=<n>            How many dates to offer, the newest first. [default: 10]
 
 Options of run:
   --date=<d>            A day (2026-11-20: UTC, its end) or an instant (2026-11-20T18:00:00Z). Without it, a
-                        terminal offers the dates that `get` found.
+                        terminal offers the dates that `get` found. [found: rollbacks]
+  --env=<env>           The environment in the names of the running services: dev, stage, prod.
   --platform=<url>      Where the services run: marathon+https://host, podman+unix:///path/to/socket,
                         docker+unix:///var/run/docker.sock. [env: FIREBREAK_PLATFORM]
   --user=<u>            The user at DC/OS.
@@ -43,9 +48,8 @@ Options of run:
   --pin                 Write repository@digest rather than repository:tag.
 
 Options of get and run:
-  --env=<e>             For `get` the environment at the end of the images' tags (develop, stage, master), for
-                        `run` the one in the names of the running services (dev, stage, prod).
-  --dump=<dir>          The folder where `get` writes rollback.json and `run` reads it. [default: .]
+  --dump=<dir>          The folder where `get` writes rollback.json and `run` reads it.
+                        [keeps: rollback.json] [default: .]
   --registry=<url>      The registry: https://host. For `run` the one that `get` read, if not given.
                         [env: FIREBREAK_REGISTRY]
   --registry-user=<u>   The user at the registry.
@@ -60,6 +64,13 @@ General options:
 
 A secret is best given as @path, the name of a file that holds it: a password on a command line is seen by everybody
 on the host. A secret that begins with @ can only be given like this.
+
+Verify:
+  The message says `4 services rolled back and verified`. Look again at what made you act. A second run with the same
+  date says that there is nothing to do.
+
+Undo:
+  Run it again with a later date: that of the broken release takes every service forward to it.
 
 Exit status:
   0    Done, or nothing to do.

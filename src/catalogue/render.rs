@@ -1,0 +1,169 @@
+//! From templates to texts. The folder `templates` is laid out as the repository is: `ROLE` in a path stands for every
+//! role, `PROGRAM` for every program; a template without either is rendered once, one whose name begins with `_` only
+//! where another includes it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, UndefinedBehavior, context};
+
+use super::facts::{Cli, Role};
+use super::{Toolkit, entries};
+
+/// A file that is derived, and what it should hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derived {
+    /// The file, below the toolkit's folder.
+    pub path: PathBuf,
+    /// Its text. Where it has marked parts, a person may write around them.
+    pub text: String,
+}
+
+/// Renders every template for all that it stands for. What comes out empty is no file.
+///
+/// # Errors
+/// Where a template is wrong: with its file and line.
+pub fn render(toolkit: &Toolkit) -> anyhow::Result<Vec<Derived>> {
+    let folder = toolkit.root.join("templates");
+    let mut environment = environment();
+    for path in files_below(&folder)? {
+        let name = path.strip_prefix(&folder).unwrap_or(&path).display().to_string();
+        let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read templates/{name}"))?;
+        environment.add_template_owned(name.clone(), text).map_err(|error| wrong(&name, &error))?;
+    }
+    let roles: Vec<(String, Value)> =
+        toolkit.roles().map(|role| (role.name.clone(), Value::from(Serde(Role::of(role))))).collect();
+    let programs: Vec<(String, Value)> =
+        toolkit.programs.iter().map(|it| (it.name.clone(), Value::from(Serde(Cli::of(it))))).collect();
+    let all = |named: &[(String, Value)]| named.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>();
+    let shared = context! { roles => all(&roles), programs => all(&programs) };
+
+    let mut derived = Vec::new();
+    for (name, template) in environment.templates().filter(|(name, _)| !is_part(name)) {
+        let (placeholder, stands_for) = match name {
+            _ if name.contains("ROLE") => ("ROLE", &roles[..]),
+            _ if name.contains("PROGRAM") => ("PROGRAM", &programs[..]),
+            _ => ("", &[(String::new(), Value::UNDEFINED)][..]),
+        };
+        for (called, value) in stands_for {
+            let own = if placeholder == "ROLE" {
+                context! { role => value }
+            } else {
+                context! { program => value }
+            };
+            let text = template.render(context! { ..own, ..shared.clone() }).map_err(|error| wrong(name, &error))?;
+            if !text.trim().is_empty() {
+                let path = if placeholder.is_empty() { name.to_owned() } else { name.replace(placeholder, called) };
+                derived.push(Derived { path: PathBuf::from(path), text });
+            }
+        }
+    }
+    derived.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(derived)
+}
+
+fn is_part(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|name| name.to_string_lossy().starts_with('_'))
+}
+
+fn wrong(name: &str, error: &minijinja::Error) -> anyhow::Error {
+    let place = error.name().unwrap_or(name);
+    let line = error.line().map_or(String::new(), |line| format!(":{line}"));
+    anyhow::anyhow!("templates/{place}{line}: {error:#}")
+}
+
+fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in entries(folder)? {
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// The delimiters are `<< >>`, `<% %>` and `<# #>`, since what is rendered is full of Ansible's and Groovy's own.
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder()
+        .variable_delimiters("<<", ">>")
+        .block_delimiters("<%", "%>")
+        .comment_delimiters("<#", "#>")
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .keep_trailing_newline(true)
+        .build()
+        .expect("the delimiters differ");
+    environment.set_syntax(syntax);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.add_filter("yaml", yaml);
+    environment.add_filter("wrap", wrap);
+    environment.add_filter("groovy", groovy);
+    environment
+}
+
+/// A text, number or list as a YAML scalar or flow list: JSON is YAML, and plain words are left plain.
+fn yaml(value: &Value) -> String {
+    let plain = value.as_str().filter(|text| {
+        let word = |c: char| c.is_alphanumeric() || " ,;()'/_-".contains(c);
+        let first = |c: char| c.is_alphabetic();
+        let other = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];
+        text.starts_with(first)
+            && text.chars().all(word)
+            && !other.contains(&text.to_lowercase().as_str())
+            && *text == text.trim()
+    });
+    plain.map_or_else(|| serde_json::to_string(value).unwrap_or_default(), str::to_owned)
+}
+
+/// A text in lines of at most `width` columns, all but the first behind `indent` spaces.
+fn wrap(text: &str, width: usize, indent: Option<usize>) -> String {
+    let options = textwrap::Options::new(width)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false);
+    let paragraphs = text.split("\n\n").map(|paragraph| textwrap::wrap(paragraph, &options).join("\n"));
+    let lines = paragraphs.collect::<Vec<_>>().join("\n\n");
+    let indent = " ".repeat(indent.unwrap_or(0));
+    lines.replace("\n\n", "\u{0}").replace('\n', &format!("\n{indent}")).replace('\u{0}', &format!("\n\n{indent}"))
+}
+
+/// A text as a Groovy literal in which nothing is evaluated.
+fn groovy(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scalar_stays_what_it_is() {
+        for (value, text) in [
+            (Value::from("Plain words, and (more)"), "Plain words, and (more)"),
+            (Value::from("a: b"), "\"a: b\""),
+            (Value::from("yes"), "\"yes\""),
+            (Value::from(""), "\"\""),
+            (Value::from("{{ x }}"), "\"{{ x }}\""),
+            (Value::from(10), "10"),
+            (Value::from(false), "false"),
+        ] {
+            assert_eq!(yaml(&value), text);
+        }
+    }
+
+    #[test]
+    fn groovy_evaluates_nothing() {
+        assert_eq!(groovy("it's ${x}\n\\"), "'it\\'s ${x}\\n\\\\'");
+    }
+
+    #[test]
+    fn wraps_between_words_and_keeps_paragraphs() {
+        assert_eq!(wrap("one two three\n\nfour", 8, Some(2)), "one two\n  three\n\n  four");
+    }
+}

@@ -1,0 +1,128 @@
+//! `sync`: writes what is derived, or compares it with what stands there.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use similar::{ChangeTag, TextDiff};
+
+use super::parts::{has_parts, renew};
+use super::render::render;
+use super::{Toolkit, entries};
+use crate::action::report::{Cell, Table, Tone};
+
+/// Stands in the first line of every file that is wholly derived.
+pub const NOTICE: &str = "`firebreak sync`";
+
+/// A file that does not stand as it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// The file, below the toolkit's folder.
+    pub path: PathBuf,
+    /// What it holds; none where it is missing.
+    pub old: Option<String>,
+    /// What it should hold; none where it should be gone.
+    pub new: Option<String>,
+}
+
+/// What does not stand as the usage texts say.
+///
+/// # Errors
+/// Where a template or a file with marked parts is wrong, or a file cannot be read.
+pub fn stale(toolkit: &Toolkit) -> anyhow::Result<Vec<Stale>> {
+    let mut stale = Vec::new();
+    let derived = render(toolkit)?;
+    for file in &derived {
+        let path = toolkit.root.join(&file.path);
+        let old = if path.exists() {
+            Some(std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", file.path.display()))?)
+        } else {
+            None
+        };
+        let new = match &old {
+            Some(old) if has_parts(&file.text) => {
+                renew(old, &file.text).map_err(|why| anyhow::anyhow!("{}: {why}", file.path.display()))?
+            }
+            _ => file.text.clone(),
+        };
+        if old.as_ref() != Some(&new) {
+            stale.push(Stale { path: file.path.clone(), old, new: Some(new) });
+        }
+    }
+    for folder in ["roles", "playbooks", "share", "jenkins"] {
+        for path in derived_below(&toolkit.root.join(folder))? {
+            let shown = path.strip_prefix(&toolkit.root).unwrap_or(&path);
+            if !derived.iter().any(|file| file.path == shown) {
+                stale.push(Stale { path: shown.to_owned(), old: std::fs::read_to_string(&path).ok(), new: None });
+            }
+        }
+    }
+    Ok(stale)
+}
+
+/// Makes every one of these files stand as it should.
+///
+/// # Errors
+/// When one cannot be written or removed.
+pub fn mend(root: &Path, stale: &[Stale]) -> anyhow::Result<()> {
+    for file in stale {
+        let path = root.join(&file.path);
+        let done = match &file.new {
+            Some(text) => {
+                path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, text))
+            }
+            None => std::fs::remove_file(&path),
+        };
+        done.with_context(|| format!("failed to write {}", file.path.display()))?;
+    }
+    Ok(())
+}
+
+/// The difference as people read it: what stands there, and what should.
+#[must_use]
+pub fn difference(file: &Stale) -> Table {
+    let (old, new) = (file.old.as_deref().unwrap_or_default(), file.new.as_deref().unwrap_or_default());
+    let diff = TextDiff::from_lines(old, new);
+    let mut lines = vec![
+        Cell::new(
+            Tone::Bad,
+            format!("--- {}{}", file.path.display(), if file.old.is_none() { " (missing)" } else { "" }),
+        ),
+        Cell::new(
+            Tone::Good,
+            format!("+++ {}{}", file.path.display(), if file.new.is_none() { " (should be gone)" } else { "" }),
+        ),
+    ];
+    for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
+        lines.push(Cell::new(Tone::Quiet, hunk.header().to_string().trim_end()));
+        for change in hunk.iter_changes() {
+            let (sign, tone) = match change.tag() {
+                ChangeTag::Delete => ("-", Tone::Bad),
+                ChangeTag::Insert => ("+", Tone::Good),
+                ChangeTag::Equal => (" ", Tone::Plain),
+            };
+            lines.push(Cell::new(tone, format!("{sign}{}", change.value().trim_end_matches('\n'))));
+        }
+    }
+    Table::lines(lines)
+}
+
+/// The files below a folder whose first line says that they are derived.
+fn derived_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if !folder.is_dir() {
+        return Ok(found);
+    }
+    for path in entries(folder)? {
+        if path.is_dir() {
+            // What stands in `files` is copied to hosts: programs, large and not ours to read.
+            if path.file_name().is_none_or(|name| name != "files") {
+                found.extend(derived_below(&path)?);
+            }
+        } else if std::fs::read_to_string(&path)
+            .is_ok_and(|text| text.lines().next().unwrap_or_default().contains(NOTICE))
+        {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
