@@ -1,11 +1,12 @@
-// Job DSL, called by the Jenkinsfile beside it in the root: `paths` of the buttons, `repository` is its URL.
+// Derived from the usage texts of all roles by `firebreak sync`: change those, or templates/jenkins/buttons.groovy.
+// Job DSL, called by the Jenkinsfile in the root: `paths` of the buttons, `repository` is its URL.
 // What is asked before a build. The Jenkinsfile says the same, but Jenkins reads that only when a build begins: without this,
 // a button would ask nothing the first time, and each time that the seed has run.
 def questions = [
     rollback_service: {
         choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
-        stringParam('repositories', '',
-            'Repositories of the services, separated by commas. Leave it empty: then all that are released together.')
+        stringParam('repo', '',
+            'Repositories of the services, separated by commas: billing,orders,team/web. Leave it empty: then as the environment has it.')
     },
 ]
 

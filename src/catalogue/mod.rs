@@ -10,6 +10,7 @@ pub mod sync;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use serde::Serialize;
 
 use crate::action::manual::Manual;
 use source::{Source, usage_in_rust};
@@ -21,6 +22,18 @@ pub struct Toolkit {
     pub root: PathBuf,
     /// Every program, by name: those of `src/bin` and the adopted ones.
     pub programs: Vec<Program>,
+}
+
+/// What an environment is called in which a second person must agree.
+const PRODUCTION: [&str; 3] = ["prod", "production", "master"];
+
+/// An environment that has an inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// Whether a second person must agree.
+    pub production: bool,
 }
 
 /// A program and its usage text.
@@ -82,6 +95,22 @@ impl Toolkit {
     /// The programs that are packed as roles.
     pub fn roles(&self) -> impl Iterator<Item = &Program> {
         self.programs.iter().filter(|program| program.is_role())
+    }
+
+    /// The environments that have an inventory, the one of this machine left out; production comes last, since the
+    /// first of a list is taken by who does not look.
+    ///
+    /// # Errors
+    /// When the folder of inventories cannot be listed.
+    pub fn environments(&self) -> anyhow::Result<Vec<Environment>> {
+        let folder = self.root.join("inventories");
+        let folders = if folder.is_dir() { entries(&folder)? } else { Vec::new() };
+        let inventories = folders.iter().filter(|folder| folder.join("hosts.ini").is_file());
+        let names = inventories.filter_map(|folder| folder.file_name()?.to_str()).filter(|name| *name != "local");
+        let mut environments: Vec<_> =
+            names.map(|name| Environment { name: name.to_owned(), production: PRODUCTION.contains(&name) }).collect();
+        environments.sort_by_key(|environment| environment.production);
+        Ok(environments)
     }
 
     /// The program of this name.

@@ -38,7 +38,8 @@ pub fn render(toolkit: &Toolkit) -> anyhow::Result<Vec<Derived>> {
     let programs: Vec<(String, Value)> =
         toolkit.programs.iter().map(|it| (it.name.clone(), Value::from(Serde(Cli::of(it))))).collect();
     let all = |named: &[(String, Value)]| named.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>();
-    let shared = context! { roles => all(&roles), programs => all(&programs) };
+    let environments = Value::from(Serde(toolkit.environments()?));
+    let shared = context! { environments => environments, roles => all(&roles), programs => all(&programs) };
 
     let mut derived = Vec::new();
     for (name, template) in environment.templates().filter(|(name, _)| !is_part(name)) {

@@ -38,20 +38,14 @@ fn build(environment: &str, repositories: &str) -> Value {
     let dates =
         json!({ "2026-11-18": [], "2026-11-20": [{ "1.4.0-develop": "billing" }], "2026-11-16": [], "2026-11-19": [] });
     let found = json!({ "all": ["billing", "orders"], "rollbacks": dates, "incomplete": { "2026-11-16": ["orders"] } });
-    let steps = json!([
-        { "service": "billing", "from": "billing:1.5.0", "to": "billing:1.4.0", "unchanged": false,
-          "note": "down while it restarts" },
-        { "service": "orders", "from": "orders:2.0.0", "to": "orders:2.0.0", "unchanged": true, "note": "" },
-    ]);
     let plan = json!({
-        "steps": steps,
-        "left_out": ["users"],
-        "notes": ["The look is two days old."],
+        "text": "service  from   to\nbilling  1.5.0  1.4.0\nThe look is two days old.",
+        "message": "would change 1 service",
         "warnings": ["the clock is wrong"],
     });
     json!({
         "file": BUTTON,
-        "params": { "environment": environment, "repositories": repositories },
+        "params": { "environment": environment, "repo": repositories },
         "ansiblePlaybook": [
             { "writes": { "rollback.json": found } },
             { "writes": { "plan.json": plan } },
@@ -143,41 +137,41 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
         (
             same_person,
             "FAILURE",
-            Some("Production needs a second person: anna has chosen the day. Nothing was changed."),
+            Some("Production needs a second person: anna has chosen. Nothing was changed."),
             2,
         ),
         (mistyped, "FAILURE", Some("What was typed is not 'stage'. Nothing was changed."), 2),
         (look_fails, "FAILURE", Some("Ansible playbook execution failed: 2"), 1),
-        (no_date, "FAILURE", Some("There is no day that all services of dev can go back to. Nothing was changed."), 1),
+        (no_date, "FAILURE", Some("The look found no date that rollback_service could go by in dev. Nothing was changed."), 1),
         (changed_in_part, "FAILURE", Some("Ansible playbook execution failed: 2"), 3),
     ] {
         assert_eq!(build["result"], result, "{:?}", lines(build));
         assert_eq!(build["error"].as_str(), error);
         assert_eq!(calls(build, "ansiblePlaybook").len(), stages, "{:?}", lines(build));
     }
-    assert_eq!(said(nobody_chooses), ["Nobody chose a day. Nothing was changed."]);
-    assert_eq!(said(declined), ["Nobody approved the plan. Nothing was changed."]);
+    assert_eq!(said(nobody_chooses), ["Nobody chose. Nothing was changed."]);
+    assert_eq!(said(declined), ["Nobody approved. Nothing was changed."]);
     assert_eq!(said(changed_in_part), ["needs_operator: orders is neither at its target nor as before."]);
     assert_eq!(
         lines(changed_in_part).last().expect("a step"),
-        "Run: archiveArtifacts rollback.json,run.json,report.json"
+        "Run: archiveArtifacts run.json,report.json,rollback.json"
     );
 }
 
 fn goes_its_way(build: &Value) {
     assert_eq!(build["result"], "SUCCESS");
-    assert_eq!(build["description"], "prod to 2026-11-19, approved by bert: done");
+    assert_eq!(build["description"], "prod with date 2026-11-19, approved by bert: done");
     assert_eq!(
         lines(build),
         [
-            "Look: sh rm -f rollback.json && make build",
+            "Look: sh rm -f look.json rollback.json && make build",
             "Look: writeJSON look.json",
             "Look: ansiblePlaybook get",
             "Look: readJSON rollback.json",
             "Look: stash found",
             "Look: archiveArtifacts rollback.json",
             "Choose: timeout",
-            "Choose > timeout: input prod: to which day shall the services go back?",
+            "Choose > timeout: input prod: choose from what the look found. Nothing is changed yet.",
             "Plan: sh rm -f plan.json",
             "Plan: unstash found",
             "Plan: writeJSON run.json",
@@ -185,9 +179,9 @@ fn goes_its_way(build: &Value) {
             "Plan: readJSON plan.json",
             "Plan: archiveArtifacts plan.json",
             "Approve: timeout",
-            "Approve > timeout: input Roll prod back to 2026-11-19? Chosen by anna.\n\
-             billing: billing:1.5.0 -> billing:1.4.0 (down while it restarts)\norders: stays at orders:2.0.0\n\
-             users: left as it is, it has no image that old\nThe look is two days old.\nwarning: the clock is wrong",
+            "Approve > timeout: input Run rollback_service in prod with date 2026-11-19? Chosen by anna.\n\
+             service  from   to\nbilling  1.5.0  1.4.0\nThe look is two days old.\nwould change 1 service\n\
+             warning: the clock is wrong",
             "Approve: milestone",
             "Run: lock rollback_service-prod",
             "Run > lock: sh rm -f report.json",
@@ -198,7 +192,7 @@ fn goes_its_way(build: &Value) {
             "Run: fileExists report.json",
             "Run: readJSON report.json",
             "Run: echo done: All services are at 2026-11-19.",
-            "Run: archiveArtifacts rollback.json,run.json,report.json",
+            "Run: archiveArtifacts run.json,report.json,rollback.json",
         ]
     );
     let limits: Vec<_> = build["options"]
@@ -237,8 +231,8 @@ fn goes_its_way(build: &Value) {
         plays[2]["env"],
         json!({
             "FIREBREAK_REGISTRY_PWD": registry,
-            "FIREBREAK_PWD": "secret-of-firebreak-prod-dcos-pwd",
-            "FIREBREAK_SLACK": "secret-of-firebreak-slack",
+            "FIREBREAK_PWD": "secret-of-firebreak-prod-pwd",
+            "FIREBREAK_SLACK": "secret-of-firebreak-prod-slack",
             "FIREBREAK_APPROVER": "bert",
         })
     );

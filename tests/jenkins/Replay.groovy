@@ -7,8 +7,10 @@ class Replay {
         Failed(String message) { super(message) }
     }
 
-    /** What the playbook copies: `make build` makes it, or it is unstashed. */
-    static final PROGRAM = 'roles/rollback_service/files/rollback_service'
+    /** What a playbook copies where its program is written here: `make build` makes it, or it is unstashed. */
+    private List<String> programs() {
+        new File(root, 'src/bin').list().findAll { it.endsWith('.rs') }.collect { it - '.rs' }.collect { "roles/$it/files/$it".toString() }
+    }
 
     final Map scenario
     final File root
@@ -265,7 +267,7 @@ class Replay {
 
     def do_error(Map taken) { throw new Failed(taken.message.toString()) }
 
-    def do_sh(Map taken) { if (taken.script.toString().contains('make build')) files?.put(PROGRAM, 'built') }
+    def do_sh(Map taken) { if (taken.script.toString().contains('make build')) programs().each { files?.put(it, 'built') } }
     def do_writeJSON(Map taken) { files?.put(taken.file.toString(), plain(taken.json)) }
     def do_readJSON(Map taken) {
         if (taken.returnPojo != true) refuse("step 'readJSON' without returnPojo gives what cannot be kept over a step")
@@ -294,12 +296,13 @@ class Replay {
     }
 
     def do_ansiblePlaybook(Map taken) {
-        found('ansiblePlaybook', PROGRAM)
+        def role = new File(taken.playbook.toString()).name - '.yml'
+        programs().findAll { it == "roles/$role/files/$role".toString() }.each { found('ansiblePlaybook', it) }
         [taken.playbook, taken.inventory].findAll().each { if (!new File(root, it.toString()).file) refuse("there is no file '$it'".toString()) }
         def variables = (taken.extras?.toString() ?: '').findAll(/-e\s+(\S+)/) { whole, value -> value }
         variables.each { it.startsWith('@') ? found('ansiblePlaybook', it.substring(1)) : refuse("extras: '$it' can set another variable, give a file".toString()) }
         steps.last().variables = variables.findAll { it.startsWith('@') }.collect { files?.get(it.substring(1)) }
-        steps.last().env = env.findAll { it.key.startsWith('FIREBREAK_') }
+        steps.last().env = env.findAll { !(it.key in ['BUILD_NUMBER', 'BUILD_URL', 'GIT_URL']) }
         def answer = answer('ansiblePlaybook')
         answer.writes?.each { name, content -> files?.put(name, content) }
         if (answer.fails) throw new Failed("Ansible playbook execution failed: $answer.fails")
