@@ -98,6 +98,8 @@ pub struct Variable {
     pub keeps: Option<String>,
     /// The member of the kept file that offers its values.
     pub found: Option<String>,
+    /// The value that the text's examples give it.
+    pub example: Option<String>,
     /// The name of a Jenkins credential that holds it, behind `firebreak-<environment>-`.
     pub credential: Option<String>,
 }
@@ -239,6 +241,7 @@ fn variables(program: &Program, words: &Words) -> Vec<Variable> {
             asked: true,
             keeps: None,
             found: None,
+            example: None,
             credential: None,
         });
     }
@@ -308,9 +311,17 @@ impl Variable {
             asked: on_usage_line && !settled,
             keeps: option.keeps.clone(),
             found: option.found.clone(),
+            example: example(manual, &option.name),
             credential,
         }
     }
+}
+
+/// The value that the first example which gives this option gives it.
+fn example(manual: &Manual, option: &str) -> Option<String> {
+    let given = format!("{option}=");
+    let words = manual.section("Examples")?.split_whitespace().map(str::to_owned);
+    words.into_iter().find_map(|word| word.strip_prefix(&given).map(str::to_owned))
 }
 
 /// `--registry-user`, `<image-env>` or `FILE` as part of a variable's name.

@@ -105,6 +105,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("yaml", yaml);
     environment.add_filter("wrap", wrap);
     environment.add_filter("groovy", groovy);
+    environment.add_filter("cell", cell);
     environment
 }
 
@@ -132,6 +133,11 @@ fn wrap(text: &str, width: usize, indent: Option<usize>) -> String {
     let lines = paragraphs.collect::<Vec<_>>().join("\n\n");
     let indent = " ".repeat(indent.unwrap_or(0));
     lines.replace("\n\n", "\u{0}").replace('\n', &format!("\n{indent}")).replace('\u{0}', &format!("\n\n{indent}"))
+}
+
+/// A text in a cell of a Markdown table, which ends at the next bar.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
 }
 
 /// A text as a Groovy literal in which nothing is evaluated.

@@ -134,15 +134,15 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
     for (build, result, error, stages) in [
         (nobody_chooses, "ABORTED", None, 1),
         (declined, "ABORTED", None, 2),
-        (
-            same_person,
-            "FAILURE",
-            Some("Production needs a second person: anna has chosen. Nothing was changed."),
-            2,
-        ),
+        (same_person, "FAILURE", Some("Production needs a second person: anna has chosen. Nothing was changed."), 2),
         (mistyped, "FAILURE", Some("What was typed is not 'stage'. Nothing was changed."), 2),
         (look_fails, "FAILURE", Some("Ansible playbook execution failed: 2"), 1),
-        (no_date, "FAILURE", Some("The look found no date that rollback_service could go by in dev. Nothing was changed."), 1),
+        (
+            no_date,
+            "FAILURE",
+            Some("The look found no date that rollback_service could go by in dev. Nothing was changed."),
+            1,
+        ),
         (changed_in_part, "FAILURE", Some("Ansible playbook execution failed: 2"), 3),
     ] {
         assert_eq!(build["result"], result, "{:?}", lines(build));
