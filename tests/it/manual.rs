@@ -50,7 +50,10 @@ fn of_docopt(parser: &Parser) -> Reading {
         (atom.to_string(), (default.is_some(), default.flatten(), options.repeats, options.is_desc))
     });
     let synonyms = parser.descs.synonyms().map(|(short, long)| (short.to_string(), long.to_string()));
-    (parser.program.clone(), names.collect(), synonyms.collect())
+    let synonyms: BTreeMap<String, String> = synonyms.collect();
+    // What was described by its short name alone before it had a long one is never looked up again.
+    let names = names.filter(|(name, _)| !synonyms.contains_key(name)).collect();
+    (parser.program.clone(), names, synonyms)
 }
 
 fn of_manual(manual: &Manual, parser: &Parser) -> Reading {

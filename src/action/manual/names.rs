@@ -26,7 +26,8 @@ impl Names {
 
     /// The other spelling of an option.
     pub(super) fn short(&self, long: &str) -> Option<&str> {
-        self.synonyms.iter().rev().find(|(_, known)| known == long).map(|(short, _)| short.as_str())
+        let mut shorts = self.synonyms.iter().rev().map(|(short, _)| short.as_str());
+        shorts.find(|short| self.resolve(short) == long)
     }
 
     fn get(&self, name: &str) -> Option<&Name> {

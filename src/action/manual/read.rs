@@ -143,7 +143,7 @@ impl Descriptions<'_> {
                 if let Some((heading, _)) = words.split_once(':').filter(|_| !words.starts_with('-')) {
                     heading.clone_into(&mut self.heading);
                 }
-                self.add(spelling, number);
+                self.add(spelling, number)?;
             }
             describe::Line::PassedOver => {
                 self.in_ = In::Prose;
@@ -195,15 +195,22 @@ impl Descriptions<'_> {
         }
     }
 
-    fn add(&mut self, spelling: describe::Spelling, number: usize) {
+    fn add(&mut self, spelling: describe::Spelling, number: usize) -> Result<(), String> {
         let describe::Spelling { short, long, placeholder, repeats } = spelling;
         let (name, short) = match (long, short) {
             (Some(long), short) => (long, short),
             (None, short) => (short.unwrap_or_default(), None),
         };
+        let long = self.names.resolve(&name);
+        if long != name {
+            return Err(format!(
+                "{name} is the short name of {long}: write `{name}, {long}` here too, or docopt dies of it"
+            ));
+        }
         self.names.describe(&name, short.as_deref(), placeholder.is_some(), repeats);
         let group = self.heading.clone();
         self.options.push(Opt { name, short, placeholder, group, described: true, line: number, ..Opt::default() });
+        Ok(())
     }
 
     /// A default belongs to the option that was described last, wherever it stands.
@@ -245,7 +252,8 @@ impl Manual {
         let commands: Vec<String> = self.commands().into_iter().map(str::to_owned).collect();
         for option in &mut self.options {
             option.name = names.resolve(&option.name).to_owned();
-            option.short = names.short(&option.name).map(str::to_owned);
+            let own = option.short.take().filter(|short| names.resolve(short) == option.name);
+            option.short = own.or_else(|| names.short(&option.name).map(str::to_owned));
             option.take_tags();
             let words: Vec<&str> = option.group.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').collect();
             option.commands = commands.iter().filter(|command| words.contains(&command.as_str())).cloned().collect();
