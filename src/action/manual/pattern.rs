@@ -339,10 +339,11 @@ impl Reader<'_> {
     fn value(&mut self, name: &str) -> Result<String, String> {
         self.at += 1;
         match self.tokens.get(self.at) {
-            None => Err(format!("{name} has a value by its description, and none here: write `{name}=<value>`")),
+            None => Err(format!("{name} has a value by its description, and none here: write `{}`", with_value(name))),
             Some(token) if is_placeholder(token) => Ok(token.clone()),
             Some(token) => Err(format!(
-                "{name} has a value by its description, but '{token}' follows here: write `{name}=<value>`"
+                "{name} has a value by its description, but '{token}' follows here: write `{}`",
+                with_value(name)
             )),
         }
     }
@@ -362,6 +363,12 @@ fn in_turn(mut alternatives: Vec<Pattern>, sequence: Vec<Pattern>) -> Pattern {
     }
     alternatives.push(Pattern::Sequence(sequence));
     Pattern::Alternatives(alternatives)
+}
+
+/// How an option is written that has a value.
+pub(super) fn with_value(name: &str) -> String {
+    let sign = if name.starts_with("--") { '=' } else { ' ' };
+    format!("{name}{sign}<value>")
 }
 
 fn no_placeholder(name: &str, value: &str) -> String {

@@ -147,7 +147,7 @@ impl Descriptions<'_> {
             }
             describe::Line::PassedOver => {
                 self.in_ = In::Prose;
-                let name = words.split_whitespace().next().unwrap_or_default();
+                let name = words.split([' ', '=']).next().unwrap_or_default();
                 let why = format!("docopt passes over {name}: a short name is one letter, a long one begins with `--`");
                 self.doubts.push(TextError { line: number, why });
             }
@@ -223,8 +223,9 @@ impl Descriptions<'_> {
         };
         if option.placeholder.is_none() {
             return Err(format!(
-                "{} has no value, so it can have no default: write `{}=<value>`",
-                option.name, option.name
+                "{} has no value, so it can have no default: write `{}`",
+                option.name,
+                pattern::with_value(&option.name)
             ));
         }
         if let Some(first) = option.default.replace(value.to_owned()) {
