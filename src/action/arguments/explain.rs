@@ -52,13 +52,17 @@ impl<'a> Line<'a> {
             let again = self.options[..place].contains(name);
             if again && !option.repeats {
                 found.push(error(format!("{name} is given more than once: it is taken once")));
-            } else if !again && !self.pattern.names(name) && !(self.pattern.any() && option.described) {
+            } else if !again && !self.takes(option) {
                 found.push(self.conflict_of(option));
             }
         }
         self.walk(&self.pattern, &mut found);
         self.count(&mut found);
         found
+    }
+
+    fn takes(&self, option: &Opt) -> bool {
+        self.pattern.names(&option.name) || (self.pattern.any() && option.described)
     }
 
     fn option(&self, name: &str) -> Option<&'a Opt> {

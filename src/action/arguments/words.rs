@@ -128,13 +128,19 @@ pub(super) fn write(parts: &[Part]) -> Vec<String> {
 
 /// The options among the parts, as often as they are given.
 pub(super) fn given(parts: &[Part]) -> Vec<&str> {
-    let name = |part| if let &Part::Option { ref name, .. } = part { Some(name.as_str()) } else { None };
-    parts.iter().filter_map(name).collect()
+    let names = parts.iter().filter_map(|part| match part {
+        Part::Option { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    names.collect()
 }
 
 /// The first word that is a command.
 pub(super) fn command_of<'a>(manual: &Manual, parts: &'a [Part]) -> Option<&'a str> {
     let commands = manual.commands();
-    let plain = |part| if let &Part::Plain(ref word) = part { Some(word.as_str()) } else { None };
-    parts.iter().filter_map(plain).find(|word| commands.contains(word))
+    let mut words = parts.iter().filter_map(|part| match part {
+        Part::Plain(word) => Some(word.as_str()),
+        _ => None,
+    });
+    words.find(|word| commands.contains(word))
 }

@@ -30,7 +30,7 @@ pub(super) fn line(line: &str) -> Result<Line<'_>, String> {
         Some(heading) if heading.eq_ignore_ascii_case("options:") => text[8..].trim_start(),
         _ => text,
     };
-    if !text.strip_prefix('-').and_then(|rest| rest.chars().next()).is_some_and(|next| !next.is_whitespace()) {
+    if text.strip_prefix('-').and_then(|rest| rest.chars().next()).is_none_or(char::is_whitespace) {
         return Ok(Line::Other);
     }
     let (names, description) = text.split_once("  ").unwrap_or((text, ""));

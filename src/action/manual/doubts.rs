@@ -80,7 +80,9 @@ fn is_exponential(pattern: &Pattern) -> bool {
     fn repeats<'a>(pattern: &'a Pattern, found: &mut Vec<&'a Pattern>) {
         match pattern {
             Pattern::Sequence(parts) | Pattern::Alternatives(parts) | Pattern::Optional(parts) => {
-                parts.iter().for_each(|part| repeats(part, found));
+                for part in parts {
+                    repeats(part, found);
+                }
             }
             Pattern::Repeat(part) => {
                 if part.atoms().iter().any(|atom| !matches!(atom, Atom::Option { .. })) {

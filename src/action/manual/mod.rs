@@ -9,13 +9,14 @@
 
 mod describe;
 mod doubts;
+mod grammar;
 mod names;
 mod pattern;
 mod read;
 mod sections;
 
 pub(crate) use describe::has_tags;
-pub(crate) use pattern::is_short;
+pub(crate) use grammar::is_short;
 pub use pattern::{Atom, Pattern};
 
 /// A program's manual.

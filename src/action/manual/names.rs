@@ -5,7 +5,7 @@ use super::pattern::{Atom, Pattern};
 /// A name of an option, a command or a positional argument.
 #[derive(Debug)]
 struct Name {
-    name: String,
+    text: String,
     value: bool,
     repeats: bool,
     described: bool,
@@ -32,7 +32,7 @@ impl Names {
 
     fn get(&self, name: &str) -> Option<&Name> {
         let name = self.resolve(name);
-        self.names.iter().find(|known| known.name == name)
+        self.names.iter().find(|known| known.text == name)
     }
 
     pub(super) fn knows(&self, name: &str) -> bool {
@@ -50,8 +50,8 @@ impl Names {
     /// Notes an option's description; one that comes later takes the place of one that came before, as in docopt.
     pub(super) fn describe(&mut self, name: &str, short: Option<&str>, value: bool, repeats: bool) {
         let name = self.resolve(name).to_owned();
-        self.names.retain(|known| known.name != name);
-        self.names.push(Name { name: name.clone(), value, repeats, described: true });
+        self.names.retain(|known| known.text != name);
+        self.names.push(Name { text: name.clone(), value, repeats, described: true });
         if let Some(short) = short {
             self.synonyms.push((short.to_owned(), name));
         }
@@ -60,22 +60,24 @@ impl Names {
     /// Notes what a usage line names.
     pub(super) fn add(&mut self, name: &str, value: bool) {
         if !self.knows(name) {
-            self.names.push(Name { name: name.to_owned(), value, repeats: false, described: false });
+            self.names.push(Name { text: name.to_owned(), value, repeats: false, described: false });
         }
     }
 
     /// Notes what can be given more than once by this pattern (docopt: `tag_repeats`).
     pub(super) fn note_repeats(&mut self, pattern: &Pattern) {
         let own: Vec<&str> = pattern.atoms().into_iter().map(Atom::name).collect();
-        let described = self.names.iter().filter(|known| known.described && !own.contains(&known.name.as_str()));
-        let others: Vec<String> = described.map(|known| known.name.clone()).collect();
+        let described = self.names.iter().filter(|known| known.described && !own.contains(&known.text.as_str()));
+        let others: Vec<String> = described.map(|known| known.text.clone()).collect();
         self.note(pattern, false, &others, &mut Vec::new());
     }
 
     fn note(&mut self, pattern: &Pattern, repeated: bool, others: &[String], seen: &mut Vec<String>) {
         match pattern {
             Pattern::Sequence(parts) | Pattern::Optional(parts) => {
-                parts.iter().for_each(|part| self.note(part, repeated, others, seen));
+                for part in parts {
+                    self.note(part, repeated, others, seen);
+                }
             }
             Pattern::Alternatives(parts) => {
                 // What stands in two alternatives is not seen twice.
@@ -94,7 +96,7 @@ impl Names {
 
     fn see(&mut self, name: &str, repeated: bool, seen: &mut Vec<String>) {
         let again = repeated || seen.iter().any(|known| known == name);
-        if let Some(known) = self.names.iter_mut().find(|known| known.name == name) {
+        if let Some(known) = self.names.iter_mut().find(|known| known.text == name) {
             known.repeats |= again;
         }
         seen.push(name.to_owned());

@@ -1,8 +1,8 @@
 //! From a text to its manual: the usage section is found, the lines around it are read, then the usage lines.
 
 use super::names::{Names, is_placeholder, normal};
-use super::pattern::{self, Atom};
 use super::sections::{heading, sections};
+use super::{Atom, grammar};
 use super::{Manual, Opt, Positional, TextError, Usage, describe};
 
 /// Where docopt sees the usage section.
@@ -87,7 +87,7 @@ fn no_usage(text: &str) -> TextError {
 fn read_usage(program: &str, line: &str, number: usize, names: &mut Names) -> Result<Usage, TextError> {
     // The name is cut off wherever it stands first, also from a line that goes on with it.
     let words = line.strip_prefix(program).unwrap_or(line).trim();
-    let pattern = pattern::read(words, names).map_err(|why| TextError { line: number, why })?;
+    let pattern = grammar::read(words, names).map_err(|why| TextError { line: number, why })?;
     let once = |names: Vec<&str>| {
         let mut once: Vec<String> = Vec::new();
         for name in names {
@@ -225,7 +225,7 @@ impl Descriptions<'_> {
             return Err(format!(
                 "{} has no value, so it can have no default: write `{}`",
                 option.name,
-                pattern::with_value(&option.name)
+                grammar::with_value(&option.name)
             ));
         }
         if let Some(first) = option.default.replace(value.to_owned()) {

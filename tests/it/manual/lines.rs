@@ -153,7 +153,7 @@ fn larger(manual: &Manual, usage: &Usage, pattern: &Pattern, choose: &mut dyn Fn
 }
 
 struct Text {
-    text: String,
+    usage: String,
     manual: Manual,
     docopt: Docopt,
 }
@@ -161,7 +161,7 @@ struct Text {
 impl Text {
     fn new(text: String) -> Option<Self> {
         let docopt = Docopt::new(text.as_str()).ok()?.help(false);
-        Some(Self { manual: Manual::read(&text).expect("a manual"), docopt, text })
+        Some(Self { manual: Manual::read(&text).expect("a manual"), docopt, usage: text })
     }
 
     fn accepts(&self, words: &[String]) -> bool {
@@ -182,7 +182,7 @@ impl Text {
         lines.push([line, &[Typed::Word("superfluous".to_owned())]].concat());
         for line in lines {
             let words = words(&line);
-            assert_eq!(self.accepts(&words), fits(&self.manual, &line), "{words:?} for\n{}", self.text);
+            assert_eq!(self.accepts(&words), fits(&self.manual, &line), "{words:?} for\n{}", self.usage);
         }
     }
 
@@ -191,23 +191,28 @@ impl Text {
         // A word of a line without a command could be anything.
         let bare = self.manual.usages_of("").any(|usage| !usage.positionals.is_empty());
         let Some(command) = usage.commands.first().filter(|_| usage.commands.len() == 1 && !bare) else { return };
-        let accepts = |line: &[Typed]| matches!(parse(&self.text, "1", &words(line), &|_| None), Ok(Request::Act(_)));
+        let accepts = |line: &[Typed]| matches!(parse(&self.usage, "1", &words(line), &|_| None), Ok(Request::Act(_)));
         for option in self.manual.needs(command) {
             let without: Vec<Typed> = line.iter().filter(|typed| **typed != Typed::option(option)).cloned().collect();
-            assert!(!accepts(&without), "{without:?} though `{command}` needs {} in\n{}", option.name, self.text);
+            assert!(!accepts(&without), "{without:?} though `{command}` needs {} in\n{}", option.name, self.usage);
         }
         for option in &self.manual.options {
             let with = [line, &[Typed::option(option)]].concat();
             let given = line.contains(&Typed::option(option));
             if self.manual.option_of(command, &option.name).is_none() {
-                assert!(!accepts(&with), "{with:?} though `{command}` does not take {} in\n{}", option.name, self.text);
+                assert!(
+                    !accepts(&with),
+                    "{with:?} though `{command}` does not take {} in\n{}",
+                    option.name,
+                    self.usage
+                );
             } else if !given
                 && usage.any
                 && !usage.pattern.names(&option.name)
                 && option.name != "--version"
                 && option.name != "--help"
             {
-                assert!(accepts(&with), "{with:?} though `{command}` takes {} in\n{}", option.name, self.text);
+                assert!(accepts(&with), "{with:?} though `{command}` takes {} in\n{}", option.name, self.usage);
             }
         }
     }
@@ -224,7 +229,7 @@ fn check_smallest(texts: &[Text]) {
                 // docopt swallows a `--`.
                 let line: Vec<Typed> =
                     line.into_iter().filter(|typed| *typed != Typed::Word("--".to_owned())).collect();
-                assert!(fits(&text.manual, &line), "{line:?} does not fit\n{}", text.text);
+                assert!(fits(&text.manual, &line), "{line:?} does not fit\n{}", text.usage);
                 text.check(&line);
                 text.check_needs(usage, &line);
             }
