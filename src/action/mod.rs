@@ -142,8 +142,7 @@ fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
         word.into_string().map_err(|word| UsageError(format!("the argument {} is not UTF-8", word.to_string_lossy())))
     });
     let words = words.collect::<Result<Vec<_>, _>>()?;
-    let manual = Manual::read(usage).map_err(|error| UsageError(error.to_string()))?;
-    match arguments::parse(usage, &manual, env!("CARGO_PKG_VERSION"), &words, &context::variable)? {
+    match arguments::parse(usage, env!("CARGO_PKG_VERSION"), &words, &context::variable)? {
         Request::Print(text) => Ok(Parsed::Print(text)),
         Request::Act(arguments) => {
             let decoded = arguments.decode()?;

@@ -9,6 +9,7 @@ mod containers;
 mod drill;
 mod engine;
 mod jenkins;
+mod manual;
 mod marathon;
 mod program;
 mod readme;
