@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use firebreak::catalogue::{Toolkit, render};
 use serde_json::{Value, json};
 
 use crate::support::need;
@@ -18,9 +19,14 @@ fn root() -> &'static Path {
 
 /// Runs all builds in one process: starting Groovy takes longer than running them.
 fn run(builds: &Value) -> Vec<Value> {
+    run_in(root(), builds)
+}
+
+/// The same with the files of another folder.
+fn run_in(root_of_files: &Path, builds: &Value) -> Vec<Value> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let request = folder.path().join("builds.json");
-    std::fs::write(&request, json!({ "root": root(), "builds": builds }).to_string()).expect("the request");
+    std::fs::write(&request, json!({ "root": root_of_files, "builds": builds }).to_string()).expect("the request");
     let output = Command::new(need("groovy", "groovy"))
         .arg("-cp")
         .arg(root().join("tests/jenkins"))
@@ -287,6 +293,140 @@ fn makes_a_button_of_every_role(build: &Value, button: &Value) {
             ),
         ])
     );
+}
+
+/// A role whose command plans, but finds nothing to choose from; every kind of question.
+const QUEUE: &str = "Empty a queue of 'jobs'.
+
+Problem:
+  The queue is full.
+
+Solution:
+  `get` counts. `run` empties.
+
+Usage:
+  empty_queue get --queue=<q> [--depth=<d>] [options]
+  empty_queue run --queue=<q> [--force] [--only=<name>]... [options]
+  empty_queue -h | --help
+
+Options of get:
+  --depth=<d>    How to count. [choices: quick exact]
+
+Options of run:
+  --force        Also what is under way.
+  --only=<name>  Only jobs of this name.
+
+Options of get and run:
+  --queue=<q>    The queue: it's a $name.
+  --key=<k>      The key of the broker. [env: BROKER_KEY] [secret]
+  --check        Plan and stop.
+  --format=<f>   How to print. [choices: table json] [default: table]
+  -h, --help     Show this text.
+";
+
+/// An adopted script without a way to plan, to report or to look.
+const SCRIPT: &str = "Warm the caches.
+
+Adopted:
+  program: warm.py
+  run:
+
+Usage: warm.py [--token=<t>] <host>...
+
+Options:
+  --token=<t>  The token. [secret]
+";
+
+/// Buttons of other shapes than the one role of this repository has.
+#[test]
+fn a_button_of_every_shape_goes_its_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    };
+    write("src/bin/empty_queue.rs", &format!("const USAGE: &str = {QUEUE:?};"));
+    write("roles/warm/usage.txt", SCRIPT);
+    for environment in ["prod", "dev", "local"] {
+        write(&format!("inventories/{environment}/hosts.ini"), "");
+    }
+    for role in ["empty_queue", "warm"] {
+        write(&format!("playbooks/{role}.yml"), "");
+    }
+    write("templates/roles/ROLE/Jenkinsfile", &template("roles/ROLE/Jenkinsfile"));
+    let toolkit = Toolkit::open(folder.path()).expect("the toolkit");
+    for file in render::render(&toolkit).expect("the buttons") {
+        write(&file.path.display().to_string(), &file.text);
+    }
+    let awkward = "a 'b' ${1 + 1} \\ {{ x }}";
+    let builds = run_in(
+        folder.path(),
+        &json!([
+            {
+                "file": "roles/empty_queue/Jenkinsfile",
+                "params": { "environment": "prod", "queue": awkward, "depth": "exact", "force": true, "only": "one, two" },
+                "ansiblePlaybook": [{}, { "writes": { "plan.json": { "text": "", "message": "would empty it" } } },
+                    { "writes": { "report.json": { "outcome": "done", "message": "Empty." } } }],
+                "input": [{ "by": "anna" }, { "by": "bert", "values": { "confirmation": "prod" } }],
+            },
+            {
+                "file": "roles/warm/Jenkinsfile",
+                "params": { "environment": "dev", "host": "" },
+                "ansiblePlaybook": [{}, {}],
+                "input": [{ "by": "anna" }, { "by": "anna", "values": { "confirmation": "dev" } }],
+            },
+        ]),
+    );
+    for build in &builds {
+        assert_eq!((&build["findings"], &build["result"]), (&json!([]), &json!("SUCCESS")), "{build:#}");
+    }
+    let [queue, script] = builds.as_slice() else { panic!("two answers") };
+    let literal = |value: &str| json!({ "__ansible_unsafe": value });
+    let plays = calls(queue, "ansiblePlaybook");
+    assert_eq!(
+        plays.iter().map(|play| play["variables"][0].clone()).collect::<Vec<_>>(),
+        [
+            json!({ "empty_queue_queue": literal(awkward), "empty_queue_depth": literal("exact") }),
+            json!({ "empty_queue_report": "plan.json", "empty_queue_queue": literal(awkward), "empty_queue_force": true,
+                "empty_queue_only": [literal("one"), literal("two")] }),
+            json!({ "empty_queue_report": "report.json", "empty_queue_queue": literal(awkward), "empty_queue_force": true,
+                "empty_queue_only": [literal("one"), literal("two")] }),
+        ]
+    );
+    assert_eq!(plays[1]["env"], json!({ "BROKER_KEY": "secret-of-firebreak-prod-broker-key" }));
+    assert_eq!(queue["description"], "prod, approved by bert: done");
+    let asked: Vec<_> = queue["declared"].as_array().expect("parameters").iter().map(|asked| &asked["kind"]).collect();
+    assert_eq!(asked, ["choice", "choice", "booleanParam", "string", "string"]);
+    assert_eq!(queue["declared"][0]["choices"], json!(["dev", "prod"]));
+    assert_eq!(queue["declared"][1]["choices"], json!(["", "quick", "exact"]));
+    assert_eq!(
+        lines(script),
+        [
+            "Look: sh rm -f look.json",
+            "Look: writeJSON look.json",
+            "Look: ansiblePlaybook get",
+            "Choose: timeout",
+            "Choose > timeout: input dev: the log says what the look found. Go on? Nothing is changed yet.",
+            "Approve: timeout",
+            "Approve > timeout: input Run warm in dev? Chosen by anna.",
+            "Approve: milestone",
+            "Run: lock warm-dev",
+            "Run > lock: sh rm -f report.json",
+            "Run > lock: writeJSON run.json",
+            r#"Run > lock: withEnv ["FIREBREAK_APPROVER=anna"]"#,
+            "Run > lock > withEnv: ansiblePlaybook run",
+            "Run: archiveArtifacts run.json,report.json",
+        ]
+    );
+    assert_eq!(
+        calls(script, "ansiblePlaybook")[1]["env"],
+        json!({ "FIREBREAK_APPROVER": "anna", "WARM_TOKEN": "secret-of-firebreak-dev-warm-token" })
+    );
+}
+
+fn template(path: &str) -> String {
+    std::fs::read_to_string(root().join("templates").join(path)).expect("a template")
 }
 
 /// The list is worth as much as what it refuses: each of these pipelines has one fault, named in its first line.
