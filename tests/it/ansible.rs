@@ -247,11 +247,11 @@ fn awkward_values_go_through_as_they_are() {
     assert_eq!(get["options"]["--repo"], awkward);
     assert_eq!(get["options"]["--cacert"], awkward);
     assert_eq!(get["options"]["--keep"], "5");
-    assert_eq!(get["switches"], json!(["--insecure", "--immutable-tags"]));
+    assert_eq!(get["switches"], json!(["--immutable-tags", "--insecure"]));
     assert_eq!(run["options"]["--date"], awkward);
     assert_eq!(run["options"]["--user"], awkward);
     assert_eq!(run["options"]["--timeout"], "30");
-    assert_eq!(run["switches"], json!(["--yes", "--insecure", "--allow-partial"]));
+    assert_eq!(run["switches"], json!(["--yes", "--allow-partial", "--insecure"]));
     assert_eq!(run["secrets"]["--pwd"]["value"], awkward);
     assert_eq!(run["secrets"]["--registry-pwd"]["value"], "{\"looks\": [\"like\", \"JSON\"]}");
     assert_eq!(run["secrets"]["--slack"]["value"], " spaces around \n");
