@@ -6,6 +6,7 @@ pub mod program;
 pub mod render;
 pub mod source;
 pub mod sync;
+pub mod variables;
 
 use std::path::{Path, PathBuf};
 
