@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use docopt::Docopt;
 use firebreak::action::manual::Manual;
 
-const PROGRAMS: [(&str, &str); 2] =
-    [("firedrill", env!("CARGO_BIN_EXE_firedrill")), ("rollback_service", env!("CARGO_BIN_EXE_rollback_service"))];
+const PROGRAMS: [(&str, &str); 3] = [
+    ("firebreak", env!("CARGO_BIN_EXE_firebreak")),
+    ("firedrill", env!("CARGO_BIN_EXE_firedrill")),
+    ("rollback_service", env!("CARGO_BIN_EXE_rollback_service")),
+];
 
 fn main() {
     println!(
