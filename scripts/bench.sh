@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Measures the registry client, side by side with skopeo in the same run: ratios, since seconds differ from machine to machine.
+# Measures the registry client beside skopeo, and deriving beside docopt, each in the same run: ratios, since seconds differ from machine to machine.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
 scripts/tools.sh debian
 cargo bench --locked --bench registry
+cargo bench --locked --bench catalogue

@@ -265,7 +265,8 @@ fn given(words: &[String], option: &Opt) -> usize {
 }
 
 /// The nearest of the known words, if one is near enough to be meant.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |candidate: &&&'a str| strsim::damerau_levenshtein(word, candidate);
     known.iter().min_by_key(distance).filter(|best| distance(best) <= 1 + word.len() / 4).copied()
 }

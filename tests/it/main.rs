@@ -5,9 +5,11 @@ mod support;
 
 mod ansible;
 mod architecture;
+mod completions;
 mod containers;
 mod drill;
 mod engine;
+mod finding;
 mod jenkins;
 mod marathon;
 mod program;
