@@ -130,7 +130,9 @@ impl Cli {
         };
         let options = manual.options.iter().filter(named).map(|option| Choice::of(option, manual, None)).collect();
         let mut plain = Command { options, ..Command::default() };
-        bare.iter().for_each(|usage| plain.take_positionals(usage));
+        for usage in &bare {
+            plain.take_positionals(usage);
+        }
         let mut groups: Vec<Group> = Vec::new();
         for option in &manual.options {
             let choice = Choice::of(option, manual, option.commands.first().map(String::as_str));

@@ -390,11 +390,7 @@ Exit status:
             ("table json]", "table]", vec![(Breaking, "--format of `run`: the choice json is gone")]),
             ("table json]", "table json yaml]", vec![(Compatible, "--format of `run`: the choice yaml is new")]),
             ("[choices: table json] ", "", vec![(Compatible, "--format of `run` takes any value now")]),
-            (
-                "All.",
-                "All. [choices: a]",
-                vec![(Breaking, "--all of `run` took any value, and is one of a now")],
-            ),
+            ("All.", "All. [choices: a]", vec![(Breaking, "--all of `run` took any value, and is one of a now")]),
             (
                 "[default: table]",
                 "[default: json]",

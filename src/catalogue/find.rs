@@ -147,66 +147,13 @@ mod tests {
         Toolkit::open(&folder).expect("the texts").roles().map(Role::of).collect()
     }
 
-    /// What a caller says, and the role that fixes it.
-    const ASKED: &[(&str, &str)] = &[
-        ("yesterday's release is broken", "roll_back"),
-        ("yesterdays relase is brokn", "roll_back"),
-        ("the deployment of yesterday broke everything", "roll_back"),
-        ("roll back the services", "roll_back"),
-        ("rollback", "roll_back"),
-        ("we need to rolback to last week's version", "roll_back"),
-        ("new version throws errors", "roll_back"),
-        ("revert the deploy", "roll_back"),
-        ("slaves lost master", "elect_leader"),
-        ("slaves lost their master", "elect_leader"),
-        ("Slvaes have lost the mastr!!", "elect_leader"),
-        ("the master was lost by a slave", "elect_leader"),
-        ("replica has no leader", "elect_leader"),
-        ("electing a primary", "elect_leader"),
-        ("re-elect leader", "elect_leader"),
-        ("replicas can't find their primary", "elect_leader"),
-        ("search is slow", "rebuild_indexes"),
-        ("slow serach", "rebuild_indexes"),
-        ("searching finds nothing after restore", "rebuild_indexes"),
-        ("after the restore the search found nothing", "rebuild_indexes"),
-        ("rebuild indices", "rebuild_indexes"),
-        ("indxes must be rebuilt", "rebuild_indexes"),
-        ("products don't show up in search results", "rebuild_indexes"),
-        ("pictures are missing", "repopulate_images"),
-        ("missing picture", "repopulate_images"),
-        ("pcitures misssing on the web site", "repopulate_images"),
-        ("photos have disappeared from the shop", "repopulate_images"),
-        ("thumbnail not shown", "repopulate_images"),
-        ("payments hang", "resolve_transactions"),
-        ("a payment is hanging", "resolve_transactions"),
-        ("paymnets stuck", "resolve_transactions"),
-        ("missed transaction", "resolve_transactions"),
-        ("customer's orders stay open although they paid", "resolve_transactions"),
-        ("queue is growing", "clear_queue"),
-        ("the queues grow and grow", "clear_queue"),
-        ("mails are late", "clear_queue"),
-        ("poisoned mesage blocking consumer", "clear_queue"),
-        ("certificate expired", "rotate_certificate"),
-        ("expired certifcate", "rotate_certificate"),
-        ("browsers say connection isn't secure", "rotate_certificate"),
-        ("ssl cert ran out", "rotate_certificate"),
-        ("disk full", "free_space"),
-        ("no space left on device", "free_space"),
-        ("the disks are filling, logs have grown", "free_space"),
-        ("DISK IS FULL", "free_space"),
-        ("users cannot log in", "unlock_accounts"),
-        ("user's account locked", "unlock_accounts"),
-        ("logins: accounts are lockd", "unlock_accounts"),
-        ("out of memory", "restart_workers"),
-        ("worker killed", "restart_workers"),
-        ("the kernel kills our workers, memroy leaks", "restart_workers"),
-    ];
-
     #[test]
     fn the_role_that_fixes_it_comes_first_however_it_is_worded() {
         let roles = roles();
         let mut wrong = Vec::new();
-        for (asked, role) in ASKED {
+        // What callers say, slips and all, behind the role that fixes it.
+        let lines = include_str!("../../tests/catalogue/asked.txt").lines();
+        for (role, asked) in lines.filter_map(|line| line.split_once(": ")) {
             let hits = find(asked, &roles);
             if hits.first().map(|hit| hit.role.as_str()) != Some(role) {
                 wrong.push(format!("'{asked}': {role} expected, {hits:#?}"));
@@ -249,7 +196,7 @@ mod tests {
     fn a_long_story_is_read_to_its_end() {
         let story = format!("{} slaves lost their master", "we had a long day and drank tea ".repeat(150));
         assert_eq!(find(&story, &roles()).first().map(|hit| hit.role.clone()).as_deref(), Some("elect_leader"));
-        let odd: String = (0..1000).map(|number| format!("wörd{number}’s ")).collect();
-        assert_eq!(find(&odd, &roles()), []);
+        let odd: Vec<_> = (0..1000).map(|number| format!("wörd{number}’s")).collect();
+        assert_eq!(find(&odd.join(" "), &roles()), []);
     }
 }

@@ -62,13 +62,13 @@ pub fn show(program: &Program) -> Finding {
         text => text.split("\n\n").flat_map(|text| textwrap::wrap(text, WIDTH)).map(|line| line.to_string()).collect(),
     };
     let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
-    tables.extend(section("Problem", prose("Problem")));
-    tables.extend(section("Solution", prose("Solution")));
-    tables.extend(section("Symptoms", lines(manual.section("Symptoms").unwrap_or_default())));
-    tables.extend(section("Usage", usages(program)));
+    tables.extend(section("Problem", &prose("Problem")));
+    tables.extend(section("Solution", &prose("Solution")));
+    tables.extend(section("Symptoms", &lines(manual.section("Symptoms").unwrap_or_default())));
+    tables.extend(section("Usage", &usages(program)));
     if program.is_role() {
-        tables.extend(section("Ansible", plays(program)));
-        tables.extend(section("Jenkins", vec![button(program)]));
+        tables.extend(section("Ansible", &plays(program)));
+        tables.extend(section("Jenkins", &[button(program)]));
     }
     let rows = manual.options.iter().flat_map(described).collect();
     tables.push(Table {
@@ -77,11 +77,11 @@ pub fn show(program: &Program) -> Finding {
         rows,
         ..Table::default()
     });
-    tables.extend(section("Verify", prose("Verify")));
-    tables.extend(section("Undo", prose("Undo")));
+    tables.extend(section("Verify", &prose("Verify")));
+    tables.extend(section("Undo", &prose("Undo")));
     let codes = exits(manual.section("Exit status").unwrap_or_default());
-    tables
-        .extend(section("Exit codes", codes.iter().map(|exit| format!("{:<4} {}", exit.code, exit.meaning)).collect()));
+    let codes: Vec<_> = codes.iter().map(|exit| format!("{:<4} {}", exit.code, exit.meaning)).collect();
+    tables.extend(section("Exit codes", &codes));
     let mut finding = Finding::new(Outcome::Done, "").with("name", &program.name).with("usage", usages(program));
     if program.is_role() {
         finding =
@@ -92,7 +92,7 @@ pub fn show(program: &Program) -> Finding {
 }
 
 /// Lines below a heading, if there are any.
-fn section(title: &str, lines: Vec<String>) -> Option<Table> {
+fn section(title: &str, lines: &[String]) -> Option<Table> {
     let indented = lines.iter().map(|line| format!("  {line}"));
     (!lines.is_empty()).then(|| Table { title: title.to_owned(), ..Table::lines(indented) })
 }

@@ -1,5 +1,7 @@
 //! Filters that put a text into a language in which some signs mean something.
 
+use std::fmt::Write as _;
+
 use minijinja::Environment;
 use minijinja::value::Value;
 
@@ -26,7 +28,7 @@ fn fish(text: &str) -> String {
 fn zsh(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for sign in text.chars() {
-        if matches!(sign, '\\' | '[' | ']' | ':' | '`' | '$') {
+        if matches!(sign, '\\' | '[' | ']' | ':') {
             quoted.push('\\');
         }
         quoted.push(sign);
@@ -50,7 +52,9 @@ fn roff(text: &str) -> String {
                 '^' => quoted.push_str("\\(ha"),
                 '~' => quoted.push_str("\\(ti"),
                 sign if sign.is_ascii() => quoted.push(sign),
-                sign => quoted += &format!("\\[u{:04X}]", u32::from(sign)),
+                sign => {
+                    let _ = write!(quoted, "\\[u{:04X}]", u32::from(sign));
+                }
             }
         }
     }
@@ -65,7 +69,7 @@ mod tests {
     fn what_means_something_is_quoted() {
         assert_eq!(shell("it's $x"), "'it'\\''s $x'");
         assert_eq!(fish("it's \\"), "'it\\'s \\\\'");
-        assert_eq!(zsh("a: [b] `c`"), "a\\: \\[b\\] \\`c\\`");
+        assert_eq!(zsh("a: [b] `c`"), "a\\: \\[b\\] `c`");
         assert_eq!(roff(".TH\n'x' a-b \\ … `c`"), "\\&.TH\n\\&\\(aqx\\(aq a\\-b \\e \\[u2026] \\(gac\\(ga");
     }
 }

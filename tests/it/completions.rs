@@ -37,7 +37,10 @@ fn desk(shell: &str) -> TempDir {
         r#"{"all": ["2026-01-01"], "rollbacks": {"2026-11-20": [{"1.0": "a:\"b\""}], "2026-11-19": [], "2026-10-01": []},
             "incomplete": {"2026-10-01": ["orders"]}, "env": "develop"}"#,
     );
-    write("kept/rollback.json", "{\n  \"rollbacks\": {\n    \"2026-12-24T18:00:00Z\": [],\n    \"2026-12-01\": []\n  }\n}");
+    write(
+        "kept/rollback.json",
+        "{\n  \"rollbacks\": {\n    \"2026-12-24T18:00:00Z\": [],\n    \"2026-12-01\": []\n  }\n}",
+    );
     write("damaged/rollback.json", "{\"rollbacks\": {\"2026-");
     write("ca.pem", "");
     desk
@@ -71,6 +74,9 @@ fn types_out(mut shell: PtySession, set_up: &str) {
         let (_, got) = shell.exp_regex("GOT<[^>]*>").unwrap_or_else(|error| panic!("`{typed}`: {error}"));
         assert_eq!(got, format!("GOT<{expected}>"), "for `{typed}`");
     }
+    // A shell at a terminal does not mind being told to terminate.
+    shell.send_line("exit").expect("to type");
+    shell.exp_eof().expect("the shell ends");
 }
 
 fn interactive(shell: &str, words: &[&str], folder: &Path) -> PtySession {
@@ -83,7 +89,8 @@ fn interactive(shell: &str, words: &[&str], folder: &Path) -> PtySession {
 fn bash_completes_what_is_typed() {
     let desk = desk("bash");
     let shell = interactive("bash", &["--norc", "--noprofile", "-i"], desk.path());
-    let programs = "for p in rollback_service firebreak firedrill; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
+    let programs =
+        "for p in rollback_service firebreak firedrill; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
     types_out(shell, &format!("bind 'set bell-style none'; source ./completions; {programs}; echo it is 's'et up"));
 }
 
@@ -91,7 +98,8 @@ fn bash_completes_what_is_typed() {
 fn zsh_completes_what_is_typed() {
     let desk = desk("zsh");
     let shell = interactive("zsh", &["-f", "-i"], desk.path());
-    let programs = "for p in rollback_service firebreak firedrill; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
+    let programs =
+        "for p in rollback_service firebreak firedrill; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
     let set_up = "unsetopt beep; autoload -Uz compinit && compinit -u -D; source ./completions";
     types_out(shell, &format!("{set_up}; {programs}; echo it is 's'et up"));
 }
@@ -133,11 +141,17 @@ fn offered_by_fish(desk: &Path, line: &str) -> Vec<String> {
 fn bash_and_fish_offer_the_same() {
     let (bash, fish) = (desk("bash"), desk("fish"));
     for (line, from_bash, from_fish) in [
-        ("rollback_service run --date=", &["2026-11-20", "2026-11-19"][..], &["--date=2026-11-20", "--date=2026-11-19"][..]),
+        (
+            "rollback_service run --date=",
+            &["2026-11-20", "2026-11-19"][..],
+            &["--date=2026-11-20", "--date=2026-11-19"][..],
+        ),
         ("rollback_service run --date ", &["2026-11-20", "2026-11-19"], &["2026-11-20", "2026-11-19"]),
-        ("rollback_service run --dump=kept --date=", &["2026-12-24T18:00:00Z", "2026-12-01"], &[
-            "--date=2026-12-24T18:00:00Z", "--date=2026-12-01",
-        ]),
+        (
+            "rollback_service run --dump=kept --date=",
+            &["2026-12-24T18:00:00Z", "2026-12-01"],
+            &["--date=2026-12-24T18:00:00Z", "--date=2026-12-01"],
+        ),
         ("rollback_service run --dump=nowhere --date=", &[], &[]),
         ("rollback_service get --format=", &["table", "json"], &["--format=json", "--format=table"]),
         ("rollback_service get --rep", &["--repo="], &["--repo"]),
@@ -173,8 +187,11 @@ fn the_man_pages_are_free_of_warnings() {
         let output = groff.args(["-man", "-ww", "-z", "-Tutf8"]).arg(&page).output().expect("groff starts");
         assert!(output.status.success() && output.stderr.is_empty(), "{}: {output:?}", page.display());
         let mut mandoc = Command::new(need("mandoc", "mandoc"));
-        let output = mandoc.args(["-Tlint", "-Wwarning"]).arg(&page).output().expect("mandoc starts");
-        assert!(output.stdout.is_empty(), "{}: {}", page.display(), String::from_utf8_lossy(&output.stdout));
+        let output = mandoc.args(["-Tlint", "-W", "warning"]).arg(&page).output().expect("mandoc starts");
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        // A page that is derived has no date of its own.
+        let said: Vec<_> = said.lines().filter(|line| !line.contains("missing date, using \"\": TH")).collect();
+        assert_eq!(said, [""; 0], "{}", page.display());
     }
 }
 
@@ -191,7 +208,8 @@ fn man_prints_a_page_that_says_what_the_usage_text_says() {
     // Bold is a letter printed over itself.
     let letters: Vec<char> = shown.chars().collect();
     let over = |at: usize| letters.get(at + 1) == Some(&'\u{8}');
-    let plain: String = (0..letters.len()).filter(|&at| !over(at) && letters[at] != '\u{8}').map(|at| letters[at]).collect();
+    let plain: String =
+        (0..letters.len()).filter(|&at| !over(at) && letters[at] != '\u{8}').map(|at| letters[at]).collect();
     let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     for part in [
         "NAME rollback_service - Roll back a set of services to a date SYNOPSIS rollback_service get --repo=<r> --env=<e>",

@@ -89,8 +89,16 @@ fn list_names_all_there_is() {
     assert_eq!(
         json!(names),
         json!([
-            "clear_queue", "elect_leader", "free_space", "rebuild_indexes", "repopulate_images",
-            "resolve_transactions", "restart_workers", "roll_back", "rotate_certificate", "unlock_accounts"
+            "clear_queue",
+            "elect_leader",
+            "free_space",
+            "rebuild_indexes",
+            "repopulate_images",
+            "resolve_transactions",
+            "restart_workers",
+            "roll_back",
+            "rotate_certificate",
+            "unlock_accounts"
         ])
     );
     assert_eq!(
@@ -102,10 +110,16 @@ fn list_names_all_there_is() {
     );
     let own = run(Path::new(env!("CARGO_MANIFEST_DIR")), &["list"]);
     assert_eq!(own.code, 0, "{own:?}");
-    let kinds: Vec<_> = own.stdout.lines().skip(1).filter_map(|line| {
-        let mut words = line.split_whitespace();
-        Some((words.next()?, words.next()?))
-    }).take(3).collect();
+    let kinds: Vec<_> = own
+        .stdout
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.next()?))
+        })
+        .take(3)
+        .collect();
     assert_eq!(kinds, [("firebreak", "program"), ("firedrill", "program"), ("rollback_service", "role")]);
 }
 
@@ -120,8 +134,8 @@ Problem
   services cannot write any more.
 
 Solution
-  `get` shows the largest folders. `run` removes what may go: rotated logs, unused
-  images, caches.
+  `get` shows the largest folders. `run` removes what may go: rotated logs,
+  unused images, caches.
 
 Symptoms
   No space left on device
@@ -209,8 +223,7 @@ fn diff_tells_what_breaks_and_fails() {
     repository.change("  The disk is full\n", "  The disk is almost full\n");
     repository.commit();
     let wording = repository.diff(&["HEAD~1"]);
-    let expected = "\
-         program     what changed
+    let expected = "\x20        program     what changed
 wording  free_space  the section Symptoms: is told otherwise
 
 since HEAD~1: 0 breaking, 0 compatible, 1 of wording
@@ -245,7 +258,9 @@ fn diff_names_a_text_that_cannot_be_read_and_compares_the_others() {
     let output = repository.diff(&["HEAD"]);
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
     assert!(
-        output.stdout.starts_with("not compared: src/bin/odd.rs as it was at HEAD: failed to read src/bin/odd.rs: it is no Rust: "),
+        output.stdout.starts_with(
+            "not compared: src/bin/odd.rs as it was at HEAD: failed to read src/bin/odd.rs: it is no Rust: "
+        ),
         "{output:?}"
     );
     assert!(output.stdout.ends_with("the manuals say what they said at HEAD\n"), "{output:?}");
