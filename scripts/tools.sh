@@ -14,6 +14,8 @@ debian_packages=(
   default-jre-headless # groovy looks for Java where this package puts it
   gcc libc6-dev        # the programs are linked statically; a container of the tests runs a small one in C
   curl procps          # ask a drill, end a program by a signal
+  zsh fish             # the completions are tried in them
+  groff mandoc         # the man pages are formatted without a warning
   file                 # says whether the programs are static
   util-linux           # unshare: an empty root for the programs
 )

@@ -1,19 +1,27 @@
-//! `firebreak`: keeps what is derived from the usage texts.
+//! `firebreak`: finds the role that fixes a symptom, and keeps what is derived from the usage texts.
 
 use std::process::ExitCode;
 
 use firebreak::{action, catalogue};
 
 const USAGE: &str = "
-Keep all that is derived from the usage texts.
+Find the role that fixes a symptom, and keep all that is derived from the usage texts.
 
 Problem:
-  You change an action, and its README, its role, its playbook and its button have to say the same.
+  Production burns, and you do not know which role helps. Or you change an action, and its
+  README, its role, its playbook and its button have to say the same.
 
 Solution:
-  An action is written once, as the usage text of its program; `sync` derives all the rest from it.
+  `find` takes the symptom in your own words. An action is written once, as the usage text of its program; `sync`
+  derives all the rest from it.
 
 Usage:
+  firebreak find <words>... [options]
+  firebreak list [options]
+  firebreak show <name> [options]
+  firebreak diff <revision> [options]
+  firebreak completions (bash | zsh | fish) [options]
+  firebreak man [<program>] [options]
   firebreak sync [--check] [options]
   firebreak -h | --help
   firebreak --version
@@ -27,12 +35,19 @@ General options:
   -h, --help             Show this text.
   --version              Show the version.
 
+`list` names all programs and roles, `show` tells all of one. `diff` tells what changed in the manuals since a
+revision of git, as breaking, compatible or wording. `completions` prints a script for all programs: source it.
+`man` prints a page: `firebreak man rollback_service | man -l -`.
+
 Exit status:
   0    Done, or nothing to do.
-  1    Failed, or something is out of date.
+  1    Failed; something is out of date; no role fits; a manual changed so that callers break.
   2    The command line is wrong.
 
 Examples:
+  firebreak find yesterdays release is broken
+  firebreak show rollback_service
+  firebreak diff HEAD~1
   firebreak sync
   firebreak sync --check
 ";

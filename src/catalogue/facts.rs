@@ -167,7 +167,7 @@ fn options_of<'a>(manual: &'a Manual, command: Option<&'a str>) -> impl Iterator
 }
 
 /// Wrapped lines as paragraphs of one line each.
-fn paragraph(text: &str) -> String {
+pub(super) fn paragraph(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
     paragraphs.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
@@ -199,7 +199,7 @@ fn symptoms(manual: &Manual) -> Vec<String> {
     vec![first.trim().trim_end_matches('.').to_owned()]
 }
 
-fn exits(section: &str) -> Vec<Exit> {
+pub(super) fn exits(section: &str) -> Vec<Exit> {
     let mut exits: Vec<Exit> = Vec::new();
     for line in section.lines() {
         let (code, meaning) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
@@ -211,27 +211,4 @@ fn exits(section: &str) -> Vec<Exit> {
         }
     }
     exits
-}
-
-/// A program as its completions and its man page see it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Cli {
-    /// Its name.
-    pub name: String,
-    /// What it does, without a period at the end.
-    pub title: String,
-    /// The usage text's file.
-    pub source: String,
-}
-
-impl Cli {
-    /// What templates see of a program.
-    #[must_use]
-    pub fn of(program: &Program) -> Self {
-        Self {
-            name: program.name.clone(),
-            title: program.manual.title.trim_end_matches('.').to_owned(),
-            source: program.source.path.display().to_string(),
-        }
-    }
 }

@@ -1,12 +1,19 @@
 //! The toolkit itself: which programs and roles there are, and what is derived from their usage texts.
 
+pub mod cli;
+pub mod diff;
 pub mod facts;
+pub mod find;
+pub mod list;
 pub mod parts;
 pub mod program;
+pub mod quote;
 pub mod render;
+pub mod revision;
 pub mod source;
 pub mod sync;
 pub mod variables;
+pub mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -80,13 +87,13 @@ impl Toolkit {
         let mut programs = Vec::new();
         for path in entries(&root.join("src/bin"))? {
             if path.extension().is_some_and(|extension| extension == "rs") {
-                programs.extend(Program::in_rust(root, &path)?);
+                programs.extend(Program::in_file(root, &path)?);
             }
         }
         for folder in entries(&root.join("roles"))? {
             let path = folder.join("usage.txt");
             if path.is_file() {
-                programs.push(Program::adopted(root, &path)?);
+                programs.extend(Program::in_file(root, &path)?);
             }
         }
         programs.sort_by(|one, other| one.name.cmp(&other.name));
@@ -129,22 +136,26 @@ impl Program {
         self.adopted.is_some() || (commands.contains(&"get") && commands.contains(&"run"))
     }
 
-    fn in_rust(root: &Path, path: &Path) -> anyhow::Result<Option<Self>> {
-        let shown = path.strip_prefix(root).unwrap_or(path);
-        let code = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", shown.display()))?;
-        let found = usage_in_rust(&code).with_context(|| format!("failed to read {}", shown.display()))?;
-        let Some((text, line)) = found else { return Ok(None) };
-        let source = Source { path: shown.to_owned(), line };
-        Self::new(&path.with_extension(""), text, source).map(Some)
+    /// Reads the text of the file `path`, which is below the toolkit's folder: a Rust file, or an adopted usage text.
+    /// None where the Rust file has no usage text.
+    ///
+    /// # Errors
+    /// Where it cannot be read: with its file and line.
+    pub fn from_text(path: &Path, text: String) -> anyhow::Result<Option<Self>> {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let found = usage_in_rust(&text).with_context(|| format!("failed to read {}", path.display()))?;
+            let Some((text, line)) = found else { return Ok(None) };
+            return Self::new(&path.with_extension(""), text, Source { path: path.to_owned(), line }).map(Some);
+        }
+        let mut program = Self::new(path.parent().unwrap_or(path), text, Source { path: path.to_owned(), line: 1 })?;
+        program.adopted = Some(Adopted::read(program.manual.section("Adopted").unwrap_or_default()));
+        Ok(Some(program))
     }
 
-    fn adopted(root: &Path, path: &Path) -> anyhow::Result<Self> {
+    fn in_file(root: &Path, path: &Path) -> anyhow::Result<Option<Self>> {
         let shown = path.strip_prefix(root).unwrap_or(path);
         let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", shown.display()))?;
-        let source = Source { path: shown.to_owned(), line: 1 };
-        let mut program = Self::new(path.parent().unwrap_or(path), text, source)?;
-        program.adopted = Some(Adopted::read(program.manual.section("Adopted").unwrap_or_default()));
-        Ok(program)
+        Self::from_text(shown, text)
     }
 
     fn new(named: &Path, text: String, source: Source) -> anyhow::Result<Self> {

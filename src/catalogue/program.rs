@@ -4,12 +4,25 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Toolkit, sync};
+use super::{Toolkit, list, revision, sync};
 use crate::action::report::{Finding, Outcome};
 
 /// What the command line says.
 #[derive(Debug, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "docopt tells a command by a switch")]
 pub struct Args {
+    cmd_list: bool,
+    cmd_show: bool,
+    cmd_find: bool,
+    cmd_diff: bool,
+    cmd_completions: bool,
+    cmd_man: bool,
+    cmd_bash: bool,
+    cmd_zsh: bool,
+    arg_name: Option<String>,
+    arg_words: Vec<String>,
+    arg_revision: Option<String>,
+    arg_program: Option<String>,
     flag_check: bool,
     flag_root: Option<PathBuf>,
 }
@@ -21,7 +34,27 @@ pub struct Args {
 pub fn go(args: &Args) -> anyhow::Result<Finding> {
     let root = args.flag_root.clone().map_or_else(|| nearest(Path::new(".")), Ok)?;
     let toolkit = Toolkit::open(&root)?;
-    synced(&toolkit, args.flag_check)
+    match args {
+        _ if args.cmd_find => Ok(list::found(&toolkit, &args.arg_words)),
+        _ if args.cmd_list => Ok(list::list(&toolkit)),
+        _ if args.cmd_show => Ok(list::show(list::named(&toolkit, args.arg_name.as_deref().unwrap_or_default())?)),
+        _ if args.cmd_diff => revision::diff(&toolkit, args.arg_revision.as_deref().unwrap_or_default()),
+        _ if args.cmd_completions => {
+            let shell = if args.cmd_bash {
+                "bash"
+            } else if args.cmd_zsh {
+                "zsh"
+            } else {
+                "fish"
+            };
+            list::printed(&toolkit, &Path::new("share/completions").join(shell))
+        }
+        _ if args.cmd_man => {
+            let program = list::named(&toolkit, args.arg_program.as_deref().unwrap_or("firebreak"))?;
+            list::printed(&toolkit, &Path::new("share/man/man1").join(format!("{}.1", program.name)))
+        }
+        _ => synced(&toolkit, args.flag_check),
+    }
 }
 
 /// The toolkit's folder: this one, or the nearest above it.

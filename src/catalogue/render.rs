@@ -9,8 +9,9 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior, context};
 
-use super::facts::{Cli, Role};
-use super::{Toolkit, entries};
+use super::cli::Cli;
+use super::facts::Role;
+use super::{Toolkit, entries, quote};
 
 /// A file that is derived, and what it should hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +103,7 @@ fn environment() -> Environment<'static> {
     environment.set_syntax(syntax);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    quote::add_to(&mut environment);
     environment.add_filter("yaml", yaml);
     environment.add_filter("ansible", ansible);
     environment.add_filter("literal", literal);

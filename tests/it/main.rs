@@ -5,10 +5,12 @@ mod support;
 
 mod ansible;
 mod architecture;
+mod completions;
 mod containers;
 mod derive;
 mod drill;
 mod engine;
+mod finding;
 mod jenkins;
 mod manual;
 mod marathon;

@@ -352,7 +352,8 @@ pub(super) fn broken(usage: &str) -> UsageError {
 }
 
 /// The nearest of the known words, if one is near enough to be meant.
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = |candidate: &str| strsim::damerau_levenshtein(word, candidate);
     known.min_by_key(|candidate| far(candidate)).filter(|best| far(best) <= 1 + word.len() / 4)
 }

@@ -7,8 +7,8 @@ mod words;
 use docopt::{ArgvMap, Docopt, Value, parse::Atom};
 
 use super::manual::{Manual, Opt, has_tags};
-pub use explain::missing;
 use explain::{broken, explain, refuse_choice};
+pub use explain::{missing, nearest};
 use words::Part;
 
 /// What a command line asks for.

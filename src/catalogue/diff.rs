@@ -1,0 +1,436 @@
+//! What changed between two readings of the manuals, and what it means for who calls the programs.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+use super::Program;
+use super::facts::{Exit, Role, exits};
+use crate::action::manual::{Manual, Opt, Usage};
+
+/// What a change means for a command line, play or button that worked before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// It fails now, or does something else.
+    Breaking,
+    /// It does what it did, and there is more.
+    Compatible,
+    /// It is only told otherwise.
+    Wording,
+}
+
+use Level::{Breaking, Compatible, Wording};
+
+/// A change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What it means.
+    pub level: Level,
+    /// The program.
+    pub program: String,
+    /// What changed, in one sentence.
+    pub what: String,
+}
+
+/// What can happen to one thing that has a name, and what that means: gone, new, or another value.
+struct Rule {
+    /// What it is called in a sentence.
+    thing: &'static str,
+    gone: Level,
+    new: Level,
+    changed: Level,
+}
+
+const PROGRAM: Rule = Rule { thing: "the program", gone: Breaking, new: Compatible, changed: Wording };
+const COMMAND: Rule = Rule { thing: "the command", gone: Breaking, new: Compatible, changed: Wording };
+const SPELLING: Rule = Rule { thing: "the spelling", gone: Breaking, new: Compatible, changed: Breaking };
+const CHOICE: Rule = Rule { thing: "the choice", gone: Breaking, new: Compatible, changed: Breaking };
+// The same command line now does something else.
+const DEFAULT: Rule = Rule { thing: "the default", gone: Breaking, new: Breaking, changed: Breaking };
+const ENVIRONMENT: Rule =
+    Rule { thing: "the environment variable", gone: Breaking, new: Compatible, changed: Breaking };
+const SECRET: Rule = Rule { thing: "the tag [secret]", gone: Breaking, new: Compatible, changed: Wording };
+const REPEATS: Rule =
+    Rule { thing: "that it can be given more than once", gone: Breaking, new: Compatible, changed: Wording };
+const KEPT: Rule = Rule { thing: "the kept file", gone: Breaking, new: Compatible, changed: Breaking };
+const FOUND: Rule = Rule { thing: "the offered member", gone: Compatible, new: Compatible, changed: Breaking };
+const EXIT: Rule = Rule { thing: "the exit code", gone: Breaking, new: Compatible, changed: Wording };
+const SECTION: Rule = Rule { thing: "the section", gone: Wording, new: Wording, changed: Wording };
+const DESCRIPTION: Rule = Rule { thing: "the description", gone: Wording, new: Wording, changed: Wording };
+const ROLE: Rule = Rule { thing: "the role", gone: Breaking, new: Compatible, changed: Wording };
+const VARIABLE: Rule = Rule { thing: "the role's variable", gone: Breaking, new: Compatible, changed: Breaking };
+
+/// What changed from `old` to `new`, the worst first.
+#[must_use]
+pub fn compare(old: &[Program], new: &[Program]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (before, after) in pairs(old, new, |program| program.name.clone()) {
+        let name = &before.or(after).expect("one of a pair is there").name;
+        let mut paper = Paper { program: name, changes: &mut changes };
+        match (before, after) {
+            (Some(before), Some(after)) => paper.program(before, after),
+            (before, after) => {
+                paper.one(&PROGRAM, name, before.map(|it| &it.name), after.map(|it| &it.name));
+            }
+        }
+    }
+    changes.sort_by_key(|change| change.level);
+    changes
+}
+
+/// Where the changes of one program are written.
+struct Paper<'a> {
+    program: &'a str,
+    changes: &'a mut Vec<Change>,
+}
+
+impl Paper<'_> {
+    fn write(&mut self, level: Level, what: String) {
+        self.changes.push(Change { level, program: self.program.to_owned(), what });
+    }
+
+    /// Holds a thing of a name against itself.
+    fn one<T: PartialEq + Display>(&mut self, rule: &Rule, name: &str, before: Option<T>, after: Option<T>) {
+        let thing = format!("{} {name}", rule.thing);
+        match (before, after) {
+            (Some(_), None) => self.write(rule.gone, format!("{} is gone", thing.trim())),
+            (None, Some(_)) => self.write(rule.new, format!("{} is new", thing.trim())),
+            (Some(before), Some(after)) if before != after => {
+                self.write(rule.changed, format!("{} changed: {before} → {after}", thing.trim()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Holds what an option has against what it had.
+    fn part(&mut self, rule: &Rule, option: &str, before: Option<&str>, after: Option<&str>) {
+        match (before, after) {
+            (Some(before), None) => self.write(rule.gone, format!("{option}: {} {before} is gone", rule.thing)),
+            (None, Some(after)) => self.write(rule.new, format!("{option}: {} {after} is new", rule.thing)),
+            (Some(before), Some(after)) if before != after => {
+                self.write(rule.changed, format!("{option}: {} changed: {before} → {after}", rule.thing));
+            }
+            _ => {}
+        }
+    }
+
+    fn flag(&mut self, rule: &Rule, option: &str, before: bool, after: bool) {
+        if before && !after {
+            self.write(rule.gone, format!("{option}: {} is gone", rule.thing));
+        } else if after && !before {
+            self.write(rule.new, format!("{option}: {} is new", rule.thing));
+        }
+    }
+
+    fn program(&mut self, before: &Program, after: &Program) {
+        let (old, new) = (&before.manual, &after.manual);
+        if old.title != new.title {
+            self.write(Wording, format!("the title changed: {} → {}", old.title, new.title));
+        }
+        let commands = |manual: &Manual| manual.commands().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        for (before, after) in pairs(&commands(old), &commands(new), Clone::clone) {
+            let name = before.or(after).map_or("", String::as_str);
+            self.one(&COMMAND, &format!("`{name}`"), before, after);
+        }
+        for command in kept_commands(old, new) {
+            self.options(old, new, command);
+            self.positionals(old, new, command);
+        }
+        for (before, after) in pairs(&old.sections, &new.sections, |section| section.heading.clone()) {
+            let heading = before.or(after).map_or("", |section| section.heading.as_str());
+            let is_data = heading == "Exit status" || heading == "Usage" || heading.contains("ptions");
+            if !is_data && before.map(|it| &it.text) != after.map(|it| &it.text) {
+                let level = if before.is_none() { SECTION.new } else { SECTION.changed };
+                self.write(level, format!("{} {heading}: is told otherwise", SECTION.thing));
+            }
+        }
+        let codes = |manual: &Manual| exits(manual.section("Exit status").unwrap_or_default());
+        for (before, after) in pairs(&codes(old), &codes(new), |exit: &Exit| exit.code.clone()) {
+            let code = before.or(after).map_or("", |exit| exit.code.as_str());
+            self.one(&EXIT, code, before.map(|it| &it.meaning), after.map(|it| &it.meaning));
+        }
+        self.role(before, after);
+    }
+
+    fn options(&mut self, old: &Manual, new: &Manual, command: Option<&str>) {
+        let behind = command.map_or(String::new(), |command| format!(" of `{command}`"));
+        let (had, has) = (options(old, command), options(new, command));
+        for (before, after) in pairs(&had, &has, |option| option.name.clone()) {
+            let name = &before.or(after).expect("one of a pair is there").name;
+            let shown = format!("{name}{behind}");
+            let needed =
+                |manual: &Manual| command.is_some_and(|it| manual.needs(it).iter().any(|option| option.name == *name));
+            let (needed_it, needs_it) = (needed(old), needed(new));
+            match (before, after) {
+                (Some(before), Some(after)) => {
+                    if needs_it && !needed_it {
+                        self.write(Breaking, format!("{shown} is needed now"));
+                    } else if needed_it && !needs_it {
+                        self.write(Compatible, format!("{shown} is not needed any more"));
+                    }
+                    self.option(&shown, before, after, needed_it);
+                }
+                (None, _) if needs_it => self.write(Breaking, format!("{shown} is new, and needed")),
+                (None, _) => self.write(Compatible, format!("{shown} is new")),
+                (_, None) => self.write(Breaking, format!("{shown} is gone")),
+            }
+        }
+    }
+
+    fn option(&mut self, name: &str, before: &Opt, after: &Opt, was_needed: bool) {
+        match (&before.placeholder, &after.placeholder) {
+            (None, Some(value)) => self.write(Breaking, format!("{name} was a switch, and takes a value now: {value}")),
+            (Some(_), None) => self.write(Breaking, format!("{name} took a value, and is a switch now")),
+            _ => {}
+        }
+        self.part(&SPELLING, name, before.short.as_deref(), after.short.as_deref());
+        self.choices(name, before, after);
+        // Whoever had to give a value still gives it.
+        if !(was_needed && before.default.is_none()) {
+            self.part(&DEFAULT, name, before.default.as_deref(), after.default.as_deref());
+        }
+        self.part(&ENVIRONMENT, name, before.environment.as_deref(), after.environment.as_deref());
+        self.part(&KEPT, name, before.keeps.as_deref(), after.keeps.as_deref());
+        self.part(&FOUND, name, before.found.as_deref(), after.found.as_deref());
+        self.flag(&SECRET, name, before.secret, after.secret);
+        self.flag(&REPEATS, name, before.repeats, after.repeats);
+        if before.description != after.description {
+            self.write(DESCRIPTION.changed, format!("{name}: {} is told otherwise", DESCRIPTION.thing));
+        }
+    }
+
+    fn choices(&mut self, name: &str, before: &Opt, after: &Opt) {
+        if before.choices.is_empty() && !after.choices.is_empty() {
+            self.write(CHOICE.gone, format!("{name} took any value, and is one of {} now", after.choices.join(", ")));
+        } else if after.choices.is_empty() && !before.choices.is_empty() {
+            self.write(CHOICE.new, format!("{name} takes any value now"));
+        } else {
+            for (before, after) in pairs(&before.choices, &after.choices, Clone::clone) {
+                self.part(&CHOICE, name, before.map(String::as_str), after.map(String::as_str));
+            }
+        }
+    }
+
+    fn positionals(&mut self, old: &Manual, new: &Manual, command: Option<&str>) {
+        let behind = command.map_or(String::new(), |command| format!(" of `{command}`"));
+        let (had, has) = (positionals(old, command), positionals(new, command));
+        for (before, after) in pairs(&had, &has, |positional| positional.name.clone()) {
+            let name = &before.or(after).expect("one of a pair is there").name;
+            let shown = format!("{name}{behind}");
+            match (before, after) {
+                (Some(before), Some(after)) => {
+                    if after.needed && !before.needed {
+                        self.write(Breaking, format!("{shown} is needed now"));
+                    } else if before.needed && !after.needed {
+                        self.write(Compatible, format!("{shown} is not needed any more"));
+                    }
+                    self.flag(&REPEATS, &shown, before.repeats, after.repeats);
+                }
+                (None, Some(after)) if after.needed => self.write(Breaking, format!("{shown} is new, and needed")),
+                (None, _) => self.write(Compatible, format!("{shown} is new")),
+                (_, None) => self.write(Breaking, format!("{shown} is gone")),
+            }
+        }
+    }
+
+    /// A role's variables are named by the options; a play names the variables.
+    fn role(&mut self, before: &Program, after: &Program) {
+        let is = |program: &Program| program.is_role().then(|| program.name.clone());
+        self.one(&ROLE, "", is(before), is(after));
+        if !before.is_role() || !after.is_role() {
+            return;
+        }
+        let (before, after) = (Role::of(before), Role::of(after));
+        let called = |role: &Role| {
+            let variables = role.variables.iter();
+            let named = variables.filter_map(|it| Some((it.option.clone()?, it.commands.join(" "), it.name.clone())));
+            named.collect::<Vec<_>>()
+        };
+        let (had, has) = (called(&before), called(&after));
+        for (before, after) in pairs(&had, &has, |(option, commands, _)| (option.clone(), commands.clone())) {
+            if let (Some((option, _, before)), Some((_, _, after))) = (before, after) {
+                self.part(&VARIABLE, option, Some(before), Some(after));
+            }
+        }
+    }
+}
+
+/// What stands in either list, in the order of the first and then of the second, side by side.
+fn pairs<'a, T, K: PartialEq>(
+    old: &'a [T],
+    new: &'a [T],
+    key: impl Fn(&T) -> K,
+) -> Vec<(Option<&'a T>, Option<&'a T>)> {
+    let of = |list: &'a [T], item: &T| list.iter().find(|other| key(other) == key(item));
+    let kept = old.iter().map(|item| (Some(item), of(new, item)));
+    let added = new.iter().filter(|item| of(old, item).is_none()).map(|item| (None, Some(item)));
+    kept.chain(added).collect()
+}
+
+/// The commands that both have, and none: what stands without one.
+fn kept_commands<'a>(old: &'a Manual, new: &Manual) -> Vec<Option<&'a str>> {
+    let kept = old.commands().into_iter().filter(|command| new.commands().contains(command)).map(Some);
+    std::iter::once(None).chain(kept).collect()
+}
+
+fn usages<'a>(manual: &'a Manual, command: Option<&'a str>) -> impl Iterator<Item = &'a Usage> {
+    manual.usages.iter().filter(move |usage| match command {
+        None => usage.commands.is_empty(),
+        Some(command) => usage.commands.iter().any(|word| word == command),
+    })
+}
+
+fn options(manual: &Manual, command: Option<&str>) -> Vec<Opt> {
+    let Some(command) = command else {
+        let named = |option: &&Opt| {
+            usages(manual, None)
+                .any(|usage| usage.any || usage.needs.contains(&option.name) || usage.takes.contains(&option.name))
+        };
+        return manual.options.iter().filter(named).cloned().collect();
+    };
+    manual.options_of(command).cloned().collect()
+}
+
+struct Place {
+    name: String,
+    needed: bool,
+    repeats: bool,
+}
+
+fn positionals(manual: &Manual, command: Option<&str>) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for usage in usages(manual, command) {
+        for name in &usage.positionals {
+            let at = usage.text.find(name.as_str()).unwrap_or_default();
+            let opened = usage.text[..at].matches(['[', '|']).count();
+            let closed = usage.text[..at].matches(']').count();
+            let place = Place {
+                name: name.clone(),
+                needed: opened <= closed,
+                repeats: usage.text.contains(&format!("{name}...")),
+            };
+            if !places.iter().any(|known| known.name == place.name) {
+                places.push(place);
+            }
+        }
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::source::Source;
+
+    const TEXT: &str = "Mend a thing.
+
+Problem:
+  It is broken.
+
+Usage:
+  mend get --repo=<r> [options]
+  mend run [--date=<d>] [<thing>] [options]
+  mend -h | --help
+
+Options of get:
+  --repo=<r>    Repositories.
+
+Options of run:
+  -d, --date=<d>  The day. [env: DAY]
+  --format=<f>  How. [choices: table json] [default: table]
+  --pwd=<p>     The password. [env: PWD] [secret]
+  --all         All.
+
+General options:
+  -h, --help    This text.
+
+Exit status:
+  0  Done.
+  3  In part.
+";
+
+    fn program(text: &str) -> Program {
+        let manual = Manual::read(text).expect("a usage text");
+        let source = Source { path: "src/bin/mend.rs".into(), line: 1 };
+        Program { name: manual.program.clone(), text: text.to_owned(), manual, source, adopted: None }
+    }
+
+    fn changes(from: &str, to: &str) -> Vec<(Level, String)> {
+        assert!(TEXT.contains(from), "the text has no '{from}'");
+        let found = compare(&[program(TEXT)], &[program(&TEXT.replacen(from, to, 1))]);
+        found.into_iter().map(|change| (change.level, change.what)).collect()
+    }
+
+    #[test]
+    fn every_change_is_told_with_what_it_means() {
+        for (from, to, expected) in [
+            ("Mend a thing.", "Mend it.", vec![(Wording, "the title changed: Mend a thing. → Mend it.")]),
+            ("It is broken.", "It broke.", vec![(Wording, "the section Problem: is told otherwise")]),
+            ("Repositories.", "What.", vec![(Wording, "--repo of `get`: the description is told otherwise")]),
+            ("  --all         All.\n", "", vec![(Breaking, "--all of `run` is gone")]),
+            (
+                "  --all         All.\n",
+                "  --all         All.\n  --more        More.\n",
+                vec![(Compatible, "--more of `run` is new")],
+            ),
+            (
+                "--all         All.",
+                "--all=<x>     All.",
+                vec![(Breaking, "--all of `run` was a switch, and takes a value now: <x>")],
+            ),
+            (
+                "--repo=<r> [options]",
+                "[--repo=<r>] [options]",
+                vec![(Compatible, "--repo of `get` is not needed any more")],
+            ),
+            ("[--date=<d>]", "--date=<d>", vec![(Breaking, "--date of `run` is needed now")]),
+            ("--date=<d>  The", "--date=<day>  The", vec![]),
+            ("-d, --date=<d>", "--date=<d>", vec![(Breaking, "--date of `run`: the spelling -d is gone")]),
+            ("table json]", "table]", vec![(Breaking, "--format of `run`: the choice json is gone")]),
+            ("table json]", "table json yaml]", vec![(Compatible, "--format of `run`: the choice yaml is new")]),
+            ("[choices: table json] ", "", vec![(Compatible, "--format of `run` takes any value now")]),
+            ("All.", "All. [choices: a]", vec![(Breaking, "--all of `run` took any value, and is one of a now")]),
+            (
+                "[default: table]",
+                "[default: json]",
+                vec![(Breaking, "--format of `run`: the default changed: table → json")],
+            ),
+            (" [default: table]", "", vec![(Breaking, "--format of `run`: the default table is gone")]),
+            (" [env: DAY]", "", vec![(Breaking, "--date of `run`: the environment variable DAY is gone")]),
+            ("DAY]", "DATE]", vec![(Breaking, "--date of `run`: the environment variable changed: DAY → DATE")]),
+            (" [secret]", "", vec![(Breaking, "--pwd of `run`: the tag [secret] is gone")]),
+            (" [<thing>]", "", vec![(Breaking, "<thing> of `run` is gone")]),
+            (" [<thing>]", " <thing>", vec![(Breaking, "<thing> of `run` is needed now")]),
+            (
+                " [<thing>]",
+                " [<thing>...]",
+                vec![(Compatible, "<thing> of `run`: that it can be given more than once is new")],
+            ),
+            ("  3  In part.\n", "", vec![(Breaking, "the exit code 3 is gone")]),
+            ("In part.", "Partly.", vec![(Wording, "the exit code 3 changed: In part. → Partly.")]),
+            ("Done.\n", "Done.\n  1  Failed.\n", vec![(Compatible, "the exit code 1 is new")]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|(level, what)| (level, what.to_owned())).collect();
+            assert_eq!(changes(from, to), expected, "for '{from}' → '{to}'");
+        }
+    }
+
+    #[test]
+    fn a_command_or_program_that_is_gone_breaks() {
+        let none = compare(&[program(TEXT)], &[]);
+        assert_eq!(none, [Change { level: Breaking, program: "mend".into(), what: "the program mend is gone".into() }]);
+        let new = compare(&[], &[program(TEXT)]);
+        assert_eq!(new, [Change { level: Compatible, program: "mend".into(), what: "the program mend is new".into() }]);
+        assert_eq!(
+            changes("  mend get --repo=<r> [options]\n", ""),
+            [
+                (Breaking, "the command `get` is gone".to_owned()),
+                (Breaking, "the role is gone".to_owned()),
+                // Its heading names no command any more, so it is for all.
+                (Compatible, "--repo of `run` is new".to_owned())
+            ]
+        );
+        assert_eq!(compare(&[program(TEXT)], &[program(TEXT)]), []);
+    }
+}

@@ -1,0 +1,272 @@
+//! The completions in real shells, the man pages in real formatters, and what AWX is told, checked by a JSON Schema
+//! implementation.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rexpect::session::{PtySession, spawn_command};
+use tempfile::TempDir;
+
+use crate::support::need;
+
+const FIREBREAK: &str = env!("CARGO_BIN_EXE_firebreak");
+const TIMEOUT: Option<u64> = Some(60_000);
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What firebreak prints.
+fn printed(words: &[&str]) -> String {
+    let output = Command::new(FIREBREAK).args(words).current_dir(root()).output().expect("firebreak starts");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// A folder with kept files, a script of completions, and whatever else a value may name.
+fn desk(shell: &str) -> TempDir {
+    let desk = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = desk.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    };
+    write("completions", &printed(&["completions", shell]));
+    write(
+        "rollback.json",
+        r#"{"all": ["2026-01-01"], "rollbacks": {"2026-11-20": [{"1.0": "a:\"b\""}], "2026-11-19": [], "2026-10-01": []},
+            "incomplete": {"2026-10-01": ["orders"]}, "env": "develop"}"#,
+    );
+    write(
+        "kept/rollback.json",
+        "{\n  \"rollbacks\": {\n    \"2026-12-24T18:00:00Z\": [],\n    \"2026-12-01\": []\n  }\n}",
+    );
+    write("damaged/rollback.json", "{\"rollbacks\": {\"2026-");
+    write("ca.pem", "");
+    desk
+}
+
+/// What is typed, the tabulator being `>`, and the arguments that the program is then called with.
+const TYPED: &[(&str, &str)] = &[
+    ("rollback_service r>", "run"),
+    ("rollback_service get --imm>", "get --immutable-tags"),
+    ("rollback_service run --format=j>", "run --format=json"),
+    ("rollback_service run --format j>", "run --format json"),
+    ("rollback_service run --date=2026-11-1>", "run --date=2026-11-19"),
+    ("rollback_service run --date 2026-11-20>", "run --date 2026-11-20"),
+    ("rollback_service run --date=2026-10>", "run --date=2026-10"),
+    ("rollback_service run --dump=kept --date=2026-12-24T18:>", "run --dump=kept --date=2026-12-24T18:00:00Z"),
+    ("rollback_service run --dump kept --date=2026-12-0>", "run --dump kept --date=2026-12-01"),
+    ("rollback_service run --dump=nowhere --date=2>", "run --dump=nowhere --date=2"),
+    ("rollback_service run --dump=damaged --date=2>", "run --dump=damaged --date=2"),
+    ("rollback_service get --cacert=ca>", "get --cacert=ca.pem"),
+    ("rollback_service get --dump=ke>", "get --dump=kept/"),
+    ("firebreak completions z>", "completions zsh"),
+    ("firedrill proof --env=pr>", "proof --env=prod"),
+];
+
+fn types_out(mut shell: PtySession, set_up: &str) {
+    shell.send_line(set_up).expect("to type");
+    shell.exp_string("it is set up").expect("the shell to be set up");
+    for (typed, expected) in TYPED {
+        shell.send(&typed.replace('>', "\t")).expect("to type");
+        shell.send_line("").expect("to type");
+        let (_, got) = shell.exp_regex("GOT<[^>]*>").unwrap_or_else(|error| panic!("`{typed}`: {error}"));
+        assert_eq!(got, format!("GOT<{expected}>"), "for `{typed}`");
+    }
+    // A shell at a terminal does not mind being told to terminate.
+    shell.send_line("exit").expect("to type");
+    shell.exp_eof().expect("the shell ends");
+}
+
+fn interactive(shell: &str, words: &[&str], folder: &Path) -> PtySession {
+    let mut command = Command::new(need(shell, shell));
+    command.args(words).current_dir(folder).env("TERM", "dumb").env("PS1", "$ ").env("HOME", folder);
+    spawn_command(command, TIMEOUT).expect("a shell in a pseudo-terminal")
+}
+
+#[test]
+fn bash_completes_what_is_typed() {
+    let desk = desk("bash");
+    let shell = interactive("bash", &["--norc", "--noprofile", "-i"], desk.path());
+    let programs =
+        "for p in rollback_service firebreak firedrill; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
+    types_out(shell, &format!("bind 'set bell-style none'; source ./completions; {programs}; echo it is 's'et up"));
+}
+
+#[test]
+fn zsh_completes_what_is_typed() {
+    let desk = desk("zsh");
+    let shell = interactive("zsh", &["-f", "-i"], desk.path());
+    let programs =
+        "for p in rollback_service firebreak firedrill; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
+    let set_up = "unsetopt beep; autoload -Uz compinit && compinit -u -D; source ./completions";
+    types_out(shell, &format!("{set_up}; {programs}; echo it is 's'et up"));
+}
+
+/// What bash offers behind these words, as readline cuts them.
+fn offered_by_bash(desk: &Path, line: &str) -> Vec<String> {
+    let script = r#"
+        source ./completions
+        COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=() word=
+        shopt -s extglob
+        rest=$1
+        while [[ -n $rest ]]; do
+          case $rest in
+            [[:space:]]*) rest=${rest##+([[:space:]])}; [[ -n $rest ]] || COMP_WORDS+=('') ;;
+            [=:]*) word=${rest%%[!=:]*}; COMP_WORDS+=("$word"); rest=${rest#"$word"} ;;
+            *) word=${rest%%[=:[:space:]]*}; COMP_WORDS+=("$word"); rest=${rest#"$word"} ;;
+          esac
+        done
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        _"${COMP_WORDS[0]}"
+        if ((${#COMPREPLY[@]})); then printf '%s\n' "${COMPREPLY[@]}"; fi"#;
+    let mut command = Command::new(need("bash", "bash"));
+    let output = command.args(["--norc", "-c", script, "bash", line]).current_dir(desk).output().expect("bash starts");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_owned).collect()
+}
+
+/// What fish offers behind these words.
+fn offered_by_fish(desk: &Path, line: &str) -> Vec<String> {
+    let mut command = Command::new(need("fish", "fish"));
+    command.args(["--no-config", "--command", "source ./completions; complete -C $argv[1]", line]);
+    let output = command.current_dir(desk).env("HOME", desk).output().expect("fish starts");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn bash_and_fish_offer_the_same() {
+    let (bash, fish) = (desk("bash"), desk("fish"));
+    for (line, from_bash, from_fish) in [
+        (
+            "rollback_service run --date=",
+            &["2026-11-20", "2026-11-19"][..],
+            &["--date=2026-11-20", "--date=2026-11-19"][..],
+        ),
+        ("rollback_service run --date ", &["2026-11-20", "2026-11-19"], &["2026-11-20", "2026-11-19"]),
+        (
+            "rollback_service run --dump=kept --date=",
+            &["2026-12-24T18:00:00Z", "2026-12-01"],
+            &["--date=2026-12-24T18:00:00Z", "--date=2026-12-01"],
+        ),
+        ("rollback_service run --dump=nowhere --date=", &[], &[]),
+        ("rollback_service get --format=", &["table", "json"], &["--format=json", "--format=table"]),
+        ("rollback_service get --rep", &["--repo="], &["--repo"]),
+        ("rollback_service run --allow", &["--allow-partial"], &["--allow-partial"]),
+        ("rollback_service run --imm", &[], &[]),
+        ("firebreak completions ", &["bash", "fish", "zsh"], &["bash", "fish", "zsh"]),
+    ] {
+        let mut offered = offered_by_bash(bash.path(), line);
+        if line.ends_with("completions ") {
+            offered.retain(|word| !word.starts_with('-'));
+            offered.sort();
+        }
+        assert_eq!(offered, from_bash, "bash, for `{line}`");
+        let mut offered = offered_by_fish(fish.path(), line);
+        if !line.contains("--date") {
+            offered.sort();
+        }
+        assert_eq!(offered, from_fish, "fish, for `{line}`");
+    }
+}
+
+fn pages() -> Vec<PathBuf> {
+    let folder = root().join("share/man/man1");
+    let pages = std::fs::read_dir(folder).expect("the man pages").map(|entry| entry.expect("a page").path());
+    pages.collect()
+}
+
+#[test]
+fn the_man_pages_are_free_of_warnings() {
+    assert!(!pages().is_empty());
+    for page in pages() {
+        let mut groff = Command::new(need("groff", "groff"));
+        let output = groff.args(["-man", "-ww", "-z", "-Tutf8"]).arg(&page).output().expect("groff starts");
+        assert!(output.status.success() && output.stderr.is_empty(), "{}: {output:?}", page.display());
+        let mut mandoc = Command::new(need("mandoc", "mandoc"));
+        let output = mandoc.args(["-Tlint", "-W", "warning"]).arg(&page).output().expect("mandoc starts");
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        // A page that is derived has no date of its own.
+        let said: Vec<_> = said.lines().filter(|line| !line.contains("missing date, using \"\": TH")).collect();
+        assert_eq!(said, [""; 0], "{}", page.display());
+    }
+}
+
+#[test]
+fn man_prints_a_page_that_says_what_the_usage_text_says() {
+    let text = printed(&["man", "rollback_service"]);
+    assert!(text.starts_with(".\\\" Derived from src/bin/rollback_service.rs by `firebreak sync`"), "{text}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("rollback_service.1");
+    std::fs::write(&page, text).expect("a file");
+    let mut mandoc = Command::new(need("mandoc", "mandoc"));
+    let output = mandoc.args(["-Tutf8", "-Owidth=78"]).arg(page).output().expect("mandoc starts");
+    let shown = String::from_utf8(output.stdout).expect("UTF-8");
+    // Bold is a letter printed over itself.
+    let letters: Vec<char> = shown.chars().collect();
+    let over = |at: usize| letters.get(at + 1) == Some(&'\u{8}');
+    let plain: String =
+        (0..letters.len()).filter(|&at| !over(at) && letters[at] != '\u{8}').map(|at| letters[at]).collect();
+    let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "NAME rollback_service - Roll back a set of services to a date SYNOPSIS rollback_service get --repo=<r> --env=<e>",
+        "PROBLEM A release of several services is broken.",
+        "--keep=n How many dates to offer, the newest first. Default: 10",
+        "--format=f Tables for people, or one JSON document. One of: table, json. Default: table",
+        "EXIT STATUS 0 Done, or nothing to do.",
+        "NOTES A secret is best given as @path",
+        "EXAMPLES rollback_service get --repo=billing,orders,users,web --env=develop",
+    ] {
+        assert!(words.contains(part), "'{part}' is missing in:\n{plain}");
+    }
+    let own = printed(&["man"]);
+    assert!(own.starts_with(".\\\" Derived from src/bin/firebreak.rs by `firebreak sync`"), "{own}");
+}
+
+/// Python with jsonschema, which ansible-lint brings.
+const CHECK: &str = r"
+import json, sys, yaml, jsonschema
+folder, inventories = sys.argv[1], sys.argv[2:]
+schema = json.load(open(folder + '/arguments.schema.json'))
+jsonschema.Draft202012Validator.check_schema(schema)
+def errors(part, value):
+    return [e.message for e in jsonschema.Draft202012Validator({**schema, **part}).iter_errors(value)]
+found = {}
+for name in inventories:
+    found.update(yaml.safe_load(open(name)) or {})
+assert errors({}, found) == [], errors({}, found)
+ref = lambda entry: {'$ref': '#/$defs/' + entry}
+assert errors(ref('get'), found) == [], errors(ref('get'), found)
+assert errors(ref('run'), found) == [repr('rollback_service_date') + ' is a required property'], errors(ref('run'), found)
+assert errors(ref('run'), {**found, 'rollback_service_date': '2026-11-20'}) == []
+assert errors({}, {'rollback_service_keep': 'many'}) == [repr('many') + ' is not of type ' + repr('integer')]
+assert all(schema['properties'][n].get('writeOnly') for n in schema['properties'] if n.endswith('_pwd'))
+survey = json.load(open(folder + '/survey.json'))
+asked = {q['variable']: q for q in survey['spec']}
+assert set(asked) <= set(schema['properties']), asked
+assert asked['rollback_service_date']['type'] == 'text'
+assert asked['rollback_service_pwd'] == {
+    'question_name': '--pwd', 'question_description': 'The password at DC/OS.', 'required': False, 'type': 'password',
+    'choices': [], 'default': '', 'variable': 'rollback_service_pwd'}, asked['rollback_service_pwd']
+for q in asked.values():
+    assert q['type'] in ('text', 'password', 'integer', 'multiplechoice'), q
+    assert q['type'] != 'multiplechoice' or q['default'] in q['choices'] + [''], q
+";
+
+#[test]
+fn the_schema_is_one_and_the_inventories_keep_it() {
+    let python = root().join(".venv/bin/python");
+    assert!(python.is_file(), "this test needs .venv: run `make tools`");
+    for environment in ["dev", "stage", "prod"] {
+        let mut command = Command::new(&python);
+        command.args(["-c", CHECK]).arg(root().join("roles/rollback_service"));
+        for file in ["00_global.yml", "10_env.yml"] {
+            command.arg(root().join(format!("inventories/{environment}/group_vars/all/{file}")));
+        }
+        let output = command.output().expect("python starts");
+        assert!(output.status.success(), "{environment}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
