@@ -109,15 +109,16 @@ impl Cli {
         let manual = &program.manual;
         let mut commands: Vec<Command> = Vec::new();
         for usage in &manual.usages {
-            let (heads, rest) = usage.commands.split_at(heads(usage));
-            for name in heads {
+            let heads = usage.pattern.heads();
+            let rest = usage.commands.iter().filter(|name| !heads.contains(&name.as_str()));
+            for name in &heads {
                 let at = commands.iter().position(|command| command.name == *name).unwrap_or_else(|| {
                     let options =
                         manual.options_of(name).map(|option| Choice::of(option, manual, Some(name))).collect();
-                    commands.push(Command { name: name.clone(), options, ..Command::default() });
+                    commands.push(Command { name: (*name).to_owned(), options, ..Command::default() });
                     commands.len() - 1
                 });
-                commands[at].words.extend(rest.iter().cloned());
+                commands[at].words.extend(rest.clone().cloned());
                 commands[at].take_positionals(usage);
             }
         }
@@ -155,15 +156,6 @@ impl Cli {
     }
 }
 
-/// How many of a usage line's commands can stand first: one, or all of `(get | run)`.
-fn heads(usage: &Usage) -> usize {
-    let alternatives = |pair: &&[String]| {
-        let after = usage.text.split_once(pair[0].as_str()).map_or("", |(_, after)| after).trim_start();
-        after.strip_prefix('|').is_some_and(|after| after.trim_start().starts_with(pair[1].as_str()))
-    };
-    usage.commands.windows(2).take_while(alternatives).count() + usize::from(!usage.commands.is_empty())
-}
-
 impl Command {
     fn take_positionals(&mut self, usage: &Usage) {
         if let Some(paths) = usage.positionals.iter().map(|name| paths(name)).find(|paths| !paths.is_empty()) {
@@ -193,17 +185,11 @@ impl Choice {
             environment: option.environment.clone(),
             secret: option.secret,
             choices: option.choices.clone(),
-            repeats: option.repeats || manual.usages.iter().any(|usage| repeats(usage, option)),
+            repeats: option.repeats,
             paths: option.placeholder.as_deref().map_or("", paths).to_owned(),
             found,
         }
     }
-}
-
-/// Whether a usage line has `[--option=<x>]...`.
-fn repeats(usage: &Usage, option: &Opt) -> bool {
-    let behind = usage.text.split(option.name.as_str()).skip(1);
-    behind.map(|text| text.split(' ').next().unwrap_or_default()).any(|text| text.ends_with("..."))
 }
 
 /// What a placeholder asks for.

@@ -301,14 +301,12 @@ struct Place {
 fn positionals(manual: &Manual, command: Option<&str>) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
     for usage in usages(manual, command) {
+        let needed = usage.pattern.needed();
         for name in &usage.positionals {
-            let at = usage.text.find(name.as_str()).unwrap_or_default();
-            let opened = usage.text[..at].matches(['[', '|']).count();
-            let closed = usage.text[..at].matches(']').count();
             let place = Place {
                 name: name.clone(),
-                needed: opened <= closed,
-                repeats: usage.text.contains(&format!("{name}...")),
+                needed: needed.iter().any(|atom| atom.name() == name),
+                repeats: manual.positionals.iter().any(|known| known.name == *name && known.repeats),
             };
             if !places.iter().any(|known| known.name == place.name) {
                 places.push(place);

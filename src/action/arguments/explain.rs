@@ -15,7 +15,7 @@ pub(super) fn explain(manual: &Manual, parts: &[Part]) -> UsageError {
         // Words for a line without a command, as some programs have, are explained like those of a command.
         let own = manual.usages_of("").filter(alone).any(|usage| !usage.positionals.is_empty());
         if !own {
-            return no_command(&commands, parts);
+            return no_command(manual, parts);
         }
     }
     if let Some(name) = given(parts).into_iter().find(|name| manual.option_of(command, name).is_none()) {
@@ -273,7 +273,13 @@ fn owners<'a>(manual: &'a Manual, name: &str) -> Vec<&'a str> {
     manual.commands().into_iter().filter(|owner| manual.option_of(owner, name).is_some()).collect()
 }
 
-fn no_command(commands: &[&str], parts: &[Part]) -> UsageError {
+fn no_command(manual: &Manual, parts: &[Part]) -> UsageError {
+    let mut commands: Vec<&str> = Vec::new();
+    for command in manual.usages.iter().flat_map(|usage| usage.pattern.heads()) {
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
     let known = commands.iter().map(|command| format!("`{command}`")).collect::<Vec<_>>().join(", ");
     match parts.iter().find_map(|part| part.plain().filter(|_| !matches!(part, Part::Hidden(_)))) {
         None => error(format!("a command is missing, one of {known}")),

@@ -98,6 +98,20 @@ impl Pattern {
         }
     }
 
+    /// The commands of which one stands first: `a` and `b` of `(a | b) [c]`.
+    #[must_use]
+    pub fn heads(&self) -> Vec<&str> {
+        match self {
+            Self::Sequence(parts) | Self::Optional(parts) => {
+                parts.iter().map(Self::heads).find(|heads| !heads.is_empty()).unwrap_or_default()
+            }
+            Self::Alternatives(parts) => parts.iter().flat_map(Self::heads).collect(),
+            Self::Repeat(part) => part.heads(),
+            Self::Options => Vec::new(),
+            Self::Atom(atom) => atom.command().into_iter().collect(),
+        }
+    }
+
     /// Whether it names this.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
