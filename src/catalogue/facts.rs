@@ -34,8 +34,8 @@ pub struct Role {
     pub python: bool,
     /// The list of Python packages of a script that needs a virtual environment.
     pub requirements: Option<String>,
-    /// It has a secret.
-    pub secrets: bool,
+    /// The variables that must not be seen.
+    pub secrets: Vec<Variable>,
     /// What stands behind `--` on a command line is a positional argument, whatever it begins with.
     pub dashes: bool,
     /// What the entry points call.
@@ -125,9 +125,9 @@ impl Role {
             source: program.source.path.display().to_string(),
             program: adopted.map_or_else(|| program.name.clone(), |adopted| adopted.program.clone()),
             native,
-            python: adopted.is_some_and(|it| it.requirements.is_some() || it.program.ends_with(".py")),
+            python: adopted.is_some_and(Adopted::is_python),
             requirements: adopted.and_then(|adopted| adopted.requirements.clone()),
-            secrets: variables.iter().any(|variable| variable.secret),
+            secrets: variables.iter().filter(|variable| variable.secret).cloned().collect(),
             dashes: native || manual.usages.iter().any(|usage| usage.takes.iter().any(|word| word == "--")),
             get: command("get", &words.get, get),
             run: command("run", &words.run, run),

@@ -168,6 +168,12 @@ impl Program {
 }
 
 impl Adopted {
+    /// Whether it is a Python script.
+    #[must_use]
+    pub fn is_python(&self) -> bool {
+        self.requirements.is_some() || Path::new(&self.program).extension().is_some_and(|extension| extension == "py")
+    }
+
     fn read(section: &str) -> Self {
         let value = |name: &str| {
             let line = section.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));

@@ -8,7 +8,7 @@ use super::apply::{Applied, Limits, apply};
 use super::arguments::{Act, Consent};
 use super::dump::Dump;
 use super::plan::{Plan, Step, plan};
-use super::show::{announcement, plan_table, plan_values, results_table, sentence, services};
+use super::show::{announcement, left_out, plan_table, plan_values, results_table, sentence, services};
 use super::target::Target;
 use super::verify::{ServiceResult, State};
 use crate::action::arguments::UsageError;
@@ -226,7 +226,10 @@ fn finding(applied: Applied, plan: &Plan) -> Finding {
     let results: Vec<ServiceResult> = plan.steps.iter().filter_map(result).collect();
     let mut finding = Finding::new(applied.outcome, applied.message).with("results", &results);
     finding.changed = matches!(applied.outcome, Outcome::Done | Outcome::NeedsOperator);
-    finding.tables = vec![results_table(&results)];
+    let mut table = results_table(&results);
+    // Where nobody saw the plan, in Ansible say, this is the place to say it.
+    table.legend.extend(left_out(plan));
+    finding.tables = vec![table];
     finding
 }
 

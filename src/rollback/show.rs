@@ -21,13 +21,17 @@ pub fn plan_table(plan: &Plan, title: String, now: DateTime<Utc>) -> Table {
     };
     let of_note = plan.steps.iter().filter(|step| !step.notes.is_empty());
     let notes = of_note.map(|step| format!("{}: {}", step.change.application.service, step.notes.join("; ")));
-    let left_out = plan.left_out.iter().map(|service| format!("{service}: left as it is, it has no image that old"));
     Table {
         title,
         head: ["service", "from", "to", "built"].map(str::to_owned).to_vec(),
         rows: plan.steps.iter().map(row).collect(),
-        legend: notes.chain(left_out).chain(plan.notes.iter().cloned()).collect(),
+        legend: notes.chain(left_out(plan)).chain(plan.notes.iter().cloned()).collect(),
     }
+}
+
+/// The services that a plan leaves alone, for people.
+pub fn left_out(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.left_out.iter().map(|service| format!("{service}: left as it is, it has no image that old"))
 }
 
 /// The plan for programs: one value for each step.

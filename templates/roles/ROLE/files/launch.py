@@ -9,7 +9,7 @@ import runpy
 import sys
 
 SECRETS = (
-<% for variable in role.variables if variable.secret %>
+<% for variable in role.secrets %>
     "<< variable.prefix >>@",
 <% endfor %>
 )
