@@ -12,9 +12,11 @@ Problem:
 
 Solution:
   An action is written once, as the usage text of its program; `sync` derives all the rest from it.
+  `check` finds what is wrong in usage texts, roles, playbooks, inventories and Jenkinsfiles, and how to mend it.
 
 Usage:
   firebreak sync [--check] [options]
+  firebreak check [options]
   firebreak -h | --help
   firebreak --version
 
@@ -29,12 +31,13 @@ General options:
 
 Exit status:
   0    Done, or nothing to do.
-  1    Failed, or something is out of date.
+  1    Failed, or something is out of date, or something is wrong.
   2    The command line is wrong.
 
 Examples:
   firebreak sync
   firebreak sync --check
+  firebreak check
 ";
 
 fn main() -> ExitCode {

@@ -1,5 +1,6 @@
 //! The toolkit itself: which programs and roles there are, and what is derived from their usage texts.
 
+pub mod check;
 pub mod facts;
 pub mod parts;
 pub mod program;
@@ -38,6 +39,22 @@ pub struct Program {
     pub adopted: Option<Adopted>,
 }
 
+/// A usage text that cannot be read, so that its program is not among the others.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{}: {why}", place.path.display(), place.line_of(*line))]
+pub struct Unread {
+    /// What the program would be called.
+    pub name: String,
+    /// Where the text stands.
+    pub place: Source,
+    /// The text; empty where there is none to be had.
+    pub text: String,
+    /// The line of the text, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub why: String,
+}
+
 /// A program that was not written here; the section `Adopted:` of its usage text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Adopted {
@@ -57,26 +74,39 @@ impl Toolkit {
     /// # Errors
     /// Where `root` is not the toolkit, or a text cannot be read: with its file and line.
     pub fn open(root: &Path) -> anyhow::Result<Self> {
+        let (toolkit, unread) = Self::survey(root)?;
+        unread.into_iter().next().map_or(Ok(toolkit), |first| Err(first.into()))
+    }
+
+    /// The same, whatever some of the texts are like: those that cannot be read are told apart.
+    ///
+    /// # Errors
+    /// Where `root` is not the toolkit.
+    pub fn survey(root: &Path) -> anyhow::Result<(Self, Vec<Unread>)> {
         let is_toolkit = root.join("src/bin").is_dir() && root.join("roles").is_dir();
         anyhow::ensure!(
             is_toolkit,
             "'{}' is not the toolkit's folder (it has no src/bin and roles): call this there, or name it with --root",
             root.display()
         );
-        let mut programs = Vec::new();
+        let (mut programs, mut unread) = (Vec::new(), Vec::new());
+        let mut sort = |read: Result<Option<Program>, Unread>| match read {
+            Ok(program) => programs.extend(program),
+            Err(why) => unread.push(why),
+        };
         for path in entries(&root.join("src/bin"))? {
             if path.extension().is_some_and(|extension| extension == "rs") {
-                programs.extend(Program::in_rust(root, &path)?);
+                sort(Program::in_rust(root, &path));
             }
         }
         for folder in entries(&root.join("roles"))? {
             let path = folder.join("usage.txt");
             if path.is_file() {
-                programs.push(Program::adopted(root, &path)?);
+                sort(Program::adopted(root, &path).map(Some));
             }
         }
         programs.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Self { root: root.to_owned(), programs })
+        Ok((Self { root: root.to_owned(), programs }, unread))
     }
 
     /// The programs that are packed as roles.
@@ -99,30 +129,44 @@ impl Program {
         self.adopted.is_some() || (commands.contains(&"get") && commands.contains(&"run"))
     }
 
-    fn in_rust(root: &Path, path: &Path) -> anyhow::Result<Option<Self>> {
-        let shown = path.strip_prefix(root).unwrap_or(path);
-        let code = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", shown.display()))?;
-        let found = usage_in_rust(&code).with_context(|| format!("failed to read {}", shown.display()))?;
-        let Some((text, line)) = found else { return Ok(None) };
-        let source = Source { path: shown.to_owned(), line };
-        Self::new(&path.with_extension(""), text, source).map(Some)
+    fn in_rust(root: &Path, path: &Path) -> Result<Option<Self>, Unread> {
+        let mut program = Unread::at(root, path, &path.with_extension(""));
+        let found = std::fs::read_to_string(path).map_err(anyhow::Error::from).and_then(|code| usage_in_rust(&code));
+        match found {
+            Ok(None) => Ok(None),
+            Ok(Some((text, line))) => {
+                (program.text, program.place.line) = (text, line);
+                program.read().map(Some)
+            }
+            Err(error) => Err(Unread { why: format!("{error:#}"), ..program }),
+        }
     }
 
-    fn adopted(root: &Path, path: &Path) -> anyhow::Result<Self> {
-        let shown = path.strip_prefix(root).unwrap_or(path);
-        let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", shown.display()))?;
-        let source = Source { path: shown.to_owned(), line: 1 };
-        let mut program = Self::new(path.parent().unwrap_or(path), text, source)?;
+    fn adopted(root: &Path, path: &Path) -> Result<Self, Unread> {
+        let mut program = Unread::at(root, path, path.parent().unwrap_or(path));
+        match std::fs::read_to_string(path) {
+            Ok(text) => program.text = text,
+            Err(error) => return Err(Unread { why: error.to_string(), ..program }),
+        }
+        let mut program = program.read()?;
         program.adopted = Some(Adopted::read(program.manual.section("Adopted").unwrap_or_default()));
         Ok(program)
     }
+}
 
-    fn new(named: &Path, text: String, source: Source) -> anyhow::Result<Self> {
-        let manual = Manual::read(&text).map_err(|error| {
-            anyhow::anyhow!("{}:{}: {}", source.path.display(), source.line_of(error.line), error.why)
-        })?;
+impl Unread {
+    /// A text that nobody has tried to read yet.
+    fn at(root: &Path, path: &Path, named: &Path) -> Self {
+        let path = path.strip_prefix(root).unwrap_or(path).to_owned();
         let name = named.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, text, manual, source, adopted: None })
+        Self { name, place: Source { path, line: 1 }, text: String::new(), line: 1, why: String::new() }
+    }
+
+    fn read(self) -> Result<Program, Self> {
+        match Manual::read(&self.text) {
+            Ok(manual) => Ok(Program { name: self.name, text: self.text, manual, source: self.place, adopted: None }),
+            Err(error) => Err(Self { line: error.line, why: error.why, ..self }),
+        }
     }
 }
 

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Toolkit, sync};
+use super::{Toolkit, check, sync};
 use crate::action::report::{Finding, Outcome};
 
 /// What the command line says.
 #[derive(Debug, Deserialize)]
 pub struct Args {
+    cmd_check: bool,
     flag_check: bool,
     flag_root: Option<PathBuf>,
 }
@@ -20,6 +21,10 @@ pub struct Args {
 /// Where the toolkit cannot be read; see each command.
 pub fn go(args: &Args) -> anyhow::Result<Finding> {
     let root = args.flag_root.clone().map_or_else(|| nearest(Path::new(".")), Ok)?;
+    if args.cmd_check {
+        // It goes on where a text cannot be read.
+        return check::checked(&root);
+    }
     let toolkit = Toolkit::open(&root)?;
     synced(&toolkit, args.flag_check)
 }
