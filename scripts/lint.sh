@@ -16,4 +16,3 @@ check typos
 check taplo format --check
 check "$cargo_deny" --locked check bans licenses sources
 check cargo clippy --all-targets --locked -- -D warnings
-check cargo run --quiet --locked --bin firebreak -- sync --check

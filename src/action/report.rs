@@ -32,6 +32,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::NothingToDo,
+        Self::Planned,
+        Self::Failed,
+        Self::Restored,
+        Self::Usage,
+        Self::NeedsOperator,
+        Self::Declined,
+        Self::Interrupted,
+    ];
+
     /// The exit code that tells this outcome.
     #[must_use]
     pub fn exit_code(self) -> u8 {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use firebreak::{action, catalogue};
 
 const USAGE: &str = "
-Find the role that fixes a symptom, and keep all that is derived from the usage texts.
+Find the role that helps, and keep all that is derived from usage texts.
 
 Problem:
   Production burns, and you do not know which role helps. Or you change an action, and its
@@ -13,7 +13,7 @@ Problem:
 
 Solution:
   `find` takes the symptom in your own words. An action is written once, as the usage text of its program; `sync`
-  derives all the rest from it.
+  derives all the rest from it, and `check` finds what is wrong in any of it, and how to mend it.
 
 Usage:
   firebreak find <words>... [options]
@@ -23,6 +23,7 @@ Usage:
   firebreak completions (bash | zsh | fish) [options]
   firebreak man [<program>] [options]
   firebreak sync [--check] [options]
+  firebreak check [options]
   firebreak -h | --help
   firebreak --version
 
@@ -41,7 +42,7 @@ revision of git, as breaking, compatible or wording. `completions` prints a scri
 
 Exit status:
   0    Done, or nothing to do.
-  1    Failed; something is out of date; no role fits; a manual changed so that callers break.
+  1    Failed; or something was found: out of date, wrong, or breaking for callers. `find`: no role fits.
   2    The command line is wrong.
 
 Examples:
@@ -50,6 +51,7 @@ Examples:
   firebreak diff HEAD~1
   firebreak sync
   firebreak sync --check
+  firebreak check
 ";
 
 fn main() -> ExitCode {

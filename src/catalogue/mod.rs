@@ -1,5 +1,6 @@
 //! The toolkit itself: which programs and roles there are, and what is derived from their usage texts.
 
+pub mod check;
 pub mod cli;
 pub mod diff;
 pub mod facts;
@@ -59,6 +60,22 @@ pub struct Program {
     pub adopted: Option<Adopted>,
 }
 
+/// A usage text that cannot be read, so that its program is not among the others.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{}: {why}", place.path.display(), place.line_of(*line))]
+pub struct Unread {
+    /// What the program would be called.
+    pub name: String,
+    /// Where the text stands.
+    pub place: Source,
+    /// The text; empty where there is none to be had.
+    pub text: String,
+    /// The line of the text, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub why: String,
+}
+
 /// A program that was not written here; the section `Adopted:` of its usage text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Adopted {
@@ -78,26 +95,39 @@ impl Toolkit {
     /// # Errors
     /// Where `root` is not the toolkit, or a text cannot be read: with its file and line.
     pub fn open(root: &Path) -> anyhow::Result<Self> {
+        let (toolkit, unread) = Self::survey(root)?;
+        unread.into_iter().next().map_or(Ok(toolkit), |first| Err(first.into()))
+    }
+
+    /// The same, whatever some of the texts are like: those that cannot be read are told apart.
+    ///
+    /// # Errors
+    /// Where `root` is not the toolkit.
+    pub fn survey(root: &Path) -> anyhow::Result<(Self, Vec<Unread>)> {
         let is_toolkit = root.join("src/bin").is_dir() && root.join("roles").is_dir();
         anyhow::ensure!(
             is_toolkit,
             "'{}' is not the toolkit's folder (it has no src/bin and roles): call this there, or name it with --root",
             root.display()
         );
-        let mut programs = Vec::new();
+        let (mut programs, mut unread) = (Vec::new(), Vec::new());
+        let mut sort = |read: Result<Option<Program>, Unread>| match read {
+            Ok(program) => programs.extend(program),
+            Err(why) => unread.push(why),
+        };
         for path in entries(&root.join("src/bin"))? {
             if path.extension().is_some_and(|extension| extension == "rs") {
-                programs.extend(Program::in_file(root, &path)?);
+                sort(Program::in_file(root, &path));
             }
         }
         for folder in entries(&root.join("roles"))? {
             let path = folder.join("usage.txt");
             if path.is_file() {
-                programs.extend(Program::in_file(root, &path)?);
+                sort(Program::in_file(root, &path));
             }
         }
         programs.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Self { root: root.to_owned(), programs })
+        Ok((Self { root: root.to_owned(), programs }, unread))
     }
 
     /// The programs that are packed as roles.
@@ -141,29 +171,45 @@ impl Program {
     ///
     /// # Errors
     /// Where it cannot be read: with its file and line.
-    pub fn from_text(path: &Path, text: String) -> anyhow::Result<Option<Self>> {
+    pub fn from_text(path: &Path, text: String) -> Result<Option<Self>, Unread> {
         if path.extension().is_some_and(|extension| extension == "rs") {
-            let found = usage_in_rust(&text).with_context(|| format!("failed to read {}", path.display()))?;
-            let Some((text, line)) = found else { return Ok(None) };
-            return Self::new(&path.with_extension(""), text, Source { path: path.to_owned(), line }).map(Some);
+            let mut program = Unread::at(path, &path.with_extension(""));
+            return match usage_in_rust(&text) {
+                Ok(None) => Ok(None),
+                Ok(Some((text, line))) => {
+                    (program.text, program.place.line) = (text, line);
+                    program.read().map(Some)
+                }
+                Err(error) => Err(Unread { why: format!("{error:#}"), ..program }),
+            };
         }
-        let mut program = Self::new(path.parent().unwrap_or(path), text, Source { path: path.to_owned(), line: 1 })?;
+        let mut program = Unread { text, ..Unread::at(path, path.parent().unwrap_or(path)) }.read()?;
         program.adopted = Some(Adopted::read(program.manual.section("Adopted").unwrap_or_default()));
         Ok(Some(program))
     }
 
-    fn in_file(root: &Path, path: &Path) -> anyhow::Result<Option<Self>> {
+    fn in_file(root: &Path, path: &Path) -> Result<Option<Self>, Unread> {
         let shown = path.strip_prefix(root).unwrap_or(path);
-        let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", shown.display()))?;
-        Self::from_text(shown, text)
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::from_text(shown, text),
+            Err(error) => Err(Unread { why: error.to_string(), ..Unread::at(shown, &shown.with_extension("")) }),
+        }
+    }
+}
+
+impl Unread {
+    /// A text that nobody has tried to read yet.
+    fn at(path: &Path, named: &Path) -> Self {
+        let path = path.to_owned();
+        let name = named.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { name, place: Source { path, line: 1 }, text: String::new(), line: 1, why: String::new() }
     }
 
-    fn new(named: &Path, text: String, source: Source) -> anyhow::Result<Self> {
-        let manual = Manual::read(&text).map_err(|error| {
-            anyhow::anyhow!("{}:{}: {}", source.path.display(), source.line_of(error.line), error.why)
-        })?;
-        let name = named.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, text, manual, source, adopted: None })
+    fn read(self) -> Result<Program, Self> {
+        match Manual::read(&self.text) {
+            Ok(manual) => Ok(Program { name: self.name, text: self.text, manual, source: self.place, adopted: None }),
+            Err(error) => Err(Self { line: error.line, why: error.why, ..self }),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Toolkit, list, revision, sync};
+use super::{Toolkit, check, list, revision, sync};
 use crate::action::report::{Finding, Outcome};
 
 /// What the command line says.
@@ -23,6 +23,7 @@ pub struct Args {
     arg_words: Vec<String>,
     arg_revision: Option<String>,
     arg_program: Option<String>,
+    cmd_check: bool,
     flag_check: bool,
     flag_root: Option<PathBuf>,
 }
@@ -33,6 +34,10 @@ pub struct Args {
 /// Where the toolkit cannot be read; see each command.
 pub fn go(args: &Args) -> anyhow::Result<Finding> {
     let root = args.flag_root.clone().map_or_else(|| nearest(Path::new(".")), Ok)?;
+    if args.cmd_check {
+        // It goes on where a text cannot be read.
+        return check::checked(&root);
+    }
     let toolkit = Toolkit::open(&root)?;
     match args {
         _ if args.cmd_find => Ok(list::found(&toolkit, &args.arg_words)),

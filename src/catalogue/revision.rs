@@ -71,7 +71,7 @@ fn read(root: &Path, revision: &str) -> anyhow::Result<(Vec<Program>, Unread)> {
     let (mut programs, mut unread) = (Vec::new(), Vec::new());
     for path in listed.split('\0').filter(|path| is_text(path)) {
         let show = || process::read("git", &["show", &format!("{commit}:./{path}")], root);
-        match show().and_then(|text| Program::from_text(Path::new(path), text)) {
+        match show().and_then(|text| Ok(Program::from_text(Path::new(path), text)?)) {
             Ok(program) => programs.extend(program),
             Err(error) => unread.push((path.to_owned(), format!("{error:#}"))),
         }

@@ -24,12 +24,31 @@ pub struct Stale {
     pub new: Option<String>,
 }
 
+/// A file whose marked parts are not those that are derived.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {why}", path.display())]
+pub struct Unmarked {
+    /// The file, below the toolkit's folder.
+    pub path: PathBuf,
+    /// What is wrong, and what to do.
+    pub why: String,
+}
+
 /// What does not stand as the usage texts say.
 ///
 /// # Errors
 /// Where a template or a file with marked parts is wrong, or a file cannot be read.
 pub fn stale(toolkit: &Toolkit) -> anyhow::Result<Vec<Stale>> {
-    let mut stale = Vec::new();
+    let (stale, unmarked) = compare(toolkit)?;
+    unmarked.into_iter().next().map_or(Ok(stale), |first| Err(first.into()))
+}
+
+/// The same, with the files whose marked parts are wrong told apart.
+///
+/// # Errors
+/// Where a template is wrong, or a file cannot be read.
+pub fn compare(toolkit: &Toolkit) -> anyhow::Result<(Vec<Stale>, Vec<Unmarked>)> {
+    let (mut stale, mut unmarked) = (Vec::new(), Vec::new());
     let derived = render(toolkit)?;
     for file in &derived {
         let path = toolkit.root.join(&file.path);
@@ -39,9 +58,13 @@ pub fn stale(toolkit: &Toolkit) -> anyhow::Result<Vec<Stale>> {
             None
         };
         let new = match &old {
-            Some(old) if has_parts(&file.text) => {
-                renew(old, &file.text).map_err(|why| anyhow::anyhow!("{}: {why}", file.path.display()))?
-            }
+            Some(old) if has_parts(&file.text) => match renew(old, &file.text) {
+                Ok(text) => text,
+                Err(why) => {
+                    unmarked.push(Unmarked { path: file.path.clone(), why });
+                    continue;
+                }
+            },
             _ => file.text.clone(),
         };
         if old.as_ref() != Some(&new) {
@@ -56,7 +79,7 @@ pub fn stale(toolkit: &Toolkit) -> anyhow::Result<Vec<Stale>> {
             }
         }
     }
-    Ok(stale)
+    Ok((stale, unmarked))
 }
 
 /// Makes every one of these files stand as it should.

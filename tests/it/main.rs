@@ -5,6 +5,7 @@ mod support;
 
 mod ansible;
 mod architecture;
+mod check;
 mod completions;
 mod containers;
 mod derive;

@@ -70,7 +70,7 @@ pub(super) fn read(text: &str) -> Result<Manual, TextError> {
         manual.usages.push(usage);
     }
     manual.finish(&names, &positionals)?;
-    manual.doubt(text, &section);
+    manual.doubt();
     Ok(manual)
 }
 

@@ -1,0 +1,232 @@
+//! Rules over Jenkinsfiles, by their text. What a pipeline does when it runs is the harness's to say.
+
+use std::path::Path;
+
+use super::groovy::Literal;
+use super::stock::{Pipeline, Stock};
+use super::{Fault, meant};
+
+impl Pipeline {
+    fn fault(&self, at: usize, finding: impl Into<String>, mend: impl Into<String>) -> Fault {
+        Fault::at(&self.path, self.groovy.line(at), finding, mend)
+    }
+}
+
+/// What is evaluated when a string is read: `${…}`, `$name`.
+fn is_filled(string: &Literal) -> bool {
+    string.live
+        && string.text.match_indices('$').any(|(at, _)| {
+            string.text[at + 1..].starts_with(|c: char| c == '{' || c.is_alphabetic())
+                && !string.text[..at].ends_with('\\')
+        })
+}
+
+/// `extraVars`, which becomes `-e name=value`: a space in a value begins another variable.
+pub fn extra_vars(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+    let groovy = &pipeline.groovy;
+    let named = groovy.words("extraVars").into_iter().filter(|at| groovy.code[at + 9..].trim_start().starts_with(':'));
+    let fault = |at| {
+        let finding = "extraVars sends `-e name=value`, in which a space begins another variable";
+        pipeline.fault(at, finding, "write the values by writeJSON, and give `extras: '-e @file.json'`")
+    };
+    named.map(fault).collect()
+}
+
+/// `-e name=${…}`: what somebody typed is read as several variables, or evaluated.
+pub fn typed_extras(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+    let code = &pipeline.groovy.code;
+    let typed = pipeline.groovy.strings.iter().filter(|string| {
+        let words: Vec<&str> = string.text.split_whitespace().collect();
+        let variables =
+            words.windows(2).filter(|pair| pair[0] == "-e" || pair[0] == "--extra-vars").map(|pair| pair[1]);
+        let joined =
+            words.iter().filter_map(|word| word.strip_prefix("--extra-vars=").or_else(|| word.strip_prefix("-e")));
+        let mut values = variables.chain(joined).map(|word| word.trim_start_matches(['"', '\'', '\\']));
+        let goes_on = code[string.range.end.min(code.len())..].trim_start().starts_with('+');
+        values.any(|value| {
+            !value.starts_with('@') && value.contains('=') && (is_filled(string) || (goes_on && value.ends_with('=')))
+        })
+    });
+    let fault = |string: &Literal| {
+        let finding = "a value is put behind `-e name=`, in which a space begins another variable";
+        pipeline.fault(string.range.start, finding, "write the values by writeJSON, and give `-e @file.json`")
+    };
+    typed.map(fault).collect()
+}
+
+/// `sh "… ${params.x}"`: what somebody typed is run by the shell.
+pub fn typed_shell(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+    let code = &pipeline.groovy.code;
+    let typed = pipeline.groovy.strings.iter().filter(|string| {
+        let before = code[..string.range.start].trim_end();
+        let before = before.strip_suffix('(').unwrap_or(before).trim_end();
+        let before = before
+            .strip_suffix(':')
+            .map_or(before, |before| before.trim_end().strip_suffix("script").unwrap_or(before).trim_end());
+        let before = before.strip_suffix('(').unwrap_or(before).trim_end();
+        let step = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').next().unwrap_or_default();
+        let filled = string.live && ["${params", "$params", "${ params"].iter().any(|word| string.text.contains(word));
+        // `sh(returnStdout: true, script: "…")`
+        let named = before.ends_with(',') && before.lines().last().is_some_and(|line| line.contains("sh"));
+        filled && (["sh", "bat", "powershell", "pwsh"].contains(&step) || named)
+    });
+    let fault = |string: &Literal| {
+        let finding = "what somebody typed is put into a script, which the shell runs";
+        pipeline.fault(
+            string.range.start,
+            finding,
+            "use single quotes and \"$name\": each parameter is in the environment",
+        )
+    };
+    typed.map(fault).collect()
+}
+
+/// A run without a lock: two people press the button at once.
+pub fn lock(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+    let groovy = &pipeline.groovy;
+    let mut runs = groovy.arguments("tags").filter(|tags| tags.text.split(',').any(|tag| tag.trim() == "run"));
+    let Some(run) = runs.next().filter(|_| groovy.words("lock").is_empty()) else { return Vec::new() };
+    let role = pipeline.path.parent().and_then(Path::file_name).map_or("role".into(), |name| name.to_string_lossy());
+    let finding = "it runs without a lock, so two builds can act at once";
+    let mend = format!("put the run into `lock(\"{role}-${{params.environment}}\") {{ … }}`");
+    vec![pipeline.fault(run.range.start, finding, mend)]
+}
+
+/// Where `input` stands as a step or a directive.
+fn inputs(pipeline: &Pipeline) -> Vec<usize> {
+    let code = &pipeline.groovy.code;
+    let called = |at: &usize| {
+        let rest = code[at + 5..].trim_start_matches(' ');
+        let near = rest.len() < code[at + 5..].len();
+        rest.starts_with(['(', '{']) || (near && (rest.starts_with(['"', '\'']) || rest.starts_with("message")))
+    };
+    pipeline.groovy.words("input").into_iter().filter(called).collect()
+}
+
+/// `input` without an end: it waits for ever.
+pub fn input_limit(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+    let limited = |at: &usize| {
+        pipeline.groovy.around(*at).iter().any(|(head, block)| {
+            // The directive of a stage and of the pipeline ends all that is in it.
+            let options = block.find("options").map(|options| &block[options..]);
+            let options = options.and_then(|options| options.split_once('}')).map(|(options, _)| options);
+            head.contains("timeout") || options.is_some_and(|options| options.contains("timeout"))
+        })
+    };
+    let fault = |at| {
+        let finding = "this input waits for ever where nobody answers";
+        pipeline.fault(at, finding, "put it into `timeout(time: 30, unit: 'MINUTES') { … }`")
+    };
+    inputs(pipeline).into_iter().filter(|at| !limited(at)).map(fault).collect()
+}
+
+/// `input` that everybody may answer.
+pub fn input_submitter(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+    let named = |at: &usize| {
+        let given = pipeline.groovy.given(at + 5);
+        given.match_indices("submitter").any(|(at, word)| !given[at + word.len()..].starts_with("Parameter"))
+    };
+    let fault = |at| {
+        let finding = "everybody who may see the job can answer this input";
+        pipeline.fault(at, finding, "name who may, as in `submitter: 'firebreak-operators'`")
+    };
+    inputs(pipeline).into_iter().filter(|at| !named(at)).map(fault).collect()
+}
+
+/// `JsonSlurper`, whose maps Jenkins cannot keep.
+pub fn slurper(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+    let named = pipeline.groovy.code.match_indices("JsonSlurper");
+    let fault = |(at, _)| {
+        let finding = "what JsonSlurper reads cannot be kept over a step, and the sandbox refuses it";
+        pipeline.fault(at, finding, "write `readJSON(file: 'x.json', returnPojo: true)`")
+    };
+    let mut faults: Vec<Fault> = named.map(fault).collect();
+    faults.truncate(1);
+    faults
+}
+
+/// A pipeline that holds an agent while it waits for an answer.
+pub fn agent(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+    let groovy = &pipeline.groovy;
+    let Some(start) = groovy.words("pipeline").first().copied() else { return Vec::new() };
+    let body = groovy.given(start + 8);
+    let none = groovy.words("agent").into_iter().any(|at| groovy.code[at + 5..].trim_start().starts_with("none"));
+    if none || inputs(pipeline).is_empty() || !body.trim_start().starts_with('{') {
+        return Vec::new();
+    }
+    let finding = "an agent is held while somebody is asked";
+    vec![pipeline.fault(start, finding, "write `agent none` at the top, and an agent in each stage that needs one")]
+}
+
+/// A playbook or an inventory that is not there.
+pub fn path(pipeline: &Pipeline, stock: &Stock) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for name in ["playbook", "inventory"] {
+        for string in pipeline.groovy.arguments(name) {
+            let goes_on = pipeline.groovy.code[string.range.end..].trim_start().starts_with('+');
+            let path = string.text.trim_start_matches("./");
+            if goes_on || path.is_empty() || path.starts_with(['/', '$']) || path.contains(',') || is_there(stock, path)
+            {
+                continue;
+            }
+            let folder = if name == "playbook" { "playbooks" } else { "inventories" };
+            let files: Vec<String> = stock.files(folder).iter().map(|path| path.display().to_string()).collect();
+            let mend = meant(path, files.iter().map(String::as_str), &format!("name a file of {folder}/"));
+            faults.push(pipeline.fault(string.range.start, format!("there is no {name} '{path}'"), mend));
+        }
+    }
+    faults
+}
+
+/// Whether there is a file, or one for some value of each `${…}`.
+fn is_there(stock: &Stock, path: &str) -> bool {
+    let Some((before, rest)) = path.split_once('$') else { return stock.path(Path::new(path)).exists() };
+    let folder = before.rsplit_once('/').map_or("", |(folder, _)| folder);
+    // What stands behind the last value: `${environment}/hosts.ini`, `$environment/hosts.ini`.
+    let last = rest.rsplit('$').next().unwrap_or_default();
+    let name = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let end = if last.starts_with('{') {
+        last.split_once('}').map_or("", |(_, end)| end)
+    } else {
+        last.trim_start_matches(name)
+    };
+    let fits = |path: &str| path.len() >= before.len() + end.len() && path.starts_with(before) && path.ends_with(end);
+    if folder.is_empty() {
+        return true;
+    }
+    let files = stock.files(folder).into_iter();
+    let mut all = files.flat_map(|file| file.ancestors().map(|path| path.display().to_string()).collect::<Vec<_>>());
+    all.any(|path| fits(&path))
+}
+
+/// A credential that begins as ours do, and that belongs to no variable of the role.
+pub fn credential(pipeline: &Pipeline, stock: &Stock) -> Vec<Fault> {
+    let mut parts = pipeline.path.iter().skip_while(|part| *part != "roles").skip(1);
+    let role = parts.next().map(|name| name.to_string_lossy().into_owned());
+    let Some(role) = stock.roles.iter().find(|known| Some(&known.name) == role.as_ref()) else { return Vec::new() };
+    let known: Vec<&str> = role.variables.iter().filter_map(|variable| variable.credential.as_deref()).collect();
+    let mut faults = Vec::new();
+    for string in &pipeline.groovy.strings {
+        let before = pipeline.groovy.code[..string.range.start].trim_end();
+        let bound = before.strip_suffix('(').is_some_and(|before| before.trim_end().ends_with("credentials"));
+        let Some(name) = string.text.strip_prefix("firebreak-").filter(|_| bound) else { continue };
+        let fits = |known: &&str| {
+            name == *known
+                || name.strip_suffix(*known).is_some_and(|before| before.ends_with('-') && !before.contains("}-"))
+        };
+        let own = name.rsplit_once("}-").map_or(name, |(_, own)| own);
+        if !known.contains(&own) && !known.iter().any(fits) {
+            let names = known.join(", ");
+            let otherwise =
+                format!("the secrets of {} are: {}", role.name, if names.is_empty() { "none" } else { &names });
+            let mend =
+                super::nearest(own, known.iter().copied()).map_or(otherwise, |near| format!("end it with `-{near}`"));
+            faults.push(pipeline.fault(
+                string.range.start,
+                format!("no variable has the credential '{}'", string.text),
+                mend,
+            ));
+        }
+    }
+    faults
+}

@@ -1,0 +1,218 @@
+//! `check`: every rule over every usage text, role, playbook, inventory and Jenkinsfile. A rule is a small function
+//! with a name; all of them stand in [`RULES`].
+
+mod groovy;
+mod inventories;
+mod jenkins;
+mod manuals;
+mod playbooks;
+mod roles;
+mod stock;
+mod texts;
+mod yaml;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Toolkit;
+use crate::action::arguments::nearest;
+use crate::action::manual::Manual;
+use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
+use stock::{Pipeline, Stock, Text};
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Fault {
+    /// The file, below the toolkit's folder.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+    /// The name of the rule that found it.
+    pub rule: &'static str,
+    /// What is wrong.
+    pub finding: String,
+    /// What mends it.
+    pub mend: String,
+}
+
+impl Fault {
+    /// A fault in this place; the rule's name is filled in by who calls the rule.
+    fn at(file: &Path, line: usize, finding: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line, rule: "", finding: finding.into(), mend: mend.into() }
+    }
+}
+
+/// A rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// Its name.
+    pub name: &'static str,
+    look: Look,
+}
+
+/// What a rule looks at.
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    /// The grammar of a usage text. Where it is broken, no other rule reads that text: the rest would follow from it.
+    Grammar(fn(&Text) -> Vec<Fault>),
+    /// The lines of a usage text.
+    Text(fn(&Text) -> Vec<Fault>),
+    /// A usage text as its manual says it.
+    Manual(fn(&Text, &Manual) -> Vec<Fault>),
+    /// The same, where nothing else is wrong with it.
+    Examples(fn(&Text, &Manual) -> Vec<Fault>),
+    /// A Jenkinsfile.
+    Pipeline(fn(&Pipeline, &Stock) -> Vec<Fault>),
+    /// All that there is.
+    Stock(fn(&Stock) -> Vec<Fault>),
+}
+
+/// Every rule, in the order in which a text is read.
+pub const RULES: &[Rule] = &[
+    Rule { name: "usage-in-prose", look: Look::Grammar(texts::usage_in_prose) },
+    Rule { name: "usage-wrapped", look: Look::Grammar(texts::usage_wrapped) },
+    Rule { name: "placeholder", look: Look::Grammar(texts::placeholder) },
+    Rule { name: "one-space", look: Look::Grammar(texts::one_space) },
+    Rule { name: "dash-in-prose", look: Look::Grammar(texts::dash_in_prose) },
+    Rule { name: "tag-order", look: Look::Grammar(texts::tag_order) },
+    Rule { name: "text-refused", look: Look::Grammar(texts::refused) },
+    Rule { name: "tag-unknown", look: Look::Text(texts::tag_unknown) },
+    Rule { name: "option-underscore", look: Look::Text(texts::option_underscore) },
+    Rule { name: "line-too-long", look: Look::Text(texts::line_too_long) },
+    Rule { name: "blanks", look: Look::Text(texts::blanks) },
+    Rule { name: "non-printing", look: Look::Text(texts::non_printing) },
+    Rule { name: "doubtful", look: Look::Manual(manuals::doubtful) },
+    Rule { name: "title", look: Look::Manual(manuals::title) },
+    Rule { name: "section-missing", look: Look::Manual(manuals::section_missing) },
+    Rule { name: "heading-unknown", look: Look::Manual(manuals::heading_unknown) },
+    Rule { name: "option-undescribed", look: Look::Manual(manuals::option_undescribed) },
+    Rule { name: "option-not-taken", look: Look::Manual(manuals::option_not_taken) },
+    Rule { name: "option-not-listed", look: Look::Manual(manuals::option_not_listed) },
+    Rule { name: "option-elsewhere", look: Look::Manual(manuals::option_elsewhere) },
+    Rule { name: "option-twice", look: Look::Manual(manuals::option_twice) },
+    Rule { name: "variables-collide", look: Look::Manual(manuals::variables_collide) },
+    Rule { name: "default-no-choice", look: Look::Manual(manuals::default_no_choice) },
+    Rule { name: "default-unused", look: Look::Manual(manuals::default_unused) },
+    Rule { name: "secret-choices", look: Look::Manual(manuals::secret_choices) },
+    Rule { name: "secret-env", look: Look::Manual(manuals::secret_env) },
+    Rule { name: "env-case", look: Look::Manual(manuals::env_case) },
+    Rule { name: "found-nowhere", look: Look::Manual(manuals::found_nowhere) },
+    Rule { name: "format-missing", look: Look::Manual(manuals::format_missing) },
+    Rule { name: "exit-order", look: Look::Manual(manuals::exit_order) },
+    Rule { name: "exit-unknown", look: Look::Manual(manuals::exit_unknown) },
+    Rule { name: "example-refused", look: Look::Examples(manuals::example_refused) },
+    Rule { name: "file-unreadable", look: Look::Stock(stock::unreadable) },
+    Rule { name: "role-without-text", look: Look::Stock(roles::without_text) },
+    Rule { name: "role-missing", look: Look::Stock(roles::missing) },
+    Rule { name: "derived-stale", look: Look::Stock(roles::stale) },
+    Rule { name: "derived-part", look: Look::Stock(roles::parts) },
+    Rule { name: "template-wrong", look: Look::Stock(roles::templates) },
+    Rule { name: "link-nowhere", look: Look::Stock(roles::links) },
+    Rule { name: "file-not-copied", look: Look::Stock(roles::not_copied) },
+    Rule { name: "playbook-role-unknown", look: Look::Stock(playbooks::role_unknown) },
+    Rule { name: "playbook-without-role", look: Look::Stock(playbooks::without_role) },
+    Rule { name: "yaml-broken", look: Look::Stock(stock::broken) },
+    Rule { name: "yaml-key-twice", look: Look::Stock(stock::key_twice) },
+    Rule { name: "inventory-empty", look: Look::Stock(inventories::empty) },
+    Rule { name: "inventory-link", look: Look::Stock(inventories::link) },
+    Rule { name: "variable-unknown", look: Look::Stock(inventories::unknown) },
+    Rule { name: "variable-kind", look: Look::Stock(inventories::kind) },
+    Rule { name: "variable-choice", look: Look::Stock(inventories::choice) },
+    Rule { name: "variable-nowhere", look: Look::Stock(inventories::nowhere) },
+    Rule { name: "secret-plain", look: Look::Stock(inventories::plain_secret) },
+    Rule { name: "jenkins-extra-vars", look: Look::Pipeline(jenkins::extra_vars) },
+    Rule { name: "jenkins-typed-extras", look: Look::Pipeline(jenkins::typed_extras) },
+    Rule { name: "jenkins-typed-shell", look: Look::Pipeline(jenkins::typed_shell) },
+    Rule { name: "jenkins-lock", look: Look::Pipeline(jenkins::lock) },
+    Rule { name: "jenkins-input-limit", look: Look::Pipeline(jenkins::input_limit) },
+    Rule { name: "jenkins-input-submitter", look: Look::Pipeline(jenkins::input_submitter) },
+    Rule { name: "jenkins-slurper", look: Look::Pipeline(jenkins::slurper) },
+    Rule { name: "jenkins-agent", look: Look::Pipeline(jenkins::agent) },
+    Rule { name: "jenkins-path", look: Look::Pipeline(jenkins::path) },
+    Rule { name: "jenkins-credential", look: Look::Pipeline(jenkins::credential) },
+];
+
+/// What is wrong in the toolkit's folder, by file and line.
+///
+/// # Errors
+/// Where `root` is not the toolkit.
+pub fn faults(root: &Path) -> anyhow::Result<Vec<Fault>> {
+    Ok(look_at(&Stock::take(root)?))
+}
+
+/// The command `check`.
+///
+/// # Errors
+/// Where `root` is not the toolkit.
+pub fn checked(root: &Path) -> anyhow::Result<Finding> {
+    let stock = Stock::take(root)?;
+    let faults = look_at(&stock);
+    let count = faults.len();
+    let mut finding = if faults.is_empty() {
+        Finding::new(Outcome::Done, format!("{stock}: nothing is wrong"))
+    } else {
+        let findings = if count == 1 { "finding" } else { "findings" };
+        let message = format!("{count} {findings} in {stock}. Mend what is listed, then run `firebreak check` again");
+        Finding::new(Outcome::Failed, message)
+    };
+    if count > 0 {
+        let row = |fault: &Fault| {
+            vec![
+                Cell::from(format!("{}:{}", fault.file.display(), fault.line)),
+                Cell::new(Tone::Bad, fault.finding.as_str()),
+                Cell::from(fault.mend.as_str()),
+                Cell::new(Tone::Quiet, fault.rule),
+            ]
+        };
+        finding.tables.push(Table {
+            head: ["place", "finding", "mend", "rule"].map(str::to_owned).to_vec(),
+            rows: faults.iter().map(row).collect(),
+            ..Table::default()
+        });
+    }
+    Ok(finding.with("findings", &faults))
+}
+
+fn look_at(stock: &Stock) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let named =
+        |rule: &Rule, found: Vec<Fault>| found.into_iter().map(|fault| Fault { rule: rule.name, ..fault }).collect();
+    for text in &stock.texts {
+        let found = look_at_text(text, &named);
+        faults.extend(found);
+    }
+    for rule in RULES {
+        let found: Vec<Fault> = match rule.look {
+            Look::Pipeline(look) => stock.pipelines.iter().flat_map(|pipeline| look(pipeline, stock)).collect(),
+            Look::Stock(look) => look(stock),
+            Look::Grammar(_) | Look::Text(_) | Look::Manual(_) | Look::Examples(_) => continue,
+        };
+        faults.extend(named(rule, found));
+    }
+    faults.sort();
+    faults.dedup();
+    faults
+}
+
+fn look_at_text(text: &Text, named: &impl Fn(&Rule, Vec<Fault>) -> Vec<Fault>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut sound = true;
+    for rule in RULES {
+        let found = match (rule.look, &text.manual) {
+            (Look::Grammar(look), _) if sound => look(text),
+            (Look::Text(look), _) => look(text),
+            (Look::Manual(look), Some(manual)) if sound => look(text, manual),
+            (Look::Examples(look), Some(manual)) if faults.is_empty() => look(text, manual),
+            _ => continue,
+        };
+        sound = sound && (found.is_empty() || !matches!(rule.look, Look::Grammar(_)));
+        faults.extend(named(rule, found));
+    }
+    faults
+}
+
+/// What to do about a word that is not known: take the nearest, or else what is said.
+fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, otherwise: &str) -> String {
+    nearest(word, known.into_iter()).map_or_else(|| otherwise.to_owned(), |near| format!("write `{near}`"))
+}

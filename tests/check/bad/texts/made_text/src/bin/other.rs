@@ -1,0 +1,1 @@
+const USAGE: &str = concat!("a", "b");
