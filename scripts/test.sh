@@ -6,5 +6,8 @@
 scripts/tools.sh
 scripts/lint.sh
 scripts/build.sh
+say "what is derived, and every rule"
+bin/firebreak sync --check
+bin/firebreak check
 say "cargo test"
 cargo test --locked
