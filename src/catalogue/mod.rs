@@ -1,17 +1,24 @@
 //! The toolkit itself: which programs and roles there are, and what is derived from their usage texts.
 
+pub mod adopt;
+pub mod build;
 pub mod facts;
+pub mod help;
+pub mod name;
+pub mod new;
 pub mod parts;
 pub mod program;
 pub mod render;
 pub mod source;
 pub mod sync;
+pub mod usage_text;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use crate::action::manual::Manual;
+use crate::action::report::{Finding, Outcome, Table};
 use source::{Source, usage_in_rust};
 
 /// The repository's folder, with what its usage texts say.
@@ -66,13 +73,19 @@ impl Toolkit {
         let mut programs = Vec::new();
         for path in entries(&root.join("src/bin"))? {
             if path.extension().is_some_and(|extension| extension == "rs") {
-                programs.extend(Program::in_rust(root, &path)?);
+                let shown = path.strip_prefix(root).unwrap_or(&path);
+                let code = std::fs::read_to_string(&path);
+                let code = code.with_context(|| format!("failed to read {}", shown.display()))?;
+                programs.extend(Program::in_rust(shown, &code)?);
             }
         }
         for folder in entries(&root.join("roles"))? {
             let path = folder.join("usage.txt");
             if path.is_file() {
-                programs.push(Program::adopted(root, &path)?);
+                let shown = path.strip_prefix(root).unwrap_or(&path);
+                let text = std::fs::read_to_string(&path);
+                let text = text.with_context(|| format!("failed to read {}", shown.display()))?;
+                programs.push(Program::adopted(shown, text)?);
             }
         }
         programs.sort_by(|one, other| one.name.cmp(&other.name));
@@ -82,6 +95,15 @@ impl Toolkit {
     /// The programs that are packed as roles.
     pub fn roles(&self) -> impl Iterator<Item = &Program> {
         self.programs.iter().filter(|program| program.is_role())
+    }
+
+    /// The toolkit with one more program.
+    #[must_use]
+    pub fn with(&self, program: Program) -> Self {
+        let mut programs: Vec<Program> = self.programs.iter().filter(|it| it.name != program.name).cloned().collect();
+        programs.push(program);
+        programs.sort_by(|one, other| one.name.cmp(&other.name));
+        Self { root: self.root.clone(), programs }
     }
 
     /// The program of this name.
@@ -99,19 +121,23 @@ impl Program {
         self.adopted.is_some() || (commands.contains(&"get") && commands.contains(&"run"))
     }
 
-    fn in_rust(root: &Path, path: &Path) -> anyhow::Result<Option<Self>> {
-        let shown = path.strip_prefix(root).unwrap_or(path);
-        let code = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", shown.display()))?;
-        let found = usage_in_rust(&code).with_context(|| format!("failed to read {}", shown.display()))?;
+    /// The program of this Rust file; none where it has no usage text.
+    ///
+    /// # Errors
+    /// Where the code or its usage text cannot be read: with the line.
+    pub fn in_rust(path: &Path, code: &str) -> anyhow::Result<Option<Self>> {
+        let found = usage_in_rust(code).with_context(|| format!("failed to read {}", path.display()))?;
         let Some((text, line)) = found else { return Ok(None) };
-        let source = Source { path: shown.to_owned(), line };
+        let source = Source { path: path.to_owned(), line };
         Self::new(&path.with_extension(""), text, source).map(Some)
     }
 
-    fn adopted(root: &Path, path: &Path) -> anyhow::Result<Self> {
-        let shown = path.strip_prefix(root).unwrap_or(path);
-        let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", shown.display()))?;
-        let source = Source { path: shown.to_owned(), line: 1 };
+    /// The adopted program of this usage text, the file `usage.txt` of its role.
+    ///
+    /// # Errors
+    /// Where the text cannot be read: with the line.
+    pub fn adopted(path: &Path, text: String) -> anyhow::Result<Self> {
+        let source = Source { path: path.to_owned(), line: 1 };
         let mut program = Self::new(path.parent().unwrap_or(path), text, source)?;
         program.adopted = Some(Adopted::read(program.manual.section("Adopted").unwrap_or_default()));
         Ok(program)
@@ -139,6 +165,14 @@ impl Adopted {
             run: value("run"),
         }
     }
+}
+
+/// What a command that makes a role ends with: the files that it wrote, and what comes next.
+fn written(paths: &[PathBuf], next: &str) -> Finding {
+    let mut finding = Finding::new(Outcome::Done, format!("{} files written. {next}", paths.len()));
+    finding.changed = true;
+    finding.tables = vec![Table::lines(paths.iter().map(|path| path.display().to_string()))];
+    finding.with("files", paths)
 }
 
 /// The paths in a folder, sorted by name.

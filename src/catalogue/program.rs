@@ -4,12 +4,34 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::adopt::{Stranger, adopt};
+use super::build::build;
+use super::new::{Wish, new};
 use super::{Toolkit, sync};
+use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome};
 
 /// What the command line says.
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
 pub struct Args {
+    cmd_build: bool,
+    cmd_new: bool,
+    cmd_adopt: bool,
+    arg_programs: Vec<String>,
+    arg_name: String,
+    arg_file: PathBuf,
+    flag_title: Option<String>,
+    flag_problem: Option<String>,
+    flag_solution: Option<String>,
+    flag_option: Vec<String>,
+    flag_requirements: Option<PathBuf>,
+    flag_role: Option<String>,
+    flag_get: Option<String>,
+    flag_run: Option<String>,
+    flag_secret: Vec<String>,
+    flag_keeps: Vec<String>,
+    flag_found: Vec<String>,
     flag_check: bool,
     flag_root: Option<PathBuf>,
 }
@@ -18,10 +40,41 @@ pub struct Args {
 ///
 /// # Errors
 /// Where the toolkit cannot be read; see each command.
-pub fn go(args: &Args) -> anyhow::Result<Finding> {
+pub async fn go(args: Args, context: &Context) -> anyhow::Result<Finding> {
     let root = args.flag_root.clone().map_or_else(|| nearest(Path::new(".")), Ok)?;
     let toolkit = Toolkit::open(&root)?;
-    synced(&toolkit, args.flag_check)
+    if args.cmd_build {
+        build(&toolkit, &args.arg_programs)
+    } else if args.cmd_new {
+        let name = args.arg_name.clone();
+        new(&toolkit, &name, args.wish(), context).await
+    } else if args.cmd_adopt {
+        adopt(&toolkit, args.stranger(), context).await
+    } else {
+        synced(&toolkit, args.flag_check)
+    }
+}
+
+impl Args {
+    fn wish(self) -> Wish {
+        let (title, problem, solution) = (self.flag_title, self.flag_problem, self.flag_solution);
+        Wish { title, problem, solution, options: self.flag_option }
+    }
+
+    fn stranger(mut self) -> Stranger {
+        let take = std::mem::take::<Vec<String>>;
+        Stranger {
+            program: std::mem::take(&mut self.arg_file),
+            requirements: self.flag_requirements.take(),
+            role: self.flag_role.take(),
+            get: self.flag_get.take(),
+            run: self.flag_run.take(),
+            secrets: take(&mut self.flag_secret),
+            keeps: take(&mut self.flag_keeps),
+            found: take(&mut self.flag_found),
+            wish: self.wish(),
+        }
+    }
 }
 
 /// The toolkit's folder: this one, or the nearest above it.
