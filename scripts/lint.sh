@@ -16,3 +16,4 @@ check typos
 check taplo format --check
 check "$cargo_deny" --locked check bans licenses sources
 check cargo clippy --all-targets --locked -- -D warnings
+check cargo run --quiet --locked --bin firebreak -- sync --check

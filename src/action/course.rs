@@ -1,5 +1,7 @@
 //! The usual course of an action whose plan is a list of steps: show it, ask, take one step after the other, report.
 
+use serde_json::json;
+
 use super::consent::{Consent, Proposal};
 use super::context::Context;
 use super::report::{Finding, Outcome, Table};
@@ -75,7 +77,8 @@ impl Course {
         if finding.outcome != Outcome::Declined {
             finding.tables = vec![self.table()];
         }
-        finding.with("steps", &self.steps)
+        let step = |step| json!({ "service": step, "from": "to be done", "to": "done" });
+        finding.with("steps", self.steps.iter().map(step).collect::<Vec<_>>())
     }
 
     fn table(&self) -> Table {

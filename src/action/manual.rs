@@ -69,6 +69,8 @@ pub struct Usage {
     pub any: bool,
     /// The positional arguments in it.
     pub positionals: Vec<String>,
+    /// The options in it that can be given more than once.
+    pub repeats: Vec<String>,
     /// The line, from 1.
     pub line: usize,
 }
@@ -147,6 +149,9 @@ impl Manual {
             }
         }
         manual.options.iter_mut().for_each(Opt::take_tags);
+        for option in &mut manual.options {
+            option.repeats = manual.usages.iter().any(|usage| usage.repeats.contains(&option.name));
+        }
         Ok(manual)
     }
 
@@ -232,21 +237,25 @@ impl Usage {
         let pattern = line.split_once(char::is_whitespace).map_or("", |(_program, pattern)| pattern);
         let alternatives = pattern.contains('|');
         let mut optional = 0_usize;
-        for word in split_pattern(pattern) {
-            match word {
+        let words = split_pattern(pattern);
+        for (at, word) in words.iter().enumerate() {
+            match *word {
                 "[" => optional += 1,
                 "]" => optional = optional.saturating_sub(1),
                 "(" | ")" | "|" | "..." => {}
                 "options" if optional > 0 => usage.any = true,
                 _ if word.starts_with('-') => {
                     let name = word.split('=').next().unwrap_or(word).to_owned();
+                    if matches!(words[at + 1..], ["...", ..] | ["]" | ")", "...", ..]) {
+                        usage.repeats.push(name.clone());
+                    }
                     let list = if optional > 0 || alternatives { &mut usage.takes } else { &mut usage.needs };
                     list.push(name);
                 }
                 _ if word.starts_with('<') || word.chars().all(char::is_uppercase) => {
-                    usage.positionals.push(word.to_owned());
+                    usage.positionals.push((*word).to_owned());
                 }
-                _ => usage.commands.push(word.to_owned()),
+                _ => usage.commands.push((*word).to_owned()),
             }
         }
         usage

@@ -84,14 +84,13 @@ pub async fn adopt(toolkit: &Toolkit, stranger: Stranger, context: &Context) -> 
     if let Some(odd) = contradictions(&program.manual, &manual).first() {
         anyhow::bail!("its usage text would not say what the program says: line {}: {}", odd.line, odd.why);
     }
-    // Programs that are built are not kept in git; this one is.
-    let mut files = vec![fresh(usage.clone(), text), fresh(folder.join("files/.gitignore"), "!*\n".to_owned())];
+    let mut files = vec![fresh(usage.clone(), text)];
     if let Some(list) = &stranger.requirements {
         let text = std::fs::read_to_string(list).with_context(|| format!("failed to read '{}'", list.display()))?;
         files.push(fresh(folder.join("files/requirements.txt"), text));
     }
     let toolkit = toolkit.with(program);
-    files.extend(sync::stale(&toolkit)?.into_iter().filter(|file| file.path != folder.join("files/.gitignore")));
+    files.extend(sync::stale(&toolkit)?);
     let place = folder.join("files").join(&file);
     put(&toolkit.root.join(&place), &bytes).with_context(|| format!("failed to write {}", place.display()))?;
     if let Err(error) = sync::mend(&toolkit.root, &files) {

@@ -1,13 +1,11 @@
 //! What a template sees: a program as its usage text describes it, and a role with its variables. Plain data, in order.
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
+use super::variables::variables;
+pub use super::variables::{Kind, Variable};
 use super::{Adopted, Program};
 use crate::action::manual::{Manual, Opt};
-
-/// What a role fills in by itself, so that it is no variable.
-const OWN: [&str; 5] = ["--help", "--version", "--format", "--yes", "--check"];
 
 /// A role.
 #[derive(Debug, Clone, Serialize)]
@@ -32,8 +30,14 @@ pub struct Role {
     pub program: String,
     /// Whether it is built here.
     pub native: bool,
+    /// It is a Python script.
+    pub python: bool,
     /// The list of Python packages of a script that needs a virtual environment.
     pub requirements: Option<String>,
+    /// It has a secret.
+    pub secrets: bool,
+    /// What stands behind `--` on a command line is a positional argument, whatever it begins with.
+    pub dashes: bool,
     /// What the entry points call.
     pub get: Command,
     /// What the entry points call.
@@ -53,6 +57,8 @@ pub struct Command {
     pub entry: String,
     /// The program's own word for it; none where it has none.
     pub word: Option<String>,
+    /// What the command line begins with: that word, or `--help` where there is no command to look with.
+    pub words: Vec<String>,
     /// What the solution says of it.
     pub summary: String,
     /// It can report in JSON.
@@ -61,61 +67,10 @@ pub struct Command {
     pub yes: bool,
     /// It can plan without acting, by `--check`.
     pub check: bool,
+    /// The variable of its option `--env`: where it looks or acts.
+    pub environment: Option<String>,
     /// Its variables.
     pub variables: Vec<Variable>,
-}
-
-/// A variable of a role.
-#[derive(Debug, Clone, Serialize)]
-pub struct Variable {
-    /// Its name: the role's, and the option's.
-    pub name: String,
-    /// The same without the role's name.
-    pub short: String,
-    /// The option with its dashes; none for a positional argument.
-    pub option: Option<String>,
-    /// What it is for.
-    pub description: String,
-    /// What stands under the same heading.
-    pub group: String,
-    /// What values it takes.
-    pub kind: Kind,
-    /// The value that it has when nothing is said.
-    pub default: Value,
-    /// The values that it may have; empty: any.
-    pub choices: Vec<String>,
-    /// The variable of the environment that it can come from; a secret always has one.
-    pub environment: Option<String>,
-    /// It must not be seen.
-    pub secret: bool,
-    /// The entry points that take it.
-    pub commands: Vec<String>,
-    /// The entry points that cannot do without it.
-    pub required: Vec<String>,
-    /// A button asks for it.
-    pub asked: bool,
-    /// The file that `get` leaves in the folder which is its value, and `run` finds there.
-    pub keeps: Option<String>,
-    /// The member of the kept file that offers its values.
-    pub found: Option<String>,
-    /// The name of a Jenkins credential that holds it, behind `firebreak-<environment>-`.
-    pub credential: Option<String>,
-}
-
-/// What values a variable takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Any text.
-    Text,
-    /// A whole number.
-    Number,
-    /// On or off.
-    Switch,
-    /// Several texts.
-    List,
-    /// A folder on the controller.
-    Folder,
 }
 
 /// An exit code.
@@ -136,32 +91,43 @@ impl Role {
         let (get, run) = summaries(&solution);
         let words = Words::of(program);
         let variables = variables(program, &words);
+        let native = program.adopted.is_none();
         let command = |entry: &str, word: &Option<String>, summary| {
-            let takes = |name: &str| options_of(manual, word.as_deref()).any(|option| option.name == name);
-            let json = options_of(manual, word.as_deref())
-                .any(|option| option.name == "--format" && option.choices.iter().any(|choice| choice == "json"));
-            let own = variables.iter().filter(|variable| variable.commands.iter().any(|name| name == entry));
+            // What is known to mean the same in every program of this toolkit can mean anything in another's.
+            let option =
+                |name: &str| options_of(manual, word.as_deref()).find(|option| option.name == name).filter(|_| native);
+            let own: Vec<_> = variables.iter().filter(|it| it.commands.iter().any(|name| name == entry)).collect();
+            let help = (entry == "get" && word.is_none()).then(|| "--help".to_owned());
             Command {
                 entry: entry.to_owned(),
                 word: word.clone(),
-                summary,
-                json,
-                yes: takes("--yes"),
-                check: takes("--check"),
-                variables: own.cloned().collect(),
+                words: word.iter().cloned().chain(help.clone()).collect(),
+                summary: if help.is_some() { "Shows the program's help.".to_owned() } else { summary },
+                json: option("--format").is_some_and(|option| option.choices.iter().any(|choice| choice == "json")),
+                yes: option("--yes").is_some(),
+                check: option("--check").is_some(),
+                environment: own
+                    .iter()
+                    .find(|variable| variable.option.as_deref() == Some("--env"))
+                    .map(|variable| variable.name.clone()),
+                variables: own.into_iter().cloned().collect(),
             }
         };
+        let adopted = program.adopted.as_ref();
         Self {
             name: program.name.clone(),
-            title: manual.title.trim_end_matches('.').to_owned(),
+            title: capital(manual.title.trim_end_matches('.')),
             problem: paragraph(manual.section("Problem").unwrap_or_default()),
             verify: paragraph(manual.section("Verify").unwrap_or_default()),
             undo: paragraph(manual.section("Undo").unwrap_or_default()),
             symptoms: symptoms(manual),
             source: program.source.path.display().to_string(),
-            program: program.adopted.as_ref().map_or_else(|| program.name.clone(), |adopted| adopted.program.clone()),
-            native: program.adopted.is_none(),
-            requirements: program.adopted.as_ref().and_then(|adopted| adopted.requirements.clone()),
+            program: adopted.map_or_else(|| program.name.clone(), |adopted| adopted.program.clone()),
+            native,
+            python: adopted.is_some_and(|it| it.requirements.is_some() || it.program.ends_with(".py")),
+            requirements: adopted.and_then(|adopted| adopted.requirements.clone()),
+            secrets: variables.iter().any(|variable| variable.secret),
+            dashes: native || manual.usages.iter().any(|usage| usage.takes.iter().any(|word| word == "--")),
             get: command("get", &words.get, get),
             run: command("run", &words.run, run),
             solution,
@@ -178,9 +144,11 @@ impl Role {
 }
 
 /// The program's own words for the two entry points.
-struct Words {
-    get: Option<String>,
-    run: Option<String>,
+pub(super) struct Words {
+    /// The command that looks.
+    pub get: Option<String>,
+    /// The command that acts.
+    pub run: Option<String>,
 }
 
 impl Words {
@@ -197,127 +165,6 @@ fn options_of<'a>(manual: &'a Manual, command: Option<&'a str>) -> impl Iterator
     manual.options.iter().filter(move |option| command.is_none_or(|command| manual.takes(command, option)))
 }
 
-fn variables(program: &Program, words: &Words) -> Vec<Variable> {
-    let manual = &program.manual;
-    let entries = [("get", &words.get), ("run", &words.run)];
-    // An adopted program that has no command to look with is looked at by its help alone.
-    let entries = entries.into_iter().filter(|(entry, word)| *entry == "run" || word.is_some());
-    let entries: Vec<(&str, Option<&str>)> = entries.map(|(entry, word)| (entry, word.as_deref())).collect();
-    let mut variables = Vec::new();
-    for option in manual.options.iter().filter(|option| !OWN.contains(&option.name.as_str())) {
-        let takes = |(_, word): &&(&str, Option<&str>)| word.is_none_or(|word| manual.takes(word, option));
-        let commands: Vec<_> = entries.iter().filter(takes).copied().collect();
-        if !commands.is_empty() {
-            variables.push(Variable::of_option(program, option, &commands));
-        }
-    }
-    for positional in &manual.positionals {
-        let stands = |(_, word): &&(&str, Option<&str>)| {
-            manual.usages.iter().any(|usage| {
-                usage.positionals.contains(&positional.name)
-                    && word.is_none_or(|word| usage.commands.iter().any(|command| command == word))
-            })
-        };
-        let commands: Vec<_> = entries.iter().filter(stands).map(|(entry, _)| (*entry).to_owned()).collect();
-        if commands.is_empty() {
-            continue;
-        }
-        let short = identifier(&positional.name);
-        variables.push(Variable {
-            name: format!("{}_{short}", program.name),
-            short,
-            option: None,
-            description: format!("The argument {}.", positional.name),
-            group: String::new(),
-            kind: if positional.repeats { Kind::List } else { Kind::Text },
-            default: if positional.repeats { json!([]) } else { json!("") },
-            choices: Vec::new(),
-            environment: None,
-            secret: false,
-            commands,
-            required: Vec::new(),
-            asked: true,
-            keeps: None,
-            found: None,
-            credential: None,
-        });
-    }
-    variables
-}
-
-impl Variable {
-    fn of_option(program: &Program, option: &Opt, commands: &[(&str, Option<&str>)]) -> Self {
-        let manual = &program.manual;
-        let twice = manual.options.iter().filter(|other| other.name == option.name).count() > 1;
-        // An option of two meanings is told apart by its placeholder.
-        let called = option.placeholder.as_ref().filter(|_| twice).unwrap_or(&option.name);
-        let short = identifier(called);
-        let kind = match (&option.placeholder, &option.default) {
-            (None, _) => Kind::Switch,
-            _ if option.repeats => Kind::List,
-            _ if option.keeps.is_some() => Kind::Folder,
-            (_, Some(default)) if default.parse::<i64>().is_ok() => Kind::Number,
-            _ => Kind::Text,
-        };
-        let text = option.default.clone().unwrap_or_default();
-        let default = match kind {
-            Kind::Switch => json!(false),
-            Kind::List => json!([]),
-            Kind::Number => json!(text.parse::<i64>().unwrap_or_default()),
-            Kind::Text | Kind::Folder => json!(text),
-        };
-        let named = |word: Option<&str>, list: fn(&crate::action::manual::Usage) -> &Vec<String>| {
-            manual.usages.iter().any(|usage| {
-                list(usage).contains(&option.name)
-                    && word.is_none_or(|word| usage.commands.iter().any(|command| command == word))
-            })
-        };
-        let open = option.default.is_none() && option.environment.is_none() && !option.secret;
-        let required = commands.iter().filter(|(entry, word)| {
-            (open && kind != Kind::Switch && named(*word, |usage| &usage.needs))
-                || (option.found.is_some() && *entry == "run")
-        });
-        let on_usage_line =
-            commands.iter().any(|(_, word)| named(*word, |usage| &usage.needs) || named(*word, |usage| &usage.takes));
-        let settled = option.secret
-            || option.environment.is_some()
-            || option.keeps.is_some()
-            || option.found.is_some()
-            || option.name == "--env";
-        let environment = option
-            .environment
-            .clone()
-            .or_else(|| option.secret.then(|| format!("{}_{}", program.name, short).to_uppercase()));
-        let credential = environment.as_ref().filter(|_| option.secret).map(|name| {
-            let name = name.strip_prefix("FIREBREAK_").unwrap_or(name);
-            name.to_lowercase().replace('_', "-")
-        });
-        Self {
-            name: format!("{}_{short}", program.name),
-            short,
-            option: Some(option.name.clone()),
-            description: option.description.clone(),
-            group: option.group.clone(),
-            kind,
-            default,
-            choices: option.choices.clone(),
-            environment,
-            secret: option.secret,
-            commands: commands.iter().map(|(entry, _)| (*entry).to_owned()).collect(),
-            required: required.map(|(entry, _)| (*entry).to_owned()).collect(),
-            asked: on_usage_line && !settled,
-            keeps: option.keeps.clone(),
-            found: option.found.clone(),
-            credential,
-        }
-    }
-}
-
-/// `--registry-user`, `<image-env>` or `FILE` as part of a variable's name.
-fn identifier(name: &str) -> String {
-    name.trim_matches(['-', '<', '>']).replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_lowercase()
-}
-
 /// Wrapped lines as paragraphs of one line each.
 fn paragraph(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -330,10 +177,14 @@ fn summaries(solution: &str) -> (String, String) {
     let part = |from: Option<usize>, other: Option<usize>| {
         let Some(from) = from else { return solution.to_owned() };
         let end = other.filter(|end| *end > from).unwrap_or(solution.len());
-        let mut words = solution[from + 6..end].trim().chars();
-        words.next().map(|first| first.to_uppercase().chain(words).collect()).unwrap_or_default()
+        capital(solution[from + 6..end].trim())
     };
     (part(get, run), part(run, get))
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn symptoms(manual: &Manual) -> Vec<String> {

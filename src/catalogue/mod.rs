@@ -12,6 +12,7 @@ pub mod render;
 pub mod source;
 pub mod sync;
 pub mod usage_text;
+pub mod variables;
 
 use std::path::{Path, PathBuf};
 

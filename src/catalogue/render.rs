@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value};
+use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior, context};
 
 use super::facts::{Cli, Role};
@@ -112,6 +112,8 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.add_filter("yaml", yaml);
+    environment.add_filter("ansible", ansible);
+    environment.add_filter("literal", literal);
     environment.add_filter("wrap", wrap);
     environment.add_filter("groovy", groovy);
     environment.add_filter("rust", rust);
@@ -130,6 +132,26 @@ fn yaml(value: &Value) -> String {
             && *text == text.trim()
     });
     plain.map_or_else(|| serde_json::to_string(value).unwrap_or_default(), str::to_owned)
+}
+
+/// A value of an Ansible variable, which is not evaluated: as YAML.
+fn ansible(value: &Value) -> String {
+    let text = match value.kind() {
+        ValueKind::Seq => {
+            let items = value.try_iter().into_iter().flatten();
+            format!(
+                "[{}]",
+                items.map(|item| serde_json::to_string(&item).unwrap_or_default()).collect::<Vec<_>>().join(", ")
+            )
+        }
+        _ => yaml(value),
+    };
+    if literal(&text) == text { text } else { format!("!unsafe {text}") }
+}
+
+/// A text in which Ansible finds nothing to evaluate, for places that are documentation.
+fn literal(text: &str) -> String {
+    ["{{", "{%", "{#"].iter().fold(text.to_owned(), |text, open| text.replace(open, &open.replacen('{', "{ ", 1)))
 }
 
 /// A text in lines of at most `width` columns, all but the first behind `indent` spaces.

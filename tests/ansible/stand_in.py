@@ -73,15 +73,12 @@ def main():
         print("error: failed to list the tags of repository 'billing'", file=sys.stderr)
         print("hint: the second line of what the program says", file=sys.stderr)
         sys.exit(code)
+    # The text is what a terminal would show.
     report = {"action": "rollback_service", "command": command, "changed": False, "outcome": "done", "message": "Looked."}
     if command == "get":
         with open(dump, "w", encoding="utf-8") as file:
             json.dump({"all": options["--repo"].split(","), "rollbacks": {"2026-11-20": []}, "incomplete": {}}, file)
-        old, new = {"tag": "1.4.0-develop", "older": True}, {"tag": "1.5.0-develop", "older": False}
-        report["dates"] = [
-            {"date": "2026-11-20", "complete": True, "services": {"billing": new, "orders": old}},
-            {"date": "2026-11-19", "complete": False, "services": {"billing": old, "orders": None}},
-        ]
+        report["text"] = "date        billing\n2026-11-20  1.5.0-develop\n2026-11-19  ↑ 1.4.0-develop\n↑ nothing was built that day"
     else:
         unchanged = options["--date"] == "2026-11-21"
         to = "billing:1.5.0" if unchanged else "billing:1.4.0"
@@ -89,6 +86,7 @@ def main():
         report["changed"] = not unchanged
         report["outcome"] = "nothing_to_do" if unchanged else "planned" if "--check" in switches else "done"
         report["message"] = "Went back."
+        report["text"] = f"service  from           to\nbilling  billing:1.5.0  {to}"
     print(json.dumps(report | more))
     sys.exit(code)
 

@@ -1,0 +1,213 @@
+//! The variables of a role: one for each option and each positional argument of its program.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Program;
+use super::facts::Words;
+use crate::action::manual::{Opt, Usage};
+
+/// What a role fills in by itself, so that it is no variable.
+const OWN: [&str; 6] = ["-h", "--help", "--version", "--format", "--yes", "--check"];
+
+/// The same of a program that was not written here: there the others may mean anything.
+const OWN_OF_ADOPTED: [&str; 3] = ["-h", "--help", "--version"];
+
+/// The variables that every role has beside its program's options.
+const GENERAL: [&str; 4] = ["report", "temp", "approver", "build"];
+
+/// A variable of a role.
+#[derive(Debug, Clone, Serialize)]
+pub struct Variable {
+    /// Its name: the role's, and the option's.
+    pub name: String,
+    /// The same without the role's name.
+    pub short: String,
+    /// The option with its dashes; none for a positional argument.
+    pub option: Option<String>,
+    /// What stands right before its value on a command line: `--name=` or `-n`; empty for a positional argument.
+    pub prefix: String,
+    /// What it is for.
+    pub description: String,
+    /// What stands under the same heading.
+    pub group: String,
+    /// What values it takes.
+    pub kind: Kind,
+    /// The value that it has when nothing is said.
+    pub default: Value,
+    /// The values that it may have; empty: any.
+    pub choices: Vec<String>,
+    /// The same, and the empty text where that says nothing; empty for a secret, whose wrong value must not be printed.
+    pub allowed: Vec<String>,
+    /// The variable of the environment that it can come from; a secret always has one.
+    pub environment: Option<String>,
+    /// It must not be seen.
+    pub secret: bool,
+    /// The entry points that take it.
+    pub commands: Vec<String>,
+    /// The entry points that cannot do without it.
+    pub required: Vec<String>,
+    /// A button asks for it.
+    pub asked: bool,
+    /// The file that `get` leaves in the folder which is its value, and `run` finds there.
+    pub keeps: Option<String>,
+    /// The member of the kept file that offers its values.
+    pub found: Option<String>,
+    /// The name of a Jenkins credential that holds it, behind `firebreak-<environment>-`.
+    pub credential: Option<String>,
+}
+
+/// What values a variable takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A whole number.
+    Number,
+    /// On or off.
+    Switch,
+    /// Several texts.
+    List,
+    /// A folder on the controller.
+    Folder,
+}
+
+pub(super) fn variables(program: &Program, words: &Words) -> Vec<Variable> {
+    let manual = &program.manual;
+    let entries = [("get", &words.get), ("run", &words.run)];
+    // An adopted program that has no command to look with is looked at by its help alone.
+    let entries = entries.into_iter().filter(|(entry, word)| *entry == "run" || word.is_some());
+    let entries: Vec<(&str, Option<&str>)> = entries.map(|(entry, word)| (entry, word.as_deref())).collect();
+    let own = if program.adopted.is_none() { &OWN[..] } else { &OWN_OF_ADOPTED };
+    let mut variables: Vec<Variable> = Vec::new();
+    for option in manual.options.iter().filter(|option| !own.contains(&option.name.as_str())) {
+        let takes = |(_, word): &&(&str, Option<&str>)| word.is_none_or(|word| manual.takes(word, option));
+        let commands: Vec<_> = entries.iter().filter(takes).copied().collect();
+        if !commands.is_empty() {
+            variables.push(Variable::of_option(program, option, &commands));
+        }
+    }
+    for positional in &manual.positionals {
+        let stands = |(_, word): &&(&str, Option<&str>)| {
+            manual.usages.iter().any(|usage| {
+                usage.positionals.contains(&positional.name)
+                    && word.is_none_or(|word| usage.commands.iter().any(|command| command == word))
+            })
+        };
+        let commands: Vec<_> = entries.iter().filter(stands).map(|(entry, _)| (*entry).to_owned()).collect();
+        if commands.is_empty() {
+            continue;
+        }
+        let short = free(identifier(&positional.name), "_argument", &variables);
+        variables.push(Variable {
+            name: format!("{}_{short}", program.name),
+            short,
+            option: None,
+            prefix: String::new(),
+            description: format!("The argument {}.", positional.name),
+            group: String::new(),
+            kind: if positional.repeats { Kind::List } else { Kind::Text },
+            default: if positional.repeats { json!([]) } else { json!("") },
+            choices: Vec::new(),
+            allowed: Vec::new(),
+            environment: None,
+            secret: false,
+            commands,
+            required: Vec::new(),
+            asked: true,
+            keeps: None,
+            found: None,
+            credential: None,
+        });
+    }
+    variables
+}
+
+impl Variable {
+    fn of_option(program: &Program, option: &Opt, commands: &[(&str, Option<&str>)]) -> Self {
+        let manual = &program.manual;
+        let twice = manual.options.iter().filter(|other| other.name == option.name).count() > 1;
+        // An option of two meanings is told apart by its placeholder.
+        let called = option.placeholder.as_ref().filter(|_| twice).unwrap_or(&option.name);
+        let short = free(identifier(called), "_option", &[]);
+        let kind = match (&option.placeholder, &option.default) {
+            (None, _) => Kind::Switch,
+            _ if option.secret => Kind::Text,
+            _ if option.repeats => Kind::List,
+            _ if option.keeps.is_some() => Kind::Folder,
+            (_, Some(default)) if default.parse::<i64>().is_ok() && option.choices.is_empty() => Kind::Number,
+            _ => Kind::Text,
+        };
+        let text = option.default.clone().unwrap_or_default();
+        let default = match kind {
+            Kind::Switch => json!(false),
+            // docopt takes a default of several apart like this.
+            Kind::List => json!(text.split_whitespace().collect::<Vec<_>>()),
+            Kind::Number => json!(text.parse::<i64>().unwrap_or_default()),
+            Kind::Text | Kind::Folder => json!(text),
+        };
+        let named = |word: Option<&str>, list: fn(&Usage) -> &Vec<String>| {
+            manual.usages.iter().any(|usage| {
+                list(usage).contains(&option.name)
+                    && word.is_none_or(|word| usage.commands.iter().any(|command| command == word))
+            })
+        };
+        let open = option.default.is_none() && option.environment.is_none() && !option.secret;
+        let required = commands.iter().filter(|(entry, word)| {
+            (open && kind != Kind::Switch && named(*word, |usage| &usage.needs))
+                || (option.found.is_some() && *entry == "run")
+        });
+        let required: Vec<_> = required.map(|(entry, _)| (*entry).to_owned()).collect();
+        let unsaid = (!option.choices.is_empty() && text.is_empty() && required.is_empty()).then(String::new);
+        let allowed = option.choices.iter().cloned().chain(unsaid).filter(|_| !option.secret).collect();
+        let on_usage_line =
+            commands.iter().any(|(_, word)| named(*word, |usage| &usage.needs) || named(*word, |usage| &usage.takes));
+        let settled = option.secret
+            || option.environment.is_some()
+            || option.keeps.is_some()
+            || option.found.is_some()
+            || option.name == "--env";
+        let environment = option
+            .environment
+            .clone()
+            .or_else(|| option.secret.then(|| format!("{}_{}", program.name, short).to_uppercase()));
+        let credential = environment.as_ref().filter(|_| option.secret).map(|name| {
+            let name = name.strip_prefix("FIREBREAK_").unwrap_or(name);
+            name.to_lowercase().replace('_', "-")
+        });
+        Self {
+            name: format!("{}_{short}", program.name),
+            short,
+            prefix: if option.name.starts_with("--") { format!("{}=", option.name) } else { option.name.clone() },
+            option: Some(option.name.clone()),
+            description: Some(option.description.clone())
+                .filter(|text| !text.is_empty())
+                .unwrap_or_else(|| format!("The option {}.", option.name)),
+            group: option.group.clone(),
+            kind,
+            default,
+            choices: option.choices.clone(),
+            allowed,
+            environment,
+            secret: option.secret,
+            commands: commands.iter().map(|(entry, _)| (*entry).to_owned()).collect(),
+            required,
+            asked: on_usage_line && !settled,
+            keeps: option.keeps.clone(),
+            found: option.found.clone(),
+            credential,
+        }
+    }
+}
+
+/// The name, or a longer one where a variable of every role or one of these has it.
+fn free(name: String, more: &str, taken: &[Variable]) -> String {
+    let is_taken = GENERAL.contains(&name.as_str()) || taken.iter().any(|variable| variable.short == name);
+    if is_taken { name + more } else { name }
+}
+
+/// `--registry-user`, `<image-env>` or `FILE` as part of a variable's name.
+fn identifier(name: &str) -> String {
+    name.trim_matches(['-', '<', '>']).replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_lowercase()
+}
