@@ -17,8 +17,7 @@ Solution:
 Usage:
   << name >> get [options]
   << name >> run [options]
-  << name >> -h | --help
-  << name >> --version
+  << name >> (-h | --help | --version)
 
 <% if options %>
 Options of get and run:
@@ -43,10 +42,6 @@ Exit status:
   3    Changed in part: needs an operator.
   4    Declined, or --yes is missing where no terminal is.
   130  Interrupted.
-
-Examples:
-  << name >> get
-  << name >> run --check
 ";
 
 #[derive(Debug, Deserialize)]
@@ -62,12 +57,6 @@ struct Args {
 <% endfor %>
 }
 
-/// What was looked at, and whether it is as it should be.
-struct Thing {
-    name: String,
-    well: bool,
-}
-
 fn main() -> ExitCode {
     action::run(USAGE, async |args: Args, context| {
         let given = vec![
@@ -76,10 +65,11 @@ fn main() -> ExitCode {
 <% endfor %>
         ];
         let course = Course { given, steps: plan(&look()) };
-        let consent = Consent::of(args.flag_check, args.flag_yes);
-        let mut finding = match args.cmd_get {
-            true => course.shown(),
-            false => course.run(consent, &context, async |step| Ok(act(step))).await?,
+        let mut finding = if args.cmd_get {
+            course.shown()
+        } else {
+            let consent = Consent::of(args.flag_check, args.flag_yes);
+            course.run(consent, &context, async |step| Ok(act(step))).await?
         };
         // To be removed with what it says.
         finding.message += ". It is a beginning: `look` and `act` in src/bin/<< name >>.rs are to be filled in";
@@ -87,14 +77,14 @@ fn main() -> ExitCode {
     })
 }
 
-/// Looks at the world and changes nothing. A beginning: it finds one thing, which is not well.
-fn look() -> Vec<Thing> {
-    vec![Thing { name: "the first thing".to_owned(), well: false }]
+/// What is not well. A beginning: it looks at nothing, and finds one thing.
+fn look() -> Vec<String> {
+    vec!["the first thing".to_owned()]
 }
 
-/// What is to be done about what was found, step by step. It is pure: tests give it plain values.
-fn plan(things: &[Thing]) -> Vec<String> {
-    things.iter().filter(|thing| !thing.well).map(|thing| format!("mend {}", thing.name)).collect()
+/// What is to be done about that, step by step. It is pure: its test gives it plain values.
+fn plan(found: &[String]) -> Vec<String> {
+    found.iter().map(|thing| format!("mend {thing}")).collect()
 }
 
 /// Takes one step; whether that changed anything. A beginning: it changes nothing.
@@ -104,11 +94,8 @@ fn act(_step: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
-    fn what_is_well_is_left_alone() {
-        let thing = |name: &str, well| Thing { name: name.to_owned(), well };
-        assert_eq!(plan(&[thing("one", true), thing("two", false)]), ["mend two"]);
+    fn what_is_not_well_is_mended() {
+        assert_eq!(super::plan(&["one".to_owned()]), ["mend one"]);
     }
 }
