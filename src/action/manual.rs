@@ -149,10 +149,20 @@ impl Manual {
             }
         }
         manual.options.iter_mut().for_each(Opt::take_tags);
-        for option in &mut manual.options {
-            option.repeats = manual.usages.iter().any(|usage| usage.repeats.contains(&option.name));
-        }
+        manual.relate();
         Ok(manual)
+    }
+
+    /// Brings usage lines and options together, once both are read.
+    fn relate(&mut self) {
+        for usage in &mut self.usages {
+            usage.know(&self.options);
+        }
+        let usages = &self.usages;
+        self.positionals.retain(|known| usages.iter().any(|usage| usage.positionals.contains(&known.name)));
+        for option in &mut self.options {
+            option.repeats = usages.iter().any(|usage| usage.repeats.contains(&option.name));
+        }
     }
 
     /// The program's name as a usage text gives it, without reading the rest.
@@ -246,7 +256,7 @@ impl Usage {
                 "options" if optional > 0 => usage.any = true,
                 _ if word.starts_with('-') => {
                     let name = word.split('=').next().unwrap_or(word).to_owned();
-                    if matches!(words[at + 1..], ["...", ..] | ["]" | ")", "...", ..]) {
+                    if matches!(words[at + 1..], ["...", ..] | ["]" | ")", "...", ..] | [_, "]" | ")", "...", ..]) {
                         usage.repeats.push(name.clone());
                     }
                     let list = if optional > 0 || alternatives { &mut usage.takes } else { &mut usage.needs };
@@ -259,6 +269,20 @@ impl Usage {
             }
         }
         usage
+    }
+
+    /// Calls each option by the name under which it is described, and takes its value for no positional argument.
+    fn know(&mut self, options: &[Opt]) {
+        let named = |word: &str| options.iter().find(|it| it.name == word || it.short.as_deref() == Some(word));
+        for name in self.needs.iter_mut().chain(&mut self.takes).chain(&mut self.repeats) {
+            if let Some(option) = named(name) {
+                option.name.clone_into(name);
+            }
+        }
+        let words = split_pattern(&self.text);
+        let values: Vec<_> =
+            words.windows(2).filter(|pair| named(pair[0]).is_some_and(|it| it.placeholder.is_some())).collect();
+        self.positionals.retain(|name| !values.iter().any(|pair| pair[1] == name));
     }
 }
 
@@ -408,6 +432,15 @@ General options:
         assert!(password.secret);
         assert_eq!(password.description, "The password.");
         assert_eq!(manual.option("--format").expect("the option --format").choices, ["table", "json"]);
+    }
+
+    #[test]
+    fn an_option_may_stand_by_its_short_name_with_its_value_beside_it_and_repeat() {
+        let text = "Usage: mend [-l <l>]... [-q] <file>...\n\nOptions:\n  -l <l>, --label <l>  One.\n  -q  Quiet.\n";
+        let manual = Manual::read(text).expect("a manual");
+        assert_eq!(manual.usages[0].takes, ["--label", "-q"]);
+        assert_eq!(manual.options.iter().map(|option| option.repeats).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(manual.positionals, [Positional { name: "<file>".into(), repeats: true }]);
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl Role {
     pub fn of(program: &Program) -> Self {
         let manual = &program.manual;
         let solution = paragraph(manual.section("Solution").unwrap_or_default());
-        let (get, run) = summaries(&solution);
+        let title = capital(manual.title.trim_end_matches('.'));
+        let (get, run) = summaries(if solution.is_empty() { &title } else { &solution });
         let words = Words::of(program);
         let variables = variables(program, &words);
         let native = program.adopted.is_none();
@@ -116,7 +117,7 @@ impl Role {
         let adopted = program.adopted.as_ref();
         Self {
             name: program.name.clone(),
-            title: capital(manual.title.trim_end_matches('.')),
+            title,
             problem: paragraph(manual.section("Problem").unwrap_or_default()),
             verify: paragraph(manual.section("Verify").unwrap_or_default()),
             undo: paragraph(manual.section("Undo").unwrap_or_default()),

@@ -6,6 +6,7 @@ mod support;
 mod ansible;
 mod architecture;
 mod containers;
+mod derive;
 mod drill;
 mod engine;
 mod jenkins;

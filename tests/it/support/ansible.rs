@@ -53,6 +53,11 @@ impl Ground {
         // Removed first, so that a link is not written through and a running program is not in the way.
         let _ = std::fs::remove_file(&place);
         std::fs::copy(program, place).expect("the program in its role");
+        Self::in_folder(folder)
+    }
+
+    /// A folder that holds all that is needed.
+    pub fn in_folder(folder: TempDir) -> Self {
         for name in ["tmp", "home"] {
             std::fs::create_dir(folder.path().join(name)).expect("a folder");
         }
@@ -70,10 +75,15 @@ impl Ground {
 
     /// `ansible-playbook` for the inventory `local`, with these words; nothing of this process's environment but the path.
     pub fn command(&self, words: &[&str]) -> Command {
+        self.command_of("rollback_service", words)
+    }
+
+    /// The same for this role's playbook.
+    pub fn command_of(&self, role: &str, words: &[&str]) -> Command {
         let mut command = Command::new(tool("ansible-playbook"));
         let path = std::env::var("PATH").expect("a PATH");
         command
-            .args(["-i", "inventories/local/hosts.ini", "playbooks/rollback_service.yml"])
+            .args(["-i", "inventories/local/hosts.ini", &format!("playbooks/{role}.yml")])
             .args(words)
             .current_dir(self.folder.path())
             .env_clear()

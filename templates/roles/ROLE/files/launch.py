@@ -24,7 +24,9 @@ def opened(word):
 
 
 script, *words = sys.argv[1:]
-sys.argv = [script, *map(opened, words)]
+# What stands behind `--` is no option, whatever it looks like.
+end = words.index("--") if "--" in words else len(words)
+sys.argv = [script, *map(opened, words[:end]), *words[end:]]
 sys.path[0] = os.path.dirname(script)
 runpy.run_path(script, run_name="__main__")
 <% endif %>

@@ -1,0 +1,289 @@
+//! What is derived: it is up to date here, follows its usage text, and holds for odd usage texts and adopted programs.
+//! `tests/derive` is a toolkit of those.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use firebreak::catalogue::sync::NOTICE;
+use firebreak::catalogue::{Toolkit, parts, render};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::ansible::{Ground, Played, tool};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn firebreak(folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
+    command.args(words).arg(format!("--root={}", folder.display())).output().expect("firebreak runs")
+}
+
+/// How it ended, its stdout and its stderr.
+fn said(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn up_to_date() -> (Option<i32>, String, String) {
+    (Some(0), "all that is derived is up to date\n".to_owned(), String::new())
+}
+
+/// Copies these of a folder into another.
+fn copy(from: &Path, names: &[&str], to: &Path) {
+    let paths = names.iter().map(|name| from.join(name));
+    assert!(Command::new("cp").arg("-r").args(paths).arg(to).status().expect("cp").success());
+}
+
+/// The toolkit of odd usage texts, with all that is derived from them.
+fn odd() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy(&root().join("tests/derive"), &["src", "roles"], folder.path());
+    copy(root(), &["templates", "ansible.cfg", "inventories", ".ansible-lint", ".yamllint"], folder.path());
+    let (code, _, errors) = said(&firebreak(folder.path(), &["sync"]));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    folder
+}
+
+#[test]
+fn all_that_is_derived_is_up_to_date() {
+    assert_eq!(said(&firebreak(root(), &["sync", "--check"])), up_to_date());
+}
+
+#[test]
+fn one_changed_word_is_found_and_mended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names: Vec<String> = std::fs::read_dir(root())
+        .expect("the repository")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| !["target", ".venv", ".git", ".cache", "bin", "fuzz"].contains(&name.as_str()))
+        .collect();
+    copy(root(), &names.iter().map(String::as_str).collect::<Vec<_>>(), folder.path());
+    let source = folder.path().join("src/bin/rollback_service.rs");
+    let text = std::fs::read_to_string(&source).expect("the program");
+    assert_eq!(text.matches("Seconds that a deployment").count(), 1);
+    std::fs::write(&source, text.replace("Seconds that", "Minutes that")).expect("the program");
+
+    for _ in 0..2 {
+        let (code, shown, errors) = said(&firebreak(folder.path(), &["sync", "--check"]));
+        assert_eq!(code, Some(1), "{shown}{errors}");
+        let specs = "roles/rollback_service/meta/argument_specs.yml";
+        let lines =
+            [&format!("--- {specs}\n+++ {specs}\n@@ "), "\n-            Seconds that", "\n+            Minutes that"];
+        for line in lines {
+            assert!(shown.contains(line), "'{line}' is missing: {shown}");
+        }
+        assert!(errors.starts_with("firebreak error: "), "{errors}");
+        assert!(errors.ends_with(" out of date. `firebreak sync` mends that\n"), "{errors}");
+    }
+    assert_eq!(firebreak(folder.path(), &["sync"]).status.code(), Some(0));
+    assert_eq!(said(&firebreak(folder.path(), &["sync", "--check"])), up_to_date());
+}
+
+#[test]
+fn a_derived_file_says_so_first_and_names_its_source() {
+    let folder = odd();
+    for root in [root(), folder.path()] {
+        let toolkit = Toolkit::open(root).expect("a toolkit");
+        let sources: Vec<_> = toolkit.roles().map(|role| role.source.path.display().to_string()).collect();
+        for file in render::render(&toolkit).expect("texts") {
+            let of_ansible = ["tasks", "defaults", "meta", "files"]
+                .iter()
+                .any(|name| file.path.parent().expect("a folder").ends_with(name))
+                || file.path.starts_with("playbooks");
+            if of_ansible && !parts::has_parts(&file.text) {
+                let first = file.text.lines().next().unwrap_or_default();
+                assert!(first.contains(NOTICE), "{}: {first}", file.path.display());
+                assert!(sources.iter().any(|source| first.contains(source)), "{}: {first}", file.path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn odd_usage_texts_become_roles_that_load_and_pass_the_linters() {
+    let folder = odd();
+    let load = "import json, sys, yaml\n\
+                yaml.SafeLoader.add_constructor('!unsafe', lambda loader, node: 'unsafe: ' + node.value)\n\
+                print(json.dumps([yaml.safe_load(open(path)) for path in sys.argv[1:]]))";
+    let output = Command::new(tool("python"))
+        .args(["-c", load, "roles/mend_files/meta/argument_specs.yml", "roles/mend_files/defaults/main.yml"])
+        .current_dir(folder.path())
+        .output();
+    let (code, text, errors) = said(&output.expect("python runs"));
+    assert_eq!(code, Some(0), "{errors}");
+    let [specs, defaults]: [Value; 2] = serde_json::from_str(&text).expect("two texts");
+    let get = &specs["argument_specs"]["get"];
+    assert_eq!(
+        get["short_description"],
+        "Mend 'files': \"quotes\", { { braces }}, # signs: and more: look, change nothing"
+    );
+    assert_eq!(
+        get["options"]["mend_files_tag"],
+        json!({
+            "description": ["A tag: # not a comment, { { not_a_template }} and \"quoted\" { % if %} { # no #}. A long one, so \
+                             that it must be wrapped: - like an item, and: like a mapping."],
+            "type": "list", "elements": "str", "required": false, "default": [],
+        })
+    );
+    assert_eq!(get["options"]["mend_files_mode"]["choices"], json!(["quick", "yes", "1", ""]));
+    let own: Vec<_> = defaults.as_object().expect("variables").iter().take(8).collect();
+    let expected = json!({
+        "mend_files_tag": [],
+        "mend_files_mode": "",
+        "mend_files_greeting": "unsafe: {{ 'a' }}: # \"b\"",
+        "mend_files_report_option": "",
+        "mend_files_count": 0,
+        "mend_files_q": false,
+        "mend_files_target": "",
+        "mend_files_file": [],
+    });
+    assert_eq!(own, expected.as_object().expect("variables").iter().collect::<Vec<_>>());
+    for (program, words) in
+        [("yamllint", &["--strict", "."][..]), ("ansible-lint", &["--offline", "--strict", "--nocolor"])]
+    {
+        let output = Command::new(tool(program)).args(words).current_dir(folder.path()).output();
+        let (code, text, errors) = said(&output.expect("a linter runs"));
+        assert_eq!(code, Some(0), "{program}: {text}{errors}");
+    }
+}
+
+/// Plays a role's playbook of the odd toolkit.
+fn play(ground: &Ground, role: &str, words: &[&str], code: &str) -> Played {
+    let mut command = ground.command_of(role, words);
+    command.env("NOTE", ground.path("note")).env("EXIT", code);
+    Ground::end(command)
+}
+
+fn note(ground: &Ground) -> Value {
+    serde_json::from_slice(&std::fs::read(ground.path("note")).expect("a note")).expect("JSON")
+}
+
+const AWKWARD: &str =
+    "a 'b' \"c\" {{ 1 + 1 }} {% if %} $HOME $(id) `id` ~ \\n key=value\nsecond line é ☃ #; & | * --yes";
+
+fn as_data(value: &str) -> Value {
+    json!({ "__ansible_unsafe": value })
+}
+
+#[test]
+fn positionals_and_lists_go_through_as_they_are() {
+    let ground = Ground::in_folder(odd());
+    // The stand-in for the program that would be built.
+    std::fs::create_dir_all(ground.path("roles/mend_files/files")).expect("a folder");
+    let stand_in = ground.path("roles/fix_labels/files/fix.py");
+    std::fs::copy(stand_in, ground.path("roles/mend_files/files/mend_files")).expect("the program");
+    let values = ground.variables(&json!({
+        "mend_files_tag": [as_data(AWKWARD), as_data("[1, 2]"), "x"],
+        "mend_files_mode": "yes",
+        "mend_files_q": true,
+        "mend_files_target": as_data(AWKWARD),
+        "mend_files_file": [as_data("--yes"), as_data("{{ 1 }}"), 2],
+    }));
+    let played = play(&ground, "mend_files", &["--tags", "run", "-e", &values], "0");
+    assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
+    let first = format!("--tag={AWKWARD}");
+    assert_eq!(
+        note(&ground)["given"],
+        json!([
+            "run",
+            first,
+            "--tag=[1, 2]",
+            "--tag=x",
+            "--mode=yes",
+            "--greeting={{ 'a' }}: # \"b\"",
+            "--report=",
+            "--count=0",
+            "-q",
+            "--",
+            AWKWARD,
+            "--yes",
+            "{{ 1 }}",
+            "2",
+        ])
+    );
+    assert_eq!(ground.left_over(), [""; 0]);
+}
+
+#[test]
+fn an_adopted_script_gets_its_secrets_where_nobody_sees_them() {
+    let ground = Ground::in_folder(odd());
+    let secret = "MARKED {{ 1 }} 'one'\n";
+    let values = ground.variables(&json!({
+        "fix_labels_label": [as_data(AWKWARD), "b"],
+        "fix_labels_pwd": as_data(secret),
+        "fix_labels_check": true,
+        "fix_labels_where": as_data("--pwd=@/etc/hostname"),
+        "fix_labels_what": [as_data(AWKWARD)],
+        "fix_labels_report": "report.json",
+    }));
+    let mut command = ground.command_of("fix_labels", &["--tags", "get,run", "-vvvvv", "--diff", "-e", &values]);
+    command.env("NOTE", ground.path("note")).env("FIX_LABELS_T", "MARKED-two");
+    let played = Ground::end(command);
+    assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
+    assert!(played.text.contains("fix_labels --help ended with 0\n        Usage: fix.py fix\n"), "{}", played.text);
+    let told = "fix_labels fix ended with 0\n        labels fixed\n        a word of warning\n";
+    assert!(played.text.contains(told), "{}", played.text);
+    assert_eq!(played.text.lines().filter(|line| line.contains("MARKED")).collect::<Vec<_>>(), [""; 0]);
+    let note = note(&ground);
+    let (label, password) = (format!("--label={AWKWARD}"), format!("--pwd={secret}"));
+    assert_eq!(
+        note["given"],
+        json!(["fix", label, "--label=b", password, "-tMARKED-two", "--check", "--", "--pwd=@/etc/hostname", AWKWARD])
+    );
+    assert!(!note["seen"].as_str().expect("a command line").contains("MARKED"), "{note}");
+    assert_eq!(note["files"], json!(["fix.py", "launch.py", "pwd", "t"]));
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(ground.path("report.json")).expect("a report")).expect("JSON");
+    assert_eq!(
+        report,
+        json!({
+            "action": "fix_labels", "command": "run", "changed": true, "outcome": "done",
+            "message": "fix_labels fix ended with 0", "text": "labels fixed\na word of warning", "warnings": [],
+        })
+    );
+    assert_eq!(ground.left_over(), [""; 0]);
+}
+
+#[test]
+fn an_adopted_script_runs_in_a_virtual_environment_of_its_own_and_fails_by_its_exit_code() {
+    let ground = Ground::in_folder(odd());
+    let played = play(&ground, "in_venv", &[], "0");
+    assert_eq!((played.code, played.recap("changed")), (0, 0), "{}", played.text);
+    let seen = note(&ground);
+    assert_eq!(seen["given"], json!(["look", "--depth=3"]));
+    let folder = Path::new(seen["script"].as_str().expect("a path")).parent().expect("a folder");
+    assert_eq!(seen["prefix"], json!(folder.join(".venv")));
+
+    let failed = play(&ground, "in_venv", &["--tags", "run", "-e", "in_venv_to=x"], "3");
+    assert_eq!((failed.code, failed.recap("changed"), failed.recap("failed")), (2, 0, 1), "{}", failed.text);
+    assert!(failed.text.contains("in_venv act ended with 3\n        labels fixed\n"), "{}", failed.text);
+    assert!(failed.text.contains("rc: 3"), "{}", failed.text);
+    assert_eq!(note(&ground)["given"], json!(["act", "--depth=3", "--to=x"]));
+    assert_eq!(ground.left_over(), [""; 0]);
+}
+
+#[test]
+fn an_adopted_executable_is_left_out_under_check_and_shows_no_secret() {
+    let ground = Ground::in_folder(odd());
+    let bell = ground.variables(&json!({ "ring_bell_bell": as_data("big $(id)"), "ring_bell_n": 0 }));
+    let checked = play(&ground, "ring_bell", &["--tags", "run", "--check", "-e", &bell], "0");
+    assert_eq!((checked.code, checked.recap("changed")), (0, 0), "{}", checked.text);
+    assert!(checked.text.contains("Not run. The program cannot plan without acting"), "{}", checked.text);
+    assert!(!ground.path("note").exists(), "it ran under --check");
+
+    let mut command = ground.command_of("ring_bell", &["--tags", "run", "-vvvvv", "-e", &bell]);
+    command.env("NOTE", ground.path("note")).env("TOWER_KEY", "MARKED");
+    let played = Ground::end(command);
+    assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
+    assert!(played.text.contains("ring_bell ended with 0\n        rung\n"), "{}", played.text);
+    assert!(!played.text.contains("MARKED"), "{}", played.text);
+    assert_eq!(std::fs::read_to_string(ground.path("note")).expect("a note"), "-n0\n--key=MARKED\nbig $(id)\n");
+
+    let dash = ground.variables(&json!({ "ring_bell_bell": as_data("--key=mine") }));
+    let refused = play(&ground, "ring_bell", &["--tags", "run", "-e", &dash], "0");
+    assert_eq!(refused.code, 2, "{}", refused.text);
+    assert!(refused.text.contains("ring_bell_bell must not begin with `-`. Nothing was changed."), "{}", refused.text);
+    assert_eq!(ground.left_over(), [""; 0]);
+}
