@@ -5,6 +5,7 @@ mod support;
 
 mod ansible;
 mod architecture;
+mod author;
 mod containers;
 mod derive;
 mod drill;
