@@ -29,7 +29,9 @@ def day_of(repository, tag):
     manifests = f"{os.environ['FIREBREAK_REGISTRY']}/v2/{repository}/manifests"
     manifest = fetched(f"{manifests}/{tag}", headers={"Accept": TYPES})
     if "manifests" in manifest:
-        manifest = fetched(f"{manifests}/{manifest['manifests'][0]['digest']}", headers={"Accept": TYPES})
+        # An index may hold more than images: who built them, for a platform that is unknown.
+        image = next(it for it in manifest["manifests"] if it.get("platform", {}).get("os") == "linux")
+        manifest = fetched(f"{manifests}/{image['digest']}", headers={"Accept": TYPES})
     configuration = manifest["config"]["digest"]
     return fetched(f"{os.environ['FIREBREAK_REGISTRY']}/v2/{repository}/blobs/{configuration}")["created"][:10]
 
