@@ -25,7 +25,7 @@ def fetched(address, **more):
 
 
 def day_of(repository, tag):
-    """The day on which an image was built: what its configuration says, by way of its manifest."""
+    """The day on which an image was built: what its configuration says, by way of its manifest. Empty if it does not say."""
     manifests = f"{os.environ['FIREBREAK_REGISTRY']}/v2/{repository}/manifests"
     manifest = fetched(f"{manifests}/{tag}", headers={"Accept": TYPES})
     if "manifests" in manifest:
@@ -33,7 +33,7 @@ def day_of(repository, tag):
         image = next(it for it in manifest["manifests"] if it.get("platform", {}).get("os") == "linux")
         manifest = fetched(f"{manifests}/{image['digest']}", headers={"Accept": TYPES})
     configuration = manifest["config"]["digest"]
-    return fetched(f"{os.environ['FIREBREAK_REGISTRY']}/v2/{repository}/blobs/{configuration}")["created"][:10]
+    return fetched(f"{os.environ['FIREBREAK_REGISTRY']}/v2/{repository}/blobs/{configuration}").get("created", "")[:10]
 
 
 def get(repositories, environment, folder):
@@ -42,7 +42,8 @@ def get(repositories, environment, folder):
         tags = fetched(f"{os.environ['FIREBREAK_REGISTRY']}/v2/{repository}/tags/list?n=1000")["tags"]
         images = sorted((day_of(repository, tag), tag) for tag in tags if tag.endswith(f"-{environment}"))
         for day, tag in images:
-            found.setdefault(day, {})[repository] = tag
+            if day:
+                found.setdefault(day, {})[repository] = tag
     dates = dict(sorted(found.items(), reverse=True))
     document = {"all": repositories.split(","), "rollbacks": dates}
     pathlib.Path(folder, "rollback.json").write_text(json.dumps(document), encoding="utf-8")
@@ -60,13 +61,15 @@ def run(date, environment, slack, folder):
     for application in fetched(f"{platform}/v2/apps")["apps"]:
         parts = application["id"].strip("/").split("/")
         days = [day for day in document["rollbacks"] if day <= date and parts[-1] in document["rollbacks"][day]]
-        if parts[0] == environment and days:
+        if parts[:2] == ["shop", environment] and days:
             tag = document["rollbacks"][days[0]][parts[-1]]
             container = application["container"]
             container["docker"]["image"] = f"{registry}/{parts[-1]}:{tag}"
-            changes.append({"id": application["id"], "container": container})
+            # Marathon forgets these unless they are sent again.
+            again = {name: application[name] for name in ("executorResources", "resourceLimits") if name in application}
+            changes.append({"id": application["id"], "container": container, **again})
             print(f"{application['id']} goes to {tag}")
-    answer = requests.put(f"{platform}/v2/apps?force=true", json=changes, timeout=30)
+    answer = requests.patch(f"{platform}/v2/apps", json=changes, timeout=30)
     if not answer.ok:
         sys.exit(f"the platform refuses: {answer.status_code} {answer.text}")
     requests.post(slack, json={"text": f"{environment}: back to {date}"}, timeout=5)
