@@ -25,4 +25,4 @@ bench: ## requests, time and memory of the registry client, beside skopeo; time 
 
 clean: ## remove what was built and installed inside this folder
 	rm -rf target .venv .cache
-	find roles -path '*/files/*' ! -name .gitkeep -type f -delete
+	@for source in src/bin/*.rs; do name=$$(basename $$source .rs); rm -f "bin/$$name" "roles/$$name/files/$$name"; done

@@ -35,8 +35,3 @@ as_root() {
     fail "'$*' needs root: run it as root, then 'make tools' again"
   fi
 }
-
-host_target() { rustc -vV | sed -n 's/^host: //p'; }
-
-# Where `make build` leaves the static programs.
-built_programs() { printf '%s' "$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/$(host_target)/release"; }

@@ -6,4 +6,4 @@
 
 scripts/tools.sh ansible
 scripts/build.sh
-PATH="$(built_programs):$PATH" exec firedrill -- scripts/story.sh
+PATH="$PWD/bin:$PATH" exec firedrill -- scripts/story.sh

@@ -1,8 +1,12 @@
 //! Other programs that this one calls: cargo, git, an adopted program. The only place that starts one.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -38,6 +42,74 @@ pub fn show(
     let status = status.with_context(|| format!("failed to start `{called}`"))?;
     anyhow::ensure!(status.success(), "`{called}` failed ({status})");
     Ok(())
+}
+
+/// What a program printed on stdout, while the terminal sees what it says on stderr.
+///
+/// # Errors
+/// When it cannot be started, or does not end well.
+pub fn read_aloud(
+    program: impl AsRef<OsStr>,
+    words: &[impl AsRef<OsStr>],
+    variables: &[(&str, &str)],
+    folder: &Path,
+) -> anyhow::Result<String> {
+    let program = program.as_ref();
+    let called = called(program, words);
+    let mut command = Command::new(program);
+    command.args(words).envs(variables.iter().copied()).current_dir(folder).stderr(Stdio::inherit());
+    let output = command.output().with_context(|| format!("failed to start `{called}`"))?;
+    anyhow::ensure!(output.status.success(), "`{called}` failed ({})", output.status);
+    String::from_utf8(output.stdout).with_context(|| format!("what `{called}` printed is not UTF-8"))
+}
+
+/// The same as [`read`] of a program that is not trusted to end: after `limit` it is ended, with all that it started.
+/// It has nothing to read on stdin.
+///
+/// # Errors
+/// When it cannot be started, does not end in time, or ends otherwise than well: with what it said on stderr.
+pub fn read_within(
+    limit: Duration,
+    program: impl AsRef<OsStr>,
+    words: &[impl AsRef<OsStr>],
+    folder: &Path,
+) -> anyhow::Result<String> {
+    let program = program.as_ref();
+    let called = called(program, words);
+    // Files rather than pipes: a pipe that nobody empties would hold the program, one that a grandchild keeps open us.
+    let file = || tempfile::tempfile().context("failed to make a temporary file");
+    let (stdout, stderr) = (file()?, file()?);
+    let mut command = Command::new(program);
+    command.args(words).current_dir(folder).stdin(Stdio::null()).process_group(0);
+    command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    let mut child = command.spawn().with_context(|| format!("failed to start `{called}`"))?;
+    let deadline = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if Instant::now() > deadline {
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let Some(status) = status else {
+        child.wait()?;
+        anyhow::bail!("`{called}` did not end within {} seconds, and was ended", limit.as_secs());
+    };
+    anyhow::ensure!(status.success(), "`{called}` failed ({status}): {}", whole(stderr)?.trim());
+    whole(stdout)
+}
+
+/// All that was written to a file.
+fn whole(mut file: File) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn called(program: &OsStr, words: &[impl AsRef<OsStr>]) -> String {

@@ -208,11 +208,15 @@ impl Operator for Console {
     }
 
     async fn type_out(&self, question: &str, word: &str) -> anyhow::Result<bool> {
+        Ok(self.ask(question).await? == word)
+    }
+
+    async fn ask(&self, question: &str) -> anyhow::Result<String> {
         let question = question.to_owned();
         self.clear_bars();
         let typed =
             ask(move || dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true).interact_text());
-        Ok(typed.await?.trim() == word)
+        Ok(typed.await?.trim().to_owned())
     }
 }
 

@@ -1,8 +1,10 @@
 //! What every action shares: its manual, arguments, context, report and console, and [`run`], which ties them together.
 
 pub mod arguments;
+pub mod consent;
 pub mod console;
 pub mod context;
+pub mod course;
 pub mod interrupt;
 pub mod manual;
 pub mod notify;

@@ -34,4 +34,10 @@ pub trait Operator: Send + Sync {
     /// # Errors
     /// When the terminal fails.
     async fn type_out(&self, question: &str, word: &str) -> anyhow::Result<bool>;
+
+    /// Asks for a line of text, which may be empty; without the spaces around it.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    async fn ask(&self, question: &str) -> anyhow::Result<String>;
 }

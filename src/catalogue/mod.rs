@@ -1,11 +1,16 @@
 //! The toolkit itself: which programs and roles there are, and what is derived from their usage texts.
 
+pub mod adopt;
+pub mod build;
 pub mod check;
 pub mod cli;
 pub mod diff;
 pub mod facts;
 pub mod find;
+pub mod help;
 pub mod list;
+pub mod name;
+pub mod new;
 pub mod parts;
 pub mod program;
 pub mod quote;
@@ -13,6 +18,7 @@ pub mod render;
 pub mod revision;
 pub mod source;
 pub mod sync;
+pub mod usage_text;
 pub mod variables;
 pub mod words;
 
@@ -22,6 +28,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::action::manual::Manual;
+use crate::action::report::{Finding, Outcome, Table};
 use source::{Source, usage_in_rust};
 
 /// The repository's folder, with what its usage texts say.
@@ -151,6 +158,15 @@ impl Toolkit {
         Ok(environments)
     }
 
+    /// The toolkit with one more program.
+    #[must_use]
+    pub fn with(&self, program: Program) -> Self {
+        let mut programs: Vec<Program> = self.programs.iter().filter(|it| it.name != program.name).cloned().collect();
+        programs.push(program);
+        programs.sort_by(|one, other| one.name.cmp(&other.name));
+        Self { root: self.root.clone(), programs }
+    }
+
     /// The program of this name.
     #[must_use]
     pub fn program(&self, name: &str) -> Option<&Program> {
@@ -232,6 +248,14 @@ impl Adopted {
             run: value("run"),
         }
     }
+}
+
+/// What a command that makes a role ends with: the files that it wrote, and what comes next.
+fn written(paths: &[PathBuf], next: &str) -> Finding {
+    let mut finding = Finding::new(Outcome::Done, format!("{} files written. {next}", paths.len()));
+    finding.changed = true;
+    finding.tables = vec![Table::lines(paths.iter().map(|path| path.display().to_string()))];
+    finding.with("files", paths)
 }
 
 /// The paths in a folder, sorted by name.

@@ -4,26 +4,46 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::adopt::{Stranger, adopt};
+use super::build::build;
+use super::new::{Wish, new};
 use super::{Toolkit, check, list, revision, sync};
+use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome};
 
 /// What the command line says.
 #[derive(Debug, Deserialize)]
-#[allow(clippy::struct_excessive_bools, reason = "docopt tells a command by a switch")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
 pub struct Args {
+    cmd_find: bool,
     cmd_list: bool,
     cmd_show: bool,
-    cmd_find: bool,
     cmd_diff: bool,
     cmd_completions: bool,
-    cmd_man: bool,
     cmd_bash: bool,
     cmd_zsh: bool,
-    arg_name: Option<String>,
-    arg_words: Vec<String>,
-    arg_revision: Option<String>,
-    arg_program: Option<String>,
+    cmd_man: bool,
     cmd_check: bool,
+    cmd_new: bool,
+    cmd_adopt: bool,
+    cmd_build: bool,
+    arg_words: Vec<String>,
+    arg_name: String,
+    arg_revision: String,
+    arg_program: Option<String>,
+    arg_file: PathBuf,
+    arg_programs: Vec<String>,
+    flag_title: Option<String>,
+    flag_problem: Option<String>,
+    flag_solution: Option<String>,
+    flag_option: Vec<String>,
+    flag_requirements: Option<PathBuf>,
+    flag_role: Option<String>,
+    flag_get: Option<String>,
+    flag_run: Option<String>,
+    flag_secret: Vec<String>,
+    flag_keeps: Vec<String>,
+    flag_found: Vec<String>,
     flag_check: bool,
     flag_root: Option<PathBuf>,
 }
@@ -32,7 +52,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Where the toolkit cannot be read; see each command.
-pub fn go(args: &Args) -> anyhow::Result<Finding> {
+pub async fn go(args: Args, context: &Context) -> anyhow::Result<Finding> {
     let root = args.flag_root.clone().map_or_else(|| nearest(Path::new(".")), Ok)?;
     if args.cmd_check {
         // It goes on where a text cannot be read.
@@ -42,23 +62,47 @@ pub fn go(args: &Args) -> anyhow::Result<Finding> {
     match args {
         _ if args.cmd_find => Ok(list::found(&toolkit, &args.arg_words)),
         _ if args.cmd_list => Ok(list::list(&toolkit)),
-        _ if args.cmd_show => Ok(list::show(list::named(&toolkit, args.arg_name.as_deref().unwrap_or_default())?)),
-        _ if args.cmd_diff => revision::diff(&toolkit, args.arg_revision.as_deref().unwrap_or_default()),
-        _ if args.cmd_completions => {
-            let shell = if args.cmd_bash {
-                "bash"
-            } else if args.cmd_zsh {
-                "zsh"
-            } else {
-                "fish"
-            };
-            list::printed(&toolkit, &Path::new("share/completions").join(shell))
-        }
+        _ if args.cmd_show => Ok(list::show(list::named(&toolkit, &args.arg_name)?)),
+        _ if args.cmd_diff => revision::diff(&toolkit, &args.arg_revision),
+        _ if args.cmd_completions => list::printed(&toolkit, &Path::new("share/completions").join(args.shell())),
         _ if args.cmd_man => {
             let program = list::named(&toolkit, args.arg_program.as_deref().unwrap_or("firebreak"))?;
             list::printed(&toolkit, &Path::new("share/man/man1").join(format!("{}.1", program.name)))
         }
+        _ if args.cmd_new => new(&toolkit, &args.arg_name.clone(), args.wish(), context).await,
+        _ if args.cmd_adopt => adopt(&toolkit, args.stranger(), context).await,
+        _ if args.cmd_build => build(&toolkit, &args.arg_programs),
         _ => synced(&toolkit, args.flag_check),
+    }
+}
+
+impl Args {
+    fn shell(&self) -> &'static str {
+        match self {
+            _ if self.cmd_bash => "bash",
+            _ if self.cmd_zsh => "zsh",
+            _ => "fish",
+        }
+    }
+
+    fn wish(self) -> Wish {
+        let (title, problem, solution) = (self.flag_title, self.flag_problem, self.flag_solution);
+        Wish { title, problem, solution, options: self.flag_option }
+    }
+
+    fn stranger(mut self) -> Stranger {
+        let take = std::mem::take::<Vec<String>>;
+        Stranger {
+            program: std::mem::take(&mut self.arg_file),
+            requirements: self.flag_requirements.take(),
+            role: self.flag_role.take(),
+            get: self.flag_get.take(),
+            run: self.flag_run.take(),
+            secrets: take(&mut self.flag_secret),
+            keeps: take(&mut self.flag_keeps),
+            found: take(&mut self.flag_found),
+            wish: self.wish(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! From templates to texts. The folder `templates` is laid out as the repository is: `ROLE` in a path stands for every
-//! role, `PROGRAM` for every program; a template without either is rendered once, one whose name begins with `_` only
-//! where another includes it.
+//! role, `PROGRAM` for every program; a template without either is rendered once, one whose name or folder begins with
+//! `_` only where another includes it or a command asks for it.
 
 use std::path::{Path, PathBuf};
 
@@ -67,7 +67,17 @@ pub fn render(toolkit: &Toolkit) -> anyhow::Result<Vec<Derived>> {
 }
 
 fn is_part(name: &str) -> bool {
-    Path::new(name).file_name().is_some_and(|name| name.to_string_lossy().starts_with('_'))
+    name.split('/').any(|part| part.starts_with('_'))
+}
+
+/// One template with values of its own: for what is written once, and belongs to people from then on.
+///
+/// # Errors
+/// Where the template is missing or wrong.
+pub fn render_once(root: &Path, name: &str, values: &Value) -> anyhow::Result<String> {
+    let path = root.join("templates").join(name);
+    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read templates/{name}"))?;
+    environment().render_named_str(name, &text, values).map_err(|error| wrong(name, &error))
 }
 
 fn wrong(name: &str, error: &minijinja::Error) -> anyhow::Error {
@@ -110,6 +120,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("wrap", wrap);
     environment.add_filter("groovy", groovy);
     environment.add_filter("cell", cell);
+    environment.add_filter("rust", rust);
     environment
 }
 
@@ -148,7 +159,7 @@ fn literal(text: &str) -> String {
 }
 
 /// A text in lines of at most `width` columns, all but the first behind `indent` spaces.
-fn wrap(text: &str, width: usize, indent: Option<usize>) -> String {
+pub(super) fn wrap(text: &str, width: usize, indent: Option<usize>) -> String {
     let options = textwrap::Options::new(width)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
@@ -167,6 +178,11 @@ fn cell(text: &str) -> String {
 /// A text as a Groovy literal in which nothing is evaluated.
 fn groovy(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
+}
+
+/// A text as it stands between the quotes of a Rust literal.
+fn rust(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 #[cfg(test)]

@@ -82,22 +82,34 @@ pub fn compare(toolkit: &Toolkit) -> anyhow::Result<(Vec<Stale>, Vec<Unmarked>)>
     Ok((stale, unmarked))
 }
 
-/// Makes every one of these files stand as it should.
+/// Makes every one of these files stand as it should; where one cannot be written, all stand as before.
 ///
 /// # Errors
 /// When one cannot be written or removed.
 pub fn mend(root: &Path, stale: &[Stale]) -> anyhow::Result<()> {
-    for file in stale {
-        let path = root.join(&file.path);
-        let done = match &file.new {
-            Some(text) => {
-                path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, text))
+    for (index, file) in stale.iter().enumerate() {
+        if let Err(error) = leave(root, &file.path, file.new.as_deref()) {
+            for file in &stale[..=index] {
+                let _ = leave(root, &file.path, file.old.as_deref());
             }
-            None => std::fs::remove_file(&path),
-        };
-        done.with_context(|| format!("failed to write {}", file.path.display()))?;
+            return Err(error).with_context(|| format!("failed to write {}", file.path.display()));
+        }
     }
     Ok(())
+}
+
+/// Leaves a file with this text, or no file, and no empty folder of a role where it was.
+fn leave(root: &Path, path: &Path, text: Option<&str>) -> std::io::Result<()> {
+    let full = root.join(path);
+    if let Some(text) = text {
+        full.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        return std::fs::write(&full, text);
+    }
+    let removed = std::fs::remove_file(&full);
+    for folder in path.ancestors().skip(1).filter(|folder| folder.components().count() > 1) {
+        let _ = std::fs::remove_dir(root.join(folder));
+    }
+    removed
 }
 
 /// The difference as people read it: what stands there, and what should.

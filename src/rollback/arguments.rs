@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::plan::Wish;
 use super::target::Target;
 use crate::action::arguments::UsageError;
+use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::http::{self, Trust};
 use crate::registry::{Options, Registry};
@@ -129,17 +130,6 @@ pub struct Act {
     pub pin: bool,
 }
 
-/// What happens between the plan and the act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
-    /// Somebody is asked.
-    Asked,
-    /// It was given beforehand (`--yes`).
-    Given,
-    /// There is no act (`--check`).
-    Withheld,
-}
-
 impl Act {
     /// What is asked of the plan, for this target.
     #[must_use]
@@ -184,11 +174,7 @@ impl Arguments {
             password: self.flag_pwd,
             slack: self.flag_slack,
             limit: Duration::from_secs(number("--timeout", &self.flag_timeout, "seconds")?),
-            consent: match (self.flag_check, self.flag_yes) {
-                (true, _) => Consent::Withheld,
-                (false, true) => Consent::Given,
-                (false, false) => Consent::Asked,
-            },
+            consent: Consent::of(self.flag_check, self.flag_yes),
             allow_partial: self.flag_allow_partial,
             pin: self.flag_pin,
         }))

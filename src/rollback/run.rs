@@ -5,13 +5,14 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 
 use super::apply::{Applied, Limits, apply};
-use super::arguments::{Act, Consent};
+use super::arguments::Act;
 use super::dump::Dump;
 use super::plan::{Plan, Step, plan};
 use super::show::{announcement, left_out, plan_table, plan_values, results_table, sentence, services};
 use super::target::Target;
 use super::verify::{ServiceResult, State};
 use crate::action::arguments::UsageError;
+use crate::action::consent::Proposal;
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome, Table};
@@ -58,13 +59,8 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     if changes.is_empty() {
         return Ok(course.end(nothing_to_do(target, &unwell)));
     }
-    if act.consent == Consent::Withheld {
-        let mut finding = Finding::new(Outcome::Planned, format!("would change {}", services(changes.len())));
-        finding.changed = true;
+    if let Some(finding) = act.consent.settle(&course.proposal(), &*context.operator).await? {
         return Ok(course.end(finding));
-    }
-    if let Some(refusal) = course.ask().await? {
-        return Ok(course.end(Finding::new(Outcome::Declined, refusal)));
     }
 
     let shield = context.interrupt.shield();
@@ -175,23 +171,14 @@ impl Course<'_> {
         plan_table(&self.plan, title, self.context.started)
     }
 
-    /// Shows the plan and asks; the refusal, if it is one.
-    async fn ask(&self) -> anyhow::Result<Option<String>> {
-        let (environment, operator) = (&self.act.shared.environment, &self.context.operator);
-        operator.show(&self.table());
-        if self.act.consent == Consent::Given {
-            return Ok(None);
+    fn proposal(&self) -> Proposal {
+        let environment = &self.act.shared.environment;
+        Proposal {
+            plan: self.table(),
+            what: services(self.plan.changes().len()),
+            place: format!(" of {}", self.place()),
+            word: PROTECTED.contains(&environment.as_str()).then(|| environment.clone()),
         }
-        if !operator.present() {
-            return Ok(Some("`run` needs --yes where no terminal is: nothing was changed".to_owned()));
-        }
-        let what = format!("{} of {}", services(self.plan.changes().len()), self.place());
-        let agreed = if PROTECTED.contains(&environment.as_str()) {
-            operator.type_out(&format!("Type the environment's name to change {what}"), environment).await?
-        } else {
-            operator.confirm(&format!("Change {what}?")).await?
-        };
-        Ok((!agreed).then(|| "not confirmed: nothing was changed".to_owned()))
     }
 
     /// Adds to a finding what every end of `run` tells. The plan is shown where it has not been yet.

@@ -5,6 +5,7 @@ mod support;
 
 mod ansible;
 mod architecture;
+mod author;
 mod check;
 mod completions;
 mod containers;

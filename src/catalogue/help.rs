@@ -1,0 +1,310 @@
+//! What a program that was not written here says of itself, and whether its role's usage text still says the same.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::build::put;
+use super::{Program, Toolkit};
+use crate::action::manual::Manual;
+use crate::process;
+
+/// How long a program may take to print its help.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What kind of program a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A Python script.
+    Python,
+    /// A script that names its interpreter in its first line.
+    Script,
+    /// A program that needs nothing beside it.
+    Static,
+    /// A program that needs the libraries of the machine it was built on.
+    Dynamic,
+}
+
+impl Kind {
+    /// The kind of the file of this name and content; none where it is no program.
+    #[must_use]
+    pub fn of(path: &Path, bytes: &[u8]) -> Option<Self> {
+        let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if path.extension().is_some_and(|extension| extension == "py") {
+            Some(Self::Python)
+        } else if first.starts_with(b"#!") {
+            Some(if String::from_utf8_lossy(first).contains("python") { Self::Python } else { Self::Script })
+        } else if bytes.starts_with(b"\x7fELF") {
+            Some(if names_a_loader(bytes) { Self::Dynamic } else { Self::Static })
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether an ELF file has a segment `PT_INTERP`: the loader that brings its libraries (elf(5)).
+fn names_a_loader(bytes: &[u8]) -> bool {
+    const INTERPRETER: u64 = 3;
+    let wide = bytes.get(4) == Some(&2);
+    let big = bytes.get(5) == Some(&2);
+    let number = |at: usize, length: usize| {
+        let digits = bytes.get(at..at.checked_add(length)?)?.iter();
+        let join = |sum: u64, byte: &u8| (sum << 8) | u64::from(*byte);
+        Some(if big { digits.fold(0, join) } else { digits.rev().fold(0, join) })
+    };
+    let (table, entry, count) = if wide {
+        (number(32, 8), number(54, 2), number(56, 2))
+    } else {
+        (number(28, 4), number(42, 2), number(44, 2))
+    };
+    let (Some(table), Some(entry), Some(count)) = (table, entry, count) else { return false };
+    let segment = |index: u64| usize::try_from(index.checked_mul(entry)?.checked_add(table)?).ok();
+    (0..count).any(|index| segment(index).and_then(|at| number(at, 4)) == Some(INTERPRETER))
+}
+
+/// What a program prints when it is asked for its help, called as its role calls it: alone in a folder, with the
+/// packages of `requirements` in a virtual environment.
+///
+/// # Errors
+/// When the packages cannot be had, or the program does not print its help in time.
+pub fn help_of(program: &Path, requirements: Option<&Path>) -> anyhow::Result<String> {
+    let name = program.file_name().unwrap_or_default();
+    let shown = name.to_string_lossy();
+    let bytes = std::fs::read(program).with_context(|| format!("failed to read '{}'", program.display()))?;
+    let kind = Kind::of(program, &bytes).with_context(|| {
+        format!("'{}' is neither an executable, nor a script whose first line names its interpreter", program.display())
+    })?;
+    anyhow::ensure!(
+        requirements.is_none() || kind == Kind::Python,
+        "'{shown}' is no Python script, so it needs no list of Python packages"
+    );
+    let folder =
+        tempfile::Builder::new().prefix("firebreak.").tempdir().context("failed to make a temporary folder")?;
+    let copy = folder.path().join(name);
+    put(&copy, &bytes).context("failed to write into a temporary folder")?;
+    let copy = copy.display().to_string();
+    if kind != Kind::Python {
+        return process::read_within(PATIENCE, &copy, &["--help"], folder.path())
+            .with_context(|| format!("failed to ask '{shown}' for its help"));
+    }
+    let mut python = "python3".to_owned();
+    if let Some(requirements) = requirements {
+        let list = requirements.canonicalize();
+        let list = list.with_context(|| format!("failed to read '{}'", requirements.display()))?.display().to_string();
+        let place = folder.path().join("venv").display().to_string();
+        python = format!("{place}/bin/python");
+        process::read("python3", &["-m", "venv", &place], folder.path())
+            .context("failed to make a virtual environment for its packages")?;
+        let words = ["-m", "pip", "install", "--quiet", "--requirement", &list];
+        process::read(&python, &words, folder.path())
+            .with_context(|| format!("failed to install the packages of '{}'", requirements.display()))?;
+    }
+    process::read_within(PATIENCE, &python, &[&copy, "--help"], folder.path()).with_context(|| {
+        let hint = "if it needs packages, name their list with --requirements=<file>";
+        let hint = if requirements.is_none() { format!(" ({hint})") } else { String::new() };
+        format!("failed to ask '{shown}' for its help{hint}")
+    })
+}
+
+/// The help of a program, read.
+///
+/// # Errors
+/// Where it is no text that docopt reads: with its line.
+pub fn read_help(name: &str, help: &str) -> anyhow::Result<Manual> {
+    let why = |line: usize, why: &str| {
+        let text = help.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
+        anyhow::anyhow!("what `{name} --help` prints is no docopt text: line {line} ('{text}'): {why}")
+    };
+    let manual = Manual::read(help).map_err(|error| why(error.line, &error.why))?;
+    anyhow::ensure!(!manual.usages.is_empty(), why(1, "there is no `Usage:` with a line for each way to call it"));
+    Ok(manual)
+}
+
+/// Something that a usage text says otherwise than the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The line of the usage text, from 1.
+    pub line: usize,
+    /// What is said, and what is so.
+    pub why: String,
+}
+
+/// Holds the usage text of an adopted program against its own help.
+///
+/// # Errors
+/// When the program cannot be asked.
+pub fn held_against_help(toolkit: &Toolkit, program: &Program) -> anyhow::Result<Vec<Contradiction>> {
+    let Some(adopted) = &program.adopted else { return Ok(Vec::new()) };
+    let files = toolkit.root.join("roles").join(&program.name).join("files");
+    let requirements = adopted.requirements.as_ref().map(|name| files.join(name));
+    let help = help_of(&files.join(&adopted.program), requirements.as_deref())?;
+    Ok(contradictions(&program.manual, &read_help(&adopted.program, &help)?))
+}
+
+/// In what `text` is at odds with `help`: commands, options and whether they take values, positional arguments, and
+/// what a command cannot do without. Descriptions and tags are a person's.
+#[must_use]
+pub fn contradictions(text: &Manual, help: &Manual) -> Vec<Contradiction> {
+    let first = text.usages.first().map_or(1, |usage| usage.line);
+    let line_with = |word: &str| {
+        let found = text.usages.iter().find(|usage| usage.text.contains(word)).map(|usage| usage.line);
+        text.option(word).map(|option| option.line).or(found).unwrap_or(first)
+    };
+    let mut found = Vec::new();
+    let mut odd = |line: usize, why: String| found.push(Contradiction { line, why });
+    let mut compare = |what: &str, here: &[String], there: &[String]| {
+        for name in here.iter().filter(|name| !there.contains(name)) {
+            odd(line_with(name), format!("the program has no {what} {name}"));
+        }
+        for name in there.iter().filter(|name| !here.contains(name)) {
+            odd(first, format!("the program has the {what} {name}, which is missing here"));
+        }
+    };
+    compare("command", &commands(text), &commands(help));
+    compare("argument", &positionals(text), &positionals(help));
+    let (here, there) = (options(text), options(help));
+    compare("option", &here, &there);
+    for name in here.iter().filter(|name| there.contains(name)) {
+        match (takes_value(text, name), takes_value(help, name)) {
+            (true, false) => odd(line_with(name), format!("{name} takes no value in the program")),
+            (false, true) => odd(line_with(name), format!("{name} takes a value in the program")),
+            _ => {}
+        }
+    }
+    let mut ways: Vec<Option<String>> = commands(text).into_iter().map(Some).collect();
+    ways.retain(|way| way.as_ref().is_some_and(|way| commands(help).contains(way)));
+    ways.extend(commands(text).is_empty().then_some(None));
+    for way in ways {
+        let who = way.as_ref().map_or("it".to_owned(), |way| format!("`{way}`"));
+        let (here, there) = (needs(text, way.as_deref()), needs(help, way.as_deref()));
+        for name in here.iter().filter(|name| !there.contains(name)) {
+            odd(line_with(name), format!("{who} needs {name} here, and not in the program"));
+        }
+        for name in there.iter().filter(|name| !here.contains(name)) {
+            odd(line_with(name), format!("{who} needs {name} in the program, and not here"));
+        }
+    }
+    found
+}
+
+fn commands(manual: &Manual) -> Vec<String> {
+    manual.commands().into_iter().map(str::to_owned).collect()
+}
+
+fn positionals(manual: &Manual) -> Vec<String> {
+    let dots = |repeats| if repeats { "..." } else { "" };
+    manual.positionals.iter().map(|it| format!("{}{}", it.name, dots(it.repeats))).collect()
+}
+
+/// Every option, described or only in a usage line, by its long name if it has one.
+pub(super) fn options(manual: &Manual) -> Vec<String> {
+    let described = manual.options.iter().map(|option| &option.name);
+    let in_usage = manual.usages.iter().flat_map(|usage| usage.needs.iter().chain(&usage.takes));
+    let mut names: Vec<String> = Vec::new();
+    for name in described.chain(in_usage.map(|name| long(manual, name))) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// The placeholder of an option's value; none for a switch.
+pub(super) fn placeholder(manual: &Manual, name: &str) -> Option<String> {
+    let described = manual.option(name).and_then(|option| option.placeholder.clone());
+    let in_usage = || {
+        let mut places = manual.usages.iter().filter_map(|usage| usage.text.split_once(&format!("{name}=")));
+        let (_, rest) = places.next()?;
+        let end = rest.find(|c: char| c.is_whitespace() || "[]()|.".contains(c)).unwrap_or(rest.len());
+        Some(rest[..end].to_owned())
+    };
+    described.or_else(in_usage)
+}
+
+fn takes_value(manual: &Manual, name: &str) -> bool {
+    placeholder(manual, name).is_some()
+}
+
+/// The options that every usage line of a command cannot do without; of all lines where there is no command.
+fn needs(manual: &Manual, command: Option<&str>) -> Vec<String> {
+    let of = |usage: &&crate::action::manual::Usage| {
+        command.is_none_or(|command| usage.commands.iter().any(|word| word == command))
+    };
+    let mut lines = manual
+        .usages
+        .iter()
+        .filter(of)
+        .map(|usage| usage.needs.iter().map(|name| long(manual, name).clone()).collect::<Vec<_>>());
+    let first = lines.next().unwrap_or_default();
+    lines.fold(first, |all, line| all.into_iter().filter(|name| line.contains(name)).collect())
+}
+
+fn long<'a>(manual: &'a Manual, name: &'a String) -> &'a String {
+    manual.option(name).map_or(name, |option| &option.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "Mend.
+
+Usage:
+  mend get --repo=<r> [--all]
+  mend run <host> --date=<d> [options]
+
+Options:
+  -r, --repo=<r>  Repositories.
+  --date=<d>      The day.
+  --all           All.
+";
+
+    fn held(help: &str) -> Vec<(usize, String)> {
+        let read = |text| Manual::read(text).expect("a manual");
+        contradictions(&read(TEXT), &read(help)).into_iter().map(|it| (it.line, it.why)).collect()
+    }
+
+    #[test]
+    fn descriptions_and_order_are_a_persons() {
+        let help = "Usage:\n  mend.py run <host> --date=<day>\n  mend.py get [--all] --repo=<r>\n\n-r, --repo=<r>  x\n";
+        assert_eq!(held(help), []);
+    }
+
+    #[test]
+    fn what_is_at_odds_is_named_with_its_line() {
+        let help = "Usage:\n  mend.py get [--repo] --all\n  mend.py stop <host>... --date=<d> --force\n";
+        let odd = |line, why: &str| (line, why.to_owned());
+        assert_eq!(
+            held(help),
+            [
+                odd(5, "the program has no command run"),
+                odd(4, "the program has the command stop, which is missing here"),
+                odd(5, "the program has no argument <host>"),
+                odd(4, "the program has the argument <host>..., which is missing here"),
+                odd(4, "the program has the option --force, which is missing here"),
+                odd(8, "--repo takes no value in the program"),
+                odd(8, "`get` needs --repo here, and not in the program"),
+                odd(10, "`get` needs --all in the program, and not here"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_is_known_by_what_it_holds() {
+        let kind = |name: &str, bytes: &[u8]| Kind::of(Path::new(name), bytes);
+        assert_eq!(kind("x.py", b"import os"), Some(Kind::Python));
+        assert_eq!(kind("x", b"#!/usr/bin/env python3\n"), Some(Kind::Python));
+        assert_eq!(kind("x", b"#!/bin/sh\npython"), Some(Kind::Script));
+        assert_eq!(kind("x", b"words"), None);
+        // The head alone, with a count of segments that are not there.
+        let mut head = vec![0_u8; 64];
+        head[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        head[54] = 56;
+        head[56] = 9;
+        head[32] = 64;
+        assert_eq!(kind("x", &head), Some(Kind::Static));
+        head.extend([3, 0, 0, 0]);
+        assert_eq!(kind("x", &head), Some(Kind::Dynamic));
+    }
+}

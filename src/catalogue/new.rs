@@ -1,0 +1,341 @@
+//! `new`: a role of one Rust file, which works from the beginning and does nothing yet.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+use serde::Serialize;
+
+use super::sync::{self, Stale};
+use super::{Program, Toolkit, name, render, written};
+use crate::action::arguments::{Request, UsageError, parse};
+use crate::action::context::Context;
+use crate::action::manual::{Manual, Opt};
+use crate::action::report::Finding;
+use crate::process;
+
+/// What the new file is made from.
+const TEMPLATE: &str = "_new/action.rs";
+
+/// Where the descriptions of options begin in the template, and where they end.
+const COLUMNS: (usize, usize) = (24, 118);
+
+/// A program is read in one go.
+const MOST_LINES: usize = 100;
+
+/// What a role is to be, as far as it was given.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// What it does, in one line.
+    pub title: Option<String>,
+    /// What is wrong in the world when somebody needs it.
+    pub problem: Option<String>,
+    /// What it does about that.
+    pub solution: Option<String>,
+    /// Lines of its options, as a usage text has them: `--host=<h>  The host to mend. [env: HOST]`.
+    pub options: Vec<String>,
+}
+
+/// What a role is to be.
+#[derive(Debug, Clone)]
+pub struct Brief {
+    /// What it does, in one line without a period.
+    pub title: String,
+    /// See [`Wish::problem`].
+    pub problem: String,
+    /// See [`Wish::solution`].
+    pub solution: String,
+}
+
+/// Writes the program of a new role, and all that is derived from it.
+///
+/// # Errors
+/// When the name cannot be, a text cannot stand in a usage text, or a file cannot be written: then none is.
+pub async fn new(toolkit: &Toolkit, role: &str, wish: Wish, context: &Context) -> anyhow::Result<Finding> {
+    name::check(toolkit, role)?;
+    let asks = wish.title.is_none() || wish.problem.is_none() || wish.solution.is_none();
+    let mut options = wish.options.iter().map(|line| option(line)).collect::<Result<Vec<_>, _>>()?;
+    let brief = wish.brief(&format!("`firebreak new {role}`"), context).await?;
+    if asks && options.is_empty() {
+        options = ask_options(context).await?;
+    }
+    let path = Path::new("src/bin").join(format!("{role}.rs"));
+    let code = code(&toolkit.root, role, &brief, &options)?;
+    let lines = code.lines().count();
+    anyhow::ensure!(
+        lines <= MOST_LINES,
+        UsageError(format!("{} would have {lines} lines, more than {MOST_LINES}: use fewer words", path.display()))
+    );
+    let program = Program::from_text(&path, code.clone())?.context("the template has no `const USAGE`")?;
+    check(&program, &brief, &options)?;
+    let toolkit = toolkit.with(program);
+    let mut files = vec![Stale { path: path.clone(), old: None, new: Some(code) }];
+    files.extend(sync::stale(&toolkit)?);
+    sync::mend(&toolkit.root, &files)?;
+    let next = format!("fill in `look` and `act`, then `cargo test --bin {role}` and `firebreak build {role}`");
+    let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
+    Ok(written(&paths, &format!("Next in {}: {next}", path.display())))
+}
+
+impl Wish {
+    /// What was given, and what somebody at the terminal adds. `command` is what lacks it where nobody is there.
+    ///
+    /// # Errors
+    /// When something is missing or cannot stand in a usage text.
+    pub async fn brief(self, command: &str, context: &Context) -> anyhow::Result<Brief> {
+        let title = "What does it do, in one line? (Restart the slaves that lost their master)";
+        let problem = "Which problem does it mend? (what somebody sees who needs it)";
+        let solution = "What does it do about it?";
+        let title = answer(self.title, "--title", title, command, context).await?;
+        Ok(Brief {
+            title: title.trim_end_matches('.').to_owned(),
+            problem: answer(self.problem, "--problem", problem, command, context).await?,
+            solution: answer(self.solution, "--solution", solution, command, context).await?,
+        })
+    }
+}
+
+/// The text that was given, or one that is asked for.
+async fn answer(
+    given: Option<String>,
+    option: &str,
+    question: &str,
+    command: &str,
+    context: &Context,
+) -> anyhow::Result<String> {
+    let (text, source) = match given {
+        Some(text) => (text, option),
+        None if context.operator.present() => (context.operator.ask(question).await?, "the answer"),
+        None => {
+            let message =
+                format!("{command} needs {option} where no terminal is, beside --title, --problem and --solution");
+            anyhow::bail!(UsageError(message));
+        }
+    };
+    plain(source, &text)?;
+    Ok(text.trim().to_owned())
+}
+
+/// Refuses what would be read as something else in a usage text.
+fn plain(source: &str, text: &str) -> Result<(), UsageError> {
+    let refuse = |why: &str| Err(UsageError(format!("{source} cannot be '{text}': {why}")));
+    if text.trim().is_empty() {
+        return refuse("it is empty");
+    }
+    if text.contains(char::is_control) {
+        return refuse("it is one line of text");
+    }
+    if text.to_lowercase().contains("usage:") {
+        return refuse("`usage:` begins the usage lines; word it otherwise");
+    }
+    if text.trim().starts_with('-') || text.trim().ends_with(':') {
+        return refuse("a line that begins with '-' is an option, one that ends with ':' a heading; word it otherwise");
+    }
+    Ok(())
+}
+
+async fn ask_options(context: &Context) -> anyhow::Result<Vec<Opt>> {
+    let question = "An option? (--host=<h>  The host to mend. [env: HOST]) Nothing: no more";
+    let mut options: Vec<Opt> = Vec::new();
+    loop {
+        let line = context.operator.ask(question).await?;
+        if line.is_empty() {
+            return Ok(options);
+        }
+        match option(&line) {
+            Ok(option) => options.push(option),
+            Err(why) => context.operator.say(&why.to_string()),
+        }
+    }
+}
+
+/// Reads the line of an option.
+fn option(line: &str) -> Result<Opt, UsageError> {
+    let refuse = |why: &str| Err(UsageError(format!("--option cannot be '{line}': {why}")));
+    let shape = "write it like '--host=<h>  The host to mend. [env: HOST]'";
+    if line.contains(char::is_control) || line.to_lowercase().contains("usage:") {
+        return refuse(&format!("it is one line without `usage:`; {shape}"));
+    }
+    let text = format!("X.\n\nUsage:\n  x [options]\n\nOptions:\n  {}\n", line.trim());
+    let option = match Manual::read(&text) {
+        Ok(manual) if manual.options.len() == 1 => manual.options[0].clone(),
+        Ok(_) => return refuse(shape),
+        Err(error) => return refuse(&format!("{}; {shape}", error.why)),
+    };
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let Some(name) = option.name.strip_prefix("--").filter(|name| !name.is_empty()) else {
+        return refuse(&format!("it has no long name; {shape}"));
+    };
+    if !name.chars().all(word) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return refuse("a name is small letters, digits and '-'");
+    }
+    if ["check", "yes", "format", "help", "version"].contains(&name) {
+        return refuse("every action has that option already");
+    }
+    let placeholder = option.placeholder.as_deref();
+    if placeholder.is_some_and(|it| !it.starts_with('<') || !it.ends_with('>')) {
+        return refuse(&format!("a placeholder stands between '<' and '>'; {shape}"));
+    }
+    if option.description.is_empty() {
+        return refuse(&format!("two spaces and what it is for are missing; {shape}"));
+    }
+    if placeholder.is_none() && (option.secret || option.default.is_some() || !option.choices.is_empty()) {
+        return refuse(&format!("only an option with a value has such a tag; {shape}"));
+    }
+    if option.secret && (option.default.is_some() || !option.choices.is_empty()) {
+        return refuse("a secret has neither a default nor choices: they would be seen");
+    }
+    Ok(option)
+}
+
+/// An option as the template sees it.
+#[derive(Debug, Serialize)]
+struct Given {
+    name: String,
+    /// Its lines in the usage text.
+    line: String,
+    field: String,
+    kind: &'static str,
+    /// How its value is shown.
+    shown: String,
+}
+
+impl Given {
+    fn of(option: &Opt) -> Self {
+        let field = option.name.replacen("--", "flag_", 1).replace('-', "_");
+        let value = format!("args.{field}");
+        let (kind, shown) = if option.placeholder.is_none() {
+            ("bool", format!("{value}.to_string()"))
+        } else if option.secret {
+            ("Option<secrecy::SecretString>", format!("{value}.map(|_| \"given\".to_owned()).unwrap_or_default()"))
+        } else if option.default.is_some() {
+            ("String", value)
+        } else {
+            ("Option<String>", format!("{value}.unwrap_or_default()"))
+        };
+        Self { name: option.name.clone(), line: described(option), field, kind, shown }
+    }
+}
+
+/// The option as it stands in the usage text: its tags in their order, its description wrapped and aligned.
+fn described(option: &Opt) -> String {
+    let short = option.short.as_ref().map_or(String::new(), |short| format!("{short}, "));
+    let placeholder = option.placeholder.as_ref().map_or(String::new(), |placeholder| format!("={placeholder}"));
+    let spelling = format!("  {short}{}{placeholder}  ", option.name);
+    let tag = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("[{name}: {value}]"));
+    let choices = (!option.choices.is_empty()).then(|| option.choices.join(" "));
+    let tags = [
+        tag("env", &option.environment),
+        tag("choices", &choices),
+        tag("keeps", &option.keeps),
+        tag("found", &option.found),
+        option.secret.then(|| "[secret]".to_owned()),
+        tag("default", &option.default),
+    ];
+    let text = std::iter::once(option.description.clone()).chain(tags.into_iter().flatten()).collect::<Vec<_>>();
+    let (begin, end) = COLUMNS;
+    let wrapped = render::wrap(&text.join(" "), end - begin, Some(begin));
+    format!("{spelling:<begin$}{wrapped}")
+}
+
+fn code(root: &Path, role: &str, brief: &Brief, options: &[Opt]) -> anyhow::Result<String> {
+    let fields: Vec<Given> = options.iter().map(Given::of).collect();
+    let switches = options.iter().any(|option| option.placeholder.is_none());
+    let Brief { title, problem, solution } = brief;
+    let values = context! { name => role, title, problem, solution, options => Value::from(Serde(fields)), switches };
+    let code = render::render_once(root, TEMPLATE, &values)?;
+    let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
+    let path = folder.path().join("action.rs");
+    std::fs::write(&path, code).context("failed to write a temporary file")?;
+    let words = ["--edition=2024", "--config-path", &root.display().to_string(), &path.display().to_string()];
+    process::read("rustfmt", &words, root)?;
+    Ok(std::fs::read_to_string(&path)?)
+}
+
+/// The usage text must say what was given and nothing else, and docopt must read it so.
+fn check(program: &Program, brief: &Brief, options: &[Opt]) -> anyhow::Result<()> {
+    let manual = &program.manual;
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let same = |section: &str, text: &str| words(manual.section(section).unwrap_or_default()) == words(text);
+    let refuse = |option: &str, text: &str| {
+        let why = "in a usage text it would be read as something else; word it otherwise";
+        Err(UsageError(format!("{option} cannot be '{text}': {why}")).into())
+    };
+    if !same("Problem", &brief.problem) {
+        return refuse("--problem", &brief.problem);
+    }
+    if !same("Solution", &brief.solution) {
+        return refuse("--solution", &brief.solution);
+    }
+    let Request::Act(arguments) = parse(&program.text, "", &["get".to_owned()], &|_| None)? else {
+        anyhow::bail!("the usage text does not take `get`");
+    };
+    for option in options {
+        let meanings: Vec<_> = manual.options.iter().filter(|other| other.name == option.name).collect();
+        let short = |other: &&Opt| option.short.is_some() && other.short == option.short;
+        let read = meanings.len() == 1
+            && meanings[0].description == option.description
+            && manual.options.iter().filter(short).count() <= 1
+            && option.default.as_deref().is_none_or(|default| arguments.values.get_str(&option.name) == default);
+        if !read {
+            return refuse("--option", described(option).trim());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_written_in_columns_with_its_tags_in_order() {
+        let line = "-h, --host=<h>  The host to mend, one of those that answer to nobody and stand in the cellar of \
+                    the house next door. [default: a] [env: HOST]";
+        assert_eq!(
+            described(&option(line).expect("an option")),
+            "  -h, --host=<h>        The host to mend, one of those that answer to nobody and stand in the cellar of \
+             the house next\n                        door. [env: HOST] [default: a]"
+        );
+    }
+
+    #[test]
+    fn an_option_that_cannot_be_is_refused() {
+        let shape = "write it like '--host=<h>  The host to mend. [env: HOST]'";
+        for (line, why) in [
+            ("host", shape.to_owned()),
+            ("-h  Short.", format!("it has no long name; {shape}")),
+            ("--host=<h>", format!("two spaces and what it is for are missing; {shape}")),
+            ("--host=<h> One space.", format!("a placeholder stands between '<' and '>'; {shape}")),
+            ("--the_host=<h>  The host.", "a name is small letters, digits and '-'".to_owned()),
+            ("--host=HOST  The host.", format!("a placeholder stands between '<' and '>'; {shape}")),
+            ("--yes  Do it.", "every action has that option already".to_owned()),
+            ("--dry  Dry. [default: x]", format!("only an option with a value has such a tag; {shape}")),
+            (
+                "--pwd=<p>  It. [choices: a b] [secret]",
+                "a secret has neither a default nor choices: they would be seen".to_owned(),
+            ),
+            ("--host=<h>  See usage: below.", format!("it is one line without `usage:`; {shape}")),
+        ] {
+            let refusal = UsageError(format!("--option cannot be '{line}': {why}"));
+            assert_eq!(option(line).expect_err("a refusal"), refusal);
+        }
+    }
+
+    #[test]
+    fn a_text_that_would_be_read_otherwise_is_refused() {
+        for (text, why) in [
+            ("", "it is empty"),
+            ("two\nlines", "it is one line of text"),
+            ("See the usage: below", "`usage:` begins the usage lines; word it otherwise"),
+            (
+                "--help me",
+                "a line that begins with '-' is an option, one that ends with ':' a heading; word it otherwise",
+            ),
+        ] {
+            let refusal = UsageError(format!("--title cannot be '{text}': {why}"));
+            assert_eq!(plain("--title", text), Err(refusal));
+        }
+    }
+}
