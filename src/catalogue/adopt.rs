@@ -100,7 +100,10 @@ pub async fn adopt(toolkit: &Toolkit, stranger: Stranger, context: &Context) -> 
     }
     let mut paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
     paths.insert(1, place);
-    let next = format!("Next: read {}, describe what is not described, then `firebreak sync`", usage.display());
+    let next = format!(
+        "Next: read {}, describe what is not described, then `firebreak sync` and `firebreak check`",
+        usage.display()
+    );
     Ok(written(&paths, &next))
 }
 

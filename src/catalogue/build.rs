@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::{Program, Toolkit};
-use crate::action::arguments::UsageError;
+use crate::action::arguments::{UsageError, nearest};
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 use crate::process;
 use crate::registry::digest;
@@ -59,11 +59,11 @@ fn chosen<'a>(toolkit: &'a Toolkit, names: &[String]) -> anyhow::Result<Vec<&'a 
         if toolkit.program(name).is_some() {
             anyhow::bail!(UsageError(format!("'{name}' is adopted: it is not built here")));
         }
-        let distance = |program: &&&Program| strsim::damerau_levenshtein(name, &program.name);
-        let near = native.iter().min_by_key(distance).filter(|near| distance(near) <= 1 + name.len() / 4);
+        let names: Vec<&str> = native.iter().map(|program| program.name.as_str()).collect();
+        let near = nearest(name, names.iter().copied());
         let hint = near.map_or_else(
-            || format!("there are {}", native.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ")),
-            |near| format!("did you mean `firebreak build {}`?", near.name),
+            || format!("there are {}", names.join(", ")),
+            |near| format!("did you mean `firebreak build {near}`?"),
         );
         anyhow::bail!(UsageError(format!("there is no program '{name}': {hint}")));
     }

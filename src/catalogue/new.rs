@@ -60,6 +60,11 @@ pub async fn new(toolkit: &Toolkit, role: &str, wish: Wish, context: &Context) -
     if asks && options.is_empty() {
         options = ask_options(context).await?;
     }
+    // A secret that only a command line could give would be seen by everybody on the host.
+    for option in options.iter_mut().filter(|option| option.secret && option.environment.is_none()) {
+        let name = format!("{role}_{}", option.name.trim_matches('-')).replace('-', "_").to_uppercase();
+        option.environment = Some(name);
+    }
     let path = Path::new("src/bin").join(format!("{role}.rs"));
     let code = code(&toolkit.root, role, &brief, &options)?;
     let lines = code.lines().count();
@@ -243,7 +248,11 @@ fn code(root: &Path, role: &str, brief: &Brief, options: &[Opt]) -> anyhow::Resu
     let fields: Vec<Given> = options.iter().map(Given::of).collect();
     let switches = options.iter().any(|option| option.placeholder.is_none());
     let Brief { title, problem, solution } = brief;
-    let values = context! { name => role, title, problem, solution, options => Value::from(Serde(fields)), switches };
+    // What stands in the usage line is what a button asks for; where things are comes from the environment.
+    let asked = options.iter().filter(|option| option.environment.is_none() && !option.secret);
+    let asked = asked.map(|option| format!("[{}] ", option.typed())).collect::<Vec<_>>().concat();
+    let options = Value::from(Serde(fields));
+    let values = context! { name => role, title, problem, solution, options, switches, asked };
     let code = render::render_once(root, TEMPLATE, &values)?;
     let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
     let path = folder.path().join("action.rs");

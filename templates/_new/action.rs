@@ -15,8 +15,8 @@ Solution:
   << solution | wrap(110, 2) | rust >>
 
 Usage:
-  << name >> get [options]
-  << name >> run [options]
+  << name >> get << asked >>[options]
+  << name >> run << asked >>[options]
   << name >> (-h | --help | --version)
 
 <% if options %>
@@ -42,6 +42,10 @@ Exit status:
   3    Changed in part: needs an operator.
   4    Declined, or --yes is missing where no terminal is.
   130  Interrupted.
+
+Examples:
+  << name >> get
+  << name >> run --check
 ";
 
 #[derive(Debug, Deserialize)]

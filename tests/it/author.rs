@@ -41,7 +41,8 @@ impl Workshop {
     /// A copy of the repository, whose programs use the library where it is: so it is not compiled for each test.
     fn copied() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let names = ["ansible.cfg", "inventories", "playbooks", "roles", "templates", "rustfmt.toml", "Cargo.lock"];
+        let names =
+            ["ansible.cfg", "inventories", "jenkins", "playbooks", "roles", "templates", "rustfmt.toml", "Cargo.lock"];
         let names = names.map(|name| repository().join(name));
         let copied = Command::new("cp").arg("-r").args(names).arg(folder.path()).status();
         assert!(copied.expect("cp").success());
@@ -193,6 +194,8 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     let lines = workshop.read("src/bin/mend_host.rs").lines().count();
     assert!((40..=100).contains(&lines), "{lines} lines");
     assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0);
+    let checked = workshop.firebreak(&["check"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
     let again = workshop.firebreak(&["new", "mend_host"]);
     let taken = "firebreak error: a role cannot be called 'mend_host': there is a program of this name\n";
     assert_eq!((again.code, again.stderr.as_str()), (2, taken));
@@ -300,6 +303,9 @@ Adopted:
 "
     );
     assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0);
+    let checked = workshop.firebreak(&["check"]).stdout;
+    assert!(checked.contains("no inventory gives rollback_env, which `get` and `run` needs"), "{checked}");
+    assert_eq!(checked.lines().count(), 2, "{checked}");
 
     let hall = Hall::open(&[]).await;
     let kept = workshop.path("kept");

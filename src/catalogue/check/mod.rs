@@ -104,6 +104,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "example-refused", look: Look::Examples(manuals::example_refused) },
     Rule { name: "file-unreadable", look: Look::Stock(stock::unreadable) },
     Rule { name: "role-without-text", look: Look::Stock(roles::without_text) },
+    Rule { name: "adopted-otherwise", look: Look::Stock(roles::otherwise) },
     Rule { name: "role-missing", look: Look::Stock(roles::missing) },
     Rule { name: "derived-stale", look: Look::Stock(roles::stale) },
     Rule { name: "derived-part", look: Look::Stock(roles::parts) },

@@ -6,6 +6,8 @@ use pulldown_cmark::{Event, Parser, Tag};
 
 use super::stock::Stock;
 use super::{Fault, nearest};
+use crate::catalogue::Program;
+use crate::catalogue::help::held_against_help;
 
 /// A role's folder that no program has.
 pub fn without_text(stock: &Stock) -> Vec<Fault> {
@@ -19,6 +21,26 @@ pub fn without_text(stock: &Stock) -> Vec<Fault> {
         Fault::at(&Path::new("roles").join(name), 1, "no usage text belongs to this role", mend)
     };
     stock.folders.iter().filter(|name| !known(name)).map(fault).collect()
+}
+
+/// An adopted program that says otherwise than its usage text, asked by `--help`. One that needs Python packages is not
+/// asked here, since they would be installed each time: `firebreak adopt` asks it.
+pub fn otherwise(stock: &Stock) -> Vec<Fault> {
+    let alone = |program: &&Program| program.adopted.as_ref().is_some_and(|it| it.requirements.is_none());
+    let mut faults = Vec::new();
+    for program in stock.toolkit.programs.iter().filter(alone) {
+        let path = &program.source.path;
+        match held_against_help(&stock.toolkit, program) {
+            Ok(odd) => faults.extend(odd.into_iter().map(|odd| {
+                Fault::at(path, odd.line, odd.why, "say what the program says, then call `firebreak sync`")
+            })),
+            Err(error) => {
+                let finding = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
+                faults.push(Fault::at(path, 1, finding, "make the program print a docopt text by `--help`"));
+            }
+        }
+    }
+    faults
 }
 
 /// A program with `get` and `run` that has no role.

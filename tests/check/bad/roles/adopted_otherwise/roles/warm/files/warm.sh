@@ -1,0 +1,6 @@
+#!/bin/sh
+cat <<'EOF'
+Usage:
+  warm.sh get
+  warm.sh run [--all]
+EOF
