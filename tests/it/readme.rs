@@ -84,6 +84,7 @@ async fn every_command_runs(path: PathBuf) {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
                 ["make", target] => make_knows(target),
                 ["rollback_service" | "firedrill" | "ansible-playbook", ..] => drop(desk.run(&line)),
+                ["firebreak", ..] => drop(desk.run(&format!("cd '{}' && {line}", root().display()))),
                 ["cargo", "test", "--lib"] => {}
                 ["cargo", "test", "--test", "it", module] => assert!(is_module(module), "no module '{module}'"),
                 _ => panic!("{}: this test does not know how to run `{line}`", path.display()),
