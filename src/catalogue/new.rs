@@ -109,17 +109,22 @@ async fn answer(
     command: &str,
     context: &Context,
 ) -> anyhow::Result<String> {
-    let (text, source) = match given {
-        Some(text) => (text, option),
-        None if context.operator.present() => (context.operator.ask(question).await?, "the answer"),
-        None => {
-            let message =
-                format!("{command} needs {option} where no terminal is, beside --title, --problem and --solution");
-            anyhow::bail!(UsageError(message));
+    if let Some(text) = given {
+        plain(option, &text)?;
+        return Ok(text.trim().to_owned());
+    }
+    if !context.operator.present() {
+        let message =
+            format!("{command} needs {option} where no terminal is, beside --title, --problem and --solution");
+        anyhow::bail!(UsageError(message));
+    }
+    loop {
+        let text = context.operator.ask(question).await?;
+        match plain("the answer", &text) {
+            Ok(()) => return Ok(text.trim().to_owned()),
+            Err(why) => context.operator.say(&why.to_string()),
         }
-    };
-    plain(source, &text)?;
-    Ok(text.trim().to_owned())
+    }
 }
 
 /// Refuses what would be read as something else in a usage text.

@@ -237,6 +237,42 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
 }
 
 #[test]
+fn what_is_not_given_is_asked_for_at_a_terminal() {
+    let workshop = Workshop::copied();
+    let sit_down = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
+        command.args(["new", "warm_caches"]).current_dir(workshop.folder.path()).env("TERM", "xterm-256color");
+        rexpect::session::spawn_command(command, Some(30_000)).expect("a pseudo-terminal")
+    };
+    let mut left = sit_down();
+    left.exp_string("What does it do, in one line?").expect("the first question");
+    left.send_control('c').expect("Ctrl-C");
+    left.exp_string("interrupted: nothing was changed").expect("the end");
+    left.exp_eof().expect("the end");
+    assert!(!workshop.path("src/bin/warm_caches.rs").exists() && !workshop.path("roles/warm_caches").exists());
+
+    let mut session = sit_down();
+    let mut says = |question: &str, answer: &str| {
+        session.exp_string(question).expect(question);
+        session.send_line(answer).expect("to type");
+    };
+    says("What does it do, in one line?", "see usage: below");
+    says("`usage:` begins the usage lines", "Warm the caches.");
+    says("Which problem does it mend?", "The first users wait.");
+    says("What does it do about it?", "It asks for every page.");
+    says("An option?", "host");
+    says("--option cannot be 'host'", "--pages=<n>  How many. [default: 10]");
+    // What was typed is shown once more when it is taken, with its question; then comes the next.
+    says("[default: 10]\r\nAn option?", "");
+    session.exp_string("fill in `look` and `act`").expect("what is next");
+    session.exp_eof().expect("the end");
+    let code = workshop.read("src/bin/warm_caches.rs");
+    for line in ["Warm the caches.\n", "  The first users wait.\n", "--pages=<n>           How many. [default: 10]\n"] {
+        assert!(code.contains(line), "'{line}' is missing:\n{code}");
+    }
+}
+
+#[test]
 fn nothing_of_a_new_role_is_written_where_something_is_wrong() {
     let workshop = Workshop::copied();
     let texts = ["--title=t", "--problem=p", "--solution=s"];
@@ -304,7 +340,7 @@ Adopted:
     );
     assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0);
     let checked = workshop.firebreak(&["check"]).stdout;
-    assert!(checked.contains("no inventory gives rollback_env, which `get` and `run` needs"), "{checked}");
+    assert!(checked.contains("no inventory gives rollback_env, which is needed for `get` and `run`"), "{checked}");
     assert_eq!(checked.trim_end().lines().count(), 2, "{checked}");
 
     let hall = Hall::open(&[]).await;

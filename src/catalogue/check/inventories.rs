@@ -231,7 +231,7 @@ pub fn nowhere(stock: &Stock) -> Vec<Fault> {
                     .find(|block| block.names().contains(&option))
                     .map_or(1, |block| block.line);
                 let finding = format!(
-                    "no inventory gives {}, which `{}` needs",
+                    "no inventory gives {}, which is needed for `{}`",
                     variable.name,
                     variable.required.join("` and `")
                 );
