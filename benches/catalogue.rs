@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use docopt::Docopt;
 use firebreak::catalogue::render::render;
+use firebreak::catalogue::sync::stale;
 use firebreak::catalogue::{Program, Toolkit};
 
 const PROGRAMS: usize = 40;
@@ -33,9 +34,10 @@ fn main() {
     let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
     println!();
     println!("deriving / docopt: {:.1}, {:.1}", ratio(deriving, parsing), ratio(deriving_many, parsing_many));
-    let total = reading + deriving;
+    let comparing = best(|| 1 + stale(&toolkit).expect("what is out of date").len());
+    let total = reading + comparing;
     let verdict = if total < Duration::from_millis(100) { "reached" } else { "MISSED" };
-    println!("reading and deriving: {} (goal: 100 ms at most: {verdict})", milliseconds(total));
+    println!("reading, deriving, comparing: {} (goal: 100 ms at most: {verdict})", milliseconds(total));
 }
 
 /// The same programs under other names, again and again.

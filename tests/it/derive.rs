@@ -86,13 +86,10 @@ fn a_derived_file_says_so_first_and_names_its_source() {
     let folder = odd();
     for root in [root(), folder.path()] {
         let toolkit = Toolkit::open(root).expect("a toolkit");
-        let sources: Vec<_> = toolkit.roles().map(|role| role.source.path.display().to_string()).collect();
+        let sources = toolkit.programs.iter().map(|program| program.source.path.display().to_string());
+        let sources: Vec<_> = sources.chain(["the usage texts of all roles".to_owned()]).collect();
         for file in render::render(&toolkit).expect("texts") {
-            let of_ansible = ["tasks", "defaults", "meta", "files"]
-                .iter()
-                .any(|name| file.path.parent().expect("a folder").ends_with(name))
-                || file.path.starts_with("playbooks");
-            if of_ansible && !parts::has_parts(&file.text) {
+            if !parts::has_parts(&file.text) {
                 let first = file.text.lines().next().unwrap_or_default();
                 assert!(first.contains(NOTICE), "{}: {first}", file.path.display());
                 assert!(sources.iter().any(|source| first.contains(source)), "{}: {first}", file.path.display());

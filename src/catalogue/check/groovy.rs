@@ -7,9 +7,7 @@ const DEEPEST: usize = 8;
 
 /// A Jenkinsfile.
 pub struct Groovy {
-    /// Its text.
-    pub text: String,
-    /// The same, as long, with blanks in place of comments and of what stands in strings.
+    /// Its text, as long, with blanks in place of comments and of what stands in strings.
     pub code: String,
     /// The strings, in order.
     pub strings: Vec<Literal>,
@@ -30,8 +28,8 @@ pub struct Literal {
 
 impl Groovy {
     /// Reads a text, whatever it holds.
-    pub fn read(text: String) -> Self {
-        let mut code = text.clone().into_bytes();
+    pub fn read(text: &str) -> Self {
+        let mut code = text.as_bytes().to_vec();
         let mut strings = Vec::new();
         let bytes = text.as_bytes();
         let mut at = 0;
@@ -46,7 +44,7 @@ impl Groovy {
                 blank(&mut code, at..end);
                 at = end;
             } else if let Some(quote) = quote(rest, &text[..at]) {
-                let end = string_end(&text, at, quote, 0);
+                let end = string_end(text, at, quote, 0);
                 let closed = if text[..end].ends_with(quote) { end.saturating_sub(quote.len()) } else { end };
                 let inside = (at + quote.len()).min(end)..closed.max((at + quote.len()).min(end));
                 let live = !quote.starts_with('\'');
@@ -59,7 +57,7 @@ impl Groovy {
         }
         let code = String::from_utf8_lossy(&code).into_owned();
         let blocks = blocks(&code);
-        Self { text, code, strings, blocks }
+        Self { code, strings, blocks }
     }
 
     /// The line of a place.
@@ -69,12 +67,14 @@ impl Groovy {
 
     /// Where a word stands in the code: not as a part of another, and not as a member of something.
     pub fn words(&self, word: &str) -> Vec<usize> {
+        self.names(word).filter(|at| !self.code[..*at].ends_with('.')).collect()
+    }
+
+    /// Where a name stands in the code, also as a member of something: not as a part of another.
+    pub fn names(&self, name: &str) -> impl Iterator<Item = usize> {
         let part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-        let lone = |at: &usize| {
-            !self.code[..*at].ends_with(|c: char| part(c) || c == '.')
-                && !self.code[at + word.len()..].starts_with(part)
-        };
-        self.code.match_indices(word).map(|(at, _)| at).filter(lone).collect()
+        let found = self.code.match_indices(name).map(|(at, _)| at);
+        found.filter(move |at| !self.code[..*at].ends_with(part) && !self.code[at + name.len()..].starts_with(part))
     }
 
     /// The strings that are given as this argument: `playbook: '…'`.

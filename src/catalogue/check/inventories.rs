@@ -223,7 +223,7 @@ pub fn nowhere(stock: &Stock) -> Vec<Fault> {
                     || file.path.starts_with(folder.join("defaults"))
                     || file.path.starts_with(folder.join("vars"))
             });
-            let button = stock.pipelines.iter().any(|pipeline| pipeline.groovy.text.contains(&variable.name));
+            let button = stock.pipelines.iter().any(|pipeline| pipeline.groovy.names(&variable.name).next().is_some());
             if !button && !files.any(gives) {
                 let option = variable.option.as_deref().unwrap_or_default();
                 let line = super::texts::blocks(text)

@@ -81,15 +81,29 @@ pub fn typed_shell(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
     typed.map(fault).collect()
 }
 
-/// A run without a lock: two people press the button at once.
+/// A run without a lock around it: two people press the button at once.
 pub fn lock(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+    const PLAY: &str = "ansiblePlaybook";
     let groovy = &pipeline.groovy;
-    let mut runs = groovy.arguments("tags").filter(|tags| tags.text.split(',').any(|tag| tag.trim() == "run"));
-    let Some(run) = runs.next().filter(|_| groovy.words("lock").is_empty()) else { return Vec::new() };
+    let plans = |at: usize| {
+        groovy.words(PLAY).into_iter().any(|step| {
+            let given = groovy.given(step + PLAY.len());
+            (step..step + PLAY.len() + given.len()).contains(&at) && given.contains("checkMode: true")
+        })
+    };
+    let locked = |at: usize| {
+        groovy.around(at).iter().any(|(head, block)| {
+            let options = block.find("options").and_then(|options| block[options..].split_once('}'));
+            head.contains("lock") || options.is_some_and(|(options, _)| options.contains("lock"))
+        })
+    };
+    let runs = groovy.arguments("tags").filter(|tags| tags.text.split(',').any(|tag| tag.trim() == "run"));
+    let mut open = runs.map(|run| run.range.start).filter(|at| !plans(*at) && !locked(*at));
+    let Some(at) = open.next() else { return Vec::new() };
     let role = pipeline.path.parent().and_then(Path::file_name).map_or("role".into(), |name| name.to_string_lossy());
     let finding = "it runs without a lock, so two builds can act at once";
     let mend = format!("put the run into `lock(\"{role}-${{params.environment}}\") {{ … }}`");
-    vec![pipeline.fault(run.range.start, finding, mend)]
+    vec![pipeline.fault(at, finding, mend)]
 }
 
 /// Where `input` stands as a step or a directive.
@@ -150,7 +164,9 @@ pub fn agent(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
     let groovy = &pipeline.groovy;
     let Some(start) = groovy.words("pipeline").first().copied() else { return Vec::new() };
     let body = groovy.given(start + 8);
-    let none = groovy.words("agent").into_iter().any(|at| groovy.code[at + 5..].trim_start().starts_with("none"));
+    // In the pipeline's own block: that of a stage says nothing of the others.
+    let own = groovy.words("agent").into_iter().filter(|at| groovy.around(*at).len() == 1);
+    let none = own.map(|at| groovy.code[at + 5..].trim_start()).any(|agent| agent.starts_with("none"));
     if none || inputs(pipeline).is_empty() || !body.trim_start().starts_with('{') {
         return Vec::new();
     }

@@ -160,7 +160,7 @@ impl Stock {
             Ok(text) if is_yaml => {
                 self.yaml.push(Yaml { path: path.to_owned(), documents: yaml::read(&text), text });
             }
-            Ok(text) => self.pipelines.push(Pipeline { path: path.to_owned(), groovy: Groovy::read(text) }),
+            Ok(text) => self.pipelines.push(Pipeline { path: path.to_owned(), groovy: Groovy::read(&text) }),
             Err(error) => self.unreadable.push((path.to_owned(), error.to_string())),
         }
     }
