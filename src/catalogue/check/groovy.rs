@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn tells_strings_and_comments_from_code() {
         let text = "// it's\ndef a = \"x ${b ? \"y\" : 'z'} /* \" + '\\'' /* input */\nsplit(/'/)\n";
-        let groovy = Groovy::read(text.to_owned());
+        let groovy = Groovy::read(text);
         let strings: Vec<_> = groovy.strings.iter().map(|string| (string.text.as_str(), string.live)).collect();
         assert_eq!(strings, [("x ${b ? \"y\" : 'z'} /* ", true), ("\\'", false), ("'", true)]);
         assert!(groovy.words("input").is_empty());
@@ -226,9 +226,7 @@ mod tests {
 
     #[test]
     fn finds_what_is_given_to_a_step_and_the_blocks_around_it() {
-        let groovy = Groovy::read(
-            "a {\n  timeout(time: 3) {\n    x = input(message: 'm',\n      ok: f(1))\n  }\n}\n".to_owned(),
-        );
+        let groovy = Groovy::read("a {\n  timeout(time: 3) {\n    x = input(message: 'm',\n      ok: f(1))\n  }\n}\n");
         let at = groovy.words("input")[0];
         assert_eq!(groovy.given(at + 5), "(message: ' ',\n      ok: f(1)");
         assert_eq!(groovy.around(at).iter().map(|(head, _)| *head).collect::<Vec<_>>(), ["a", "timeout(time: 3)"]);
