@@ -10,4 +10,4 @@ say "what is derived, and every rule"
 bin/firebreak sync --check
 bin/firebreak check
 say "cargo test"
-cargo test --locked
+cargo test --locked --no-fail-fast

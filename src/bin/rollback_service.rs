@@ -19,6 +19,8 @@ Solution:
 
 Symptoms:
   Yesterday's release is broken; its services fit only one another and must go back together
+  Since a deployment or an upgrade users see errors (500), or containers keep crashing
+  A tag was moved, and services run a wrong version
 
 Usage:
   rollback_service get --repo=<r> --env=<e> --registry=<url> [options]
@@ -33,8 +35,8 @@ Options of get:
   --keep=<n>            How many dates to offer, the newest first. [default: 10]
 
 Options of run:
-  --date=<d>            A day (2026-11-20: UTC, its end) or an instant (2026-11-20T18:00:00Z). Without it, a
-                        terminal offers the dates that `get` found. [found: rollbacks]
+  --date=<d>            A day (2026-11-20: UTC, its end) or an instant (2026-11-20T18:00:00Z). A terminal offers
+                        the dates that `get` found. [found: rollbacks]
   --env=<env>           The environment in the names of the running services: dev, stage, prod.
   --platform=<url>      Where the services run: marathon+https://host, podman+unix:///path/to/socket,
                         docker+unix:///var/run/docker.sock. [env: FIREBREAK_PLATFORM]

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::build::put;
 use super::help::{Kind, contradictions, help_of, options, placeholder, read_help};
+use super::name::is_secret;
 use super::new::Wish;
 use super::sync::{self, Stale};
 use super::usage_text::{Tag, usage_text};
@@ -14,9 +15,6 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::manual::Manual;
 use crate::action::report::{Finding, Outcome, Table};
-
-/// The last words of options whose values must not be seen.
-const SECRETS: [&str; 8] = ["pwd", "password", "passwd", "token", "secret", "webhook", "slack", "api-key"];
 
 /// What is to be adopted.
 #[derive(Debug, Clone, Default)]
@@ -166,11 +164,6 @@ fn tags(manual: &Manual, stranger: &Stranger) -> Result<Vec<Tag>, UsageError> {
     Ok(tags)
 }
 
-fn is_secret(option: &str) -> bool {
-    let words = format!("-{}", option.trim_start_matches('-').replace('_', "-").to_lowercase());
-    SECRETS.iter().any(|secret| words.ends_with(&format!("-{secret}")))
-}
-
 /// What was given, and for the rest what the program says itself.
 fn told(wish: Wish, help: &str, manual: &Manual) -> Wish {
     let section = |heading: &str| {
@@ -229,16 +222,6 @@ fn compared(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_secret_is_known_by_the_last_word_of_its_name() {
-        for option in ["--pwd", "--registry-pwd", "--Slack", "--api-key", "--github_token", "--password"] {
-            assert!(is_secret(option), "{option}");
-        }
-        for option in ["--key", "--tokens", "--slack-channel", "--user", "-p"] {
-            assert!(!is_secret(option), "{option}");
-        }
-    }
 
     #[test]
     fn the_commands_that_look_and_act_are_known_or_asked_for() {

@@ -16,15 +16,13 @@ const WIDTH: usize = 78;
 pub fn list(toolkit: &Toolkit) -> Finding {
     let row = |program: &Program| {
         let kind = if program.is_role() { "role" } else { "program" };
-        let uses = if program.is_role() { looks(program).join("; ") } else { usages(program).join("; ") };
         vec![
             Cell::from(program.name.as_str()),
             Cell::from(kind),
             Cell::from(program.manual.title.trim_end_matches('.')),
-            Cell::new(Tone::Quiet, uses),
         ]
     };
-    let head = ["name", "kind", "what it does", "how it is used"].map(str::to_owned).to_vec();
+    let head = ["name", "kind", "what it does"].map(str::to_owned).to_vec();
     let rows = toolkit.programs.iter().map(row).collect();
     let entry = |program: &Program| {
         serde_json::json!({

@@ -1,10 +1,20 @@
-//! What a role may be called.
+//! What a role may be called, and what the name of an option says of it.
 
 use super::Toolkit;
 use crate::action::arguments::UsageError;
 
 /// Folders of cargo's own: it builds no program of such a name.
 const OF_CARGO: [&str; 4] = ["build", "deps", "examples", "incremental"];
+
+/// The last words of options whose values must not be seen.
+const SECRETS: [&str; 8] = ["pwd", "password", "passwd", "token", "secret", "webhook", "slack", "api-key"];
+
+/// Whether an option is called like one whose value must not be seen: by the last word of its name.
+#[must_use]
+pub fn is_secret(option: &str) -> bool {
+    let words = format!("-{}", option.trim_start_matches('-').replace('_', "-").to_lowercase());
+    SECRETS.iter().any(|secret| words.ends_with(&format!("-{secret}")))
+}
 
 /// Refuses a name that no role can have, or that is taken.
 ///
@@ -33,6 +43,16 @@ pub fn check(toolkit: &Toolkit, name: &str) -> Result<(), UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_known_by_the_last_word_of_its_name() {
+        for option in ["--pwd", "--registry-pwd", "--Slack", "--api-key", "--github_token", "--password"] {
+            assert!(is_secret(option), "{option}");
+        }
+        for option in ["--key", "--tokens", "--slack-channel", "--user", "-p"] {
+            assert!(!is_secret(option), "{option}");
+        }
+    }
 
     #[test]
     fn a_name_that_cannot_be_is_refused_with_the_reason() {

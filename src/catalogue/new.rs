@@ -7,6 +7,7 @@ use minijinja::context;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
+use super::name::is_secret;
 use super::sync::{self, Stale};
 use super::{Program, Toolkit, name, render, written};
 use crate::action::arguments::{Request, UsageError, parse};
@@ -70,7 +71,10 @@ pub async fn new(toolkit: &Toolkit, role: &str, wish: Wish, context: &Context) -
     let lines = code.lines().count();
     anyhow::ensure!(
         lines <= MOST_LINES,
-        UsageError(format!("{} would have {lines} lines, more than {MOST_LINES}: use fewer words", path.display()))
+        UsageError(format!(
+            "{} would have {lines} lines, more than {MOST_LINES}: give fewer options now, and add the others later",
+            path.display()
+        ))
     );
     let program = Program::from_text(&path, code.clone())?.context("the template has no `const USAGE`")?;
     check(&program, &brief, &options)?;
@@ -168,9 +172,12 @@ fn option(line: &str) -> Result<Opt, UsageError> {
         return refuse(&format!("it is one line without `usage:`; {shape}"));
     }
     let text = format!("X.\n\nUsage:\n  x [options]\n\nOptions:\n  {}\n", line.trim());
-    let option = match Manual::read(&text) {
-        Ok(manual) if manual.options.len() == 1 => manual.options[0].clone(),
-        Ok(_) => return refuse(shape),
+    let mut option = match Manual::read(&text) {
+        Ok(manual) => match (manual.doubts.first(), manual.options.as_slice()) {
+            (None, [option]) => option.clone(),
+            (Some(doubt), _) => return refuse(&format!("{}; {shape}", doubt.why)),
+            (None, _) => return refuse(shape),
+        },
         Err(error) => return refuse(&format!("{}; {shape}", error.why)),
     };
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -196,6 +203,7 @@ fn option(line: &str) -> Result<Opt, UsageError> {
     if option.secret && (option.default.is_some() || !option.choices.is_empty()) {
         return refuse("a secret has neither a default nor choices: they would be seen");
     }
+    option.secret = option.secret || (placeholder.is_some() && option.choices.is_empty() && is_secret(&option.name));
     Ok(option)
 }
 
@@ -306,7 +314,7 @@ mod tests {
     #[test]
     fn an_option_is_written_in_columns_with_its_tags_in_order() {
         let line = "-h, --host=<h>  The host to mend, one of those that answer to nobody and stand in the cellar of \
-                    the house next door. [default: a] [env: HOST]";
+                    the house next door. [env: HOST] [default: a]";
         assert_eq!(
             described(&option(line).expect("an option")),
             "  -h, --host=<h>        The host to mend, one of those that answer to nobody and stand in the cellar of \
@@ -321,11 +329,27 @@ mod tests {
             ("host", shape.to_owned()),
             ("-h  Short.", format!("it has no long name; {shape}")),
             ("--host=<h>", format!("two spaces and what it is for are missing; {shape}")),
-            ("--host=<h> One space.", format!("a placeholder stands between '<' and '>'; {shape}")),
+            (
+                "--host=<h> One space.",
+                format!(
+                    "'One space.' is read as part of the option's name: two spaces must stand before the description, \
+                     and a line of prose cannot begin with `-`; {shape}"
+                ),
+            ),
+            (
+                "--host=<h>  The host. [default: a] [env: HOST]",
+                format!(
+                    "the default of --host is 'a] [env: HOST' to docopt: `[default: …]` must be the last tag; {shape}"
+                ),
+            ),
             ("--the_host=<h>  The host.", "a name is small letters, digits and '-'".to_owned()),
             ("--host=HOST  The host.", format!("a placeholder stands between '<' and '>'; {shape}")),
             ("--yes  Do it.", "every action has that option already".to_owned()),
-            ("--dry  Dry. [default: x]", format!("only an option with a value has such a tag; {shape}")),
+            (
+                "--dry  Dry. [default: x]",
+                format!("--dry has no value, so it can have no default: write `--dry=<value>`; {shape}"),
+            ),
+            ("--dry  Dry. [choices: a b]", format!("only an option with a value has such a tag; {shape}")),
             (
                 "--pwd=<p>  It. [choices: a b] [secret]",
                 "a secret has neither a default nor choices: they would be seen".to_owned(),
@@ -335,6 +359,12 @@ mod tests {
             let refusal = UsageError(format!("--option cannot be '{line}': {why}"));
             assert_eq!(option(line).expect_err("a refusal"), refusal);
         }
+    }
+
+    #[test]
+    fn an_option_that_is_called_like_a_secret_is_one() {
+        assert!(option("--registry-pwd=<p>  The password.").expect("an option").secret);
+        assert!(!option("--keep=<n>  How many.").expect("an option").secret);
     }
 
     #[test]

@@ -112,20 +112,27 @@ fn leave(root: &Path, path: &Path, text: Option<&str>) -> std::io::Result<()> {
     removed
 }
 
-/// The difference as people read it: what stands there, and what should.
+/// The difference as people read it: what stands there, and what should. A whole file is not shown, only counted.
 #[must_use]
 pub fn difference(file: &Stale) -> Table {
     let (old, new) = (file.old.as_deref().unwrap_or_default(), file.new.as_deref().unwrap_or_default());
+    let lines_of = |text: &str| format!("{} lines", text.lines().count());
+    if file.old.is_none() {
+        return Table::lines([Cell::new(
+            Tone::Good,
+            format!("+++ {} (missing: {})", file.path.display(), lines_of(new)),
+        )]);
+    }
+    if file.new.is_none() {
+        return Table::lines([Cell::new(
+            Tone::Bad,
+            format!("--- {} (should be gone: {})", file.path.display(), lines_of(old)),
+        )]);
+    }
     let diff = TextDiff::from_lines(old, new);
     let mut lines = vec![
-        Cell::new(
-            Tone::Bad,
-            format!("--- {}{}", file.path.display(), if file.old.is_none() { " (missing)" } else { "" }),
-        ),
-        Cell::new(
-            Tone::Good,
-            format!("+++ {}{}", file.path.display(), if file.new.is_none() { " (should be gone)" } else { "" }),
-        ),
+        Cell::new(Tone::Bad, format!("--- {}", file.path.display())),
+        Cell::new(Tone::Good, format!("+++ {}", file.path.display())),
     ];
     for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
         lines.push(Cell::new(Tone::Quiet, hunk.header().to_string().trim_end()));

@@ -6,6 +6,7 @@ use super::{Fault, meant};
 use crate::action::arguments;
 use crate::action::manual::{Manual, Opt, Usage};
 use crate::action::report::Outcome;
+use crate::catalogue::name::is_secret;
 
 /// The longest title that fits a table.
 const TITLE: usize = 80;
@@ -225,6 +226,17 @@ pub fn secret_env(text: &Text, manual: &Manual) -> Vec<Fault> {
         let name = format!("FIREBREAK_{}", option.name.trim_matches('-').replace('-', "_").to_uppercase());
         let finding = format!("the secret {} can only be given on the command line, where others see it", option.name);
         text.fault(option.line, finding, format!("add [env: {name}] before [secret]"))
+    };
+    open.map(fault).collect()
+}
+
+/// An option that is called like a secret, and is none.
+pub fn secret_open(text: &Text, manual: &Manual) -> Vec<Fault> {
+    let value = |option: &&Opt| option.placeholder.is_some() && option.choices.is_empty() && !option.secret;
+    let open = described(text, manual).into_iter().filter(value).filter(|option| is_secret(&option.name));
+    let fault = |option: &Opt| {
+        let finding = format!("{} is called like a secret, and its value would be seen", option.name);
+        text.fault(option.line, finding, "add [secret], or call it otherwise")
     };
     open.map(fault).collect()
 }

@@ -96,6 +96,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "default-unused", look: Look::Manual(manuals::default_unused) },
     Rule { name: "secret-choices", look: Look::Manual(manuals::secret_choices) },
     Rule { name: "secret-env", look: Look::Manual(manuals::secret_env) },
+    Rule { name: "secret-open", look: Look::Manual(manuals::secret_open) },
     Rule { name: "env-case", look: Look::Manual(manuals::env_case) },
     Rule { name: "found-nowhere", look: Look::Manual(manuals::found_nowhere) },
     Rule { name: "format-missing", look: Look::Manual(manuals::format_missing) },
