@@ -20,10 +20,11 @@ Options of run:
   --keep=<n>    How many. [default: 10]
   --yes         Do not ask.
   --all         All of them.
+  --token=<t>   The token.
 
 Options of get and run:
   --dump=<dir>  The folder of what was found. [keeps: days.json] [default: .]
-  --pwd=<p>     The password. [env: FIREBREAK_PWD]
+  --pwd=<p>     The password. [env: FIREBREAK_PWD] [secret]
   --format=<f>  How to print. [choices: table json] [default: table]
 
 General options:
