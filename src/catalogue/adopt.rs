@@ -10,7 +10,7 @@ use super::name::is_secret;
 use super::new::Wish;
 use super::sync::{self, Stale};
 use super::usage_text::{Tag, usage_text};
-use super::{Adopted, Program, Toolkit, name, written};
+use super::{Adopted, PYTHON, Program, Toolkit, name, written};
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::manual::Manual;
@@ -53,8 +53,10 @@ pub async fn adopt(toolkit: &Toolkit, stranger: Stranger, context: &Context) -> 
     if known.is_none() {
         name::check(toolkit, &role).map_err(|why| UsageError(format!("{why}. --role=<name> gives another")))?;
     }
+    name::check_file(&file).map_err(|why| UsageError(format!("the program cannot be called '{file}': {why}")))?;
     let bytes = std::fs::read(path).with_context(|| format!("failed to read '{}'", path.display()))?;
-    if Kind::of(path, &bytes) == Some(Kind::Dynamic) {
+    let kind = Kind::of(path, &bytes);
+    if kind == Some(Kind::Dynamic) {
         let message = "needs libraries of the machine it was built on: it may not start on another. A static one would";
         context.watch.warn(&format!("'{}' {message}", path.display()));
     }
@@ -67,10 +69,14 @@ pub async fn adopt(toolkit: &Toolkit, stranger: Stranger, context: &Context) -> 
         return compared(toolkit, program, &stranger, &bytes, &manual);
     }
 
+    if let Some((_, why)) = name::unsafe_in(&manual).first() {
+        anyhow::bail!(UsageError(format!("'{file}' cannot be adopted: {why}. Rename it in the program")));
+    }
     let (get, run) = words(&manual, stranger.get.as_deref(), stranger.run.as_deref())?;
     let tags = tags(&manual, &stranger)?;
     let requirements = stranger.requirements.as_ref().map(|_| "requirements.txt".to_owned());
-    let adopted = Adopted { program: file.clone(), requirements, get, run };
+    let language = (kind == Some(Kind::Python)).then(|| PYTHON.to_owned());
+    let adopted = Adopted { program: file.clone(), requirements, language, get, run };
     let command = format!("`firebreak adopt {}`", path.display());
     let brief = told(stranger.wish, &help, &manual).brief(&command, context).await?;
     let text = usage_text(&brief, &help, &manual, &adopted, &tags)?;
@@ -81,6 +87,12 @@ pub async fn adopt(toolkit: &Toolkit, stranger: Stranger, context: &Context) -> 
     let program = Program::from_text(&usage, text.clone())?.context("usage.txt has no text")?;
     if let Some(odd) = contradictions(&program.manual, &manual).first() {
         anyhow::bail!("its usage text would not say what the program says: line {}: {}", odd.line, odd.why);
+    }
+    if !adopted.is_python() {
+        for option in program.manual.options.iter().filter(|option| option.secret) {
+            let message = "takes its value on the command line, where everybody on the host sees it while it runs";
+            context.watch.warn(&format!("{} {message}", option.name));
+        }
     }
     let mut files = vec![fresh(usage.clone(), text)];
     if let Some(list) = &stranger.requirements {
@@ -96,8 +108,8 @@ pub async fn adopt(toolkit: &Toolkit, stranger: Stranger, context: &Context) -> 
         let _ = sync::mend(&toolkit.root, &[gone]);
         return Err(error);
     }
-    let mut paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
-    paths.insert(1, place);
+    let mut paths = files.into_iter().map(|file| file.path);
+    let paths: Vec<PathBuf> = paths.next().into_iter().chain([place]).chain(paths).collect();
     let next = format!(
         "Next: read {}, describe what is not described, then `firebreak sync` and `firebreak check`",
         usage.display()
@@ -150,6 +162,9 @@ fn tags(manual: &Manual, stranger: &Stranger) -> Result<Vec<Tag>, UsageError> {
             let shape =
                 || UsageError(format!("{from} cannot be '{pair}': write <option>:<name>, like --dump:dump.json"));
             let (option, value) = split.ok_or_else(shape)?;
+            if name == "keeps" {
+                name::check_file(value).map_err(|why| UsageError(format!("{from} cannot be '{pair}': {why}")))?;
+            }
             tags.push(tag(known(from, option)?, format!("[{name}: {value}]")));
         }
     }

@@ -43,6 +43,9 @@ pub struct Toolkit {
 /// What an environment is called in which a second person must agree.
 const PRODUCTION: [&str; 3] = ["prod", "production", "master"];
 
+/// The language whose scripts get their secrets by a launcher.
+const PYTHON: &str = "python";
+
 /// An environment that has an inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Environment {
@@ -90,6 +93,8 @@ pub struct Adopted {
     pub program: String,
     /// The list of Python packages that it needs, in the same place; with it, it is run in a virtual environment.
     pub requirements: Option<String>,
+    /// What it is written in, where that matters: `python`.
+    pub language: Option<String>,
     /// The command that only looks.
     pub get: Option<String>,
     /// The command that acts.
@@ -230,10 +235,12 @@ impl Unread {
 }
 
 impl Adopted {
-    /// Whether it is a Python script.
+    /// Whether it is a Python script. `adopt` writes that down; a text written by hand may leave it to the file's ending.
     #[must_use]
     pub fn is_python(&self) -> bool {
-        self.requirements.is_some() || Path::new(&self.program).extension().is_some_and(|extension| extension == "py")
+        self.language.as_deref() == Some(PYTHON)
+            || self.requirements.is_some()
+            || Path::new(&self.program).extension().is_some_and(|extension| extension == "py")
     }
 
     fn read(section: &str) -> Self {
@@ -244,6 +251,7 @@ impl Adopted {
         Self {
             program: value("program").unwrap_or_default(),
             requirements: value("requirements"),
+            language: value("language"),
             get: value("get"),
             run: value("run"),
         }

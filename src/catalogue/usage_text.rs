@@ -112,8 +112,8 @@ fn add(lines: &mut [String], first: usize, tag: &str) {
 }
 
 fn section(adopted: &Adopted) -> String {
-    let Adopted { program, requirements, get, run } = adopted;
-    let lines = [("requirements", requirements), ("get", get), ("run", run)];
+    let Adopted { program, requirements, language, get, run } = adopted;
+    let lines = [("requirements", requirements), ("language", language), ("get", get), ("run", run)];
     let lines = lines.into_iter().filter_map(|(name, value)| Some(format!("  {name}: {}\n", value.as_ref()?)));
     format!("\nAdopted:\n  program: {program}\n{}", lines.collect::<String>())
 }
@@ -154,6 +154,7 @@ mod tests {
         let adopted = Adopted {
             program: "mend.py".to_owned(),
             requirements: Some("requirements.txt".to_owned()),
+            language: Some("python".to_owned()),
             get: Some("get".to_owned()),
             run: Some("run".to_owned()),
         };
@@ -181,6 +182,7 @@ Options:
 Adopted:
   program: mend.py
   requirements: requirements.txt
+  language: python
   get: get
   run: run
 "

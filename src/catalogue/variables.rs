@@ -13,8 +13,8 @@ const OWN: [&str; 6] = ["-h", "--help", "--version", "--format", "--yes", "--che
 /// The same of a program that was not written here: there the others may mean anything.
 const OWN_OF_ADOPTED: [&str; 3] = ["-h", "--help", "--version"];
 
-/// The variables that every role has beside its program's options.
-const GENERAL: [&str; 4] = ["report", "temp", "approver", "build"];
+/// The variables that every role has beside its program's options, and what its button asks for by itself.
+const GENERAL: [&str; 7] = ["report", "temp", "approver", "build", "environment", "who", "confirmation"];
 
 /// A variable of a role.
 #[derive(Debug, Clone, Serialize)]
@@ -221,4 +221,23 @@ fn example(manual: &Manual, option: &str) -> Option<String> {
     let given = format!("{option}=");
     let mut words = manual.section("Examples")?.split_whitespace();
     words.find_map(|word| word.strip_prefix(&given).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::catalogue::facts::Role;
+
+    #[test]
+    fn what_a_button_asks_by_itself_is_no_name_of_a_variable() {
+        let names = ["report", "temp", "approver", "build", "environment", "who", "confirmation"];
+        let options: String = names.iter().map(|name| format!("  --{name}=<x>  X.\n")).collect();
+        let text = format!("Mend.\n\nUsage:\n  mend [options] <who>\n\nOptions:\n{options}");
+        let program = Program::from_text(Path::new("roles/mend/usage.txt"), text).expect("a text").expect("a program");
+        let shorts: Vec<_> = Role::of(&program).variables.into_iter().map(|variable| variable.short).collect();
+        let expected = names.iter().map(|name| format!("{name}_option")).chain(["who_argument".to_owned()]);
+        assert_eq!(shorts, expected.collect::<Vec<_>>());
+    }
 }

@@ -7,7 +7,7 @@ def questions = [
     << role.name >>: {
         choiceParam('environment', [<< environments | map(attribute="name") | map("groovy") | join(", ") >>], 'Which environment is on fire?')
 <% for variable in role.variables if variable.asked %>
-<% set help = (variable.description ~ (" Leave it empty: then as the environment has it." if variable.kind != "switch" else "")) | groovy %>
+<% set help = (variable.description ~ (" One value a line." if variable.kind == "list") ~ (" Leave it empty: then as the environment has it." if variable.kind != "switch" else "")) | groovy %>
 <% if variable.kind == "switch" %>
         booleanParam('<< variable.short >>', false,
             << help >>)
@@ -15,7 +15,7 @@ def questions = [
         choiceParam('<< variable.short >>', ['', << variable.choices | map("groovy") | join(", ") >>],
             << help >>)
 <% else %>
-        stringParam('<< variable.short >>', '',
+        << "text" if variable.kind == "list" else "string" >>Param('<< variable.short >>', '',
             << help >>)
 <% endif %>
 <% endfor %>

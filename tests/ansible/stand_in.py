@@ -41,7 +41,7 @@ def read(words):
             usage(f"{command} does not take {word}")
         if name in SECRETS and value.startswith("@"):
             with open(value[1:], encoding="utf-8") as file:
-                secrets[name] = {"value": file.read(), "mode": mode(value[1:])}
+                secrets[name] = {"value": file.read(), "mode": mode(value[1:]), "folder_mode": mode(os.path.dirname(value[1:]))}
         elif name in SECRETS and value:
             usage(f"{name} is on the command line, for everybody to see")
     return command, options, switches, secrets

@@ -45,15 +45,15 @@ fn without_tags_it_only_looks() {
                 "--env": "develop",
                 "--registry": "https://registry.example",
                 "--registry-user": "",
-                "--registry-pwd": "@FOLDER/registry_pwd",
+                "--registry-pwd": "@FOLDER/secrets/registry_pwd",
                 "--cacert": "",
                 "--keep": "10",
             },
             "switches": [],
-            "secrets": { "--registry-pwd": { "value": "secret", "mode": "0o600" } },
+            "secrets": { "--registry-pwd": { "value": "secret", "mode": "0o600", "folder_mode": "0o700" } },
             "folder": "FOLDER",
             "folder_mode": "0o700",
-            "files": ["registry_pwd", "rollback_service"],
+            "files": ["rollback_service", "secrets"],
             "build": "https://jenkins/7",
             "approver": "anna",
         })]
@@ -80,7 +80,7 @@ fn with_the_tag_run_it_acts_and_keeps_the_report() {
     command.envs([("FIREBREAK_PWD", "a"), ("FIREBREAK_REGISTRY_PWD", "b"), ("FIREBREAK_SLACK", "c")]);
     let played = Ground::end(command);
     succeeds(&played, 1);
-    let secret = |value: &str| json!({ "value": value, "mode": "0o600" });
+    let secret = |value: &str| json!({ "value": value, "mode": "0o600", "folder_mode": "0o700" });
     assert_eq!(
         ground.notes(),
         [json!({
@@ -92,19 +92,19 @@ fn with_the_tag_run_it_acts_and_keeps_the_report() {
                 "--env": "dev",
                 "--platform": "marathon+https://dcos.example",
                 "--user": "",
-                "--pwd": "@FOLDER/pwd",
+                "--pwd": "@FOLDER/secrets/pwd",
                 "--registry": "https://registry.example",
                 "--registry-user": "",
-                "--registry-pwd": "@FOLDER/registry_pwd",
+                "--registry-pwd": "@FOLDER/secrets/registry_pwd",
                 "--cacert": "",
-                "--slack": "@FOLDER/slack",
+                "--slack": "@FOLDER/secrets/slack",
                 "--timeout": "600",
             },
             "switches": ["--yes"],
             "secrets": { "--pwd": secret("a"), "--registry-pwd": secret("b"), "--slack": secret("c") },
             "folder": "FOLDER",
             "folder_mode": "0o700",
-            "files": ["pwd", "registry_pwd", "rollback.json", "rollback_service", "slack"],
+            "files": ["rollback.json", "rollback_service", "secrets"],
             "build": "",
             "approver": "",
             "dump": { "all": ["billing"] },

@@ -334,6 +334,7 @@ Options:
 Adopted:
   program: rollback.py
   requirements: requirements.txt
+  language: python
   get: get
   run: run
 "
@@ -434,6 +435,71 @@ async fn an_adopted_c_program_goes_through_ansible_and_is_held_against_its_help(
         changed.stderr
     );
     assert_eq!(workshop.read("roles/lamp/usage.txt"), text);
+}
+
+#[test]
+fn a_name_that_could_mean_something_in_a_script_is_refused() {
+    let workshop = Workshop::copied();
+    let script = |usage: &str| format!("#!/bin/sh\ncat <<'END'\nUsage:\n  x {usage}\nEND\n");
+    let beside = "a file of this name is put beside the program";
+    let safe = "letters, digits, '.', '_' and '-'";
+    for (name, usage, words, why) in [
+        ("launch.py", "--all", &[][..], format!("the program cannot be called 'launch.py': {beside}")),
+        (
+            "it's",
+            "--all",
+            &["--role=its"],
+            format!(
+                "the program cannot be called 'it's': it stands in scripts as it is, so it is {safe}, and does not \
+                 begin with '-'"
+            ),
+        ),
+        (
+            "stop",
+            "a;b",
+            &["--run=a;b"],
+            format!(
+                "'stop' cannot be adopted: the command `a;b` stands in scripts as it is, so it may hold only {safe}. \
+                 Rename it in the program"
+            ),
+        ),
+        (
+            "keep",
+            "--dump=<d>",
+            &["--keeps=--dump:$(id)"],
+            format!(
+                "--keeps cannot be '--dump:$(id)': it stands in scripts as it is, so it is {safe}, and does not begin \
+                 with '-'"
+            ),
+        ),
+        ("kept", "--dump=<d>", &["--keeps=--dump:secrets"], format!("--keeps cannot be '--dump:secrets': {beside}")),
+    ] {
+        workshop.write(name, &script(usage));
+        let refused = workshop.firebreak(&[&["adopt", name], words].concat());
+        assert_eq!((refused.code, refused.stderr), (2, format!("firebreak error: {why}\n")));
+    }
+}
+
+#[test]
+fn a_secret_that_must_go_on_the_command_line_is_warned_of() {
+    let workshop = Workshop::copied();
+    let usage = "Ring.\n\nUsage:\n  ring --token=<t>\n";
+    let texts = ["--problem=It is still.", "--solution=Ring it."];
+    let warning = "firebreak warning: --token takes its value on the command line, where everybody on the host sees it \
+                   while it runs\n";
+    for (name, text, said, language) in [
+        ("ring", format!("#!/bin/sh\ncat <<'END'\n{usage}END\n"), warning, ""),
+        ("rung", format!("#!/usr/bin/env python3\nprint({usage:?})\n"), "", "  language: python\n"),
+    ] {
+        workshop.write(name, &text.replace("  ring", &format!("  {name}")));
+        let made = workshop.firebreak(&[&["adopt", name], &texts[..]].concat());
+        assert_eq!((made.code, made.stderr.as_str()), (0, said), "{}", made.stdout);
+        let text = workshop.read(&format!("roles/{name}/usage.txt"));
+        assert!(text.ends_with(&format!("\nAdopted:\n  program: {name}\n{language}")), "{text}");
+        assert_eq!(workshop.path(&format!("roles/{name}/files/launch.py")).exists(), !language.is_empty());
+        let paths: Vec<_> = made.stdout.lines().take(2).collect();
+        assert_eq!(paths, [format!("roles/{name}/usage.txt"), format!("roles/{name}/files/{name}")]);
+    }
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn odd_usage_texts_become_roles_that_load_and_pass_the_linters() {
             "type": "list", "elements": "str", "required": false, "default": [],
         })
     );
-    assert_eq!(get["options"]["mend_files_mode"]["choices"], json!(["quick", "yes", "1", ""]));
+    assert_eq!(get["options"]["mend_files_mode"]["choices"], json!(["quick", "yes", "1", "a|b", ""]));
     let own: Vec<_> = defaults.as_object().expect("variables").iter().take(8).collect();
     let expected = json!({
         "mend_files_tag": [],
@@ -230,7 +230,7 @@ fn an_adopted_script_gets_its_secrets_where_nobody_sees_them() {
         json!(["fix", label, "--label=b", password, "-tMARKED-two", "--check", "--", "--pwd=@/etc/hostname", AWKWARD])
     );
     assert!(!note["seen"].as_str().expect("a command line").contains("MARKED"), "{note}");
-    assert_eq!(note["files"], json!(["fix.py", "launch.py", "pwd", "t"]));
+    assert_eq!(note["files"], json!(["fix.py", "launch.py", "secrets"]));
     let report: Value =
         serde_json::from_slice(&std::fs::read(ground.path("report.json")).expect("a report")).expect("JSON");
     assert_eq!(
@@ -241,6 +241,50 @@ fn an_adopted_script_gets_its_secrets_where_nobody_sees_them() {
         })
     );
     assert_eq!(ground.left_over(), [""; 0]);
+}
+
+#[test]
+fn words_that_yaml_takes_for_switches_stay_words_and_no_secret_takes_a_files_place() {
+    let ground = Ground::in_folder(odd());
+    // A Python script without an ending, called like its secret.
+    for (tag, word) in [("get", "off"), ("run", "on")] {
+        let mut command = ground.command_of("turn_key", &["--tags", tag]);
+        command.env("NOTE", ground.path("note")).env("TURN_KEY_TOKEN", "MARKED");
+        let played = Ground::end(command);
+        assert_eq!(played.code, 0, "{}", played.text);
+        let note = note(&ground);
+        assert_eq!(note["given"], json!([word, "--token=MARKED"]));
+        assert_eq!(note["files"], json!(["launch.py", "secrets", "token"]));
+        assert!(!note["seen"].as_str().expect("a command line").contains("MARKED"), "{note}");
+    }
+    assert_eq!(ground.left_over(), [""; 0]);
+}
+
+#[test]
+fn a_readme_says_what_is_so_for_its_program() {
+    let folder = odd();
+    let read = |role: &str| {
+        let path = folder.path().join("roles").join(role).join("README.md");
+        std::fs::read_to_string(path).expect("a README")
+    };
+    let (files, line) = ("They reach the program in files that only it reads", "takes them on its command line alone");
+    for (role, said, unsaid) in [("fix_labels", files, line), ("turn_key", files, line), ("ring_bell", line, files)] {
+        let text = read(role);
+        assert!(text.contains(said) && !text.contains(unsaid), "{role}: {text}");
+    }
+    let (looks, helps) = ("The first call only looks", "The first call only prints the program's `--help`");
+    for (role, said, unsaid) in [("in_venv", looks, helps), ("fix_labels", helps, looks)] {
+        let text = read(role);
+        assert!(text.contains(said) && !text.contains(unsaid), "{role}: {text}");
+    }
+    let text = read("mend_files");
+    for row in [
+        "| `mend_files_mode` | get, run | 'How'? One of quick, yes, 1, a\\|b. |",
+        "| `mend_files_approver` | get, run | Who said yes; ",
+        "| `mend_files_build` | get, run | The Jenkins build; ",
+    ] {
+        assert!(text.contains(row), "'{row}' is missing: {text}");
+    }
 }
 
 #[test]

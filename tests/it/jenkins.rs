@@ -354,7 +354,9 @@ fn a_button_of_every_shape_goes_its_way() {
     for role in ["empty_queue", "warm"] {
         write(&format!("playbooks/{role}.yml"), "");
     }
-    write("templates/roles/ROLE/Jenkinsfile", &template("roles/ROLE/Jenkinsfile"));
+    for path in ["roles/ROLE/Jenkinsfile", "jenkins/buttons.groovy"] {
+        write(&format!("templates/{path}"), &template(path));
+    }
     let toolkit = Toolkit::open(folder.path()).expect("the toolkit");
     for file in render::render(&toolkit).expect("the buttons") {
         write(&file.path.display().to_string(), &file.text);
@@ -365,7 +367,7 @@ fn a_button_of_every_shape_goes_its_way() {
         &json!([
             {
                 "file": "roles/empty_queue/Jenkinsfile",
-                "params": { "environment": "prod", "queue": awkward, "depth": "exact", "force": true, "only": "one, two" },
+                "params": { "environment": "prod", "queue": awkward, "depth": "exact", "force": true, "only": " one, two\r\n\nthree\n" },
                 "ansiblePlaybook": [{}, { "writes": { "plan.json": { "text": "", "message": "would empty it" } } },
                     { "writes": { "report.json": { "outcome": "done", "message": "Empty." } } }],
                 "input": [{ "by": "anna" }, { "by": "bert", "values": { "confirmation": "prod" } }],
@@ -389,15 +391,22 @@ fn a_button_of_every_shape_goes_its_way() {
         [
             json!({ "empty_queue_queue": literal(awkward), "empty_queue_depth": literal("exact") }),
             json!({ "empty_queue_report": "plan.json", "empty_queue_queue": literal(awkward), "empty_queue_force": true,
-                "empty_queue_only": [literal("one"), literal("two")] }),
+                "empty_queue_only": [literal(" one, two"), literal("three")] }),
             json!({ "empty_queue_report": "report.json", "empty_queue_queue": literal(awkward), "empty_queue_force": true,
-                "empty_queue_only": [literal("one"), literal("two")] }),
+                "empty_queue_only": [literal(" one, two"), literal("three")] }),
         ]
     );
     assert_eq!(plays[1]["env"], json!({ "BROKER_KEY": "secret-of-firebreak-prod-broker-key" }));
     assert_eq!(queue["description"], "prod, approved by bert: done");
     let asked: Vec<_> = queue["declared"].as_array().expect("parameters").iter().map(|asked| &asked["kind"]).collect();
-    assert_eq!(asked, ["choice", "choice", "booleanParam", "string", "string"]);
+    assert_eq!(asked, ["choice", "choice", "booleanParam", "text", "string"]);
+    let only = "Only jobs of this name. One value a line. Leave it empty: then as the environment has it.";
+    assert_eq!(
+        queue["declared"][3],
+        json!({ "kind": "text", "name": "only", "defaultValue": "", "description": only })
+    );
+    let seed = std::fs::read_to_string(folder.path().join("jenkins/buttons.groovy")).expect("the seed");
+    assert!(seed.contains(&format!("        textParam('only', '',\n            '{only}')\n")), "{seed}");
     assert_eq!(queue["declared"][0]["choices"], json!(["dev", "prod"]));
     assert_eq!(queue["declared"][1]["choices"], json!(["", "quick", "exact"]));
     assert_eq!(

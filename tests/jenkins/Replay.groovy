@@ -148,7 +148,7 @@ class Replay {
         params[parameter.name] = parameter.kind == 'choice' ? parameter.choices?.first() : parameter.defaultValue
         def value = scenario.params?.get(parameter.name)
         if (parameter.kind == 'choice') choices.addAll(parameter.choices)
-        if (parameter.kind == 'string' && value) typed << value
+        if (parameter.kind in ['string', 'text'] && value) typed << value
         if (parameter.kind == 'choice' && value != null && !(value in parameter.choices)) refuse("'$value' is no choice of '$parameter.name'".toString())
     }
 
@@ -317,7 +317,7 @@ class Replay {
         taken.parameters?.each { parameter ->
             def value = answer.values?.get(parameter.name)
             if (parameter.kind == 'choice' && !(value in parameter.choices)) refuse("'$value' is no choice of '$parameter.name': $parameter.choices".toString())
-            if (parameter.kind == 'string' && value) typed << value
+            if (parameter.kind in ['string', 'text'] && value) typed << value
             values[parameter.name] = value
         }
         if (taken.submitterParameter) values[taken.submitterParameter.toString()] = answer.by

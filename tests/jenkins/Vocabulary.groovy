@@ -28,6 +28,7 @@ class Vocabulary {
         booleanParam: [takes: [name: TEXT, defaultValue: SWITCH, description: TEXT], needs: ['name']],
         choice      : [takes: [name: TEXT, choices: [List], description: TEXT], needs: ['name', 'choices']],
         string      : [takes: [name: TEXT, defaultValue: TEXT, description: TEXT, trim: SWITCH], needs: ['name']],
+        text        : [takes: [name: TEXT, defaultValue: TEXT, description: TEXT], needs: ['name']],
     ]
     /** Not steps: they make a value for a directive. */
     static final VALUES = [

@@ -6,7 +6,7 @@ use super::{Fault, meant};
 use crate::action::arguments;
 use crate::action::manual::{Manual, Opt, Usage};
 use crate::action::report::Outcome;
-use crate::catalogue::name::is_secret;
+use crate::catalogue::name::{self, is_secret};
 
 /// The longest title that fits a table.
 const TITLE: usize = 80;
@@ -178,6 +178,18 @@ pub fn variables_collide(text: &Text, _: &Manual) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// A name that stands in shell code as it is, and could mean something there.
+pub fn name_unsafe(text: &Text, manual: &Manual) -> Vec<Fault> {
+    let mut found = name::unsafe_in(manual);
+    if let Some(role) = text.role.as_ref().filter(|role| !role.native) {
+        let line = manual.sections.iter().find(|section| section.heading.eq_ignore_ascii_case("Adopted"));
+        let line = line.map_or_else(|| first_line(text), |section| section.line);
+        let why = name::check_file(&role.program).err();
+        found.extend(why.map(|why| (line, format!("the program '{}': {why}", role.program))));
+    }
+    found.into_iter().map(|(line, finding)| text.fault(line, finding, "give it another name")).collect()
 }
 
 /// A default that is not among the choices.

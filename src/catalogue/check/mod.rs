@@ -92,6 +92,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "option-elsewhere", look: Look::Manual(manuals::option_elsewhere) },
     Rule { name: "option-twice", look: Look::Manual(manuals::option_twice) },
     Rule { name: "variables-collide", look: Look::Manual(manuals::variables_collide) },
+    Rule { name: "name-unsafe", look: Look::Manual(manuals::name_unsafe) },
     Rule { name: "default-no-choice", look: Look::Manual(manuals::default_no_choice) },
     Rule { name: "default-unused", look: Look::Manual(manuals::default_unused) },
     Rule { name: "secret-choices", look: Look::Manual(manuals::secret_choices) },

@@ -17,7 +17,7 @@ Usage:
 Options:
   --tag=<t>          A tag: # not a comment, {{ not_a_template }} and \"quoted\" {% if %} {# no #}. A long one, so that it must
                      be wrapped: - like an item, and: like a mapping.
-  --mode=<m>         'How'? [choices: quick yes 1]
+  --mode=<m>         'How'? [choices: quick yes 1 a|b]
   --greeting=<g>     Said first. [default: {{ 'a' }}: # \"b\"]
   --report=<file>    Where the report goes.
   --count=<n>        How often. [default: 0]
