@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn what_a_button_asks_by_itself_is_no_name_of_a_variable() {
         let names = ["report", "temp", "approver", "build", "environment", "who", "confirmation"];
-        let options: String = names.iter().map(|name| format!("  --{name}=<x>  X.\n")).collect();
+        let options = names.iter().map(|name| format!("  --{name}=<x>  X.\n")).collect::<Vec<_>>().concat();
         let text = format!("Mend.\n\nUsage:\n  mend [options] <who>\n\nOptions:\n{options}");
         let program = Program::from_text(Path::new("roles/mend/usage.txt"), text).expect("a text").expect("a program");
         let shorts: Vec<_> = Role::of(&program).variables.into_iter().map(|variable| variable.short).collect();

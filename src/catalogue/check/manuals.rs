@@ -242,8 +242,11 @@ pub fn secret_env(text: &Text, manual: &Manual) -> Vec<Fault> {
     open.map(fault).collect()
 }
 
-/// An option that is called like a secret, and is none.
+/// An option of a role that is called like a secret, and is none.
 pub fn secret_open(text: &Text, manual: &Manual) -> Vec<Fault> {
+    if text.role.is_none() {
+        return Vec::new();
+    }
     let value = |option: &&Opt| option.placeholder.is_some() && option.choices.is_empty() && !option.secret;
     let open = described(text, manual).into_iter().filter(value).filter(|option| is_secret(&option.name));
     let fault = |option: &Opt| {
