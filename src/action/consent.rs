@@ -3,6 +3,9 @@
 use super::operator::Operator;
 use super::report::{Finding, Outcome, Table};
 
+/// What an environment is called in which a slip costs most: its name is typed out, and a second person agrees.
+pub const PRODUCTION: [&str; 3] = ["prod", "production", "master"];
+
 /// What happens between the plan and the act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent {

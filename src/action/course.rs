@@ -31,7 +31,7 @@ impl Course {
     /// Shows the steps, asks as far as that is needed, and has them taken: `act` says whether a step changed anything.
     ///
     /// # Errors
-    /// When the terminal fails. A step that fails ends the course, and is a finding.
+    /// When the terminal fails. A step that fails ends the course, and is a finding: nobody knows how far it came.
     pub async fn run(
         &self,
         consent: Consent,
@@ -52,13 +52,10 @@ impl Course {
             match act(step).await {
                 Ok(news) => changed |= news,
                 Err(error) => {
-                    let (outcome, state) = if changed {
-                        (Outcome::NeedsOperator, "the steps before it were taken")
-                    } else {
-                        (Outcome::Failed, "nothing was changed before it")
-                    };
-                    let mut finding = Finding::new(outcome, format!("failed to {step}, and {state}: {error:#}"));
-                    finding.changed = changed;
+                    let before = if changed { "steps before it were taken" } else { "nothing was changed before it" };
+                    let message = format!("failed to {step}, which may be half done; {before}: {error:#}");
+                    let mut finding = Finding::new(Outcome::NeedsOperator, message);
+                    finding.changed = true;
                     return Ok(self.end(finding));
                 }
             }
@@ -85,5 +82,79 @@ impl Course {
         let given = self.given.iter().map(|(name, value)| vec![(*name).into(), value.as_str().into()]);
         let steps = self.steps.iter().map(|step| vec!["step".into(), step.as_str().into()]);
         Table { head: vec![String::new(); 2], rows: given.chain(steps).collect(), ..Table::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::action::interrupt::Interrupt;
+    use crate::action::operator::Operator;
+    use crate::action::report::Who;
+    use crate::watch::Unwatched;
+
+    struct Nobody;
+
+    #[async_trait]
+    impl Operator for Nobody {
+        fn present(&self) -> bool {
+            false
+        }
+        fn say(&self, _text: &str) {}
+        fn show(&self, _table: &Table) {}
+        async fn choose(&self, _question: &str, _answers: &[String]) -> anyhow::Result<Option<usize>> {
+            Ok(None)
+        }
+        async fn confirm(&self, _question: &str) -> anyhow::Result<bool> {
+            Ok(false)
+        }
+        async fn type_out(&self, _question: &str, _word: &str) -> anyhow::Result<bool> {
+            Ok(false)
+        }
+        async fn ask(&self, _question: &str) -> anyhow::Result<String> {
+            Ok(String::new())
+        }
+    }
+
+    /// How a course of two steps ends, of which the one of this name fails; and the steps that were begun.
+    async fn end(consent: Consent, fails: &str) -> (Outcome, String, bool, Vec<String>) {
+        let context = Context {
+            started: DateTime::UNIX_EPOCH,
+            who: Who { user: "somebody".to_owned(), sudo_user: None, build: None, approver: None },
+            cache_folder: None,
+            operator: Arc::new(Nobody),
+            watch: Arc::new(Unwatched),
+            interrupt: Interrupt::default(),
+        };
+        let course = Course { given: Vec::new(), steps: vec!["stop it".to_owned(), "start it".to_owned()] };
+        let mut begun = Vec::new();
+        let act = async |step: &str| {
+            begun.push(step.to_owned());
+            anyhow::ensure!(step != fails, "no power");
+            Ok(true)
+        };
+        let finding = course.run(consent, &context, act).await.expect("a finding");
+        (finding.outcome, finding.message, finding.changed, begun)
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_needs_an_operator() {
+        let first = "failed to stop it, which may be half done; nothing was changed before it: no power";
+        let begun = vec!["stop it".to_owned()];
+        assert_eq!(end(Consent::Given, "stop it").await, (Outcome::NeedsOperator, first.to_owned(), true, begun));
+        let second = "failed to start it, which may be half done; steps before it were taken: no power";
+        let begun = vec!["stop it".to_owned(), "start it".to_owned()];
+        assert_eq!(end(Consent::Given, "start it").await, (Outcome::NeedsOperator, second.to_owned(), true, begun));
+    }
+
+    #[tokio::test]
+    async fn what_was_not_begun_changed_nothing() {
+        let declined = "`run` needs --yes where no terminal is: nothing was changed".to_owned();
+        assert_eq!(end(Consent::Asked, "stop it").await, (Outcome::Declined, declined, false, Vec::new()));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::build::put;
-use super::help::{Kind, contradictions, help_of, options, placeholder, read_help};
+use super::help::{Kind, contradictions, help_of, options, read_help};
 use super::name::is_secret;
 use super::new::Wish;
 use super::sync::{self, Stale};
@@ -146,7 +146,8 @@ fn words(
 }
 
 fn tags(manual: &Manual, stranger: &Stranger) -> Result<Vec<Tag>, UsageError> {
-    let names: Vec<String> = options(manual).into_iter().filter(|name| placeholder(manual, name).is_some()).collect();
+    let takes_value = |name: &String| manual.option(name).is_some_and(|option| option.placeholder.is_some());
+    let names: Vec<String> = options(manual).into_iter().filter(takes_value).collect();
     let known = |from: &str, option: &str| {
         if names.iter().any(|name| name == option) {
             return Ok(option.to_owned());

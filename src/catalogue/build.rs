@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::list::named;
 use super::{Program, Toolkit};
-use crate::action::arguments::{UsageError, nearest};
+use crate::action::arguments::UsageError;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 use crate::process;
 use crate::registry::digest;
@@ -53,19 +54,9 @@ fn chosen<'a>(toolkit: &'a Toolkit, names: &[String]) -> anyhow::Result<Vec<&'a 
         return Ok(native);
     }
     for name in names {
-        if native.iter().any(|program| program.name == *name) {
-            continue;
-        }
-        if toolkit.program(name).is_some() {
+        if named(toolkit, name)?.adopted.is_some() {
             anyhow::bail!(UsageError(format!("'{name}' is adopted: it is not built here")));
         }
-        let names: Vec<&str> = native.iter().map(|program| program.name.as_str()).collect();
-        let near = nearest(name, names.iter().copied());
-        let hint = near.map_or_else(
-            || format!("there are {}", names.join(", ")),
-            |near| format!("did you mean `firebreak build {near}`?"),
-        );
-        anyhow::bail!(UsageError(format!("there is no program '{name}': {hint}")));
     }
     Ok(native.into_iter().filter(|program| names.contains(&program.name)).collect())
 }

@@ -59,6 +59,9 @@ const EXIT: Rule = Rule { thing: "the exit code", gone: Breaking, new: Compatibl
 const SECTION: Rule = Rule { thing: "the section", gone: Wording, new: Wording, changed: Wording };
 const DESCRIPTION: Rule = Rule { thing: "the description", gone: Wording, new: Wording, changed: Wording };
 const ROLE: Rule = Rule { thing: "the role", gone: Breaking, new: Compatible, changed: Wording };
+// The role calls another program, or says another word to it.
+const ADOPTED: Rule = Rule { thing: "what is adopted:", gone: Breaking, new: Breaking, changed: Breaking };
+const REQUIREMENTS: Rule = Rule { gone: Wording, new: Wording, changed: Wording, ..ADOPTED };
 const VARIABLE: Rule = Rule { thing: "the role's variable", gone: Breaking, new: Compatible, changed: Breaking };
 
 /// What changed from `old` to `new`, the worst first.
@@ -139,7 +142,7 @@ impl Paper<'_> {
         }
         for (before, after) in pairs(&old.sections, &new.sections, |section| section.heading.clone()) {
             let heading = before.or(after).map_or("", |section| section.heading.as_str());
-            let is_data = heading == "Exit status" || heading == "Usage" || heading.contains("ptions");
+            let is_data = ["Exit status", "Usage", "Adopted"].contains(&heading) || heading.contains("ptions");
             if !is_data && before.map(|it| &it.text) != after.map(|it| &it.text) {
                 let level = if before.is_none() { SECTION.new } else { SECTION.changed };
                 self.write(level, format!("{} {heading}: is told otherwise", SECTION.thing));
@@ -159,8 +162,7 @@ impl Paper<'_> {
         for (before, after) in pairs(&had, &has, |option| option.name.clone()) {
             let name = &before.or(after).expect("one of a pair is there").name;
             let shown = format!("{name}{behind}");
-            let needed =
-                |manual: &Manual| command.is_some_and(|it| manual.needs(it).iter().any(|option| option.name == *name));
+            let needed = |manual: &Manual| manual.is_needed(command.unwrap_or(""), name);
             let (needed_it, needs_it) = (needed(old), needed(new));
             match (before, after) {
                 (Some(before), Some(after)) => {
@@ -236,6 +238,12 @@ impl Paper<'_> {
 
     /// A role's variables are named by the options; a play names the variables.
     fn role(&mut self, before: &Program, after: &Program) {
+        let (was, is) = (before.adopted.clone().unwrap_or_default(), after.adopted.clone().unwrap_or_default());
+        let value = |text: String| Some(text).filter(|text| !text.is_empty());
+        self.one(&ADOPTED, "program", value(was.program), value(is.program));
+        self.one(&REQUIREMENTS, "requirements", was.requirements, is.requirements);
+        self.one(&ADOPTED, "get", was.get, is.get);
+        self.one(&ADOPTED, "run", was.run, is.run);
         let is = |program: &Program| program.is_role().then(|| program.name.clone());
         self.one(&ROLE, "", is(before), is(after));
         if !before.is_role() || !after.is_role() {
@@ -301,11 +309,10 @@ struct Place {
 fn positionals(manual: &Manual, command: Option<&str>) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
     for usage in usages(manual, command) {
-        let needed = usage.pattern.needed();
         for name in &usage.positionals {
             let place = Place {
                 name: name.clone(),
-                needed: needed.iter().any(|atom| atom.name() == name),
+                needed: manual.is_needed(command.unwrap_or(""), name),
                 repeats: manual.positionals.iter().any(|known| known.name == *name && known.repeats),
             };
             if !places.iter().any(|known| known.name == place.name) {
@@ -412,6 +419,41 @@ Exit status:
             let expected: Vec<_> = expected.into_iter().map(|(level, what)| (level, what.to_owned())).collect();
             assert_eq!(changes(from, to), expected, "for '{from}' → '{to}'");
         }
+    }
+
+    #[test]
+    fn a_program_without_commands_can_need_something_new() {
+        let text = |usage: &str| format!("Ring.\n\nUsage:\n  ring {usage}\n  ring -h | --help\n");
+        let changes = |from: &str, to: &str| {
+            let found = compare(&[program(&text(from))], &[program(&text(to))]);
+            found.into_iter().map(|change| (change.level, change.what)).collect::<Vec<_>>()
+        };
+        assert_eq!(changes("[--hard=<h>]", "--hard=<h>"), [(Breaking, "--hard is needed now".to_owned())]);
+        assert_eq!(changes("", "--hard=<h>"), [(Breaking, "--hard is new, and needed".to_owned())]);
+        assert_eq!(changes("", "<bell>"), [(Breaking, "<bell> is new, and needed".to_owned())]);
+    }
+
+    #[test]
+    fn a_role_that_calls_its_program_otherwise_breaks() {
+        let read = |adopted: &str| {
+            let text = format!("Mend.\n\nAdopted:\n{adopted}\nUsage:\n  mend look\n  mend see\n  mend act\n");
+            let read = Program::from_text("roles/mend/usage.txt".as_ref(), text).expect("a text");
+            read.expect("a program")
+        };
+        let (old, new) = (
+            read("  program: mend.py\n  requirements: a.txt\n  get: look\n  run: act\n"),
+            read("  program: fix.py\n  requirements: b.txt\n  run: see\n"),
+        );
+        let found = compare(&[old], &[new]).into_iter().map(|change| (change.level, change.what));
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            [
+                (Breaking, "what is adopted: program changed: mend.py → fix.py".to_owned()),
+                (Breaking, "what is adopted: get is gone".to_owned()),
+                (Breaking, "what is adopted: run changed: act → see".to_owned()),
+                (Wording, "what is adopted: requirements changed: a.txt → b.txt".to_owned()),
+            ]
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::build::put;
 use super::{Program, Toolkit};
-use crate::action::manual::Manual;
+use crate::action::manual::{Manual, Opt};
 use crate::process;
 
 /// How long a program may take to print its help.
@@ -166,22 +166,25 @@ pub fn contradictions(text: &Manual, help: &Manual) -> Vec<Contradiction> {
     let (here, there) = (options(text), options(help));
     compare("option", &here, &there);
     for name in here.iter().filter(|name| there.contains(name)) {
-        match (takes_value(text, name), takes_value(help, name)) {
+        let takes_value = |manual: &Manual| manual.option(name).is_some_and(|option| option.placeholder.is_some());
+        match (takes_value(text), takes_value(help)) {
             (true, false) => odd(line_with(name), format!("{name} takes no value in the program")),
             (false, true) => odd(line_with(name), format!("{name} takes a value in the program")),
             _ => {}
         }
     }
-    let mut ways: Vec<Option<String>> = commands(text).into_iter().map(Some).collect();
-    ways.retain(|way| way.as_ref().is_some_and(|way| commands(help).contains(way)));
-    ways.extend(commands(text).is_empty().then_some(None));
+    let mut ways = text.commands();
+    ways.retain(|way| help.commands().contains(way));
+    // A command line without a command.
+    ways.extend(text.commands().is_empty().then_some(""));
     for way in ways {
-        let who = way.as_ref().map_or("it".to_owned(), |way| format!("`{way}`"));
-        let (here, there) = (needs(text, way.as_deref()), needs(help, way.as_deref()));
-        for name in here.iter().filter(|name| !there.contains(name)) {
+        let who = if way.is_empty() { "it".to_owned() } else { format!("`{way}`") };
+        let (here, there) = (text.needs(way), help.needs(way));
+        let lacks = |list: &[&Opt], option: &Opt| !list.iter().any(|other| other.name == option.name);
+        for Opt { name, .. } in here.iter().filter(|option| lacks(&there, option)) {
             odd(line_with(name), format!("{who} needs {name} here, and not in the program"));
         }
-        for name in there.iter().filter(|name| !here.contains(name)) {
+        for Opt { name, .. } in there.iter().filter(|option| lacks(&here, option)) {
             odd(line_with(name), format!("{who} needs {name} in the program, and not here"));
         }
     }
@@ -197,51 +200,15 @@ fn positionals(manual: &Manual) -> Vec<String> {
     manual.positionals.iter().map(|it| format!("{}{}", it.name, dots(it.repeats))).collect()
 }
 
-/// Every option, described or only in a usage line, by its long name if it has one.
+/// The names of the options, each once.
 pub(super) fn options(manual: &Manual) -> Vec<String> {
-    let described = manual.options.iter().map(|option| &option.name);
-    let in_usage = manual.usages.iter().flat_map(|usage| usage.needs.iter().chain(&usage.takes));
     let mut names: Vec<String> = Vec::new();
-    for name in described.chain(in_usage.map(|name| long(manual, name))) {
-        if !names.contains(name) {
-            names.push(name.clone());
+    for option in &manual.options {
+        if !names.contains(&option.name) {
+            names.push(option.name.clone());
         }
     }
     names
-}
-
-/// The placeholder of an option's value; none for a switch.
-pub(super) fn placeholder(manual: &Manual, name: &str) -> Option<String> {
-    let described = manual.option(name).and_then(|option| option.placeholder.clone());
-    let in_usage = || {
-        let mut places = manual.usages.iter().filter_map(|usage| usage.text.split_once(&format!("{name}=")));
-        let (_, rest) = places.next()?;
-        let end = rest.find(|c: char| c.is_whitespace() || "[]()|.".contains(c)).unwrap_or(rest.len());
-        Some(rest[..end].to_owned())
-    };
-    described.or_else(in_usage)
-}
-
-fn takes_value(manual: &Manual, name: &str) -> bool {
-    placeholder(manual, name).is_some()
-}
-
-/// The options that every usage line of a command cannot do without; of all lines where there is no command.
-fn needs(manual: &Manual, command: Option<&str>) -> Vec<String> {
-    let of = |usage: &&crate::action::manual::Usage| {
-        command.is_none_or(|command| usage.commands.iter().any(|word| word == command))
-    };
-    let mut lines = manual
-        .usages
-        .iter()
-        .filter(of)
-        .map(|usage| usage.needs.iter().map(|name| long(manual, name).clone()).collect::<Vec<_>>());
-    let first = lines.next().unwrap_or_default();
-    lines.fold(first, |all, line| all.into_iter().filter(|name| line.contains(name)).collect())
-}
-
-fn long<'a>(manual: &'a Manual, name: &'a String) -> &'a String {
-    manual.option(name).map_or(name, |option| &option.name)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
+use crate::action::consent::PRODUCTION;
 use crate::action::manual::Manual;
 use crate::action::report::{Finding, Outcome, Table};
 use source::{Source, usage_in_rust};
@@ -39,9 +40,6 @@ pub struct Toolkit {
     /// Every program, by name: those of `src/bin` and the adopted ones.
     pub programs: Vec<Program>,
 }
-
-/// What an environment is called in which a second person must agree.
-const PRODUCTION: [&str; 3] = ["prod", "production", "master"];
 
 /// The language whose scripts get their secrets by a launcher.
 const PYTHON: &str = "python";
@@ -116,9 +114,8 @@ impl Toolkit {
     /// # Errors
     /// Where `root` is not the toolkit.
     pub fn survey(root: &Path) -> anyhow::Result<(Self, Vec<Unread>)> {
-        let is_toolkit = root.join("src/bin").is_dir() && root.join("roles").is_dir();
         anyhow::ensure!(
-            is_toolkit,
+            is_toolkit(root),
             "'{}' is not the toolkit's folder (it has no src/bin and roles): call this there, or name it with --root",
             root.display()
         );
@@ -264,6 +261,11 @@ fn written(paths: &[PathBuf], next: &str) -> Finding {
     finding.changed = true;
     finding.tables = vec![Table::lines(paths.iter().map(|path| path.display().to_string()))];
     finding.with("files", paths)
+}
+
+/// Whether a folder is a toolkit's.
+fn is_toolkit(folder: &Path) -> bool {
+    folder.join("src/bin").is_dir() && folder.join("roles").is_dir()
 }
 
 /// The paths in a folder, sorted by name.

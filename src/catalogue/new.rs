@@ -241,17 +241,7 @@ fn described(option: &Opt) -> String {
     let short = option.short.as_ref().map_or(String::new(), |short| format!("{short}, "));
     let placeholder = option.placeholder.as_ref().map_or(String::new(), |placeholder| format!("={placeholder}"));
     let spelling = format!("  {short}{}{placeholder}  ", option.name);
-    let tag = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("[{name}: {value}]"));
-    let choices = (!option.choices.is_empty()).then(|| option.choices.join(" "));
-    let tags = [
-        tag("env", &option.environment),
-        tag("choices", &choices),
-        tag("keeps", &option.keeps),
-        tag("found", &option.found),
-        option.secret.then(|| "[secret]".to_owned()),
-        tag("default", &option.default),
-    ];
-    let text = std::iter::once(option.description.clone()).chain(tags.into_iter().flatten()).collect::<Vec<_>>();
+    let text = std::iter::once(option.description.clone()).chain(option.tags()).collect::<Vec<_>>();
     let (begin, end) = COLUMNS;
     let wrapped = render::wrap(&text.join(" "), end - begin, Some(begin));
     format!("{spelling:<begin$}{wrapped}")

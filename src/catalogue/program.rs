@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::adopt::{Stranger, adopt};
 use super::build::build;
 use super::new::{Wish, new};
-use super::{Toolkit, check, list, revision, sync};
+use super::{Toolkit, check, is_toolkit, list, revision, sync};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome};
 
@@ -109,7 +109,7 @@ impl Args {
 /// The toolkit's folder: this one, or the nearest above it.
 fn nearest(folder: &Path) -> anyhow::Result<PathBuf> {
     let folder = folder.canonicalize()?;
-    let found = folder.ancestors().find(|folder| folder.join("src/bin").is_dir() && folder.join("roles").is_dir());
+    let found = folder.ancestors().find(|folder| is_toolkit(folder));
     let Some(found) = found else {
         anyhow::bail!(
             "neither '{}' nor a folder above it is the toolkit's (with src/bin and roles): call this there, or name it with --root",

@@ -155,7 +155,15 @@ fn ansible(value: &Value) -> String {
 
 /// A text in which Ansible finds nothing to evaluate, for places that are documentation.
 fn literal(text: &str) -> String {
-    ["{{", "{%", "{#"].iter().fold(text.to_owned(), |text, open| text.replace(open, &open.replacen('{', "{ ", 1)))
+    let mut shown = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        shown.push(letter);
+        if letter == '{' && letters.peek().is_some_and(|next| "{%#".contains(*next)) {
+            shown.push(' ');
+        }
+    }
+    shown
 }
 
 /// A text in lines of at most `width` columns, all but the first behind `indent` spaces.
@@ -201,6 +209,19 @@ mod tests {
             (Value::from(false), "false"),
         ] {
             assert_eq!(yaml(&value), text);
+        }
+    }
+
+    #[test]
+    fn ansible_finds_no_template_whatever_the_number_of_braces() {
+        for (text, shown) in [
+            ("{{ x }} {% if %} {# no #} {x}", "{ { x }} { % if %} { # no #} {x}"),
+            ("{{{ x }}}", "{ { { x }}}"),
+            ("{{{{ x }}}}", "{ { { { x }}}}"),
+            ("{{% x %}}", "{ { % x %}}"),
+            ("{", "{"),
+        ] {
+            assert_eq!(literal(text), shown);
         }
     }
 

@@ -24,7 +24,8 @@ pub struct Stale {
     pub new: Option<String>,
 }
 
-/// A file whose marked parts are not those that are derived.
+/// A file in which a person wrote where it cannot be derived anew: its marked parts are not those that are derived, or
+/// it does not say that it is derived.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {why}", path.display())]
 pub struct Unmarked {
@@ -43,7 +44,7 @@ pub fn stale(toolkit: &Toolkit) -> anyhow::Result<Vec<Stale>> {
     unmarked.into_iter().next().map_or(Ok(stale), |first| Err(first.into()))
 }
 
-/// The same, with the files whose marked parts are wrong told apart.
+/// The same, with the files that a person's words stand in the way of told apart.
 ///
 /// # Errors
 /// Where a template is wrong, or a file cannot be read.
@@ -65,6 +66,14 @@ pub fn compare(toolkit: &Toolkit) -> anyhow::Result<(Vec<Stale>, Vec<Unmarked>)>
                     continue;
                 }
             },
+            Some(old) if is_derived(&file.text) && !is_derived(old) => {
+                let why = format!(
+                    "it was written by hand, and would be overwritten: move it away, or write '{}' above its first line",
+                    first_line(&file.text)
+                );
+                unmarked.push(Unmarked { path: file.path.clone(), why });
+                continue;
+            }
             _ => file.text.clone(),
         };
         if old.as_ref() != Some(&new) {
@@ -148,23 +157,89 @@ pub fn difference(file: &Stale) -> Table {
     Table::lines(lines)
 }
 
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// Whether the first line of a text says that it is derived.
+fn is_derived(text: &str) -> bool {
+    ["Derived", NOTICE].iter().all(|words| first_line(text).contains(words))
+}
+
+/// What is derived in the folder `files`. The rest of it is copied to hosts: programs, large and not ours to read.
+const IN_FILES: [&str; 2] = ["launch.py", ".gitignore"];
+
 /// The files below a folder whose first line says that they are derived.
 fn derived_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if !folder.is_dir() {
         return Ok(found);
     }
+    let in_files = folder.ends_with("files");
     for path in entries(folder)? {
+        let is_ours = !in_files || IN_FILES.iter().any(|name| path.ends_with(name));
         if path.is_dir() {
-            // What stands in `files` is copied to hosts: programs, large and not ours to read.
-            if path.file_name().is_none_or(|name| name != "files") {
-                found.extend(derived_below(&path)?);
-            }
-        } else if std::fs::read_to_string(&path)
-            .is_ok_and(|text| text.lines().next().unwrap_or_default().contains(NOTICE))
-        {
+            found.extend(if in_files { Vec::new() } else { derived_below(&path)? });
+        } else if is_ours && std::fs::read_to_string(&path).is_ok_and(|text| is_derived(&text)) {
             found.push(path);
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DERIVED: &str = "# Derived from src/bin/mend.rs by `firebreak sync`.\nmend\n";
+
+    /// A toolkit of one role, of which one file is derived.
+    fn toolkit(files: &[(&str, &str)]) -> (tempfile::TempDir, Toolkit) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let usage = "const USAGE: &str = \"Mend.\n\nUsage:\n  mend get\n  mend run\n\";";
+        let template = "# Derived from << role.source >> by `firebreak sync`.\n<< role.name >>\n";
+        let own = [("src/bin/mend.rs", usage), ("templates/roles/ROLE/defaults/main.yml", template)];
+        std::fs::create_dir(folder.path().join("roles")).expect("a folder");
+        for (path, text) in own.iter().chain(files) {
+            leave(folder.path(), Path::new(path), Some(text)).expect("a file");
+        }
+        let toolkit = Toolkit::open(folder.path()).expect("a toolkit");
+        (folder, toolkit)
+    }
+
+    #[test]
+    fn what_a_person_wrote_is_not_overwritten() {
+        let path = "roles/mend/defaults/main.yml";
+        for text in ["---\nmine: 1\n", "# See `firebreak sync`.\n", ""] {
+            let (_folder, toolkit) = toolkit(&[(path, text)]);
+            assert_eq!(
+                stale(&toolkit).expect_err("a refusal").to_string(),
+                "roles/mend/defaults/main.yml: it was written by hand, and would be overwritten: move it away, or write \
+                 '# Derived from src/bin/mend.rs by `firebreak sync`.' above its first line"
+            );
+        }
+        let old = DERIVED.replace("mend\n", "old\n");
+        let (_folder, toolkit) = toolkit(&[(path, &old)]);
+        assert_eq!(
+            stale(&toolkit).expect("what is stale"),
+            [Stale { path: path.into(), old: Some(old), new: Some(DERIVED.to_owned()) }]
+        );
+    }
+
+    #[test]
+    fn only_what_says_that_it_was_derived_is_removed() {
+        let (_folder, toolkit) = toolkit(&[
+            ("roles/mend/defaults/main.yml", DERIVED),
+            ("roles/gone/files/.gitignore", DERIVED),
+            ("roles/gone/files/launch.py", DERIVED),
+            ("roles/gone/files/program", DERIVED),
+            ("roles/gone/notes.md", "Call `firebreak sync`.\n"),
+            ("roles/gone/tasks/get.yml", DERIVED),
+        ]);
+        let stale = stale(&toolkit).expect("what is stale");
+        let gone: Vec<_> = stale.iter().map(|file| (file.path.to_str().expect("a path"), file.new.is_none())).collect();
+        let expected =
+            ["files/.gitignore", "files/launch.py", "tasks/get.yml"].map(|name| format!("roles/gone/{name}"));
+        assert_eq!(gone, expected.iter().map(|path| (path.as_str(), true)).collect::<Vec<_>>());
+    }
 }

@@ -1,11 +1,10 @@
 //! The usage text of an adopted program: its own, in our grammar. From then on it is a person's to improve.
 
 use super::Adopted;
-use super::help::{options, placeholder};
 use super::new::Brief;
 use super::render::wrap;
 use crate::action::arguments::UsageError;
-use crate::action::manual::Manual;
+use crate::action::manual::{Manual, Opt};
 
 /// What an option is for, until a person says it.
 const UNDESCRIBED: &str = "Not described yet.";
@@ -34,14 +33,10 @@ pub fn usage_text(
     let tags_of = |name: &str| -> Vec<&str> {
         tags.iter().filter(|tag| tag.option == name).map(|tag| tag.text.as_str()).collect()
     };
-    let mut described = Vec::new();
-    for option in &manual.options {
-        let is_line = |line: &String| line.trim_start().starts_with('-');
-        if option.line > 0 && lines.get(option.line - 1).is_some_and(is_line) {
-            described.push(option.name.as_str());
-            for tag in tags_of(&option.name) {
-                add(&mut lines, option.line - 1, tag);
-            }
+    let (described, missing): (Vec<&Opt>, Vec<&Opt>) = manual.options.iter().partition(|option| option.described);
+    for option in &described {
+        for tag in tags_of(&option.name) {
+            add(&mut lines, option.line - 1, tag);
         }
     }
     let begin = lines.iter().position(|line| line.trim().to_lowercase().starts_with("usage:")).unwrap_or(0);
@@ -54,19 +49,17 @@ pub fn usage_text(
             parts.push(format!("\n{}\n", part.trim_end().trim_start_matches('\n')));
         }
     }
-    let missing: Vec<String> = options(manual).into_iter().filter(|name| !described.contains(&name.as_str())).collect();
     if !missing.is_empty() {
         parts.push(if described.is_empty() { "\nOptions:\n" } else { "\nMore options:\n" }.to_owned());
     }
-    for name in missing {
-        let value = placeholder(manual, &name).map_or(String::new(), |placeholder| format!("={placeholder}"));
-        let spelling = format!("  {name}{value}  ");
-        let words = match name.as_str() {
+    for option in missing {
+        let spelling = format!("  {}  ", option.typed());
+        let words = match option.name.as_str() {
             "-h" | "--help" => "Show this text.",
             "--version" => "Show the version.",
             _ => UNDESCRIBED,
         };
-        let words = std::iter::once(words).chain(tags_of(&name)).collect::<Vec<_>>();
+        let words = std::iter::once(words).chain(tags_of(&option.name)).collect::<Vec<_>>();
         parts.push(format!("{spelling:<24}{}\n", words.join(" ")));
     }
     parts.push(section(adopted));
@@ -122,12 +115,7 @@ fn section(adopted: &Adopted) -> String {
 fn check(text: &str, tags: &[Tag]) -> Result<(), UsageError> {
     let manual = Manual::read(text).map_err(|error| UsageError(format!("the usage text would be wrong: {error}")))?;
     for Tag { option, text } in tags {
-        let read = manual.option(option).is_some_and(|option| {
-            let tag = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("[{name}: {value}]"));
-            let secret = option.secret.then(|| "[secret]".to_owned());
-            [secret, tag("keeps", &option.keeps), tag("found", &option.found)].contains(&Some(text.clone()))
-        });
-        if !read {
+        if !manual.option(option).is_some_and(|option| option.tags().contains(text)) {
             let why = "its description in the program's help has words behind its default, or tags of its own";
             return Err(UsageError(format!("{text} cannot be added to {option}: {why}")));
         }

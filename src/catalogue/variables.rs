@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Program;
 use super::facts::Words;
-use crate::action::manual::{Manual, Opt, Usage};
+use crate::action::manual::{Manual, Opt};
 
 /// What a role fills in by itself, so that it is no variable.
 const OWN: [&str; 6] = ["-h", "--help", "--version", "--format", "--yes", "--check"];
@@ -80,24 +80,19 @@ pub(super) fn variables(program: &Program, words: &Words) -> Vec<Variable> {
     let entries = [("get", &words.get), ("run", &words.run)];
     // An adopted program that has no command to look with is looked at by its help alone.
     let entries = entries.into_iter().filter(|(entry, word)| *entry == "run" || word.is_some());
-    let entries: Vec<(&str, Option<&str>)> = entries.map(|(entry, word)| (entry, word.as_deref())).collect();
+    let entries: Vec<(&str, &str)> = entries.map(|(entry, word)| (entry, word.as_deref().unwrap_or(""))).collect();
     let own = if program.adopted.is_none() { &OWN[..] } else { &OWN_OF_ADOPTED };
     let mut variables: Vec<Variable> = Vec::new();
     for option in manual.options.iter().filter(|option| !own.contains(&option.name.as_str())) {
-        let takes = |(_, word): &&(&str, Option<&str>)| word.is_none_or(|word| manual.takes(word, option));
+        let takes = |(_, word): &&(&str, &str)| manual.takes(word, option);
         let commands: Vec<_> = entries.iter().filter(takes).copied().collect();
         if !commands.is_empty() {
             variables.push(Variable::of_option(program, option, &commands));
         }
     }
     for positional in &manual.positionals {
-        let stands = |(_, word): &&(&str, Option<&str>)| {
-            manual.usages.iter().any(|usage| {
-                usage.positionals.contains(&positional.name)
-                    && word.is_none_or(|word| usage.commands.iter().any(|command| command == word))
-            })
-        };
-        let commands: Vec<_> = entries.iter().filter(stands).map(|(entry, _)| (*entry).to_owned()).collect();
+        let stands = |(_, word): &&(&str, &str)| named(manual, word, &positional.name);
+        let commands: Vec<_> = entries.iter().filter(stands).copied().collect();
         if commands.is_empty() {
             continue;
         }
@@ -107,7 +102,7 @@ pub(super) fn variables(program: &Program, words: &Words) -> Vec<Variable> {
             short,
             option: None,
             prefix: String::new(),
-            description: format!("The argument {}.", positional.name),
+            description: described(&positional.description, "argument", &positional.name),
             group: String::new(),
             kind: if positional.repeats { Kind::List } else { Kind::Text },
             default: if positional.repeats { json!([]) } else { json!("") },
@@ -115,8 +110,8 @@ pub(super) fn variables(program: &Program, words: &Words) -> Vec<Variable> {
             allowed: Vec::new(),
             environment: None,
             secret: false,
-            commands,
-            required: Vec::new(),
+            required: names(commands.iter().filter(|(_, word)| manual.is_needed(word, &positional.name))),
+            commands: names(commands.iter()),
             asked: true,
             keeps: None,
             found: None,
@@ -128,7 +123,7 @@ pub(super) fn variables(program: &Program, words: &Words) -> Vec<Variable> {
 }
 
 impl Variable {
-    fn of_option(program: &Program, option: &Opt, commands: &[(&str, Option<&str>)]) -> Self {
+    fn of_option(program: &Program, option: &Opt, commands: &[(&str, &str)]) -> Self {
         let manual = &program.manual;
         let twice = manual.options.iter().filter(|other| other.name == option.name).count() > 1;
         // An option of two meanings is told apart by its placeholder.
@@ -150,22 +145,15 @@ impl Variable {
             Kind::Number => json!(text.parse::<i64>().unwrap_or_default()),
             Kind::Text | Kind::Folder => json!(text),
         };
-        let named = |word: Option<&str>, list: fn(&Usage) -> &Vec<String>| {
-            manual.usages.iter().any(|usage| {
-                list(usage).contains(&option.name)
-                    && word.is_none_or(|word| usage.commands.iter().any(|command| command == word))
-            })
-        };
         let open = option.default.is_none() && option.environment.is_none() && !option.secret;
         let required = commands.iter().filter(|(entry, word)| {
-            (open && kind != Kind::Switch && named(*word, |usage| &usage.needs))
+            (open && kind != Kind::Switch && manual.is_needed(word, &option.name))
                 || (option.found.is_some() && *entry == "run")
         });
-        let required: Vec<_> = required.map(|(entry, _)| (*entry).to_owned()).collect();
+        let required = names(required);
         let unsaid = (!option.choices.is_empty() && text.is_empty() && required.is_empty()).then(String::new);
         let allowed = option.choices.iter().cloned().chain(unsaid).filter(|_| !option.secret).collect();
-        let on_usage_line =
-            commands.iter().any(|(_, word)| named(*word, |usage| &usage.needs) || named(*word, |usage| &usage.takes));
+        let on_usage_line = commands.iter().any(|(_, word)| named(manual, word, &option.name));
         let settled = option.secret
             || option.environment.is_some()
             || option.keeps.is_some()
@@ -184,9 +172,7 @@ impl Variable {
             short,
             prefix: if option.name.starts_with("--") { format!("{}=", option.name) } else { option.name.clone() },
             option: Some(option.name.clone()),
-            description: Some(option.description.clone())
-                .filter(|text| !text.is_empty())
-                .unwrap_or_else(|| format!("The option {}.", option.name)),
+            description: described(&option.description, "option", &option.name),
             group: option.group.clone(),
             kind,
             default,
@@ -194,7 +180,7 @@ impl Variable {
             allowed,
             environment,
             secret: option.secret,
-            commands: commands.iter().map(|(entry, _)| (*entry).to_owned()).collect(),
+            commands: names(commands.iter()),
             required,
             asked: on_usage_line && !settled,
             keeps: option.keeps.clone(),
@@ -203,6 +189,21 @@ impl Variable {
             credential,
         }
     }
+}
+
+/// Whether a usage line of the command names this option or argument.
+fn named(manual: &Manual, command: &str, name: &str) -> bool {
+    manual.usages_of(command).any(|usage| usage.pattern.of(command).names(name))
+}
+
+/// The entry points alone, without the program's words for them.
+fn names<'a>(entries: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<String> {
+    entries.map(|(entry, _)| (*entry).to_owned()).collect()
+}
+
+/// What the text says of it, or that it says nothing.
+fn described(text: &str, thing: &str, name: &str) -> String {
+    if text.is_empty() { format!("The {thing} {name}.") } else { text.to_owned() }
 }
 
 /// The name, or a longer one where a variable of every role or one of these has it.
@@ -239,5 +240,59 @@ mod tests {
         let shorts: Vec<_> = Role::of(&program).variables.into_iter().map(|variable| variable.short).collect();
         let expected = names.iter().map(|name| format!("{name}_option")).chain(["who_argument".to_owned()]);
         assert_eq!(shorts, expected.collect::<Vec<_>>());
+    }
+
+    fn required(path: &str, text: &str) -> Vec<(String, String, Vec<String>)> {
+        let program = Program::from_text(Path::new(path), text.to_owned()).expect("a text").expect("a program");
+        let variables = Role::of(&program).variables.into_iter();
+        variables.map(|variable| (variable.short, variable.description, variable.required)).collect()
+    }
+
+    #[test]
+    fn what_every_usage_line_of_a_command_needs_is_required() {
+        let text = "Mend.
+
+Adopted:
+  program: mend
+  get: look
+  run: act
+
+Usage:
+  mend look --repo=<r> [<thing>]
+  mend act --repo=<r> --all <thing> [<more>]
+  mend act --date=<d> --repo=<r> <thing>
+  mend -h | --help
+
+Arguments:
+  <thing>  What is mended.
+
+Options:
+  --repo=<r>  Where it is.
+  --date=<d>  The day.
+  --all       All.
+";
+        let variable = |short: &str, description: &str, required: &[&str]| {
+            (short.to_owned(), description.to_owned(), required.iter().map(|entry| (*entry).to_owned()).collect())
+        };
+        assert_eq!(
+            required("roles/mend/usage.txt", text),
+            [
+                variable("repo", "Where it is.", &["get", "run"]),
+                variable("date", "The day.", &[]),
+                variable("all", "All.", &[]),
+                variable("thing", "What is mended.", &["run"]),
+                variable("more", "The argument <more>.", &[]),
+            ]
+        );
+        let text =
+            "Ring.\n\nAdopted:\n  program: ring\n\nUsage:\n  ring --hard=<h> [--soft=<s>] <bell>\n  ring --help\n";
+        assert_eq!(
+            required("roles/ring/usage.txt", text),
+            [
+                variable("hard", "The option --hard.", &["run"]),
+                variable("soft", "The option --soft.", &[]),
+                variable("bell", "The argument <bell>.", &["run"]),
+            ]
+        );
     }
 }

@@ -12,16 +12,13 @@ use super::show::{announcement, left_out, plan_table, plan_values, results_table
 use super::target::Target;
 use super::verify::{ServiceResult, State};
 use crate::action::arguments::UsageError;
-use crate::action::consent::Proposal;
+use crate::action::consent::{PRODUCTION, Proposal};
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::platform::{Application, Platform, RegistryLogin, Standing, connect};
 use crate::registry::Registry;
 use crate::{http, registry};
-
-/// Environments whose name must be typed out before they are touched.
-const PROTECTED: [&str; 3] = ["prod", "production", "master"];
 
 /// How long at most the platform may be silent while the services' standing is asked for.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -177,7 +174,7 @@ impl Course<'_> {
             plan: self.table(),
             what: services(self.plan.changes().len()),
             place: format!(" of {}", self.place()),
-            word: PROTECTED.contains(&environment.as_str()).then(|| environment.clone()),
+            word: PRODUCTION.contains(&environment.as_str()).then(|| environment.clone()),
         }
     }
 

@@ -174,7 +174,7 @@ fn build_makes_static_programs_and_says_what_is_up_to_date() {
     assert_eq!(fs::read(workshop.path("bin/mend")).expect("the program"), before, "nothing is half placed");
 
     let unknown = workshop.firebreak(&["build", "mond"]);
-    let hint = "firebreak error: there is no program 'mond': did you mean `firebreak build mend`?\n";
+    let hint = "firebreak error: there is no program or role 'mond': did you mean `mend`?\n";
     assert_eq!((unknown.code, unknown.stderr.as_str()), (2, hint));
 }
 

@@ -4,6 +4,12 @@
 use super::Opt;
 use super::names::is_placeholder;
 
+/// The tags at the end of a description, in the order in which they stand.
+pub const TAGS: [&str; 6] = ["env", "choices", "keeps", "found", "secret", DEFAULT];
+
+/// The one that docopt knows as well.
+const DEFAULT: &str = "default";
+
 /// The spellings in a line that describes an option.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Spelling {
@@ -150,11 +156,35 @@ impl Opt {
             self.description.truncate(self.description.trim_end().len());
         }
     }
+
+    /// Its tags as they are written, in their order.
+    #[must_use]
+    pub fn tags(&self) -> Vec<String> {
+        let value = |name: &str| match name {
+            "env" => self.environment.clone(),
+            "choices" => (!self.choices.is_empty()).then(|| self.choices.join(" ")),
+            "keeps" => self.keeps.clone(),
+            "found" => self.found.clone(),
+            _ => self.default.clone(),
+        };
+        let written = |name: &&str| match *name {
+            "secret" => self.secret.then(|| begin(name)),
+            name => value(name).map(|value| format!("{} {value}]", begin(name))),
+        };
+        TAGS.iter().filter_map(written).collect()
+    }
+}
+
+/// What a tag begins with; one that has no value ends there too.
+fn begin(tag: &str) -> String {
+    if tag == "secret" { "[secret]".to_owned() } else { format!("[{tag}:") }
 }
 
 /// Whether a text has a tag that only the manual knows, or a heading that may give options to commands.
 pub(crate) fn has_tags(text: &str) -> bool {
-    ["[env:", "[choices:", "[keeps:", "[found:", "[secret]", "[--]"].iter().any(|tag| text.contains(tag))
+    let mut own = TAGS.iter().filter(|tag| **tag != DEFAULT);
+    own.any(|tag| text.contains(&begin(tag)))
+        || text.contains("[--]")
         || text
             .lines()
             .any(|line| line.ends_with(':') && line.starts_with(char::is_alphabetic) && line.contains(" of "))

@@ -15,6 +15,7 @@ mod pattern;
 mod read;
 mod sections;
 
+pub use describe::TAGS;
 pub(crate) use describe::has_tags;
 pub(crate) use grammar::is_short;
 pub use pattern::{Atom, Pattern};
@@ -195,12 +196,16 @@ impl Manual {
     /// The options that `command` cannot do without, whichever of its usage lines is followed.
     #[must_use]
     pub fn needs(&self, command: &str) -> Vec<&Opt> {
-        let patterns: Vec<Pattern> = self.usages_of(command).map(|usage| usage.pattern.of(command)).collect();
-        let needed = |option: &&Opt| {
-            let everywhere = |pattern: &Pattern| pattern.needed().iter().any(|atom| atom.name() == option.name);
-            !patterns.is_empty() && patterns.iter().all(everywhere)
-        };
-        self.options_of(command).filter(needed).collect()
+        self.options_of(command).filter(|option| self.is_needed(command, &option.name)).collect()
+    }
+
+    /// Whether `command` cannot do without this option or argument, whichever of its usage lines is followed. One that
+    /// only asks for the help is none that is followed.
+    #[must_use]
+    pub fn is_needed(&self, command: &str, name: &str) -> bool {
+        let mut usages = self.usages_of(command).filter(|usage| !usage.is_about_itself()).peekable();
+        let needs = |usage: &Usage| usage.pattern.of(command).needed().iter().any(|atom| atom.name() == name);
+        usages.peek().is_some() && usages.all(needs)
     }
 
     /// Whether `command` takes both options, but never at once.
@@ -305,6 +310,25 @@ General options:
         assert!(password.secret);
         assert_eq!(password.description, "The password.");
         assert_eq!(manual.option("--format").expect("the option --format").choices, ["table", "json"]);
+    }
+
+    #[test]
+    fn what_is_needed_is_needed_on_every_usage_line() {
+        let text = "Usage:\n  mend --repo=<r> --all <thing> [<more>]\n  mend --repo=<r> <thing>\n  mend -h | --help\n";
+        let manual = Manual::read(text).expect("a manual");
+        let needed = ["--repo", "--all", "<thing>", "<more>", "--help"].map(|name| manual.is_needed("", name));
+        assert_eq!(needed, [true, false, true, false, false]);
+        assert_eq!(manual.needs("").iter().map(|option| option.name.as_str()).collect::<Vec<_>>(), ["--repo"]);
+        assert!(!Manual::read("Usage: mend -h | --help\n").expect("a manual").is_needed("", "--help"));
+    }
+
+    #[test]
+    fn tags_are_written_as_they_are_read() {
+        let tags = "[env: X] [choices: a b] [keeps: f] [found: m] [secret] [default: a]";
+        let text = format!("Usage: mend [options]\n\nOptions:\n  --x=<x>  Words. {tags}\n  --y      Words.\n");
+        let manual = Manual::read(&text).expect("a manual");
+        assert_eq!(manual.option("--x").expect("an option").tags().join(" "), tags);
+        assert_eq!(manual.option("--y").expect("an option").tags(), [""; 0]);
     }
 
     #[test]

@@ -4,9 +4,7 @@ use std::ops::Range;
 
 use super::stock::Text;
 use super::{Fault, meant};
-
-/// The tags, in the order in which they stand.
-const TAGS: [&str; 6] = ["env", "choices", "keeps", "found", "secret", "default"];
+use crate::action::manual::TAGS;
 
 /// The headings below which people write, so that no option stands there.
 const PROSE: [&str; 8] = ["problem", "solution", "symptoms", "verify", "undo", "exit status", "examples", "adopted"];
