@@ -135,7 +135,7 @@ impl Cli {
             plain.take_positionals(usage);
         }
         let mut groups: Vec<Group> = Vec::new();
-        for option in &manual.options {
+        for option in manual.options.iter().filter(|option| option.described) {
             let choice = Choice::of(option, manual, option.commands.first().map(String::as_str));
             match groups.last_mut().filter(|group| group.heading == option.group) {
                 Some(group) => group.options.push(choice),

@@ -128,7 +128,7 @@ impl Role {
             python: adopted.is_some_and(Adopted::is_python),
             requirements: adopted.and_then(|adopted| adopted.requirements.clone()),
             secrets: variables.iter().filter(|variable| variable.secret).cloned().collect(),
-            dashes: native || manual.usages.iter().any(|usage| usage.takes.iter().any(|word| word == "--")),
+            dashes: native || manual.usages.iter().any(|usage| usage.pattern.names("--")),
             get: command("get", &words.get, get),
             run: command("run", &words.run, run),
             solution,
