@@ -100,7 +100,8 @@ fn zsh_completes_what_is_typed() {
     let shell = interactive("zsh", &["-f", "-i"], desk.path());
     let programs =
         "for p in rollback_service firebreak firedrill; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
-    let set_up = "unsetopt beep; autoload -Uz compinit && compinit -u -D; source ./completions";
+    // Otherwise the slash of a folder goes again when the line is accepted at once.
+    let set_up = "unsetopt beep autoremoveslash; autoload -Uz compinit && compinit -u -D; source ./completions";
     types_out(shell, &format!("{set_up}; {programs}; echo it is 's'et up"));
 }
 
