@@ -6,4 +6,6 @@
 
 target="$(rustc -vV | sed -n 's/^host: //p')"
 say "building the static programs for $target"
-RUSTFLAGS='-C target-feature=+crt-static' cargo run --release --target "$target" --bin firebreak -- build "$@"
+RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target "$target" --bin firebreak
+# Not by `cargo run`: what that leaves in the environment makes build scripts run again.
+exec "${CARGO_TARGET_DIR:-target}/$target/release/firebreak" build "$@"
