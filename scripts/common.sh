@@ -12,6 +12,9 @@ tool_cache="${XDG_CACHE_HOME:-$HOME/.cache}/firebreak"
 cargo_deny_version=0.20.2
 export cargo_deny="$tool_cache/cargo-deny-$cargo_deny_version/bin/cargo-deny"
 
+# What `cargo run` or `cargo test` leaves in the environment makes build scripts run again, and all that stands on them.
+for name in $(compgen -v CARGO_PKG_) $(compgen -v CARGO_MANIFEST_); do unset "$name"; done
+
 say() {
   if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then
     printf '\033[1m==>\033[0m %s\n' "$*" >&2
