@@ -24,8 +24,8 @@ Usage:
   firebreak man [<program>] [options]
   firebreak sync [--check] [options]
   firebreak check [options]
-  firebreak new <name> [--option=<line>]... [options]
-  firebreak adopt <file> [--secret=<o>]... [--keeps=<o:file>]... [--found=<o:member>]... [options]
+  firebreak new <name> [options]
+  firebreak adopt <file> [options]
   firebreak build [<programs>...] [options]
   firebreak -h | --help
   firebreak --version
@@ -34,16 +34,16 @@ Options of sync:
   --check                Write nothing: show what is out of date, and end with 1 if anything is.
 
 Options of new:
-  --option=<line>        One more option: '--host=<h>  The host to mend. [env: HOST]'. May be given more than once.
+  --option=<line> ...    One more option: '--host=<h>  The host to mend. [env: HOST]'. May be given more than once.
 
 Options of adopt:
   --requirements=<file>  The list of the Python packages that the program needs.
   --role=<name>          What the role is called; without it like the program.
   --get=<c>              The command that only looks; without it `get`, if the program has that.
   --run=<c>              The command that acts; without it `run`, if the program has that.
-  --secret=<o>           An option whose value must not be seen, where its name does not say so.
-  --keeps=<o:file>       An option that takes a folder, and the file that the look leaves there: --dump:dump.json.
-  --found=<o:member>     An option, and the member of that file with the values that it can have: --date:dates.
+  --secret=<o> ...       An option whose value must not be seen, where its name does not say so.
+  --keeps=<o:file> ...   An option that takes a folder, and the file that the look leaves there: --dump:dump.json.
+  --found=<o:member> ...  An option, and the member of that file with the values that it can have: --date:dates.
 
 Options of new and adopt:
   --title=<t>            What it does, in one line. What is not given is asked for, if a terminal is there.
