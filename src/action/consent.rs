@@ -4,7 +4,13 @@ use super::operator::Operator;
 use super::report::{Finding, Outcome, Table};
 
 /// What an environment is called in which a slip costs most: its name is typed out, and a second person agrees.
-pub const PRODUCTION: [&str; 3] = ["prod", "production", "master"];
+const PRODUCTION: [&str; 3] = ["prod", "production", "master"];
+
+/// Whether an environment is production: one of the words of its name says so, as in `prod-eu`.
+#[must_use]
+pub fn is_production(environment: &str) -> bool {
+    environment.split(|c: char| !c.is_alphanumeric()).any(|word| PRODUCTION.contains(&word.to_lowercase().as_str()))
+}
 
 /// What happens between the plan and the act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,5 +74,16 @@ impl Consent {
             None => operator.confirm(&format!("Change {what}{place}?")).await?,
         };
         if agreed { Ok(None) } else { declined("not confirmed: nothing was changed") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_production;
+
+    #[test]
+    fn production_is_known_by_a_word_of_its_name() {
+        assert!(["prod", "prod-eu", "eu_production", "Master"].into_iter().all(is_production));
+        assert!(!["dev", "stage", "product", "reproduction"].into_iter().any(is_production));
     }
 }

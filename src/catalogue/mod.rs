@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::action::consent::PRODUCTION;
+use crate::action::consent::is_production;
 use crate::action::manual::Manual;
 use crate::action::report::{Finding, Outcome, Table};
 use source::{Source, usage_in_rust};
@@ -155,7 +155,7 @@ impl Toolkit {
         let inventories = folders.iter().filter(|folder| folder.join("hosts.ini").is_file());
         let names = inventories.filter_map(|folder| folder.file_name()?.to_str()).filter(|name| *name != "local");
         let mut environments: Vec<_> =
-            names.map(|name| Environment { name: name.to_owned(), production: PRODUCTION.contains(&name) }).collect();
+            names.map(|name| Environment { name: name.to_owned(), production: is_production(name) }).collect();
         environments.sort_by_key(|environment| environment.production);
         Ok(environments)
     }

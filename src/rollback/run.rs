@@ -12,7 +12,7 @@ use super::show::{announcement, left_out, plan_table, plan_values, results_table
 use super::target::Target;
 use super::verify::{ServiceResult, State};
 use crate::action::arguments::UsageError;
-use crate::action::consent::{PRODUCTION, Proposal};
+use crate::action::consent::{Proposal, is_production};
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome, Table};
@@ -174,7 +174,7 @@ impl Course<'_> {
             plan: self.table(),
             what: services(self.plan.changes().len()),
             place: format!(" of {}", self.place()),
-            word: PRODUCTION.contains(&environment.as_str()).then(|| environment.clone()),
+            word: is_production(environment).then(|| environment.clone()),
         }
     }
 
