@@ -26,24 +26,6 @@ pub fn read(program: impl AsRef<OsStr>, words: &[impl AsRef<OsStr>], folder: &Pa
     String::from_utf8(output.stdout).with_context(|| format!("what `{called}` printed is not UTF-8"))
 }
 
-/// Runs a program that talks to the terminal by itself.
-///
-/// # Errors
-/// When it cannot be started, or does not end well.
-pub fn show(
-    program: impl AsRef<OsStr>,
-    words: &[impl AsRef<OsStr>],
-    variables: &[(&str, &str)],
-    folder: &Path,
-) -> anyhow::Result<()> {
-    let program = program.as_ref();
-    let called = called(program, words);
-    let status = Command::new(program).args(words).envs(variables.iter().copied()).current_dir(folder).status();
-    let status = status.with_context(|| format!("failed to start `{called}`"))?;
-    anyhow::ensure!(status.success(), "`{called}` failed ({status})");
-    Ok(())
-}
-
 /// What a program printed on stdout, while the terminal sees what it says on stderr.
 ///
 /// # Errors
