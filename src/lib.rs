@@ -2,12 +2,13 @@
 //!
 //! Three floors, and an arrow only ever points down: `src/bin` holds one file an action; the domains
 //! ([`rollback`]) know what is to be done, and [`catalogue`] what the toolkit holds; below them stands what every action shares ([`action`]) and the ports to
-//! the world ([`registry`], [`platform`], [`http`]), and at the bottom [`watch`]. [`drill`] is the embedded world for practice, tests and benches.
+//! the world ([`registry`], [`platform`], [`http`]), and at the bottom [`watch`] and [`journal`]. [`drill`] is the embedded world for practice, tests and benches.
 
 pub mod action;
 pub mod catalogue;
 pub mod drill;
 pub mod http;
+pub mod journal;
 pub mod platform;
 pub mod process;
 pub mod registry;

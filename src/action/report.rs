@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::arguments::UsageError;
+pub use crate::journal::Who;
 
 /// How an action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,35 +57,6 @@ impl Outcome {
             Self::Declined => 4,
             Self::Interrupted => 130,
         }
-    }
-}
-
-/// Who ran an action, as far as the environment tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Who {
-    /// The user of the process.
-    pub user: String,
-    /// The user who called sudo.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sudo_user: Option<String>,
-    /// The Jenkins build.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub build: Option<String>,
-    /// The person who approved it in Jenkins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub approver: Option<String>,
-}
-
-impl std::fmt::Display for Who {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.sudo_user.as_deref().unwrap_or(&self.user))?;
-        if let Some(approver) = &self.approver {
-            write!(f, ", approved by {approver}")?;
-        }
-        if let Some(build) = &self.build {
-            write!(f, ", {build}")?;
-        }
-        Ok(())
     }
 }
 

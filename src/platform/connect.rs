@@ -1,6 +1,7 @@
 //! From a URL to a platform: the one place that knows which there are.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use secrecy::SecretString;
@@ -10,6 +11,7 @@ use super::Platform;
 use super::engine::Engine;
 use super::marathon::Marathon;
 use crate::http;
+use crate::journal::Ledger;
 
 const KNOWN: &str = "known are marathon+http://HOST:PORT, marathon+https://HOST/service/marathon, \
                      podman+unix:///run/podman/podman.sock and docker+unix:///var/run/docker.sock";
@@ -25,34 +27,44 @@ pub struct RegistryLogin {
     pub password: SecretString,
 }
 
-/// The platform at a URL. `user` and `password` are the login of DC/OS; `registry` serves engines, which pull images
-/// by themselves; `http` serves platforms on the network.
+/// What is needed to get in, and to write down what is done there.
+#[derive(Clone)]
+pub struct Access {
+    /// The user at DC/OS.
+    pub user: Option<String>,
+    /// The password at DC/OS.
+    pub password: Option<SecretString>,
+    /// For engines, which pull images by themselves.
+    pub registry: Option<RegistryLogin>,
+    /// For platforms on the network.
+    pub http: reqwest::Client,
+    /// Where every write is written down.
+    pub ledger: Arc<dyn Ledger>,
+}
+
+/// The platform at a URL, where `environment` is to be found.
 ///
 /// # Errors
 /// When the URL names no known platform, a user comes without a password, or an engine does not answer on its socket.
-pub async fn connect(
-    url: &str,
-    user: Option<&str>,
-    password: Option<&SecretString>,
-    registry: Option<RegistryLogin>,
-    http: &reqwest::Client,
-) -> anyhow::Result<Box<dyn Platform>> {
+pub async fn connect(url: &str, environment: &str, access: Access) -> anyhow::Result<Box<dyn Platform>> {
+    let Access { user, password, registry, http, ledger } = access;
+    let _ = environment;
     let shown = http::printable(url);
     let Some((kind, inner)) = url.split_once('+') else { bail!("'{shown}' names no platform: {KNOWN}") };
     match (kind, inner.split_once("://")) {
         ("marathon", Some(("http" | "https", _))) => {
             let inner = Url::parse(inner).with_context(|| format!("'{shown}' is not a URL"))?;
-            let login = match (user, password) {
+            let login = match (user.as_deref(), password.as_ref()) {
                 (Some(user), Some(password)) => Some((user, password)),
                 (None, None) => None,
                 (Some(_), None) => bail!("the login of DC/OS has a user and no password: give --pwd as well"),
                 (None, Some(_)) => bail!("the login of DC/OS has a password and no user: give --user as well"),
             };
-            Ok(Box::new(Marathon::new(&inner, login, http.clone())?))
+            Ok(Box::new(Marathon::new(&inner, login, http, ledger)?))
         }
         ("podman" | "docker", Some(("unix", path))) if path.starts_with('/') => {
             let http = http::unix_client(Path::new(path))?;
-            Ok(Box::new(Engine::new(shown, http, registry).await?))
+            Ok(Box::new(Engine::new(shown, http, registry, ledger).await?))
         }
         _ => bail!("'{shown}' names no platform: {KNOWN}"),
     }
@@ -62,9 +74,11 @@ pub async fn connect(
 mod tests {
     use super::*;
     use crate::http::Trust;
+    use crate::journal::Unrecorded;
 
-    fn client() -> reqwest::Client {
-        http::client(&Trust::default()).expect("a client")
+    fn access() -> Access {
+        let http = http::client(&Trust::default()).expect("a client");
+        Access { user: None, password: None, registry: None, http, ledger: Arc::new(Unrecorded::default()) }
     }
 
     #[tokio::test]
@@ -77,14 +91,14 @@ mod tests {
             ("podman+tcp://host:1", "podman+tcp://host:1"),
             ("kubernetes+https://ann:pw@host", "kubernetes+https://host"),
         ] {
-            let error = connect(url, None, None, None, &client()).await.err().expect(url);
+            let error = connect(url, "dev", access()).await.err().expect(url);
             assert_eq!(error.to_string(), format!("'{shown}' names no platform: {KNOWN}"));
         }
     }
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_an_error() {
-        let error = connect("podman+unix:///nowhere/podman.sock", None, None, None, &client()).await.err();
+        let error = connect("podman+unix:///nowhere/podman.sock", "dev", access()).await.err();
         assert!(error.expect("no engine").to_string().contains("podman+unix:///nowhere/podman.sock"));
     }
 }

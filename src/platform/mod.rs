@@ -1,4 +1,4 @@
-//! Where services run, behind one trait. A place for each platform: Marathon, the Docker and Podman engine.
+//! Where services run, behind one trait. A place for each platform: Marathon, Kubernetes, the Docker and Podman engine.
 
 mod connect;
 mod engine;
@@ -10,13 +10,17 @@ mod writes;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
+use crate::journal::Call;
+use crate::journal::lock::{Holder, LockError};
 use crate::watch::Watch;
 
-pub use connect::{RegistryLogin, connect};
+pub use connect::{Access, RegistryLogin, connect};
 
 /// A running application, as it was read: what a service is on this platform.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Application {
     /// What the platform calls it: `/shop/dev/web/billing` on Marathon, `dev/billing` on an engine.
     pub id: String,
@@ -35,7 +39,7 @@ pub struct Application {
 }
 
 /// One application's change of image: from the application as it was read to an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The application as it was when the plan was made.
     pub application: Application,
@@ -69,6 +73,21 @@ pub enum Standing {
     Gone,
 }
 
+/// A time in which an application ran an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// The image, as the platform writes it.
+    pub image: String,
+    /// Since when; none where only the end is known.
+    pub from: Option<DateTime<Utc>>,
+    /// Until when; none where it runs still.
+    pub until: Option<DateTime<Utc>>,
+    /// How that is known: `Marathon's version 2026-11-20T10:00:00.000Z`, `ReplicaSet billing-5d4f`.
+    pub source: String,
+    /// Why these times may be wrong, where they may.
+    pub doubt: Option<String>,
+}
+
 /// Why a deployment did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
@@ -82,9 +101,12 @@ pub enum DeployError {
 
 /// A place where services run.
 ///
-/// A rollback reads [`applications`](Platform::applications), plans, and calls [`deploy`](Platform::deploy) once for
-/// the whole set. It then believes only [`look`](Platform::look). Where not all stand at their target it calls
-/// [`go_back`](Platform::go_back); where all do, [`settle`](Platform::settle).
+/// A rollback reads [`applications`](Platform::applications), plans, takes the [`lock`](Platform::lock), and calls
+/// [`deploy`](Platform::deploy) once for the whole set. It then believes only [`look`](Platform::look). Where not all
+/// stand at their target it calls [`go_back`](Platform::go_back); where all do, [`settle`](Platform::settle).
+///
+/// Every write is in the ledger that the platform was connected with: the intent before it is sent, the answer after it.
+/// From that a later process learns by [`recall`](Platform::recall) what the one that died had done.
 #[async_trait]
 pub trait Platform: Send + Sync {
     /// Where this is, without credentials, for people to read.
@@ -95,6 +117,32 @@ pub trait Platform: Send + Sync {
     /// # Errors
     /// When the platform cannot be reached, refuses, or answers what cannot be understood.
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>>;
+
+    /// Keeps everybody else of this toolkit out, on whatever host. It outlives this process, if it dies: the lock of a
+    /// run of the same id is taken over.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] with who holds it since when, or it cannot be had.
+    async fn lock(&self, environment: &str, holder: &Holder) -> Result<(), LockError>;
+
+    /// Lets others in again: removes the lock that this holder has. One that somebody else has is left alone.
+    ///
+    /// # Errors
+    /// When it could not be removed.
+    async fn unlock(&self, environment: &str, holder: &Holder) -> anyhow::Result<()>;
+
+    /// Learns from the calls of a run what it had done, as if this process had done it: for [`go_back`](Platform::go_back).
+    fn recall(&self, calls: &[Call]);
+
+    /// What a person types to set one application back to what it was, for the shell.
+    fn by_hand(&self, change: &Change) -> String;
+
+    /// What ran, as far as the platform remembers, in the order of the applications; each the newest first. Empty where
+    /// it remembers nothing.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>>;
 
     /// Sets every application to its target, as one step or as near to it as the platform has, and waits until the
     /// platform says that it has finished. Changes the images and nothing else. Each write is conditional: nothing

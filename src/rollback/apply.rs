@@ -149,7 +149,9 @@ mod tests {
 
     use super::*;
     use crate::action::interrupt::Interrupt;
-    use crate::platform::{Application, Standing};
+    use crate::journal::Call;
+    use crate::journal::lock::{Holder, LockError};
+    use crate::platform::{Application, Ran, Standing};
     use crate::watch::Unwatched;
 
     /// A platform that answers by the book: what `deploy` and `go_back` answer, and how things stand at each look.
@@ -179,6 +181,24 @@ mod tests {
 
         async fn applications(&self, _environment: &str) -> anyhow::Result<Vec<Application>> {
             unreachable!("apply does not list")
+        }
+
+        async fn lock(&self, _: &str, _: &Holder) -> Result<(), LockError> {
+            Ok(())
+        }
+
+        async fn unlock(&self, _: &str, _: &Holder) -> anyhow::Result<()> {
+            Ok(())
+        }
+
+        fn recall(&self, _: &[Call]) {}
+
+        fn by_hand(&self, change: &Change) -> String {
+            format!("restore {}", change.application.id)
+        }
+
+        async fn history(&self, _: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
+            unreachable!("apply does not ask what ran")
         }
 
         async fn deploy(&self, _: &[Change], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {

@@ -1,5 +1,6 @@
 //! `run`: back to a date. Plans, checks the plan against registry and platform, shows it, asks, and applies it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -16,7 +17,8 @@ use crate::action::consent::{Proposal, is_production};
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome, Table};
-use crate::platform::{Application, Platform, RegistryLogin, Standing, connect};
+use crate::journal::Unrecorded;
+use crate::platform::{Access, Application, Platform, RegistryLogin, Standing, connect};
 use crate::registry::Registry;
 use crate::{http, registry};
 
@@ -38,8 +40,14 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     };
     let registry = act.registry.as_deref().unwrap_or(&dump.registry);
     let registry = act.shared.registry(registry, false, http.clone(), context)?;
-    let pull = pull_login(act, &registry);
-    let platform = connect(&act.platform, act.user.as_deref(), act.password.as_ref(), pull, &http).await?;
+    let access = Access {
+        user: act.user.clone(),
+        password: act.password.clone(),
+        registry: pull_login(act, &registry),
+        http: http.clone(),
+        ledger: Arc::new(Unrecorded::default()),
+    };
+    let platform = connect(&act.platform, &act.shared.environment, access).await?;
     let applications = platform.applications(&act.shared.environment).await?;
     if applications.is_empty() {
         let (environment, address) = (&act.shared.environment, platform.address());

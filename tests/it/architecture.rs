@@ -75,6 +75,7 @@ fn lower_floors_do_not_know_the_upper_ones() {
     refuse("src/registry", &["crate::platform", "crate::action"], &[]);
     refuse("src/platform", &["crate::registry", "crate::action"], &[]);
     refuse("src/watch.rs", &["crate::"], &[]);
+    refuse("src/journal", &["crate::"], &[]);
     refuse("src/process.rs", &["crate::"], &[]);
 }
 

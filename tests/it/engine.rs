@@ -10,14 +10,14 @@ use firebreak::platform::{Application, DeployError, Platform, RegistryLogin, Sta
 use firebreak::watch::Unwatched;
 use serde_json::{Value, json};
 
-use crate::support::contract::{self, BEFORE, LIMIT, Tale, changes};
+use crate::support::contract::{self, BEFORE, LIMIT, Tale, access, changes};
 use crate::support::podman::{LOGIN, Podman, Temper};
 
 const WELL: [&str; 4] = ["--health-cmd", "[\"/program\", \"well\"]", "--health-interval", "1s"];
 
 async fn platform(podman: &Podman) -> Box<dyn Platform> {
     let http = http::client(&Trust::default()).expect("a client");
-    connect(&podman.url(), None, None, None, &http).await.expect("a connection")
+    connect(&podman.url(), "dev", access(http, None, None)).await.expect("a connection")
 }
 
 /// Two services that run: `billing` as two replicas, `web` as one.
@@ -318,7 +318,8 @@ async fn the_login_of_a_registry_is_used_for_it_alone() {
     let with = async |host: &str, password: &str| {
         let login =
             RegistryLogin { host: host.to_owned(), user: LOGIN.0.to_owned(), password: password.to_owned().into() };
-        let platform = connect(&podman.url(), None, None, Some(login), &http).await.expect("a connection");
+        let platform =
+            connect(&podman.url(), "dev", access(http.clone(), None, Some(login))).await.expect("a connection");
         let planned = changes(&*platform, "dev", &[("web", &new)]).await;
         let deployed = platform.deploy(&planned, LIMIT, &Unwatched).await;
         (deployed, platform.look(&planned).await.expect("a look"))

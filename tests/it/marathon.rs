@@ -10,12 +10,12 @@ use firebreak::drill::faults::Fault;
 use firebreak::drill::story::{self, SECRET, SERVICES, Stand};
 use firebreak::drill::{Drill, Settings};
 use firebreak::http::{self, Trust};
-use firebreak::platform::{Application, Change, Platform, Standing, connect};
+use firebreak::platform::{Access, Application, Change, Platform, Standing, connect};
 use firebreak::watch::Unwatched;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::support::contract::{self, BEFORE, LIMIT, Tale, changes};
+use crate::support::contract::{self, BEFORE, LIMIT, Tale, access, changes};
 
 use Standing::Target;
 
@@ -37,7 +37,7 @@ async fn drill(faults: &[Fault]) -> (Drill, Box<dyn Platform>, Vec<Change>) {
 
 async fn platform(url: &str) -> Box<dyn Platform> {
     let http = http::client(&Trust::default()).expect("a client");
-    connect(url, None, None, None, &http).await.expect("a platform")
+    connect(url, "dev", access(http, None, None)).await.expect("a platform")
 }
 
 fn image(drill: &Drill, service: &str, stand: Stand) -> String {
@@ -325,7 +325,8 @@ async fn the_login_of_dcos() {
     let http = http::client(&Trust::default()).expect("a client");
     let with = async |user: Option<&str>, password: Option<&str>| {
         let password = password.map(|password| SecretString::from(password.to_owned()));
-        let platform = connect(&url, user, password.as_ref(), None, &http).await?;
+        let access = Access { user: user.map(str::to_owned), password, ..access(http.clone(), None, None) };
+        let platform = connect(&url, "dev", access).await?;
         platform.applications("dev").await.map(|applications| applications.len())
     };
     let failed = async |user, password| format!("{:#}", with(user, password).await.expect_err("no entry"));
@@ -390,11 +391,12 @@ async fn a_token_that_ran_out_is_renewed_once() {
     let http = http::client(&Trust::default()).expect("a client");
     let password = SecretString::from("p4ss".to_owned());
     let url = format!("marathon+http://{base}");
-    let platform = connect(&url, Some("ann"), Some(&password), None, &http).await.expect("a platform");
+    let platform =
+        connect(&url, "dev", access(http.clone(), Some(("ann", &password)), None)).await.expect("a platform");
     assert_eq!(platform.applications("dev").await.expect("none"), []);
     assert_eq!(platform.applications("dev").await.expect("none"), []);
     assert_eq!(logins.load(Ordering::SeqCst), 2, "once at first, once more, and then no more");
-    let second = connect(&url, Some("ann"), Some(&password), None, &http).await.expect("a platform");
+    let second = connect(&url, "dev", access(http.clone(), Some(("ann", &password)), None)).await.expect("a platform");
     let error = format!("{:#}", second.applications("dev").await.expect_err("no entry"));
     assert!(error.ends_with("it does not accept the login, check --user and --pwd"), "{error}");
     assert_eq!(logins.load(Ordering::SeqCst), 4, "one renewal, not one after another");

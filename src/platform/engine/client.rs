@@ -9,6 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::super::writes::Writes;
+use crate::journal::Ledger;
 
 /// The newest version of the API that this was written for. An engine may ask for a newer one at least.
 const VERSION: (u32, u32) = (1, 44);
@@ -27,13 +28,14 @@ pub(super) struct Client {
     /// It is Podman: it has an API of its own beside the shared one.
     pub(super) podman: bool,
     pub(super) writes: Writes,
+    pub(super) ledger: Arc<dyn Ledger>,
     /// Where it is, for people to read.
     pub(super) address: Arc<str>,
 }
 
 impl Client {
     /// Asks the engine what it is.
-    pub(super) async fn new(address: String, http: reqwest::Client) -> anyhow::Result<Self> {
+    pub(super) async fn new(address: String, http: reqwest::Client, ledger: Arc<dyn Ledger>) -> anyhow::Result<Self> {
         let unreachable = || {
             format!(
                 "failed to reach the engine at {address}: does it run, and may you use its socket? \
@@ -47,7 +49,7 @@ impl Client {
             answer.json().await.with_context(|| format!("the engine at {address} did not say what it is"))?;
         let version = common_version(&answer)
             .with_context(|| format!("what answers at {address} is neither Docker nor Podman"))?;
-        Ok(Self { http, version, podman, writes: Writes::default(), address: address.into() })
+        Ok(Self { http, version, podman, writes: Writes::default(), ledger, address: address.into() })
     }
 
     /// What is at a path; none where there is nothing.

@@ -13,6 +13,7 @@ use url::Url;
 use super::super::writes::Writes;
 use crate::http::retry::{NoAnswer, Retry};
 use crate::http::without_credentials;
+use crate::journal::{self, Ledger};
 use crate::watch::Unwatched;
 
 /// How long one answer may take.
@@ -32,6 +33,7 @@ pub(super) struct Client {
     base: Arc<str>,
     access: Arc<Access>,
     pub(super) writes: Writes,
+    pub(super) ledger: Arc<dyn Ledger>,
 }
 
 /// How to get in.
@@ -58,9 +60,53 @@ pub(super) enum Unanswered {
     Lost(anyhow::Error),
 }
 
+/// The writes that there are.
+pub(super) enum Write {
+    /// The images of a set of applications.
+    Update,
+    /// The versions that they had.
+    Restore,
+    /// The end of a deployment, by one that reverts it.
+    Revert {
+        /// Its id.
+        deployment: String,
+    },
+}
+
+impl Write {
+    /// The name of the one that says what is ours.
+    pub(super) const UPDATE: &str = "update";
+
+    fn parts(&self) -> (&'static str, Method, String) {
+        match self {
+            Self::Update => (Self::UPDATE, Method::PUT, "/v2/apps".to_owned()),
+            Self::Restore => ("restore", Method::PUT, "/v2/apps".to_owned()),
+            Self::Revert { deployment } => ("revert", Method::DELETE, format!("/v2/deployments/{deployment}")),
+        }
+    }
+}
+
+/// What is written down of an outcome.
+fn written(outcome: &Result<Answer, Unanswered>) -> journal::Answer {
+    match outcome {
+        Ok(answer) if answer.status.is_success() => {
+            let Answer { body, .. } = answer;
+            journal::Answer::Taken(json!({ "version": body["version"], "deploymentId": body["deploymentId"] }))
+        }
+        Ok(answer) => journal::Answer::Refused(answer.status.to_string()),
+        Err(Unanswered::NotSent(error)) => journal::Answer::Refused(format!("{error:#}")),
+        Err(Unanswered::Lost(error)) => journal::Answer::Lost(format!("{error:#}")),
+    }
+}
+
 impl Client {
     /// A client of the Marathon at `url`. `login` is that of DC/OS; a user in the URL is Marathon's own.
-    pub(super) fn new(url: &Url, login: Option<(&str, &SecretString)>, http: reqwest::Client) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        url: &Url,
+        login: Option<(&str, &SecretString)>,
+        http: reqwest::Client,
+        ledger: Arc<dyn Ledger>,
+    ) -> anyhow::Result<Self> {
         let base = without_credentials(url).trim_end_matches('/').to_owned();
         let access = match login {
             Some((user, password)) => {
@@ -75,7 +121,7 @@ impl Client {
             }
             None => Access::Open,
         };
-        Ok(Self { http, base: base.into(), access: Arc::new(access), writes: Writes::default() })
+        Ok(Self { http, base: base.into(), access: Arc::new(access), writes: Writes::default(), ledger })
     }
 
     /// Where it is, for people to read.
@@ -99,11 +145,31 @@ impl Client {
         }
     }
 
-    /// A write, sent once and carried to its end whatever becomes of the caller.
-    pub(super) async fn write(&self, method: Method, path: String, body: Option<Value>) -> Result<Answer, Unanswered> {
+    /// A write, sent once and carried to its end whatever becomes of the caller; written down before and after.
+    pub(super) async fn write(&self, call: Write, about: Value, body: Option<Value>) -> Result<Answer, Unanswered> {
         let client = self.clone();
-        let carried = self.writes.carry(async move { Ok(client.send(&method, &path, body.as_ref()).await) }).await;
-        carried.unwrap_or_else(|error| Err(Unanswered::Lost(error)))
+        let carried =
+            self.writes.carry(async move {
+                let (name, method, path) = call.parts();
+                let number = match client.ledger.intent(name, about) {
+                    Ok(number) => number,
+                    Err(error) => return Ok(Err(Unanswered::NotSent(error))),
+                };
+                let outcome = match client.send(&method, &path, body.as_ref()).await {
+                    // Marathon, or a proxy before it, gave up waiting; the change may have been taken all the same.
+                    Ok(Answer {
+                        status:
+                            status @ (StatusCode::BAD_GATEWAY
+                            | StatusCode::SERVICE_UNAVAILABLE
+                            | StatusCode::GATEWAY_TIMEOUT),
+                        ..
+                    }) => Err(Unanswered::Lost(anyhow::anyhow!("Marathon answered {status}"))),
+                    outcome => outcome,
+                };
+                client.ledger.answer(number, written(&outcome));
+                Ok(outcome)
+            });
+        carried.await.unwrap_or_else(|error| Err(Unanswered::Lost(error)))
     }
 
     /// What an answer with this status asks of the operator.

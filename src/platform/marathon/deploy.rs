@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::super::secrets::Secrets;
-use super::client::{Answer, Unanswered};
+use super::client::{Answer, Unanswered, Write};
 use super::{Marathon, application, refusal};
 use crate::platform::Change;
 use crate::watch::Watch;
@@ -29,7 +28,8 @@ pub(super) async fn deploy(
     let ids = loop {
         let (body, secrets) = updates(marathon, changes).await?;
         marathon.own.send();
-        match marathon.put(body).await {
+        let about = json!({ "applications": ids_of(changes) });
+        match marathon.client.write(Write::Update, about, Some(body)).await {
             Ok(answer) => match refusal::holders(&answer) {
                 // Somebody's deployment holds an application. What it does there shows in the version afterwards.
                 Some(holders) => {
@@ -80,7 +80,7 @@ fn deployment(marathon: &Marathon, answer: &Answer, secrets: &Secrets) -> anyhow
         marathon.own.forget();
         return Err(refusal::error(answer, &marathon.client, secrets).context("Marathon refused the deployment"));
     }
-    let id = marathon.own.taken(answer);
+    let id = marathon.own.taken(&answer.body);
     Ok(vec![id.context("Marathon took the change and named no deployment")?])
 }
 
@@ -104,16 +104,6 @@ async fn found_after_loss(marathon: &Marathon, changes: &[Change]) -> anyhow::Re
     }
 }
 
-impl Marathon {
-    /// Writes an array of updates: one deployment. Never with force.
-    pub(super) async fn put(&self, body: Value) -> Result<Answer, Unanswered> {
-        let answer = self.client.write(Method::PUT, "/v2/apps".to_owned(), Some(body)).await?;
-        match answer.status {
-            // Marathon, or a proxy before it, gave up waiting; the change may have been taken all the same.
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                Err(Unanswered::Lost(anyhow::anyhow!("Marathon answered {}", answer.status)))
-            }
-            _ => Ok(answer),
-        }
-    }
+fn ids_of(changes: &[Change]) -> Vec<&str> {
+    changes.iter().map(|change| change.application.id.as_str()).collect()
 }

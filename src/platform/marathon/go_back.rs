@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::super::secrets::Secrets;
-use super::client::{Answer, Unanswered};
+use super::client::{Answer, Unanswered, Write};
 use super::own::Written;
 use super::{Marathon, application, refusal};
 use crate::platform::Change;
@@ -38,7 +38,7 @@ async fn revert(marathon: &Marathon, changes: &[Change], deadline: Instant, watc
         let Some(id) = ours.first() else { return Ok(()) };
         let what = || format!("failed to take back deployment {id}");
         // The id makes it safe to repeat: once it is reverted, that deployment is gone.
-        match marathon.client.write(Method::DELETE, format!("/v2/deployments/{id}"), None).await {
+        match marathon.client.write(Write::Revert { deployment: id.clone() }, json!({ "deployment": id }), None).await {
             Ok(answer) if answer.status.is_success() => {
                 let waited = marathon.until_gone(&deployment_of(&answer), deadline, changes, watch).await;
                 waited.with_context(|| format!("the revert of deployment {id} did not end"))?;
@@ -96,7 +96,9 @@ async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, wat
             let waited = marathon.until_gone(&ids, deadline, changes, watch).await;
             return waited.context("the services are set to what they were, and a deployment does not end");
         }
-        match marathon.put(Value::Array(bodies)).await {
+        let about = bodies.iter().map(|body| body["id"].clone()).collect::<Value>();
+        match marathon.client.write(Write::Restore, json!({ "applications": about }), Some(Value::Array(bodies))).await
+        {
             Ok(answer) => match refusal::holders(&answer) {
                 Some(holders) => {
                     let gone = marathon.until_gone(&holders, deadline, changes, watch).await;

@@ -9,18 +9,21 @@ mod go_back;
 mod own;
 mod refusal;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use self::client::Client;
 use self::own::{Own, Written};
-use super::{Application, Change, DeployError, Platform, Standing};
+use super::{Application, Change, DeployError, Platform, Ran, Standing};
+use crate::journal::lock::{Holder, LockError};
+use crate::journal::{Call, Ledger};
 use crate::watch::{Progress, Watch};
 
 /// A Marathon.
@@ -31,8 +34,13 @@ pub(super) struct Marathon {
 
 impl Marathon {
     /// The Marathon at a URL. `login` is that of DC/OS. Nothing is asked yet.
-    pub(super) fn new(url: &Url, login: Option<(&str, &SecretString)>, http: reqwest::Client) -> anyhow::Result<Self> {
-        Ok(Self { client: Client::new(url, login, http)?, own: Own::default() })
+    pub(super) fn new(
+        url: &Url,
+        login: Option<(&str, &SecretString)>,
+        http: reqwest::Client,
+        ledger: Arc<dyn Ledger>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self { client: Client::new(url, login, http, ledger)?, own: Own::default() })
     }
 
     /// The applications of some changes as they are now, in their order; none for one that is gone.
@@ -79,6 +87,29 @@ impl Platform for Marathon {
             bail!("what answers at {} is no Marathon: it has no list of applications", self.client.base());
         };
         Ok(apps.iter().filter_map(|app| application::application(app, environment)).collect())
+    }
+
+    async fn lock(&self, _environment: &str, _holder: &Holder) -> Result<(), LockError> {
+        // A running deployment is Marathon's own lock: it answers 409 while there is one, and `deploy` waits for its end.
+        Ok(())
+    }
+
+    async fn unlock(&self, _environment: &str, _holder: &Holder) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn recall(&self, calls: &[Call]) {
+        self.own.recall(calls);
+    }
+
+    fn by_hand(&self, change: &Change) -> String {
+        let body = json!([application::restore(&change.application)]);
+        let url = format!("{}/v2/apps", self.client.base());
+        format!("curl -X PUT -H 'Content-Type: application/json' '{url}' -d '{body}'")
+    }
+
+    async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
+        Ok(vec![Vec::new(); applications.len()])
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {

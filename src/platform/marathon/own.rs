@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::application;
-use super::client::Answer;
+use super::client::Write;
 use super::deployments::Deployment;
+use crate::journal::{Answer, Call};
 use crate::platform::Change;
 
 /// What is known of the write to the targets.
@@ -37,11 +38,25 @@ impl Own {
     }
 
     /// Notes the answer by which Marathon took it, and gives the deployment that it names.
-    pub(super) fn taken(&self, answer: &Answer) -> Option<String> {
-        let text = |name: &str| answer.body[name].as_str().map(str::to_owned);
+    pub(super) fn taken(&self, body: &Value) -> Option<String> {
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
         let (version, deployment) = (text("version")?, text("deploymentId")?);
         *self.lock() = Written::Taken { version, deployment: deployment.clone() };
         Some(deployment)
+    }
+
+    /// Notes what the journal of a run says of its writes: the last one tells, for one that was refused may be tried again.
+    pub(super) fn recall(&self, calls: &[Call]) {
+        self.forget();
+        let Some(update) = calls.iter().rfind(|call| call.call == Write::UPDATE) else { return };
+        match &update.answer {
+            Some(Answer::Refused(_)) => {}
+            Some(Answer::Taken(body)) => {
+                self.send();
+                self.taken(body);
+            }
+            Some(Answer::Lost(_)) | None => self.send(),
+        }
     }
 
     pub(super) fn written(&self) -> Written {

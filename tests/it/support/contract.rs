@@ -1,17 +1,29 @@
 //! What every platform promises, asked of each in the same way.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use firebreak::journal::Unrecorded;
 use firebreak::platform::image::ImageName;
-use firebreak::platform::{Application, Change, DeployError, Platform, Standing};
+use firebreak::platform::{Access, Application, Change, DeployError, Platform, RegistryLogin, Standing};
 use firebreak::watch::{Progress, Unwatched, Watch};
+use secrecy::SecretString;
 
 /// Long enough for what is to succeed.
 pub const LIMIT: Duration = Duration::from_mins(1);
 
 /// As before, and well.
 pub const BEFORE: Standing = Standing::Before { trouble: None };
+
+/// Access for somebody whose writes nobody has to know of later.
+pub fn access(
+    http: firebreak::http::Client,
+    login: Option<(&str, &SecretString)>,
+    registry: Option<RegistryLogin>,
+) -> Access {
+    let (user, password) = login.map(|(user, password)| (user.to_owned(), password.clone())).unzip();
+    Access { user, password, registry, http, ledger: Arc::new(Unrecorded::default()) }
+}
 
 /// The changes that set services of an environment to images: `(service, image)`, in this order.
 pub async fn changes(platform: &dyn Platform, environment: &str, targets: &[(&str, &str)]) -> Vec<Change> {

@@ -1,0 +1,217 @@
+//! The file of one run, while it is written: each line is on the disk before anything else happens.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context as _;
+use chrono::Utc;
+use rustix::fs::{FallocateFlags, fallocate};
+use serde_json::Value;
+
+use super::Ledger;
+use super::line::{self, FIRST};
+use super::record::{Answer, Began, Ended, Planned, Record, State};
+
+/// What is kept free on the disk for the lines to come, in bytes: a few hundred calls.
+const RESERVE: u64 = 64 << 10;
+
+/// The journal of a run that is under way. Its clones write to the same file.
+#[derive(Debug, Clone)]
+pub struct Journal(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    run: String,
+    path: PathBuf,
+    page: Mutex<Page>,
+}
+
+#[derive(Debug)]
+struct Page {
+    file: File,
+    /// The checksum of its last line.
+    sum: String,
+    /// The bytes of its whole lines.
+    length: u64,
+    /// The number of the last intent.
+    calls: u64,
+    state: Option<State>,
+    /// What is taken back is not kept waiting by a disk that is full.
+    lenient: bool,
+    /// The first line that could not be written, and was not to stop anything.
+    trouble: Option<String>,
+}
+
+impl Journal {
+    /// Begins the journal of a new run in a file that is not there yet.
+    ///
+    /// # Errors
+    /// When the file is there, or cannot be written.
+    pub(super) fn create(path: PathBuf, run: String, began: Began) -> anyhow::Result<Self> {
+        let what = || format!("failed to write the journal '{}'", path.display());
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).with_context(what)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        File::open(folder).and_then(|folder| folder.sync_all()).with_context(what)?;
+        let page =
+            Page { file, sum: FIRST.to_owned(), length: 0, calls: 0, state: None, lenient: false, trouble: None };
+        let journal = Self(Arc::new(Inner { run, path, page: Mutex::new(page) }));
+        journal.write(&Record::Began(began)).inspect_err(|_| drop(std::fs::remove_file(&journal.0.path)))?;
+        Ok(journal)
+    }
+
+    /// Goes on with the journal of a run that died; what was torn is cut off.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or is damaged.
+    pub(super) fn go_on(path: PathBuf, run: String, began: Began) -> anyhow::Result<Self> {
+        let what = || format!("failed to go on with the journal '{}'", path.display());
+        let bytes = std::fs::read(&path).with_context(what)?;
+        let lines = line::read(&bytes).with_context(what)?;
+        let file = OpenOptions::new().append(true).open(&path).with_context(what)?;
+        file.set_len(lines.length as u64).with_context(what)?;
+        let (mut calls, mut state) = (0, None);
+        for record in &lines.records {
+            match record {
+                Record::Intent { number, .. } => calls = *number,
+                Record::State { state: found, .. } => state = Some(*found),
+                _ => {}
+            }
+        }
+        let length = lines.length as u64;
+        let lenient = state == Some(State::GoingBack);
+        let page = Page { file, sum: lines.sum, length, calls, state, lenient, trouble: None };
+        let journal = Self(Arc::new(Inner { run, path, page: Mutex::new(page) }));
+        journal.write(&Record::Began(began))?;
+        Ok(journal)
+    }
+
+    /// The id of the run.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.0.run
+    }
+
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The state that it is in.
+    #[must_use]
+    pub fn state(&self) -> Option<State> {
+        self.page().state
+    }
+
+    /// Writes down what is to be done, as the state that follows from it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn plan(&self, planned: Planned) -> anyhow::Result<()> {
+        self.write(&Record::Planned(planned))?;
+        self.enter(State::Planned)
+    }
+
+    /// Writes down that a state begins.
+    ///
+    /// # Errors
+    /// When it cannot be written; never once something is taken back, nor for an end: the run must go on.
+    ///
+    /// # Panics
+    /// When the state cannot follow the one before.
+    pub fn enter(&self, state: State) -> anyhow::Result<()> {
+        {
+            let mut page = self.page();
+            let follows = page.state.map_or(state == State::Planned, |before| before.leads_to(state));
+            assert!(follows, "a run does not go from {:?} to {state:?}", page.state);
+            page.state = Some(state);
+            page.lenient |= state == State::GoingBack || state == State::Verifying || state.is_end();
+        }
+        self.write(&Record::State { at: Utc::now(), state })
+    }
+
+    /// Writes down the end of this process.
+    pub fn end(&self, ended: Ended) {
+        self.page().lenient = true;
+        let _ = self.write(&Record::Ended(ended));
+    }
+
+    /// The first line that could not be written and stopped nothing, with the reason.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.page().trouble.clone()
+    }
+
+    fn write(&self, record: &Record) -> anyhow::Result<()> {
+        let mut page = self.page();
+        let written = page.append(record);
+        match written.with_context(|| format!("failed to write the journal '{}'", self.0.path.display())) {
+            Err(error) if page.lenient => {
+                page.trouble.get_or_insert_with(|| format!("{error:#}"));
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    fn page(&self) -> MutexGuard<'_, Page> {
+        self.0.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page {
+    /// A line is written whole, or not at all as far as that can be had.
+    fn append(&mut self, record: &Record) -> io::Result<()> {
+        let (line, sum) = line::line(record, &self.sum);
+        let written = self.reserve(line.len() as u64).and_then(|()| {
+            self.file.write_all(line.as_bytes())?;
+            self.file.sync_data()
+        });
+        if written.is_err() {
+            // Half a line in the middle would make all that follows unreadable.
+            self.file.set_len(self.length)?;
+            return written;
+        }
+        self.sum = sum;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    /// A disk that is full is found out before something is changed, not half-way. While things are taken back, and at
+    /// the end, what was reserved is used up.
+    fn reserve(&self, coming: u64) -> io::Result<()> {
+        if self.lenient {
+            return Ok(());
+        }
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, self.length + coming + RESERVE) {
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Ledger for Journal {
+    fn run(&self) -> &str {
+        &self.0.run
+    }
+
+    fn intent(&self, call: &str, about: Value) -> anyhow::Result<u64> {
+        let number = {
+            let mut page = self.page();
+            page.calls += 1;
+            page.calls
+        };
+        self.write(&Record::Intent { at: Utc::now(), number, call: call.to_owned(), about })?;
+        Ok(number)
+    }
+
+    fn answer(&self, call: u64, answer: Answer) {
+        let record = Record::Answer { at: Utc::now(), number: call, answer };
+        if let Err(error) = self.write(&record) {
+            self.page().trouble.get_or_insert_with(|| format!("{error:#}"));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The folder of all journals: `<id>.journal` for each run, and the locks of their environments.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use sha2::{Digest as _, Sha256};
+
+use super::file::Journal;
+use super::lock::{Lock, LockError};
+use super::record::Began;
+use super::run::{Run, number};
+
+/// What the file of a run is called at its end.
+const EXTENSION: &str = "journal";
+
+/// A folder of journals. It need not be there before the first run.
+#[derive(Debug, Clone)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder at a path.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Begins the journal of a new run. Its number is one more than the highest there, so the order of the runs does not
+    /// hang on the clock.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin(&self, began: Began) -> anyhow::Result<Journal> {
+        let what = || format!("failed to make the folder of the journals, '{}'", self.0.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0).with_context(what)?;
+        let highest = self.ids()?.iter().map(|id| number(id)).max().unwrap_or(0);
+        let run = format!("{}-{}", highest + 1, letters(&began));
+        Journal::create(self.path_of(&run), run, began)
+    }
+
+    /// Goes on with the journal of a run that died. The caller holds the lock of its environment.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn go_on(&self, run: &str, began: Began) -> anyhow::Result<Journal> {
+        Journal::go_on(self.path_of(run), run.to_owned(), began)
+    }
+
+    /// Every run, the newest first, and what is wrong with those that cannot be read.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. One that is not there has no runs.
+    pub fn runs(&self) -> anyhow::Result<(Vec<Run>, Vec<anyhow::Error>)> {
+        let (mut runs, mut damaged) = (Vec::new(), Vec::new());
+        for id in self.ids()? {
+            match Run::read(&self.path_of(&id)) {
+                Ok(run) => runs.push(run),
+                Err(error) => damaged.push(error),
+            }
+        }
+        runs.sort_by(|one, other| (other.number(), other.began.at).cmp(&(one.number(), one.began.at)));
+        Ok((runs, damaged))
+    }
+
+    /// The run of an id, or of its number alone.
+    ///
+    /// # Errors
+    /// When there is none, more than one, or it cannot be read.
+    pub fn run(&self, id: &str) -> anyhow::Result<Run> {
+        let ids = self.ids()?;
+        let fits = |known: &&String| *known == id || known.split('-').next() == Some(id);
+        let found: Vec<_> = ids.iter().filter(fits).collect();
+        match found[..] {
+            [id] => Run::read(&self.path_of(id)),
+            [] => bail!("there is no run '{id}' in '{}': `firebreak history` shows which there are", self.0.display()),
+            _ => {
+                let found: Vec<_> = found.iter().map(|id| format!("'{id}'")).collect();
+                bail!("'{id}' may be any of {}: give the whole id", found.join(", "))
+            }
+        }
+    }
+
+    /// Takes the lock of an environment on this host. The kernel releases it when the process ends, however it does.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] with who holds it since when; or the lock cannot be had at all.
+    pub fn lock(&self, environment: &str, place: &str, journal: &Journal, who: &str) -> Result<Lock, LockError> {
+        Lock::take(&self.0, environment, place, journal.run(), who)
+    }
+
+    fn path_of(&self, run: &str) -> PathBuf {
+        self.0.join(format!("{run}.{EXTENSION}"))
+    }
+
+    fn ids(&self) -> anyhow::Result<Vec<String>> {
+        let what = || format!("failed to read the folder of the journals, '{}'", self.0.display());
+        let entries = match std::fs::read_dir(&self.0) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(what)?,
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            let path = entry.with_context(what)?.path();
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                ensure!(path.is_file(), "{}: '{}' is no file", what(), path.display());
+                ids.push(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+            }
+        }
+        Ok(ids)
+    }
+}
+
+/// Six letters that tell this run from those of other hosts, and from one that begins at the same moment here.
+fn letters(began: &Began) -> String {
+    let Began { at, host, process, .. } = began;
+    let digest = Sha256::digest(format!("{host} {process} {}", at.timestamp_nanos_opt().unwrap_or_default()));
+    digest.iter().take(3).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}

@@ -1,0 +1,138 @@
+//! A record as a line: 16 letters of a SHA-256 over the line before it and this one, a space, JSON. A line that was
+//! changed, dropped or put elsewhere shows.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::record::Record;
+
+/// The checksum that the first line follows.
+pub const FIRST: &str = "0000000000000000";
+
+/// A journal that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} {why}")]
+pub struct Damage {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What a journal's bytes say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lines {
+    /// The records.
+    pub records: Vec<Record>,
+    /// The checksum of the last of them.
+    pub sum: String,
+    /// The bytes of all whole lines; what follows was being written when the process died.
+    pub length: usize,
+}
+
+/// The checksum of a line that follows one of this checksum.
+fn sum(before: &str, json: &str) -> String {
+    let digest = Sha256::new().chain_update(before).chain_update(json).finalize();
+    digest.iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The line of a record, with its end, and its checksum.
+#[must_use]
+pub fn line(record: &Record, before: &str) -> (String, String) {
+    let json = serde_json::to_string(record).expect("a record is plain data");
+    let sum = sum(before, &json);
+    (format!("{sum} {json}\n"), sum)
+}
+
+/// Reads a journal. A last line that is not whole is left out.
+///
+/// # Errors
+/// [`Damage`] at the first line that is not as it was written, unless it is the last.
+pub fn read(bytes: &[u8]) -> Result<Lines, Damage> {
+    let mut lines = Lines { records: Vec::new(), sum: FIRST.to_owned(), length: 0 };
+    for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        let is_last = lines.length + line.len() == bytes.len();
+        match read_one(line, &lines.sum) {
+            Ok((record, sum)) => {
+                lines.records.push(record);
+                lines.sum = sum;
+                lines.length += line.len();
+            }
+            Err(_) if is_last => break,
+            Err(why) => return Err(Damage { line: number, why }),
+        }
+    }
+    Ok(lines)
+}
+
+fn read_one(line: &[u8], before: &str) -> Result<(Record, String), String> {
+    let whole = line.strip_suffix(b"\n").ok_or("has no end")?;
+    let text = std::str::from_utf8(whole).map_err(|_| "is not UTF-8")?;
+    let (given, json) = text.split_once(' ').ok_or("is no line of a journal")?;
+    let expected = sum(before, json);
+    if given != expected {
+        return Err("does not match its checksum: somebody changed the file".to_owned());
+    }
+    let record = serde_json::from_str(json).map_err(|_| "is of a newer version of firebreak")?;
+    Ok((record, expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use proptest::prelude::*;
+
+    use super::super::record::State;
+    use super::*;
+
+    fn written(states: &[State]) -> (Vec<Record>, Vec<String>) {
+        let at = DateTime::UNIX_EPOCH;
+        let records: Vec<_> = states.iter().map(|state| Record::State { at, state: *state }).collect();
+        let mut before = FIRST.to_owned();
+        let mut lines = Vec::new();
+        for record in &records {
+            let (line, sum) = line(record, &before);
+            lines.push(line);
+            before = sum;
+        }
+        (records, lines)
+    }
+
+    #[test]
+    fn a_changed_a_dropped_and_a_moved_line_show() {
+        let (_, lines) = written(&State::ALL);
+        let damage = |lines: &[&String]| {
+            let text: String = lines.iter().map(|line| line.as_str()).collect();
+            read(text.as_bytes()).map(|read| read.records.len()).map_err(|damage| damage.line)
+        };
+        let changed = lines[1].replace("locked", "lacked");
+        assert_eq!(damage(&[&lines[0], &changed, &lines[2]]), Err(2));
+        assert_eq!(damage(&[&lines[0], &lines[2], &lines[3]]), Err(2));
+        assert_eq!(damage(&[&lines[1], &lines[0], &lines[2]]), Err(1));
+        assert_eq!(damage(&[&lines[0], &lines[1], &changed]), Ok(2), "the last may be torn");
+        assert_eq!(damage(&[]), Ok(0));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_cut_off_the_whole_lines_are_read(count in 0..9_usize, cut in 0..2000_usize) {
+            let (records, lines) = written(&State::ALL[..count]);
+            let text = lines.concat();
+            let cut = cut.min(text.len());
+            let read = read(&text.as_bytes()[..cut]).expect("only its end is torn");
+            let ends: Vec<_> = lines.iter().scan(0, |end, line| { *end += line.len(); Some(*end) }).collect();
+            let whole = ends.iter().filter(|end| **end <= cut).count();
+            prop_assert_eq!(&read.records[..], &records[..whole]);
+            prop_assert_eq!(read.length, if whole == 0 { 0 } else { ends[whole - 1] });
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+        }
+    }
+}

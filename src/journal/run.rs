@@ -1,0 +1,116 @@
+//! One run as its journal tells it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::line;
+use super::record::{Answer, Began, Ended, Planned, Record, State};
+
+/// A run, as far as it was written down.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its id: its number in the folder, a dash, six letters.
+    pub id: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// Everything that was written down, in order.
+    pub records: Vec<Record>,
+    /// The process that began it.
+    pub began: Began,
+    /// The process that went on with it last; the same where none did.
+    pub latest: Began,
+    /// What was to be done; none where it ended before that was known.
+    pub planned: Option<Planned>,
+    /// The last state, and since when.
+    pub state: Option<(State, DateTime<Utc>)>,
+    /// The calls that were made.
+    pub calls: Vec<Call>,
+    /// How the last process ended; none where it is under way, or died.
+    pub ended: Option<Ended>,
+}
+
+/// A call to the outside, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Its name, in the words of the port that made it.
+    pub call: String,
+    /// What it was about.
+    pub about: Value,
+    /// What came of it; none where that was not written down: it may have been sent, or not.
+    pub answer: Option<Answer>,
+}
+
+impl Run {
+    /// Reads the journal of a run.
+    ///
+    /// # Errors
+    /// When it cannot be read, is damaged, or has no beginning.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let what = || format!("failed to read the journal '{}'", path.display());
+        let lines = line::read(&std::fs::read(path).with_context(what)?).with_context(what)?;
+        let Some(Record::Began(began)) = lines.records.first().cloned() else {
+            bail!("{}: it has no beginning", what())
+        };
+        let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut run = Self {
+            id,
+            path: path.to_owned(),
+            latest: began.clone(),
+            began,
+            planned: None,
+            state: None,
+            calls: Vec::new(),
+            ended: None,
+            records: Vec::new(),
+        };
+        let mut numbers = Vec::new();
+        for record in &lines.records {
+            match record.clone() {
+                Record::Began(began) => {
+                    run.latest = began;
+                    run.ended = None;
+                }
+                Record::Planned(planned) => run.planned = Some(planned),
+                Record::State { at, state } => run.state = Some((state, at)),
+                Record::Intent { number, call, about, .. } => {
+                    numbers.push(number);
+                    run.calls.push(Call { call, about, answer: None });
+                }
+                Record::Answer { number, answer, .. } => {
+                    let place = numbers.iter().rposition(|known| *known == number);
+                    let place = place.with_context(|| format!("{}: an answer {number} without its call", what()))?;
+                    run.calls[place].answer = Some(answer);
+                }
+                Record::Ended(ended) => run.ended = Some(ended),
+            }
+        }
+        run.records = lines.records;
+        Ok(run)
+    }
+
+    /// It began to change something, and did not come to an end.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state.is_some_and(|(state, _)| state.is_open())
+    }
+
+    /// Whether it was about this environment there.
+    #[must_use]
+    pub fn is_of(&self, environment: &str, place: &str) -> bool {
+        self.planned.as_ref().is_some_and(|planned| planned.environment == environment && planned.place == place)
+    }
+
+    /// Its number in the folder; 0 for a file of another name.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        number(&self.id)
+    }
+}
+
+/// The number that an id begins with.
+pub(super) fn number(id: &str) -> u64 {
+    id.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
