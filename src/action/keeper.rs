@@ -9,7 +9,7 @@ use chrono::Utc;
 use serde_json::Value;
 
 use super::report::Finding;
-use crate::journal::lock::{Holder, Lock, LockError};
+use crate::journal::lock::Holder;
 use crate::journal::record::{Began, Ended};
 use crate::journal::{Answer, Folder, Journal, Ledger, Run};
 
@@ -48,15 +48,6 @@ impl Keeper {
     /// When none was.
     pub fn journal(&self) -> anyhow::Result<&Journal> {
         self.journal.get().context("the run was not begun in the journal")
-    }
-
-    /// Takes the lock of an environment on this host, for the run that was begun or, without one, for a look.
-    ///
-    /// # Errors
-    /// [`LockError::Held`] with who holds it since when; or the lock cannot be had at all.
-    pub fn lock(&self, environment: &str, place: &str) -> Result<Lock, LockError> {
-        let folder = self.folder().map_err(LockError::Failed)?;
-        folder.lock(environment, place, &self.holder())
     }
 
     /// This run, as others are told who holds a lock.
