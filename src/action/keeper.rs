@@ -50,10 +50,16 @@ impl Keeper {
         self.journal.get().context("the run was not begun in the journal")
     }
 
-    /// This run, as others are told who holds a lock.
+    /// Somebody who goes on with this run, as others are told who holds a lock.
+    #[must_use]
+    pub fn holder_of(&self, run: &str) -> Holder {
+        Holder { run: run.to_owned(), who: format!("{} on {}", self.began.who, self.began.host), since: Utc::now() }
+    }
+
+    /// This process, as others are told who holds a lock.
     #[must_use]
     pub fn holder(&self) -> Holder {
-        Holder { run: self.run().to_owned(), who: self.who(), since: Utc::now() }
+        self.holder_of(self.run())
     }
 
     /// The last run that changes, or changed, something in this environment there and did not come to an end.
@@ -63,12 +69,6 @@ impl Keeper {
     pub fn open_run(&self, environment: &str, place: &str) -> anyhow::Result<Option<Run>> {
         let (runs, _) = self.folder()?.runs()?;
         Ok(runs.into_iter().find(|run| run.is_of(environment, place) && run.is_open() && run.id != self.run()))
-    }
-
-    /// Who acts, and where: `ann on ops1`.
-    #[must_use]
-    pub fn who(&self) -> String {
-        format!("{} on {}", self.began.who, self.began.host)
     }
 
     /// Begins the journal of a new run.

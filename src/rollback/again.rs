@@ -1,7 +1,5 @@
 //! `resume` and `undo`: what becomes of a run that died, and of one that ended and is regretted.
 
-use chrono::Utc;
-
 use super::apply::{Hands, resume, take_back};
 use super::arguments::Again;
 use super::recorded::Recorded;
@@ -14,7 +12,6 @@ use crate::action::consent::{Consent, Proposal, is_production};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::http;
-use crate::journal::lock::Holder;
 use crate::journal::{Run, State};
 use crate::platform::Platform;
 
@@ -105,7 +102,7 @@ async fn platform(again: &Again, http: &http::Client, context: &Context) -> anyh
 /// Ends a run that died. Nobody else may act meanwhile, and it is looked first.
 async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
     let context = site.context;
-    let holder = Holder { run: run.id.clone(), who: context.journal.who(), since: Utc::now() };
+    let holder = context.journal.holder_of(&run.id);
     let _lock = match site.lock_here(&holder)? {
         Ok(lock) => lock,
         Err(held) => return Ok(held),
