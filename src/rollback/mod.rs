@@ -15,6 +15,8 @@ pub mod recorded;
 pub mod reverse;
 pub mod run;
 pub mod show;
+#[cfg(test)]
+mod simulation;
 pub mod target;
 pub mod undertaking;
 pub mod verify;
