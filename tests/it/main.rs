@@ -16,6 +16,7 @@ mod finding;
 mod jenkins;
 mod manual;
 mod marathon;
+mod matrix;
 mod program;
 mod readme;
 mod registry;

@@ -6,6 +6,7 @@ pub mod contract;
 pub mod fake;
 pub mod podman;
 pub mod program;
+pub mod proxy;
 pub mod registry;
 pub mod wire;
 
