@@ -43,7 +43,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let access = Access {
         user: act.user.clone(),
         password: act.password.clone(),
-        registry: pull_login(act, &registry),
+        registry: pull_login(&registry),
         http: http.clone(),
         ledger: Arc::new(Unrecorded::default()),
     };
@@ -81,9 +81,9 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
 }
 
 /// What an engine needs to pull the images by itself.
-fn pull_login(act: &Act, registry: &Registry) -> Option<RegistryLogin> {
-    let login = act.shared.registry_user.clone().zip(act.shared.registry_password.clone());
-    login.map(|(user, password)| RegistryLogin { host: registry.name().to_owned(), user, password })
+fn pull_login(registry: &Registry) -> Option<RegistryLogin> {
+    let (user, password) = registry.login()?;
+    Some(RegistryLogin { host: registry.host().to_owned(), user: user.to_owned(), password: password.clone() })
 }
 
 /// The date given, or the one chosen at the terminal.
