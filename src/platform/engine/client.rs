@@ -219,6 +219,7 @@ enum Failure {
 /// What is to be kept of the answer to a write that was taken.
 type Reader = fn(&str) -> Result<Value, Failure>;
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the readers")]
 fn nothing(_: &str) -> Result<Value, Failure> {
     Ok(Value::Null)
 }
@@ -256,7 +257,10 @@ async fn send(request: RequestBuilder) -> Result<String, Failure> {
         // What an engine fails at it may have begun.
         if status.is_server_error() { Failure::Lost(error) } else { Failure::Refused(error) }
     })?;
-    answer.text().await.map_err(|error| Failure::Lost(anyhow::Error::new(error.without_url()).context("its answer broke off")))
+    answer
+        .text()
+        .await
+        .map_err(|error| Failure::Lost(anyhow::Error::new(error.without_url()).context("its answer broke off")))
 }
 
 /// The answer, or what the engine says went wrong.
@@ -285,6 +289,12 @@ fn common_version(answer: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
+
+    use super::super::configuration::tests::docker_container;
     use super::*;
 
     #[test]
@@ -296,5 +306,94 @@ mod tests {
         assert_eq!(common("1.52", "1.24").as_deref(), Some("1.44"));
         assert_eq!(common("1.60", "1.50").as_deref(), Some("1.50"));
         assert_eq!(common("nonsense", "1.50"), None);
+    }
+
+    /// Remembers what it was told, and refuses intents where it is full.
+    #[derive(Default)]
+    struct Page {
+        answers: Mutex<Vec<Answer>>,
+        full: bool,
+    }
+
+    impl Ledger for Page {
+        fn run(&self) -> &'static str {
+            "7-abcdef"
+        }
+
+        fn intent(&self, _: &str, _: Value) -> anyhow::Result<u64> {
+            anyhow::ensure!(!self.full, "the disk is full");
+            Ok(1)
+        }
+
+        fn answer(&self, _: u64, answer: Answer) {
+            self.answers.lock().expect("the answers").push(answer);
+        }
+    }
+
+    /// An engine that answers what it is, and to a write this; how often it was written to.
+    fn engine(socket: &std::path::Path, answer: &'static str) -> Arc<Mutex<usize>> {
+        let listener = UnixListener::bind(socket).expect("a socket");
+        let writes = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&writes);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut asked = vec![0; 4096];
+                let length = stream.read(&mut asked).await.expect("a request");
+                let body = r#"{"ApiVersion": "1.44", "MinAPIVersion": "1.24"}"#;
+                let version = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 47\r\n\r\n{body}");
+                let is_write = asked[..length].starts_with(b"POST");
+                *count.lock().expect("the count") += usize::from(is_write);
+                let said = if is_write { answer } else { &version };
+                stream.write_all(said.as_bytes()).await.expect("an answer");
+            }
+        });
+        writes
+    }
+
+    /// What is written down of a start, what the caller is told, and how often the engine was asked.
+    async fn started(answer: &'static str, page: Page) -> (Vec<Answer>, Option<String>, usize) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("socket");
+        let writes = engine(&socket, answer);
+        let http = crate::http::unix_client(&socket).expect("a client");
+        let page = Arc::new(page);
+        let client = Client::new("here".to_owned(), http, Arc::<Page>::clone(&page)).await.expect("an engine");
+        if answer == "gone" {
+            std::fs::remove_file(&socket).expect("the socket");
+        }
+        let error = client.start(&docker_container()).await.err().map(|error| error.to_string());
+        let answers = std::mem::take(&mut *page.answers.lock().expect("the answers"));
+        let writes = *writes.lock().expect("the count");
+        (answers, error, writes)
+    }
+
+    #[tokio::test]
+    async fn what_came_of_a_write_is_written_down() {
+        let (answers, error, writes) = started("HTTP/1.1 304 Not Modified\r\n\r\n", Page::default()).await;
+        assert_eq!((&answers[..], error, writes), (&[Answer::Taken(Value::Null)][..], None, 1));
+
+        let refused = "HTTP/1.1 409 Conflict\r\nContent-Length: 26\r\n\r\n{\"message\": \"not s3cret!\"}";
+        let (answers, error, _) = started(refused, Page::default()).await;
+        let text = "not ***! (409 Conflict)";
+        assert_eq!(answers, [Answer::Refused(text.to_owned())]);
+        assert_eq!(error, Some(format!("the engine at here did not start it: {text}")));
+
+        let failed = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
+        let (answers, _, _) = started(failed, Page::default()).await;
+        assert_eq!(answers, [Answer::Lost("500 Internal Server Error".to_owned())], "it may have begun");
+
+        let (answers, _, writes) = started("", Page::default()).await;
+        assert!(matches!(&answers[..], [Answer::Lost(why)] if why.starts_with("it did not answer: ")), "{answers:?}");
+        assert_eq!(writes, 1, "it is sent once");
+
+        let (answers, _, _) = started("gone", Page::default()).await;
+        assert!(matches!(&answers[..], [Answer::Refused(why)] if why.contains("cannot be reached")), "{answers:?}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_down_is_not_sent() {
+        let (answers, error, writes) = started("", Page { full: true, ..Page::default() }).await;
+        assert_eq!((answers, error.as_deref(), writes), (Vec::new(), Some("the disk is full"), 0));
     }
 }

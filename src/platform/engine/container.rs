@@ -81,7 +81,9 @@ impl Container {
     /// command is none, nor is a lock.
     pub(super) fn service(&self, environment: &str) -> Option<String> {
         let label = |key: &str| self.inspect["Config"]["Labels"][key].as_str().filter(|value| !value.is_empty());
-        if label(LOCK).is_some() || label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        if label(LOCK).is_some()
+            || label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        {
             return None;
         }
         if let (Some(project), Some(service)) = (label(PROJECT), label("com.docker.compose.service")) {

@@ -16,8 +16,10 @@ use crate::journal::lock::{Holder, LockError};
 const WHO: &str = "firebreak.who";
 const SINCE: &str = "firebreak.since";
 
-/// How often a name is asked for that is taken by a container that cannot be seen: it is being made, or removed.
+/// How often a name is asked for that is in use, in the words of both engines, by a container that cannot be seen: it is
+/// being made, or removed. Podman says so with 500, so the status does not tell.
 const TRIES: u32 = 20;
+const IN_USE: &str = "already in use";
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Takes the lock, or finds it taken by the same run.
@@ -26,7 +28,7 @@ pub(super) async fn lock(engine: &Engine, environment: &str, holder: &Holder) ->
     let name = name(environment);
     let image = image(engine, environment).await.with_context(what).map_err(LockError::Failed)?;
     let body = body(&image, holder);
-    let mut failure = anyhow!("it comes and goes");
+    let mut refused: Option<anyhow::Error> = None;
     for _ in 0..TRIES {
         let there = engine.inspect(&name).await.with_context(what).map_err(LockError::Failed)?;
         match there.as_ref().map(self::holder) {
@@ -34,14 +36,17 @@ pub(super) async fn lock(engine: &Engine, environment: &str, holder: &Holder) ->
             Some(found) => return Err(LockError::Held(found)),
             None => {}
         }
+        if refused.as_ref().is_some_and(|error| !error.to_string().contains(IN_USE)) {
+            break;
+        }
         match engine.client.make_lock(&name, &body).await {
             Ok(()) => return Ok(()),
             // Somebody was faster, or the answer was lost: the next look tells.
-            Err(error) => failure = error,
+            Err(error) => refused = Some(error),
         }
         sleep(PAUSE).await;
     }
-    Err(LockError::Failed(failure.context(what())))
+    Err(LockError::Failed(refused.unwrap_or_else(|| anyhow!("it comes and goes")).context(what())))
 }
 
 /// Removes the lock if this run has it.

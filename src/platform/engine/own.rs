@@ -110,8 +110,8 @@ mod tests {
         Deeds::of(&calls.iter().map(call).collect::<Vec<_>>())
     }
 
-    fn taken(answer: Value) -> Option<Answer> {
-        Some(Answer::Taken(answer))
+    fn taken(answer: Value) -> Answer {
+        Answer::Taken(answer)
     }
 
     fn ids(ids: &[&str]) -> BTreeSet<String> {
@@ -125,7 +125,7 @@ mod tests {
         let lock = json!({"name": "firebreak-lock-dev"});
         let refused = Some(Answer::Refused("409".to_owned()));
         let calls = [
-            ("lock", lock.clone(), taken(json!({"id": "7"}))),
+            ("lock", lock.clone(), Some(taken(json!({"id": "7"})))),
             ("pull", json!({"image": "web:1"}), None),
             ("create", json!({"name": "dev-web-firebreak-new"}), refused),
             ("unlock", lock, None),
@@ -137,7 +137,7 @@ mod tests {
     fn what_was_made_is_known_by_its_answer_or_by_what_followed() {
         let create = json!({"name": "dev-web-firebreak-new", "image": "web:1"});
         let expected = |made: &[&str]| Deeds { begun: true, made: ids(made), ..Deeds::default() };
-        assert_eq!(deeds(&[("create", create.clone(), taken(json!({"id": "7"})))]), expected(&["7"]));
+        assert_eq!(deeds(&[("create", create.clone(), Some(taken(json!({"id": "7"}))))]), expected(&["7"]));
         for lost in [None, Some(Answer::Lost("reset".to_owned()))] {
             assert_eq!(deeds(&[("create", create.clone(), lost.clone())]), expected(&[]));
             let rename = json!({"id": "7", "name": "dev-web-firebreak-new", "to": "dev-web"});
@@ -152,7 +152,7 @@ mod tests {
         let rename = ("rename", json!({"id": "1", "name": ASIDE, "to": "dev-web"}), None);
         let start = |answer| ("start", json!({"id": "1", "name": "dev-web"}), answer);
         assert_eq!(deeds(&[rename.clone(), start(None)]).put_back, ids(&["1"]));
-        assert_eq!(deeds(&[rename, start(taken(Value::Null))]).put_back, ids(&[]));
+        assert_eq!(deeds(&[rename, start(Some(taken(Value::Null)))]).put_back, ids(&[]));
         let off = json!({"id": "1", "name": "dev-web-firebreak-off-0123456789ab", "to": "dev-web"});
         assert_eq!(deeds(&[("rename", off, None)]).put_back, ids(&[]), "it did not run before");
     }
