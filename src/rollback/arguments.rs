@@ -290,6 +290,8 @@ fn number(option: &str, text: &str, unit: &str) -> Result<u64, UsageError> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]
@@ -327,13 +329,6 @@ mod tests {
             word("--env", text).expect_err("a refusal");
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret as _;
-
-    use super::*;
 
     #[test]
     fn an_engine_gets_the_login_by_the_host_alone_be_it_given_or_in_the_url() {
