@@ -1,7 +1,7 @@
 //! `resume` and `undo`: what becomes of a run that died, and of one that ended and is regretted.
 
 use super::apply::{Hands, resume, take_back};
-use super::arguments::Again;
+use super::arguments::{Again, pull_login};
 use super::recorded::Recorded;
 use super::reverse::reverse;
 use super::run::{check_images, note_before, note_standing, resolve};
@@ -93,7 +93,7 @@ async fn platform(again: &Again, http: &http::Client, context: &Context) -> anyh
     let (runs, _) = context.journal.folder()?.runs()?;
     let used = || runs.iter().filter(|run| is_ours(run)).find_map(Recorded::read).map(|recorded| recorded.registry);
     let login = match shared.registry.clone().or_else(used) {
-        Some(url) => shared.pull_login(&shared.registry_at(&url, false, http.clone(), context)?),
+        Some(url) => pull_login(&shared.registry_at(&url, false, http.clone(), context)?),
         None => None,
     };
     means.connect(&shared.environment, login, http, context).await

@@ -95,13 +95,13 @@ impl Shared {
         };
         Registry::new(url, http, options).map_err(|error| UsageError(format!("--registry: {error}")))
     }
+}
 
-    /// What an engine needs to pull the images by itself.
-    #[must_use]
-    pub fn pull_login(&self, registry: &Registry) -> Option<RegistryLogin> {
-        let login = self.registry_user.clone().zip(self.registry_password.clone());
-        login.map(|(user, password)| RegistryLogin { host: registry.name().to_owned(), user, password })
-    }
+/// What an engine needs to pull the images of a registry by itself.
+#[must_use]
+pub fn pull_login(registry: &Registry) -> Option<RegistryLogin> {
+    let (user, password) = registry.login()?;
+    Some(RegistryLogin { host: registry.host().to_owned(), user: user.to_owned(), password: password.clone() })
 }
 
 /// What every command takes that changes something.
@@ -290,6 +290,8 @@ fn number(option: &str, text: &str, unit: &str) -> Result<u64, UsageError> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]
@@ -326,5 +328,22 @@ mod tests {
         for text in ["a/b", "a b", "../x", "é"] {
             word("--env", text).expect_err("a refusal");
         }
+    }
+
+    #[test]
+    fn an_engine_gets_the_login_by_the_host_alone_be_it_given_or_in_the_url() {
+        let login = |url: &str, user: Option<&str>| {
+            let http = http::client(&Trust::default()).expect("a client");
+            let password = user.map(|_| "given".to_owned().into());
+            let options = Options { user: user.map(str::to_owned), password, ..Options::default() };
+            let login = pull_login(&Registry::new(url, http, options).expect("a registry"))?;
+            Some((login.host, login.user, login.password.expose_secret().to_owned()))
+        };
+        let expected = |user: &str, password: &str| {
+            Some(("registry.example:5000".to_owned(), user.to_owned(), password.to_owned()))
+        };
+        assert_eq!(login("https://registry.example:5000/some/prefix", Some("ann")), expected("ann", "given"));
+        assert_eq!(login("https://bob:p%40ss@registry.example:5000", None), expected("bob", "p@ss"));
+        assert_eq!(login("https://registry.example:5000", None), None);
     }
 }

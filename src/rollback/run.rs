@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join_all;
 
-use super::arguments::Act;
+use super::arguments::{Act, pull_login};
 use super::dump::Dump;
 use super::plan::{Plan, Step, plan};
 use super::target::Target;
@@ -32,7 +32,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     };
     let registry = shared.registry.as_deref().unwrap_or(&dump.registry);
     let registry = shared.registry_at(registry, false, http.clone(), context)?;
-    let platform = means.connect(&shared.environment, shared.pull_login(&registry), &http, context).await?;
+    let platform = means.connect(&shared.environment, pull_login(&registry), &http, context).await?;
     let site = Site { means, environment: &shared.environment, platform: &*platform, http: &http, context };
     if let Some(refusal) = site.refusal()? {
         return Ok(refusal);
