@@ -108,10 +108,12 @@ impl Kubernetes {
     pub async fn make(&self, kind: &str, name: &str, containers: &[(&str, &str)], more: Value) {
         let containers: Vec<Value> = containers
             .iter()
-            .map(|(name, image)| json!({
-                "name": name, "image": image, "env": [{ "name": "PASSWORD", "value": "s3cret" }],
-                "readinessProbe": { "tcpSocket": { "port": 80 } },
-            }))
+            .map(|(name, image)| {
+                json!({
+                    "name": name, "image": image, "env": [{ "name": "PASSWORD", "value": "s3cret" }],
+                    "readinessProbe": { "tcpSocket": { "port": 80 } },
+                })
+            })
             .collect();
         let labels = json!({ "service": name });
         let mut object = json!({
@@ -146,7 +148,8 @@ impl Kubernetes {
             } else {
                 (object["spec"]["replicas"].as_u64().unwrap_or(1), count("updatedReplicas").min(count("readyReplicas")))
             };
-            status["observedGeneration"] == object["metadata"]["generation"] && pair.0 == pair.1
+            status["observedGeneration"] == object["metadata"]["generation"]
+                && pair.0 == pair.1
                 && (pair.0 > 0 || !what.starts_with("daemonsets/"))
         };
         self.until(what, is_well).await;
@@ -269,9 +272,7 @@ fn start_controllers(folder: &Path) -> Server {
     let mut command = Command::new(Kubernetes::program("kube-controller-manager"));
     command.arg(format!("--kubeconfig={}", folder.join("kubeconfig").display()));
     command.args(["--leader-elect=false", "--secure-port=0"]);
-    command.arg(
-        "--controllers=deployment,replicaset,statefulset,daemonset,garbagecollector,namespace,resourcequota",
-    );
+    command.arg("--controllers=deployment,replicaset,statefulset,daemonset,garbagecollector,namespace,resourcequota");
     let log = folder.join("controllers.log");
     // That they work shows with the first object.
     Server::start_until(command, &log, || true)
