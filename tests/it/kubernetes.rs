@@ -197,8 +197,7 @@ async fn a_stateful_set_that_is_stuck_in_the_bad_version_gets_out_of_it() {
     let two = json!({ "spec": { "replicas": 2 } });
     kubernetes.make("statefulsets", "ledger", &[("ledger", "r:5000/team/ledger:1-dev")], two).await;
     kubernetes.until_well("statefulsets/ledger").await;
-    let bad = json!([{ "name": "ledger", "image": "r:5000/team/ledger:2-sick-dev" }]);
-    kubernetes.change("statefulsets/ledger", &json!({ "spec": { "template": { "spec": { "containers": bad }}}})).await;
+    kubernetes.set_image("statefulsets/ledger", "ledger", "r:5000/team/ledger:2-sick-dev").await;
     kubernetes.until("statefulsets/ledger", |object| object["status"]["readyReplicas"] == 1).await;
     let notes = Arc::new(Notes::default());
     let platform = recorded(&kubernetes.url(), &notes).await;
@@ -261,8 +260,7 @@ async fn a_run_that_died_is_taken_back_by_what_its_journal_says() {
     let mut calls = notes.calls();
     calls.last_mut().expect("a call").answer = None;
     // The third is set by somebody else, to the very image that the run would have set.
-    let theirs = json!([{ "name": "agent", "image": TARGETS[2].1 }, { "name": PROXY.0, "image": PROXY.1 }]);
-    kubernetes.change(OBJECTS[2], &json!({ "spec": { "template": { "spec": { "containers": theirs } } } })).await;
+    kubernetes.set_image(OBJECTS[2], "agent", TARGETS[2].1).await;
     kubernetes.until_well(OBJECTS[2]).await;
 
     let fresh = platform(&kubernetes.url()).await;

@@ -202,6 +202,9 @@ fn unanswered(error: kube::Error) -> Unanswered {
         kube::Error::Auth(_) => true,
         _ => false,
     };
-    let error = anyhow!("{}", causes(&error));
+    let error = match &error {
+        kube::Error::Service(error) => anyhow!("{}", causes(&**error)),
+        error => anyhow!("{}", causes(error)),
+    };
     if never_left { Unanswered::NotSent(error.context("failed to reach Kubernetes")) } else { Unanswered::Lost(error) }
 }

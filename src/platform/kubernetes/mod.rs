@@ -13,6 +13,7 @@ mod rollout;
 mod wait;
 mod workload;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,13 +51,14 @@ impl Kubernetes {
     /// The namespace at a URL; without one in it, the one that bears the environment's name. Nothing is asked yet.
     pub(super) async fn new(url: &str, environment: &str, ledger: Arc<dyn Ledger>) -> anyhow::Result<Self> {
         let place = Place::at(url, environment).await?;
-        let mut words = vec!["kubectl".to_owned()];
-        words.extend(place.kubeconfig.as_ref().map(|path| format!("--kubeconfig={}", path.display())));
-        words.extend(place.context.as_ref().map(|context| format!("--context={context}")));
-        words.push(format!("--namespace={}", place.namespace));
+        let kubeconfig = place.kubeconfig.as_ref().map(|path| path.display().to_string());
+        let mut kubectl = "kubectl".to_owned();
+        for (option, value) in [("kubeconfig", &kubeconfig), ("context", &place.context)] {
+            kubectl += &value.as_ref().map(|value| format!(" --{option}={}", quoted(value))).unwrap_or_default();
+        }
         Ok(Self {
             address: place.address(),
-            kubectl: joined(&words),
+            kubectl: format!("{kubectl} --namespace={}", place.namespace),
             client: Client::new(place.client, ledger),
             namespace: place.namespace,
             own: Own::default(),
@@ -127,9 +129,9 @@ impl Platform for Kubernetes {
 
     fn by_hand(&self, change: &Change) -> String {
         let Some((kind, name)) = parts(&change.application.id) else { return String::new() };
-        let images = self.containers(&change.application);
-        let images: Vec<String> = images.into_iter().map(|(container, image)| format!("{container}={image}")).collect();
-        format!("{} set image {}", self.kubectl, joined(&[vec![format!("{}/{name}", kind.word())], images].concat()))
+        let set = self.containers(&change.application).into_iter();
+        let set: String = set.map(|(container, image)| format!(" {container}={}", quoted(&image))).collect();
+        format!("{} set image {}/{name}{set}", self.kubectl, kind.word())
     }
 
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
@@ -165,7 +167,7 @@ impl Platform for Kubernetes {
     }
 }
 
-/// Words for the shell.
-fn joined(words: &[String]) -> String {
-    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+/// A word for the shell.
+fn quoted(word: &str) -> Cow<'_, str> {
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }

@@ -8,8 +8,7 @@ use super::*;
 /// Sets the only container of an object, waits until it runs, and lets a second pass: Kubernetes counts in seconds.
 async fn runs(kubernetes: &Kubernetes, what: &str, image: &str) {
     let name = what.split('/').nth(1).expect("a name");
-    let containers = json!([{ "name": name, "image": image }]);
-    kubernetes.change(what, &json!({ "spec": { "template": { "spec": { "containers": containers } } } })).await;
+    kubernetes.set_image(what, name, image).await;
     kubernetes.until_well(what).await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
 }

@@ -138,6 +138,15 @@ impl Kubernetes {
         self.call(Method::PATCH, &self.path(what), merge).await
     }
 
+    /// Sets the image of a container as somebody else would.
+    pub async fn set_image(&self, what: &str, container: &str, image: &str) {
+        let mut containers = self.get(what).await["spec"]["template"]["spec"]["containers"].take();
+        let found = containers.as_array_mut().expect("containers").iter_mut().find(|one| one["name"] == container);
+        found.expect("the container")["image"] = image.into();
+        let merge = json!({ "spec": { "template": { "spec": { "containers": containers } } } });
+        self.change(what, &merge).await;
+    }
+
     /// Waits until every pod of an object has followed it and is ready.
     pub async fn until_well(&self, what: &str) {
         let is_well = |object: &Value| {
