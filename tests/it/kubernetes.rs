@@ -222,6 +222,22 @@ async fn what_kubernetes_gives_up_fails_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_kubernetes_had_given_up_before_goes_back() {
+    let kubernetes = Kubernetes::start().await;
+    billing(&kubernetes, json!({ "spec": { "progressDeadlineSeconds": 1 } })).await;
+    kubernetes.set_image("deployments/billing", "billing", "r:5000/team/billing:3-sick-dev").await;
+    let is_late = |one: &Value| one["reason"] == "ProgressDeadlineExceeded";
+    let given_up =
+        |object: &Value| object["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(is_late));
+    kubernetes.until("deployments/billing", given_up).await;
+    let platform = platform(&kubernetes.url()).await;
+    // The condition stays until the first new pod is there.
+    let planned = changes(&*platform, "dev", &[("billing", "r:5000/team/billing:2-dev")]).await;
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    assert_eq!(look(&*platform, &planned).await, [Target]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_lets_no_pod_start_is_named() {
     let kubernetes = Kubernetes::start().await;
     billing(&kubernetes, json!({ "spec": { "strategy": { "rollingUpdate": { "maxUnavailable": 0 } } } })).await;
@@ -244,6 +260,24 @@ async fn a_quota_that_lets_no_pod_start_is_named() {
     assert!(error.ends_with("exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2"), "{error}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(look(&*platform, &planned).await, [BEFORE]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_not_well_is_restored_without_waiting_for_it_to_get_well() {
+    let kubernetes = Kubernetes::start().await;
+    billing(&kubernetes, json!({})).await;
+    kubernetes.set_image("deployments/billing", "billing", "r:5000/team/billing:3-sick-dev").await;
+    kubernetes.until("deployments/billing", |object| object["status"]["updatedReplicas"] == 1).await;
+    let before = specs(&kubernetes, &["deployments/billing"]).await;
+    let platform = platform(&kubernetes.url()).await;
+    let planned = changes(&*platform, "dev", &[("billing", "r:5000/team/billing:sick-dev")]).await;
+    let [Standing::Before { trouble: Some(trouble) }] = &look(&*platform, &planned).await[..] else {
+        panic!("it is not well");
+    };
+    failure(&*platform, &planned, SHORT).await;
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [Standing::Before { trouble: Some(trouble.clone()) }]);
+    assert_eq!(specs(&kubernetes, &["deployments/billing"]).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

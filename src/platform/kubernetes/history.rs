@@ -133,3 +133,65 @@ fn spans(uses: Vec<Use>) -> Vec<Ran> {
     spans.reverse();
     spans
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone as _;
+
+    use super::*;
+
+    fn at(minute: u32) -> DateTime<Utc> {
+        Utc.with_ymd_and_hms(2026, 11, 20, 10, minute, 0).unwrap()
+    }
+
+    fn template(image: &str, minute: u32, earlier: &[u64], number: u64) -> Template {
+        Template {
+            source: image.to_uppercase(),
+            image: image.to_owned(),
+            made: at(minute),
+            number,
+            earlier: earlier.to_vec(),
+        }
+    }
+
+    /// Image, from and until in minutes, doubt.
+    fn told(kind: Kind, templates: &[Template]) -> Vec<(String, Option<u32>, Option<u32>, String)> {
+        let minute = |time: DateTime<Utc>| u32::try_from((time - at(0)).num_minutes()).unwrap();
+        let row = |ran: Ran| (ran.image, ran.from.map(minute), ran.until.map(minute), ran.doubt.unwrap_or_default());
+        spans(uses(kind, templates)).into_iter().map(row).collect()
+    }
+
+    fn row(image: &str, from: u32, until: Option<u32>, doubt: &str) -> (String, Option<u32>, Option<u32>, String) {
+        (image.to_owned(), Some(from), until, doubt.to_owned())
+    }
+
+    const SINCE: &str = "since when is not known: A was used a second time";
+    const UNTIL: &str = "until when is not known: A was used a second time";
+
+    #[test]
+    fn each_runs_until_the_next_is_made() {
+        let templates = [template("b", 5, &[], 2), template("a", 1, &[], 1), template("c", 9, &[], 3)];
+        let expected = [row("c", 9, None, ""), row("b", 5, Some(9), ""), row("a", 1, Some(5), "")];
+        assert_eq!(told(Kind::Deployment, &templates), expected);
+        assert_eq!(told(Kind::DaemonSet, &templates), expected);
+        assert_eq!(told(Kind::Deployment, &[]), []);
+    }
+
+    #[test]
+    fn one_that_was_used_a_second_time_has_lost_its_time_and_the_end_of_the_one_before() {
+        let expected =
+            [row("c", 9, None, ""), row("a", 5, Some(9), SINCE), row("b", 5, Some(9), UNTIL), row("a", 1, Some(5), "")];
+        let replica_sets = [template("a", 1, &[1], 3), template("b", 5, &[], 2), template("c", 9, &[], 4)];
+        assert_eq!(told(Kind::Deployment, &replica_sets), expected);
+        // A ControllerRevision does not say so, but it is older than one of a lower number.
+        let revisions = [template("a", 1, &[], 3), template("b", 5, &[], 2), template("c", 9, &[], 4)];
+        assert_eq!(told(Kind::StatefulSet, &revisions), expected);
+    }
+
+    #[test]
+    fn what_is_no_longer_kept_leaves_a_doubt() {
+        let templates = [template("a", 1, &[], 1), template("c", 9, &[], 3)];
+        let expected = [row("c", 9, None, ""), row("a", 1, Some(9), "what ran next is no longer known")];
+        assert_eq!(told(Kind::Deployment, &templates), expected);
+    }
+}

@@ -16,8 +16,8 @@ pub(super) struct Rollout {
     pub(super) moves: bool,
     /// Why it is not well; none where it is.
     pub(super) trouble: Option<String>,
-    /// Kubernetes has given it up.
-    pub(super) failed: bool,
+    /// Since when Kubernetes has given it up, in its own words; none where it has not.
+    pub(super) given_up: Option<String>,
 }
 
 /// Reads it from the status.
@@ -26,9 +26,11 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
     let count = |name: &str| status[name].as_u64().unwrap_or(0);
     let total = wanted(kind, object);
     let generation = object["metadata"]["generation"].as_u64().unwrap_or(0);
+    let late = condition(object, "Progressing", "False").filter(|one| one["reason"] == "ProgressDeadlineExceeded");
+    let since = late.map(|one| one["lastUpdateTime"].to_string());
     if count("observedGeneration") < generation {
         let trouble = Some("its controller has not seen the change yet".to_owned());
-        return Rollout { done: 0, total, moves: true, trouble, failed: false };
+        return Rollout { done: 0, total, moves: true, trouble, given_up: since };
     }
     let (updated, ready, available) = match kind {
         Kind::DaemonSet => (count("updatedNumberScheduled"), count("numberReady"), count("numberAvailable")),
@@ -50,15 +52,14 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
     } else {
         None
     };
-    let given_up = condition(object, "Progressing", "False").filter(|one| one["reason"] == "ProgressDeadlineExceeded");
     let no_pods = condition(object, "ReplicaFailure", "True").and_then(|one| one["message"].as_str());
-    let trouble = trouble.map(|trouble| match (&given_up, no_pods) {
+    let trouble = trouble.map(|trouble| match (&since, no_pods) {
         (_, Some(message)) => format!("{trouble}; no pod can be made: {message}"),
         (Some(_), None) => format!("{trouble}; it made no progress within its deadline"),
         (None, None) => trouble,
     });
-    let failed = trouble.is_some() && given_up.is_some();
-    Rollout { done: updated.min(ready).min(total), total, moves: updated < total || old > 0, trouble, failed }
+    let given_up = since.filter(|_| trouble.is_some());
+    Rollout { done: updated.min(ready).min(total), total, moves: updated < total || old > 0, trouble, given_up }
 }
 
 fn condition<'a>(object: &'a Value, kind: &str, status: &str) -> Option<&'a Value> {
@@ -86,7 +87,7 @@ pub(super) fn standing(kind: Kind, object: &Value, change: &Change) -> Standing 
         None if is_target => Standing::Target,
         Some(why) if is_target => unwell(why),
         _ if !was => unwell("some of its containers are set to another image than others".to_owned()),
-        // Somebody's change that leaves the image is on its way, or ours is on its way back.
+        // Somebody's change that leaves the image is on its way.
         Some(why) if rollout.moves && revision(object).as_deref() != Some(&before.revision) => unwell(why),
         trouble => Standing::Before { trouble },
     }
@@ -116,8 +117,8 @@ mod tests {
     }
 
     fn of(kind: Kind, fields: &Value) -> (u64, u64, bool, Option<String>, bool) {
-        let Rollout { done, total, moves, trouble, failed } = rollout(kind, &with(fields));
-        (done, total, moves, trouble, failed)
+        let Rollout { done, total, moves, trouble, given_up } = rollout(kind, &with(fields));
+        (done, total, moves, trouble, given_up.is_some())
     }
 
     #[test]
@@ -149,6 +150,9 @@ mod tests {
         assert_eq!((trouble.as_deref(), failed), (Some(why), false));
         let (_, _, _, trouble, failed) = of(Kind::Deployment, &json!({"status": {"conditions": [late]}}));
         assert_eq!((trouble, failed), (None, false), "it arrived after all");
+        let (.., failed) =
+            of(Kind::Deployment, &json!({"metadata": {"generation": 4}, "status": {"conditions": [late]}}));
+        assert!(failed, "given up before the change that is not seen yet");
     }
 
     #[test]
@@ -180,8 +184,8 @@ mod tests {
             Standing::Other { image: "r:5000/team/billing:9".to_owned() }
         );
         assert_eq!(stands(new, json!({"spec": {"replicas": 0}})), unwell(new, "0 instances, there were 2"));
-        let back = json!({"metadata": {"generation": 5}, "status": {"observedGeneration": 5, "updatedReplicas": 1}});
-        assert_eq!(stands(old, back), unwell(old, "1 of 2 pods updated, 2 ready"));
+        let changed = json!({"spec": {"minReadySeconds": 1}, "status": {"updatedReplicas": 1}});
+        assert_eq!(stands(old, changed), unwell(old, "1 of 2 pods updated, 2 ready"));
         let theirs = json!({"status": {"updatedReplicas": 1}});
         assert_eq!(stands(old, theirs), before(Some("1 of 2 pods updated, 2 ready")), "it was like this before");
     }

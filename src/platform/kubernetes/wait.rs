@@ -19,6 +19,8 @@ use crate::watch::{Progress, Watch};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// No pause is longer.
 const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// How long one that was not well before is waited for.
+const UNWELL_BEFORE: Duration = Duration::from_secs(20);
 /// How long the server may be out of sight.
 const OUT_OF_SIGHT: Duration = Duration::from_secs(30);
 
@@ -44,7 +46,8 @@ pub(super) async fn until_arrived(
     .await
 }
 
-/// Waits until the pods of all have followed what is wanted, and are well where they were well before.
+/// Waits until those that are set to what they were are well again. One that was not well before need not get well: it
+/// is given a little time to go back as far as it does.
 ///
 /// # Errors
 /// When Kubernetes gives one up, or time runs out; with the reason.
@@ -54,12 +57,14 @@ pub(super) async fn until_settled(
     deadline: Instant,
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
+    let begun = Instant::now();
     until(kubernetes, changes, deadline, watch, |_, object, change, rollout| {
         let own = kubernetes.own.of(&change.application.id);
         // What somebody else did meanwhile is not waited for.
         let is_back = own.as_ref().is_some_and(|own| own.is_back(object));
         let was_well = own.is_none_or(|own| own.was_well);
-        Ok(!is_back || rollout.trouble.is_none() || (!was_well && !rollout.moves))
+        let is_as_it_was = !was_well && (!rollout.moves || begun.elapsed() >= UNWELL_BEFORE);
+        Ok(!is_back || rollout.trouble.is_none() || is_as_it_was)
     })
     .await
 }
@@ -74,6 +79,7 @@ async fn until(
     let mut pause = FIRST_PAUSE;
     let mut seen = Instant::now();
     let mut unblock: HashMap<&str, Unblock> = HashMap::new();
+    let mut given_up: HashMap<&str, Option<String>> = HashMap::new();
     loop {
         match try_join_all(changes.iter().map(|change| kubernetes.object(&change.application.id))).await {
             Err(error) if seen.elapsed() >= OUT_OF_SIGHT => return Err(error.context("lost sight of the services")),
@@ -89,7 +95,9 @@ async fn until(
                     if is_there(*kind, object, change, &rollout)? {
                         continue;
                     }
-                    if rollout.failed {
+                    // What was given up before the change stays so until its first new pod is there.
+                    let first = given_up.entry(id).or_insert_with(|| rollout.given_up.clone());
+                    if rollout.given_up.is_some() && *first != rollout.given_up {
                         bail!("{}", why(kubernetes, change, object, &rollout).await);
                     }
                     if rollout.moves {

@@ -1,6 +1,7 @@
 //! A Deployment, StatefulSet or DaemonSet as JSON: what is read from it, and what is sent to change its images.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::super::secrets::Secrets;
 use crate::platform::Application;
@@ -132,10 +133,16 @@ pub(super) fn application(kind: Kind, object: &Value) -> Option<Application> {
     })
 }
 
-/// Changes whenever anybody changes what is wanted; not when the status moves.
+/// Changes whenever anybody changes what is wanted. Not when the status moves, nor when an autoscaler scales: the one
+/// is no change, and the other no reason to keep a rollback waiting.
 pub(super) fn revision(object: &Value) -> Option<String> {
-    let metadata = &object["metadata"];
-    Some(format!("{}/{}", metadata["uid"].as_str()?, metadata["generation"].as_u64()?))
+    let uid = object["metadata"]["uid"].as_str()?;
+    let mut spec = object["spec"].as_object()?.clone();
+    spec.shift_remove("replicas");
+    // With the uid in it, and cut short: values of the environment are in the spec.
+    let digest = Sha256::digest(format!("{uid}{}", Value::Object(spec)));
+    let digest = digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    Some(format!("{uid}/{digest}"))
 }
 
 /// How many instances are wanted.
@@ -235,4 +242,139 @@ pub(super) fn secrets(object: &Value) -> Secrets {
         }
     }
     secrets
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn object(containers: &[(&str, &str)], init: &[(&str, &str)]) -> Value {
+        let list = |list: &[(&str, &str)]| -> Value {
+            list.iter().map(|(name, image)| json!({ "name": name, "image": image, "readinessProbe": {} })).collect()
+        };
+        json!({
+            "metadata": {"namespace": "dev", "name": "billing", "uid": "u", "generation": 3, "resourceVersion": "17"},
+            "spec": {"replicas": 2, "template": {"spec": {
+                "containers": list(containers), "initContainers": list(init),
+            }}},
+        })
+    }
+
+    fn chosen(containers: &[(&str, &str)], init: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let found = of_service(&object(containers, init), "billing")?;
+        Ok(found.into_iter().map(|one| one.name).collect())
+    }
+
+    #[test]
+    fn the_container_is_found_by_repository_then_by_name_then_by_being_the_only_one() {
+        let (ours, proxy) = ("r:5000/team/billing:2", "r:5000/mesh/envoy:1");
+        assert_eq!(chosen(&[("proxy", proxy), ("app", ours)], &[]).unwrap(), ["app"]);
+        assert_eq!(chosen(&[("billing", proxy), ("app", ours)], &[]).unwrap(), ["app"], "the image decides");
+        assert_eq!(chosen(&[("billing", "r/api:2"), ("proxy", proxy)], &[]).unwrap(), ["billing"]);
+        assert_eq!(chosen(&[("app", "r/api:2")], &[("wait", "busy:1")]).unwrap(), ["app"]);
+        assert_eq!(
+            chosen(&[("app", ours), ("worker", ours)], &[("migrate", ours)]).unwrap(),
+            ["app", "worker", "migrate"]
+        );
+        let which = "which of its containers is the service is not known: ";
+        assert_eq!(chosen(&[("app", "r/api:2"), ("proxy", proxy)], &[]).unwrap_err(), format!("{which}app, proxy"));
+        let two = [("app", ours), ("old", "r:5000/other/billing:1")];
+        assert_eq!(chosen(&two, &[]).unwrap_err(), format!("{which}app, old"), "two repositories of that name");
+        assert_eq!(chosen(&[], &[]).unwrap_err(), which);
+    }
+
+    #[test]
+    fn an_application_is_read_whole() {
+        let object = object(&[("app", "r:5000/team/billing:2"), ("proxy", "envoy:1")], &[]);
+        let expected = Application {
+            id: "dev/deployment/billing".to_owned(),
+            service: "billing".to_owned(),
+            images: vec!["r:5000/team/billing:2".to_owned()],
+            revision: revision(&object).unwrap(),
+            instances: 2,
+            notes: Vec::new(),
+            obstacle: None,
+        };
+        assert_eq!(application(Kind::Deployment, &object), Some(expected));
+        assert_eq!(parts("dev/deployment/billing"), Some((Kind::Deployment, "billing")));
+        assert_eq!(parts("dev/pod/billing"), None);
+        assert_eq!(application(Kind::Deployment, &json!({"metadata": {"name": "x"}})), None);
+    }
+
+    #[test]
+    fn a_revision_is_that_of_what_is_wanted() {
+        let first = object(&[("app", "billing:2")], &[]);
+        let with = |pointer: &str, value: Value| {
+            let mut object = first.clone();
+            *object.pointer_mut(pointer).unwrap() = value;
+            revision(&object)
+        };
+        let same = revision(&first);
+        assert_eq!(with("/metadata/resourceVersion", "18".into()), same, "its status moved");
+        assert_eq!(with("/spec/replicas", 5.into()), same, "it was scaled");
+        assert_ne!(with("/metadata/uid", "v".into()), same, "it is another object");
+        assert_ne!(with("/spec/template/spec/containers/0/image", "billing:3".into()), same);
+        assert_ne!(with("/spec/template/spec/initContainers", json!([1])), same);
+    }
+
+    #[test]
+    fn a_patch_holds_only_where_nothing_changed() {
+        let mut object = object(&[("proxy", "envoy:1"), ("app", "billing:2")], &[("migrate", "billing:2")]);
+        let application = application(Kind::Deployment, &object).unwrap();
+        let set: Vec<_> = meant(&object, &application).into_iter().map(|one| (one, "billing:1".to_owned())).collect();
+        let steps: json_patch::Patch = serde_json::from_value(patch(&object, &set, "why")).unwrap();
+        for (pointer, value) in [
+            ("/metadata/resourceVersion", "18"),
+            ("/spec/template/spec/containers/1/image", "billing:3"),
+            ("/spec/template/spec/containers/1/name", "other"),
+            ("/spec/template/spec/initContainers/0/image", "billing:3"),
+        ] {
+            let mut changed = object.clone();
+            *changed.pointer_mut(pointer).unwrap() = value.into();
+            json_patch::patch(&mut changed, &steps).expect_err(pointer);
+        }
+        let mut expected = object.clone();
+        expected["metadata"]["annotations"] = json!({ CAUSE: "why" });
+        for pointer in ["/spec/template/spec/containers/1/image", "/spec/template/spec/initContainers/0/image"] {
+            *expected.pointer_mut(pointer).unwrap() = "billing:1".into();
+        }
+        json_patch::patch(&mut object, &steps).unwrap();
+        assert_eq!(object, expected);
+    }
+
+    #[test]
+    fn values_of_the_environment_are_secrets() {
+        let mut object = object(&[("app", "billing:2")], &[("migrate", "billing:2")]);
+        object["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "A", "value": "s3cret"}]);
+        object["spec"]["template"]["spec"]["initContainers"][0]["env"] = json!([{"name": "B", "value": "hidden"}]);
+        assert_eq!(secrets(&object).scrub("A=s3cret B=hidden"), "A=*** B=***");
+    }
+
+    proptest! {
+        #[test]
+        fn a_patch_changes_images_and_the_cause_and_nothing_else(
+            sidecars in prop::collection::vec("[a-z]{1,6}", 0..4),
+            place in 0_usize..4,
+            annotations in prop::option::of("[a-z]{1,6}"),
+            to in "[a-z]{1,5}:[0-9]{1,3}",
+        ) {
+            let mut containers: Vec<(&str, &str)> = sidecars.iter().map(|name| (name.as_str(), "mesh/proxy:1")).collect();
+            containers.insert(place.min(containers.len()), ("app", "team/billing:2"));
+            let mut object = object(&containers, &[]);
+            if let Some(name) = annotations {
+                object["metadata"]["annotations"] = json!({ name: "kept" });
+            }
+            let application = application(Kind::Deployment, &object).unwrap();
+            let set: Vec<_> = meant(&object, &application).into_iter().map(|one| (one, to.clone())).collect();
+            let steps: json_patch::Patch = serde_json::from_value(patch(&object, &set, "why")).unwrap();
+            let mut expected = object.clone();
+            expected["metadata"]["annotations"][CAUSE] = "why".into();
+            let place = containers.iter().position(|(name, _)| *name == "app").unwrap();
+            expected["spec"]["template"]["spec"]["containers"][place]["image"] = to.into();
+            json_patch::patch(&mut object, &steps).unwrap();
+            prop_assert_eq!(object, expected);
+        }
+    }
 }

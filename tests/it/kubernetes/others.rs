@@ -89,6 +89,34 @@ async fn what_somebody_changed_since_the_plan_is_not_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_changes_nothing_that_matters_keeps_nobody_from_it() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    let platform = platform(&kubernetes.url()).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    // An autoscaler that scales, and somebody who marks the object again and again: each is a new version of it.
+    kubernetes.change("deployments/billing", &json!({ "spec": { "replicas": 3 } })).await;
+    let marks = async {
+        for number in 0.. {
+            let label = json!({ "metadata": { "labels": { "mark": number.to_string() } } });
+            for what in OBJECTS {
+                kubernetes.change(what, &label).await;
+            }
+        }
+    };
+    tokio::select! {
+        deployed = platform.deploy(&planned, LIMIT, &Unwatched) => deployed.expect("a deployment"),
+        () = marks => unreachable!("it marks for ever"),
+    }
+    assert_eq!(look(&*platform, &planned).await, [Target, Target, Target]);
+    assert_eq!(kubernetes.get("deployments/billing").await["spec"]["replicas"], 3);
+    kubernetes.change("deployments/billing", &json!({ "spec": { "replicas": 4 } })).await;
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE]);
+    assert_eq!(kubernetes.get("deployments/billing").await["spec"]["replicas"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_changed_since_the_write_is_left_alone() {
     let kubernetes = Kubernetes::start().await;
     set(&kubernetes).await;

@@ -152,14 +152,18 @@ impl Kubernetes {
         let is_well = |object: &Value| {
             let status = &object["status"];
             let count = |name: &str| status[name].as_u64().unwrap_or(0);
-            let pair = if what.starts_with("daemonsets/") {
-                (count("desiredNumberScheduled"), count("updatedNumberScheduled").min(count("numberReady")))
+            let counts = if what.starts_with("daemonsets/") {
+                ["desiredNumberScheduled", "updatedNumberScheduled", "numberReady"]
             } else {
-                (object["spec"]["replicas"].as_u64().unwrap_or(1), count("updatedReplicas").min(count("readyReplicas")))
+                ["replicas", "updatedReplicas", "readyReplicas"]
             };
+            let [all, updated, ready] = counts.map(count);
+            let wanted = object["spec"]["replicas"].as_u64();
             status["observedGeneration"] == object["metadata"]["generation"]
-                && pair.0 == pair.1
-                && (pair.0 > 0 || !what.starts_with("daemonsets/"))
+                && all > 0
+                && wanted.is_none_or(|wanted| wanted == all)
+                && all == updated
+                && all == ready
         };
         self.until(what, is_well).await;
     }
