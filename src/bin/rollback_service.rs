@@ -38,8 +38,9 @@ Options of run:
   --date=<d>            A day (2026-11-20: UTC, its end) or an instant (2026-11-20T18:00:00Z). A terminal offers
                         the dates that `get` found. [found: rollbacks]
   --env=<env>           The environment in the names of the running services: dev, stage, prod.
-  --platform=<url>      Where the services run: marathon+https://host, podman+unix:///path/to/socket,
-                        docker+unix:///var/run/docker.sock. [env: FIREBREAK_PLATFORM]
+  --platform=<url>      Where the services run: marathon+https://host, kubernetes://context/namespace (without a
+                        namespace it is --env), podman+unix:///path/to/socket, docker+unix:///var/run/docker.sock.
+                        [env: FIREBREAK_PLATFORM]
   --user=<u>            The user at DC/OS.
   --pwd=<p>             The password at DC/OS. [env: FIREBREAK_PWD] [secret]
   --slack=<url>         Tell this Slack webhook: the start, each service, the end. [env: FIREBREAK_SLACK] [secret]
