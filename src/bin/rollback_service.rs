@@ -45,8 +45,9 @@ Options of run:
 
 Options of run, undo and resume:
   --env=<env>           The environment in the names of the running services: dev, stage, prod.
-  --platform=<url>      Where the services run: marathon+https://host, podman+unix:///path/to/socket,
-                        docker+unix:///var/run/docker.sock. [env: FIREBREAK_PLATFORM]
+  --platform=<url>      Where the services run: marathon+https://host, kubernetes://context/namespace (without a
+                        namespace it is --env), podman+unix:///path/to/socket, docker+unix:///var/run/docker.sock.
+                        [env: FIREBREAK_PLATFORM]
   --user=<u>            The user at DC/OS.
   --pwd=<p>             The password at DC/OS. [env: FIREBREAK_PWD] [secret]
   --slack=<url>         Tell this Slack webhook: the start, each service, the end. [env: FIREBREAK_SLACK] [secret]

@@ -14,6 +14,7 @@ mod drill;
 mod engine;
 mod finding;
 mod jenkins;
+mod kubernetes;
 mod manual;
 mod marathon;
 mod matrix;
