@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::plan::Wish;
+use super::plan::{By, Wish};
 use super::target::Target;
 use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
@@ -21,6 +21,8 @@ pub struct Arguments {
     cmd_get: bool,
     flag_repo: Option<String>,
     flag_env: String,
+    flag_running: Option<String>,
+    flag_by: String,
     flag_date: Option<String>,
     flag_dump: PathBuf,
     flag_registry: Option<String>,
@@ -61,6 +63,10 @@ pub struct Shared {
     pub registry_user: Option<String>,
     /// The password at the registry.
     pub registry_password: Option<SecretString>,
+    /// The user at the platform.
+    pub user: Option<String>,
+    /// The password at the platform.
+    pub password: Option<SecretString>,
     /// Whom to trust.
     pub trust: Trust,
 }
@@ -101,6 +107,10 @@ pub struct Look {
     pub immutable_tags: bool,
     /// How many dates are offered.
     pub keep: usize,
+    /// Where the services run, if what ran is to be read.
+    pub platform: Option<String>,
+    /// The environment in the names of the running services.
+    pub running: String,
 }
 
 /// What `run` takes.
@@ -112,12 +122,10 @@ pub struct Act {
     pub target: Option<Target>,
     /// The registry's URL, where it is another than the dump's.
     pub registry: Option<String>,
+    /// What the images are chosen by.
+    pub by: By,
     /// Where the services run.
     pub platform: String,
-    /// The user at the platform.
-    pub user: Option<String>,
-    /// The password at the platform.
-    pub password: Option<SecretString>,
     /// The Slack webhook.
     pub slack: Option<SecretString>,
     /// How long a deployment may take.
@@ -149,6 +157,8 @@ impl Arguments {
             dump: self.flag_dump,
             registry_user: self.flag_registry_user,
             registry_password: self.flag_registry_pwd,
+            user: self.flag_user,
+            password: self.flag_pwd,
             trust: Trust { authorities: self.flag_cacert, insecure: self.flag_insecure },
         };
         if self.cmd_get {
@@ -156,12 +166,16 @@ impl Arguments {
             let registry = self.flag_registry.unwrap_or_default();
             let keep = number("--keep", &self.flag_keep, "dates")?;
             let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+            let running = self.flag_running.map(|running| word("--running", &running)).transpose()?;
+            let running = running.unwrap_or_else(|| shared.environment.clone());
             return Ok(Command::Get(Look {
                 shared,
                 repositories,
                 registry,
                 immutable_tags: self.flag_immutable_tags,
                 keep,
+                platform: self.flag_platform,
+                running,
             }));
         }
         let target = self.flag_date.as_deref().map(str::parse).transpose();
@@ -170,8 +184,7 @@ impl Arguments {
             target: target.map_err(|error: String| UsageError(format!("--date: {error}")))?,
             registry: self.flag_registry,
             platform: self.flag_platform.unwrap_or_default(),
-            user: self.flag_user,
-            password: self.flag_pwd,
+            by: if self.flag_by == "ran" { By::Ran } else { By::Built },
             slack: self.flag_slack,
             limit: Duration::from_secs(number("--timeout", &self.flag_timeout, "seconds")?),
             consent: Consent::of(self.flag_check, self.flag_yes),

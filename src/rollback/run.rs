@@ -8,7 +8,9 @@ use futures_util::future::try_join_all;
 use super::apply::{Applied, Limits, apply};
 use super::arguments::Act;
 use super::dump::Dump;
-use super::plan::{Plan, Step, plan};
+use super::plan::{By, Plan, Step, plan};
+use super::plan_ran::plan_ran;
+use super::remember::memory;
 use super::show::{announcement, left_out, plan_table, plan_values, results_table, sentence, services};
 use super::target::Target;
 use super::verify::{ServiceResult, State};
@@ -41,8 +43,8 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let registry = act.registry.as_deref().unwrap_or(&dump.registry);
     let registry = act.shared.registry(registry, false, http.clone(), context)?;
     let access = Access {
-        user: act.user.clone(),
-        password: act.password.clone(),
+        user: act.shared.user.clone(),
+        password: act.shared.password.clone(),
         registry: pull_login(act, &registry),
         http: http.clone(),
         ledger: Arc::new(Unrecorded::default()),
@@ -55,7 +57,15 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
             "no application of '{environment}' runs on {address}: is --env right? It is the one in the ids there"
         );
     }
-    let mut plan = plan(&dump, &applications, act.wish(target))?;
+    let wish = act.wish(target);
+    let mut plan = match act.by {
+        By::Built => plan(&dump, &applications, wish)?,
+        By::Ran => {
+            let environment = &act.shared.environment;
+            let memory = memory(&dump, wish, environment, &*platform, &applications, &registry, context).await?;
+            plan_ran(&dump, &applications, wish, &memory)?
+        }
+    };
     let unwell = note_unwell(&mut plan, &*platform).await?;
     check_images(&plan, &registry, context).await?;
 
@@ -172,7 +182,11 @@ impl Course<'_> {
     }
 
     fn table(&self) -> Table {
-        let title = format!("The plan: {}, with images of '{}'", self.place(), self.images_of);
+        let by = match self.plan.by {
+            By::Built => "by when they were built",
+            By::Ran => "by what ran then",
+        };
+        let title = format!("The plan: {}, with images of '{}', {by}", self.place(), self.images_of);
         plan_table(&self.plan, title, self.context.started)
     }
 
@@ -191,6 +205,7 @@ impl Course<'_> {
         let mut finding = finding
             .with("environment", &self.act.shared.environment)
             .with("date", self.target.to_string())
+            .with("by", self.plan.by)
             .with("platform", self.platform.address())
             .with("steps", plan_values(&self.plan))
             .with("left_out", &self.plan.left_out)
