@@ -39,7 +39,7 @@ Options of run:
   --timeout=<s>         Seconds that a deployment may take before the set is taken back. [default: 600]
   --check               Plan and stop: change nothing.
   --yes                 Do not ask. Needed where no terminal is.
-  --allow-partial       Leave services without an image that old as they are, rather than refuse.
+  --allow-partial       Leave services as they are that have no image that old, or none known, rather than refuse.
   --pin                 Write repository@digest rather than repository:tag.
 
 Options of get and run:
@@ -59,7 +59,7 @@ General options:
   -h, --help            Show this text.
   --version             Show the version.
 
-A secret is best given as @path, a file that holds it: a command line is seen by everybody. One with @ in front must be.
+A secret is best given as @path, a file that holds it: everybody sees a command line. One that begins with @ must be.
 
 Verify:
   The message says `4 services rolled back and verified`; a second run has nothing to do. Look at what made you act.

@@ -1,11 +1,13 @@
 //! `get`: which dates can be gone back to, and what ran on them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::arguments::Look;
 use super::dump::Dump;
@@ -25,6 +27,9 @@ use crate::registry::Image;
 
 /// What each service ran, by its repository, the newest first.
 type Memories = IndexMap<String, Vec<Ran>>;
+
+/// How long the platform may take to tell what ran.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The mark of a cell where another image ran than the one that was built.
 const DIFFERS: &str = "≠ ran";
@@ -107,8 +112,11 @@ async fn ran(look: &Look, registry: &str, http: http::Client, context: &Context)
         }
         remember(&look.repositories, registry, running, &*platform, &applications, context).await
     };
+    let read = timeout(PATIENCE, read).await.unwrap_or_else(|_| {
+        Err(anyhow::anyhow!("the platform took longer than {} seconds to tell", PATIENCE.as_secs()))
+    });
     let warn = |error: anyhow::Error| context.watch.warn(&format!("what ran is not known: {error:#}"));
-    read.await.map_err(warn).ok()
+    read.map_err(warn).ok()
 }
 
 fn date(look: &Look, point: &Point<'_>, ran: Option<&Memories>, images: &[Image]) -> Value {

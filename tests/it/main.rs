@@ -17,6 +17,7 @@ mod jenkins;
 mod manual;
 mod marathon;
 mod program;
+mod ran;
 mod readme;
 mod registry;
 mod static_programs;
