@@ -8,6 +8,7 @@ pub mod apply;
 pub mod arguments;
 pub mod dump;
 pub mod get;
+pub mod matrix;
 pub mod plan;
 pub mod plan_ran;
 pub mod points;

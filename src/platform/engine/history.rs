@@ -1,6 +1,7 @@
 //! What an engine remembers: only the containers that stand now. A container's image never changes, so a service runs
 //! its image since its containers were made; what was before the journal must tell.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
@@ -54,7 +55,7 @@ fn spans(made: &[Made]) -> Vec<Ran> {
     images.sort_unstable();
     images.dedup();
     let mut spans: Vec<Ran> = images.into_iter().map(|image| span(image, made)).collect();
-    spans.sort_by(|one, other| other.from.cmp(&one.from));
+    spans.sort_by_key(|span| Reverse(span.from));
     spans
 }
 
