@@ -12,6 +12,7 @@ Solution:
   can be gone back to, and writes them to rollback.json. `run` takes for each service its newest image built on that
   day or before, or with --by=ran what ran at its end, checks that it is still there, shows the plan, asks, and deploys
   the set as one. It verifies every service; where one fails, the whole set is taken back.
+  Every run is in a journal: `undo` restores what the last one changed; `resume` finishes one that died.
 
 Symptoms:
   Yesterday's release is broken; its services fit only one another and must go back together
@@ -21,6 +22,8 @@ Symptoms:
 Usage:
   rollback_service get --repo=<r> --env=<e> --registry=<url> [options]
   rollback_service run [--date=<d>] --env=<e> --platform=<url> [options]
+  rollback_service undo [--run=<id>] --env=<e> --platform=<url> [options]
+  rollback_service resume [--run=<id>] --env=<e> --platform=<url> [options]
   rollback_service -h | --help | --version
 
 Options of get:
@@ -34,38 +37,44 @@ Options of run:
   --date=<d>            A day (2026-11-20: UTC, its end) or an instant (2026-11-20T18:00:00Z). A terminal offers
                         the dates that `get` found. [found: rollbacks]
   --by=<what>           Images by when they were built, or by what ran then. [choices: built ran] [default: built]
+  --allow-partial       Leave services as they are that have no image that old, or none known, rather than refuse.
+  --pin                 Write repository@digest rather than repository:tag.
+
+Options of run, undo and resume:
   --env=<env>           The environment in the names of the running services: dev, stage, prod.
   --slack=<url>         Tell this Slack webhook: the start, each service, the end. [env: FIREBREAK_SLACK] [secret]
   --timeout=<s>         Seconds that a deployment may take before the set is taken back. [default: 600]
   --check               Plan and stop: change nothing.
   --yes                 Do not ask. Needed where no terminal is.
-  --allow-partial       Leave services as they are that have no image that old, or none known, rather than refuse.
-  --pin                 Write repository@digest rather than repository:tag.
+
+Options of undo and resume:
+  --run=<id>            The run; without it the last one. `firebreak history` shows them.
 
 Options of get and run:
   --dump=<dir>          Where `get` writes rollback.json and `run` reads it. [keeps: rollback.json] [default: .]
+
+General options:
+  --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
   --platform=<url>      Where the services run: marathon+https://host, podman+unix:///path/to/socket,
                         docker+unix:///var/run/docker.sock. [env: FIREBREAK_PLATFORM]
   --user=<u>            The user at DC/OS.
   --pwd=<p>             The password at DC/OS. [env: FIREBREAK_PWD] [secret]
-  --registry=<url>      The registry: https://host. Without it `run` takes that of `get`. [env: FIREBREAK_REGISTRY]
+  --registry=<url>      The registry: https://host. After `get` the same, if not given. [env: FIREBREAK_REGISTRY]
   --registry-user=<u>   The user at the registry.
   --registry-pwd=<p>    The password at the registry. [env: FIREBREAK_REGISTRY_PWD] [secret]
   --cacert=<file>       Trust the certificate authorities in this PEM file as well.
   --insecure            Trust any certificate. Never do this in production.
   --format=<f>          Tables for people, or one JSON document. [choices: table json] [default: table]
-
-General options:
   -h, --help            Show this text.
   --version             Show the version.
 
-A secret is best given as @path, a file that holds it: everybody sees a command line. One that begins with @ must be.
+A secret is best given as @path, the name of a file that holds it: everybody on the host sees a command line.
 
 Verify:
   The message says `4 services rolled back and verified`; a second run has nothing to do. Look at what made you act.
 
 Undo:
-  Run it again with a later date: that of the broken release takes every service forward to it.
+  `rollback_service undo`, or run it with a later date: that of the broken release takes every service to it.
 
 Exit status:
   0    Done, or nothing to do.

@@ -142,6 +142,9 @@ impl Journal {
     pub fn end(&self, ended: Ended) {
         self.page().lenient = true;
         let _ = self.write(&Record::Ended(ended));
+        // What was reserved and not needed is given back.
+        let page = self.page();
+        let _ = page.file.set_len(page.length);
     }
 
     /// The first line that could not be written and stopped nothing, with the reason.

@@ -1,6 +1,5 @@
 //! `get`: which dates can be gone back to, and what ran on them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,7 +15,6 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table};
 use crate::http;
-use crate::journal::Unrecorded;
 use crate::platform::{Access, connect};
 use crate::registry::Image;
 
@@ -28,11 +26,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// # Errors
 /// When the registry cannot be read, has no image of the environment, or the dump cannot be written.
 pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
-    if !look.shared.dump.is_dir() {
-        return Err(UsageError(format!("--dump: '{}' is no folder", look.shared.dump.display())).into());
+    if !look.dump.is_dir() {
+        return Err(UsageError(format!("--dump: '{}' is no folder", look.dump.display())).into());
     }
     let http = http::client(&look.shared.trust)?;
-    let registry = look.shared.registry(&look.registry, look.immutable_tags, http.clone(), context)?;
+    let registry = look.shared.registry_at(&look.registry, look.immutable_tags, http.clone(), context)?;
     let environment = &look.shared.environment;
     let images = registry.images(&look.repositories, environment, context.started, &*context.watch).await?;
     let empty: Vec<_> =
@@ -47,7 +45,7 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
     let points = points(&look.repositories, &images, look.keep);
     let mut dump = Dump::new(&look.repositories, environment, registry.address(), context.started, &images, &points);
     dump.ran = ran.clone().unwrap_or_default();
-    let path = dump.write(&look.shared.dump).context("the registry was read, and its dates could not be kept")?;
+    let path = dump.write(&look.dump).context("the registry was read, and its dates could not be kept")?;
     let undated: Vec<_> = images.iter().filter(|image| image.created.is_none()).collect();
     let message = match points.first() {
         Some(newest) => format!("{} dates, the newest {}; written to {}", points.len(), newest.date, path.display()),
@@ -79,11 +77,11 @@ async fn ran(look: &Look, registry: &str, http: http::Client, context: &Context)
     let url = look.platform.as_ref()?;
     let read = async {
         let access = Access {
-            user: look.shared.user.clone(),
-            password: look.shared.password.clone(),
+            user: look.user.clone(),
+            password: look.password.clone(),
             registry: None,
             http,
-            ledger: Arc::new(Unrecorded::default()),
+            ledger: context.journal.clone(),
         };
         let platform = connect(url, &look.running, access).await?;
         let applications = platform.applications(&look.running).await?;

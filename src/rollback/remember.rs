@@ -2,15 +2,16 @@
 
 use futures_util::future::try_join_all;
 use indexmap::IndexMap;
-use serde::Deserialize;
 
 use super::dump::Dump;
 use super::plan::{Wish, application_of};
 use super::plan_ran::{Memory, unknown_images};
 use super::ran::{Past, merge};
+use super::recorded::Recorded;
+use super::undertaking::Site;
 use crate::action::context::Context;
 use crate::journal::Run;
-use crate::platform::{Application, Change, Platform, Ran};
+use crate::platform::{Application, Platform, Ran};
 use crate::registry::{Image, Registry};
 
 /// What each service ran, by its repository of a registry; nothing of one that is not run by exactly one application.
@@ -43,34 +44,18 @@ pub async fn remember(
 pub async fn memory(
     dump: &Dump,
     wish: Wish,
-    environment: &str,
-    platform: &dyn Platform,
+    site: Site<'_>,
     applications: &[Application],
     registry: &Registry,
-    context: &Context,
 ) -> anyhow::Result<Memory> {
+    let Site { environment, platform, context, .. } = site;
     let spans = remember(&dump.all, &dump.registry, environment, platform, applications, context).await?;
     let ask = async |(repository, reference): (String, String)| {
         let digest = registry.digest_of(&repository, &reference, &*context.watch).await?;
-        let image =
-            |digest| Image { repository, tag: reference, digest, created: None, date_from: None, undated: None };
-        anyhow::Ok(digest.map(image))
+        anyhow::Ok(digest.map(|digest| Image::undated(repository, reference, digest)))
     };
     let images = try_join_all(unknown_images(dump, &spans, wish).into_iter().map(ask)).await?;
     Ok(Memory { spans, images: images.into_iter().flatten().collect() })
-}
-
-/// A plan as it stands in the journal of a run: what is read of it.
-#[derive(Deserialize)]
-struct Recorded {
-    steps: Vec<RecordedStep>,
-}
-
-#[derive(Deserialize)]
-struct RecordedStep {
-    change: Change,
-    #[serde(default)]
-    unchanged: bool,
 }
 
 /// What the journal says of an environment there. Where it cannot be read less is known: that is warned of.
@@ -86,10 +71,9 @@ fn past(environment: &str, place: &str, context: &Context) -> Vec<Past> {
     runs.iter().filter(|run| run.is_of(environment, place)).filter_map(of_run).collect()
 }
 
-/// None for a run of another action.
+/// None for a run of another action, and for one that planned nothing.
 fn of_run(run: &Run) -> Option<Past> {
     let (state, at) = run.state?;
-    let Recorded { steps } = Recorded::deserialize(&run.planned.as_ref()?.plan).ok()?;
-    let changes = steps.into_iter().filter(|step| !step.unchanged).map(|step| step.change).collect();
+    let changes = Recorded::read(run)?.changes();
     Some(Past { run: run.id.clone(), began: run.began.at, at, state, changes })
 }
