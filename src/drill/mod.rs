@@ -102,7 +102,8 @@ impl Drill {
         let host = registry.address().to_string();
         let services = story::ENVIRONMENTS.iter().flat_map(|(environment, _)| story::applications(&host, environment));
         for app in services.chain(story::strangers(&host)) {
-            marathon.applications().place(&app)?;
+            let (since, past) = story::past(&app, settings.now);
+            marathon.applications().place(&app, since, &past)?;
             placed.extend(app["id"].as_str().and_then(|id| marathon.applications().app(id)));
         }
 

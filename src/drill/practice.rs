@@ -113,7 +113,7 @@ impl Walk<'_> {
         let dump = format!("--dump={}", folder.path().display());
         let repo = format!("--repo={}", story::SERVICES.join(","));
         say("Step 1 of 2, look: which days can be gone back to? Nothing is changed by this.\n");
-        let words = ["get", &repo, "--env=develop", &dump].map(str::to_owned);
+        let words = ["get", &repo, "--env=develop", "--running=dev", &dump].map(str::to_owned);
         if self.step(&words, folder.path()).await? != 0 {
             return self.end("The look failed, so nothing was changed.");
         }

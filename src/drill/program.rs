@@ -13,7 +13,7 @@ use crate::action::operator::Operator as _;
 
 /// What is said when the drill is up.
 const UP: &str = "The drill is up; Ctrl-C ends it. In another terminal paste the lines above, then:
-  rollback_service get --repo=$FIREDRILL_REPO --env=develop
+  rollback_service get --repo=$FIREDRILL_REPO --env=develop --running=dev
   rollback_service run --env=dev";
 
 /// What the command line says.

@@ -448,3 +448,50 @@ async fn misbehaving(answers: Answers) -> String {
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_what_the_versions_tell() {
+    let (drill, platform, _) = drill(&[]).await;
+    let applications = platform.applications("dev").await.expect("applications");
+    let history = platform.history(&applications).await.expect("a history");
+    assert_eq!(history.len(), applications.len());
+    for (application, spans) in applications.iter().zip(&history) {
+        assert_eq!([&spans[0].image], [&application.images[0]], "the newest runs now");
+        assert_eq!((spans[0].until, spans[0].from.map(|at| at.timestamp_millis())), {
+            let since: chrono::DateTime<Utc> = application.revision.parse().expect("a version");
+            (None, Some(since.timestamp_millis()))
+        });
+        for pair in spans.windows(2) {
+            assert_eq!(pair[1].until, pair[0].from, "one ends where the next begins");
+        }
+        assert!(spans.iter().all(|ran| ran.doubt.is_none()), "{spans:?}");
+    }
+    let users = applications.iter().position(|one| one.service == "users").expect("users");
+    let tags: Vec<_> = history[users].iter().filter_map(|ran| ran.image.rsplit(':').next()).collect();
+    assert_eq!(tags, ["1.4.0-develop", "1.3.1-develop", "1.3.0-develop", "1.1.0-develop", "1.0.0-develop"]);
+    assert_eq!(writes(&drill), [""; 0]);
+
+    let mut gone = applications[users].clone();
+    gone.id = "/shop/dev/shop/gone".to_owned();
+    assert_eq!(platform.history(&[gone]).await.expect("a history"), [[]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_versions_the_oldest_may_have_begun_earlier() {
+    let (drill, platform, _) = drill(&[]).await;
+    let url = format!("http://{}/v2/apps/shop/dev/shop/billing?force=true", drill.marathon.address());
+    let http = http::client(&Trust::default()).expect("a client");
+    for number in 0..60 {
+        let body = json!({"labels": {"number": number.to_string()}});
+        let answer = http.put(&url).json(&body).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    let applications = platform.applications("dev").await.expect("applications");
+    let billing: Vec<Application> = applications.into_iter().filter(|one| one.service == "billing").collect();
+    let history = platform.history(&billing).await.expect("a history");
+    let [now, before] = &history[0][..] else { panic!("two spans: {history:?}") };
+    assert_eq!((&now.image, now.until, &now.doubt), (&before.image, None, &None));
+    assert_eq!((before.from, before.until), (None, now.from));
+    let doubt = "it may have begun earlier: only the last 50 versions are kept";
+    assert_eq!(before.doubt.as_deref(), Some(doubt));
+}

@@ -306,8 +306,9 @@ async fn what_is_refused_changes_nothing() {
 async fn an_application_that_somebody_else_changes_or_holds_is_named_and_nothing_is_written() {
     let holds = "somebody else's deployment holds the services";
     for (fault, part) in [("change=orders:1", "/shop/dev/shop/orders"), ("lock=web", holds)] {
-        let hall = Hall::open(&[fault]).await;
+        let hall = Hall::open(&[]).await;
         hall.look().await;
+        hall.drill.faults.order(fault.parse().expect("a fault"));
         let output = hall.run(&format!("{RUN} --format=json --timeout=2")).await;
         let report = report(&output);
         assert_eq!((output.code, report["outcome"].as_str()), (1, Some("failed")), "{output:?}");

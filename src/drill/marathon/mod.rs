@@ -19,6 +19,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use url::Url;
@@ -111,12 +112,15 @@ impl Drop for Marathon {
 pub struct Applications(Arc<Mutex<World>>);
 
 impl Applications {
-    /// Puts an application there that runs already.
+    /// Puts an application there that runs since a moment. Before that it ran other images, each since its own moment,
+    /// the oldest first.
     ///
     /// # Errors
     /// When the definition is not one that a Marathon takes.
-    pub fn place(&self, app: &Value) -> anyhow::Result<()> {
-        lock(&self.0).place(app).map_err(|refusal| anyhow!("the drill's Marathon refuses it: {}", refusal.body))
+    pub fn place(&self, app: &Value, since: DateTime<Utc>, past: &[(DateTime<Utc>, String)]) -> anyhow::Result<()> {
+        lock(&self.0)
+            .place(app, since, past)
+            .map_err(|refusal| anyhow!("the drill's Marathon refuses it: {}", refusal.body))
     }
 
     /// An application as `GET /v2/apps/{id}` shows it, without counting as a read.
@@ -324,7 +328,7 @@ impl Desk {
                 if version.is_empty() {
                     return Ok(axum::Json(json!({"versions": app.versions()})).into_response());
                 }
-                if chrono::DateTime::parse_from_rfc3339(version).is_err() {
+                if DateTime::parse_from_rfc3339(version).is_err() {
                     return Err(Refusal::bad(&format!("Invalid format: \"{version}\"")));
                 }
                 let found = app.version(version).ok_or_else(|| Refusal::no_app(&id, Some(version)))?;

@@ -209,7 +209,7 @@ fn alone_it_walks_through_the_rollback() {
 A shop runs four services in its environment `dev`. They were released today, and since then
 customers cannot pay. This is what runs:
 Step 1 of 2, look: which days can be gone back to? Nothing is changed by this.
-$ rollback_service get --repo=billing,orders,users,web --env=develop";
+$ rollback_service get --repo=billing,orders,users,web --env=develop --running=dev";
     let middle = |day: &str| {
         format!(
             "
