@@ -9,15 +9,21 @@ use anyhow::{Context as _, anyhow};
 use tokio::process::Command;
 
 use super::story::{self, Stand};
-use super::{Drill, Proof};
+use super::{Drill, Platform, Proof};
 use crate::action::interrupt::Ends;
 use crate::action::operator::Operator;
 use crate::action::report::{Cell, Table, Tone};
 use crate::http;
 
 /// Variables that could lead a program of the toolkit somewhere else than into the drill, or carry a real secret there.
-const FOREIGN: [&str; 5] =
-    ["FIREBREAK_REGISTRY", "FIREBREAK_PLATFORM", "FIREBREAK_PWD", "FIREBREAK_REGISTRY_PWD", "FIREBREAK_SLACK"];
+const FOREIGN: [&str; 6] = [
+    "FIREBREAK_REGISTRY",
+    "FIREBREAK_PLATFORM",
+    "FIREBREAK_PWD",
+    "FIREBREAK_REGISTRY_PWD",
+    "FIREBREAK_SLACK",
+    "KUBECONFIG",
+];
 
 /// The lines that a shell reads to be led to a drill: `export NAME=value`.
 #[must_use]
@@ -95,7 +101,13 @@ impl Walk<'_> {
     pub async fn go(&self) -> anyhow::Result<bool> {
         let say = |text: &str| self.operator.say(text);
         let day = story::good_day(self.drill.settings.now);
-        say("This is a drill. A registry, a Marathon and a Slack run on this machine only; nothing here is real.\n");
+        let platform = match self.drill.settings.platform {
+            Platform::Marathon => "a Marathon",
+            Platform::Kubernetes => "a Kubernetes",
+        };
+        say(&format!(
+            "This is a drill. A registry, {platform} and a Slack run on this machine only; nothing here is real.\n"
+        ));
         say("A shop runs four services in its environment `dev`. They were released today, and since then");
         say("customers cannot pay. This is what runs:\n");
         let rows = self.proof(Stand::Broken)?.services.into_iter();

@@ -60,7 +60,7 @@ impl Answer {
 
 impl Api {
     fn marathon(drill: &Drill) -> Self {
-        Self { client: client(), base: format!("http://{}", drill.marathon.address()) }
+        Self { client: client(), base: format!("http://{}", drill.marathon().address()) }
     }
 
     fn registry(drill: &Drill) -> Self {

@@ -119,7 +119,7 @@ async fn the_environment_leads_to_all_of_it() {
     let drill = Drill::start(Settings { login, ..quick() }).await.expect("a drill");
     let expected = [
         ("FIREBREAK_REGISTRY", format!("http://{}", drill.registry.address())),
-        ("FIREBREAK_PLATFORM", format!("marathon+http://{}", drill.marathon.address())),
+        ("FIREBREAK_PLATFORM", format!("marathon+http://{}", drill.marathon().address())),
         ("FIREBREAK_SLACK", format!("http://{}/services/drill", drill.slack.address())),
         ("FIREDRILL_CONTROL", drill.control()),
         ("FIREDRILL_DATE", "2026-11-21".to_owned()),

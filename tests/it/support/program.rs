@@ -82,7 +82,7 @@ impl Hall {
 
     fn tame(&self, text: &str) -> String {
         text.replace(&self.drill.registry.address().to_string(), "REGISTRY")
-            .replace(&self.drill.marathon.address().to_string(), "MARATHON")
+            .replace(&self.drill.marathon().address().to_string(), "MARATHON")
             .replace(&self.folder.path().display().to_string(), "FOLDER")
             .replace(&self.day(), "DAY")
     }
