@@ -48,7 +48,10 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     let settings = Settings { port, platform, faults, ..Settings::at(context.started) };
     // From here on a signal ends the drill by its own way out, which removes its files.
     let mut ends = Ends::listen()?;
-    let drill = Drill::start(settings).await?;
+    let drill = tokio::select! {
+        drill = Drill::start(settings) => drill?,
+        () = ends.any() => return Ok(1),
+    };
     if args.cmd_serve {
         console.print(&practice::exports(&drill));
         console.say(UP);
@@ -56,12 +59,9 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
         return Ok(0);
     }
     if !args.arg_command.is_empty() {
-        return practice::command(&drill, &args.arg_command, console).await;
+        return Ok(practice::command(&drill, &args.arg_command, console, &mut ends).await);
     }
     let program = sibling("rollback_service").context("failed to find where this program is")?;
-    let walk = practice::Walk { drill: &drill, operator: console, program };
-    tokio::select! {
-        walked = walk.go() => Ok(u8::from(!walked?)),
-        () = ends.other() => Ok(1),
-    }
+    let walk = practice::Walk { drill: &drill, operator: console, program, ends };
+    Ok(u8::from(!walk.go().await?))
 }

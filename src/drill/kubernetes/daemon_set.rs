@@ -23,9 +23,9 @@ pub(super) fn step(store: &mut Store, key: &Key, fate: &Fate) -> bool {
     let is_new = |store: &Store, pod: &Key| {
         store.get(pod).is_some_and(|pod| pod["metadata"]["labels"][revision::LABEL] == label.as_str())
     };
-    let is_on = |store: &Store, pod: &Key, node: &str| store.get(pod).is_some_and(|pod| pod["spec"]["nodeName"] == node);
-    let missing: Vec<&str> =
-        NODES.into_iter().filter(|node| !pods.iter().any(|pod| is_on(store, pod, node))).collect();
+    let is_on =
+        |store: &Store, pod: &Key, node: &str| store.get(pod).is_some_and(|pod| pod["spec"]["nodeName"] == node);
+    let missing: Vec<&str> = NODES.into_iter().filter(|node| !pods.iter().any(|pod| is_on(store, pod, node))).collect();
     if !fate.full {
         for node in &missing {
             let name = format!("{}-{}", key.name, store.suffix());

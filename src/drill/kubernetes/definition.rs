@@ -43,7 +43,11 @@ pub(super) fn fill_in(resource: Resource, object: &mut Value) {
             default(spec, "replicas", json!(1));
             default(spec, "podManagementPolicy", json!("OrderedReady"));
             default(spec, "serviceName", json!(""));
-            default(spec, "persistentVolumeClaimRetentionPolicy", json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
+            default(
+                spec,
+                "persistentVolumeClaimRetentionPolicy",
+                json!({"whenDeleted": "Retain", "whenScaled": "Retain"}),
+            );
             strategy(spec, "updateStrategy", &json!({"partition": 0}));
         }
         _ => strategy(spec, "updateStrategy", &json!({"maxSurge": 0, "maxUnavailable": 1})),
@@ -138,7 +142,9 @@ fn metadata(key: &Key, object: &Value, old: Option<&Value>) -> Vec<Cause> {
 fn is_name(name: &str) -> bool {
     let is_part = |part: &str| {
         let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-        part.starts_with(is_plain) && part.ends_with(is_plain) && part.chars().all(|letter| is_plain(letter) || letter == '-')
+        part.starts_with(is_plain)
+            && part.ends_with(is_plain)
+            && part.chars().all(|letter| is_plain(letter) || letter == '-')
     };
     name.len() <= 253 && name.split('.').all(is_part)
 }
@@ -187,7 +193,11 @@ fn workload(spec: &Value) -> Vec<Cause> {
             causes.push(Cause::required(&format!("{place}[{index}].image"), ""));
         } else if text("image").trim() != text("image") {
             let value = format!("{:?}", text("image"));
-            causes.push(Cause::invalid(&format!("{place}[{index}].image"), &value, "must not have leading or trailing whitespace"));
+            causes.push(Cause::invalid(
+                &format!("{place}[{index}].image"),
+                &value,
+                "must not have leading or trailing whitespace",
+            ));
         }
     }
     let (deadline, ready) = (spec["progressDeadlineSeconds"].as_i64(), spec["minReadySeconds"].as_i64().unwrap_or(0));
@@ -220,7 +230,10 @@ fn unchangeable(resource: Resource, spec: &Value, old: &Value) -> Vec<Cause> {
     if resource == Resource::StatefulSets {
         let fixed = |spec: &Value| {
             let fields = spec.as_object().into_iter().flatten();
-            fields.filter(|(name, _)| !STATEFUL.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>()
+            fields
+                .filter(|(name, _)| !STATEFUL.contains(&name.as_str()))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect::<Map<_, _>>()
         };
         if fixed(spec) != fixed(old) {
             let why = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
@@ -230,9 +243,8 @@ fn unchangeable(resource: Resource, spec: &Value, old: &Value) -> Vec<Cause> {
         }
     } else if spec["selector"] != old["selector"] {
         let labels = printed(&spec["selector"]["matchLabels"]);
-        let value = format!(
-            "v1.LabelSelector{{MatchLabels:{labels}, MatchExpressions:[]v1.LabelSelectorRequirement(nil)}}"
-        );
+        let value =
+            format!("v1.LabelSelector{{MatchLabels:{labels}, MatchExpressions:[]v1.LabelSelectorRequirement(nil)}}");
         return vec![Cause::invalid("spec.selector", &value, "field is immutable")];
     }
     Vec::new()

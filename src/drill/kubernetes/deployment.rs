@@ -39,7 +39,12 @@ pub(super) fn step(store: &mut Store, key: &Key, fate: &Fate, idle: &mut u32, de
     let old_counts: Vec<(Key, Counts)> = sets.iter().map(|set| (set.clone(), counts(set))).collect();
     let plan = Plan::of(&deployment["spec"], new_counts, old_counts.iter().map(|(_, counts)| *counts).collect());
     let scaled = plan.next(is_paused);
-    for (set, (before, after)) in old_counts.iter().map(|(set, counts)| (set, counts.wanted)).zip(&scaled.old).map(|((set, before), after)| (set, (before, *after))) {
+    for (set, (before, after)) in old_counts
+        .iter()
+        .map(|(set, counts)| (set, counts.wanted))
+        .zip(&scaled.old)
+        .map(|((set, before), after)| (set, (before, *after)))
+    {
         if before != after {
             store.change_spec(set, "replicas", json!(after));
         }
@@ -55,9 +60,7 @@ pub(super) fn step(store: &mut Store, key: &Key, fate: &Fate, idle: &mut u32, de
 /// The ReplicaSets of a Deployment, the oldest first.
 fn sets(store: &Store, deployment: &Value) -> Vec<Key> {
     let mut sets = store.owned(Resource::ReplicaSets, deployment);
-    sets.sort_by_key(|set| {
-        store.get(set).map(|set| (set["metadata"]["creationTimestamp"].to_string(), revision(set)))
-    });
+    sets.sort_by_key(|set| store.get(set).map(|set| (set["metadata"]["creationTimestamp"].to_string(), revision(set))));
     sets
 }
 

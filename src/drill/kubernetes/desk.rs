@@ -129,10 +129,9 @@ impl Desk {
         let user = user(asked.headers).ok_or_else(Refusal::who)?;
         if let Some(page) = discovery::page(path) {
             return match *asked.method {
-                Method::GET | Method::HEAD => Ok(page.as_str().map_or_else(
-                    || axum::Json(page.clone()).into_response(),
-                    |text| text.to_owned().into_response(),
-                )),
+                Method::GET | Method::HEAD => Ok(page
+                    .as_str()
+                    .map_or_else(|| axum::Json(page.clone()).into_response(), |text| text.to_owned().into_response())),
                 _ => Err(Refusal::method()),
             };
         }
@@ -187,9 +186,7 @@ impl Desk {
                 let (status, object) = world.update(key, body, asked.dry("UpdateOptions")?)?;
                 Ok((status, axum::Json(object)).into_response())
             }
-            "patch" if asked.media_type() == PATCH => {
-                ok(world.patch(key, asked.body, asked.dry("PatchOptions")?)?)
-            }
+            "patch" if asked.media_type() == PATCH => ok(world.patch(key, asked.body, asked.dry("PatchOptions")?)?),
             "patch" => Err(Refusal::media_type(&format!("{PATCH} (the drill takes JSON Patch alone)"))),
             _ => ok(world.delete(key, asked.body, asked.dry("DeleteOptions")?)?),
         }
@@ -214,7 +211,10 @@ fn list(world: &mut World, place: &Key, asked: &Asked) -> Result<Value, Refusal>
     };
     let selector = Selector::read(asked.query("labelSelector"), asked.query("fieldSelector"), &found)?;
     let number = |name: &str| -> Result<Option<usize>, Refusal> {
-        asked.query(name).map(|text| text.parse().map_err(|_| Refusal::bad(&format!("{name}: {text:?} is no number")))).transpose()
+        asked
+            .query(name)
+            .map(|text| text.parse().map_err(|_| Refusal::bad(&format!("{name}: {text:?} is no number"))))
+            .transpose()
     };
     let (start, limit) = (number("continue")?.unwrap_or(0), number("limit")?.filter(|limit| *limit > 0));
     let chosen: Vec<(Key, Value)> = world
@@ -243,5 +243,7 @@ fn list(world: &mut World, place: &Key, asked: &Asked) -> Result<Value, Refusal>
         .collect();
     let keys: Vec<Key> = page.iter().map(|(key, _)| key.clone()).collect();
     world.was_read(&keys);
-    Ok(json!({"kind": format!("{}List", resource.kind()), "apiVersion": resource.version(), "metadata": metadata, "items": items}))
+    Ok(
+        json!({"kind": format!("{}List", resource.kind()), "apiVersion": resource.version(), "metadata": metadata, "items": items}),
+    )
 }

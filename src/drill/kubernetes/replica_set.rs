@@ -57,7 +57,9 @@ pub(super) fn step(store: &mut Store, key: &Key, fate: &Fate) {
     let pods = store.owned(Resource::Pods, &set);
     let ready = pods::count_ready(store, &pods);
     let mut status = json!({"replicas": pods.len(), "observedGeneration": set["metadata"]["generation"]});
-    for (name, count) in [("fullyLabeledReplicas", pods.len() as u64), ("readyReplicas", ready), ("availableReplicas", ready)] {
+    for (name, count) in
+        [("fullyLabeledReplicas", pods.len() as u64), ("readyReplicas", ready), ("availableReplicas", ready)]
+    {
         if count > 0 {
             status[name] = json!(count);
         }

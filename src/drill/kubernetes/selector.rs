@@ -49,9 +49,8 @@ impl Selector {
             .ok_or_else(|| Refusal::bad(&format!("unable to parse requirement: {labels:?} is no label selector")))?;
         let mut chosen = Vec::new();
         for piece in fields.unwrap_or_default().split(',').filter(|piece| !piece.is_empty()) {
-            let (name, value, is) = field(piece).ok_or_else(|| {
-                Refusal::bad(&format!("invalid selector: '{piece}'; can't understand '{piece}'"))
-            })?;
+            let (name, value, is) = field(piece)
+                .ok_or_else(|| Refusal::bad(&format!("invalid selector: '{piece}'; can't understand '{piece}'")))?;
             let field = match name {
                 "metadata.name" => Field::Name,
                 "metadata.namespace" => Field::Namespace,
@@ -100,7 +99,8 @@ fn condition(text: &str) -> Option<Condition> {
     let text = text.trim();
     let name = |text: &str| {
         let text = text.trim();
-        let is_name = !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./".contains(letter));
+        let is_name =
+            !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./".contains(letter));
         is_name.then(|| text.to_owned())
     };
     let value = |text: &str| if text.trim().is_empty() { Some(String::new()) } else { name(text) };
@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn labels_choose_as_kubectl_writes_them() {
-        for yes in ["", "app=web", "app==web", "app!=api", "app in (api, web)", "app,tier", "!gone", "gone notin (a,b)"] {
+        for yes in ["", "app=web", "app==web", "app!=api", "app in (api, web)", "app,tier", "!gone", "gone notin (a,b)"]
+        {
             assert!(chosen(yes), "{yes}");
         }
         for no in ["app=api", "app!=web", "app notin (web)", "!app", "gone", "app=web,tier=back", "gone in (a)"] {

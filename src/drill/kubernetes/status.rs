@@ -51,7 +51,12 @@ pub(super) fn conditions(before: &Value, told: &Told) -> Value {
     } else {
         // Only progress is told anew while it goes on.
         let is_news = reason == "ReplicaSetUpdated";
-        conditions.push(condition(earlier("Progressing"), told.now, ["Progressing", status, reason, &message], is_news));
+        conditions.push(condition(
+            earlier("Progressing"),
+            told.now,
+            ["Progressing", status, reason, &message],
+            is_news,
+        ));
     }
     conditions.extend(told.failure.clone().map(|mut failure| {
         failure["lastUpdateTime"] = failure["lastTransitionTime"].clone();
@@ -73,7 +78,8 @@ fn condition(before: Option<&Value>, now: DateTime<Utc>, said: [&str; 4], is_new
     {
         return before.clone();
     }
-    let since = before.filter(|_| is_same("status", status)).map_or(now.clone(), |before| before["lastTransitionTime"].clone());
+    let since =
+        before.filter(|_| is_same("status", status)).map_or(now.clone(), |before| before["lastTransitionTime"].clone());
     json!({
         "type": kind, "status": status, "lastUpdateTime": now, "lastTransitionTime": since, "reason": reason,
         "message": message,

@@ -33,13 +33,10 @@ impl Store {
     pub(super) fn list(&self, resource: Resource, namespace: &str) -> impl Iterator<Item = (&Key, &Value)> {
         let first = Key::new(resource, namespace, "");
         let all = namespace.is_empty();
-        self.objects
-            .range(first..)
-            .take_while(move |(key, _)| key.resource == resource)
-            .take_while({
-                let namespace = namespace.to_owned();
-                move |(key, _)| all || key.namespace == namespace
-            })
+        self.objects.range(first..).take_while(move |(key, _)| key.resource == resource).take_while({
+            let namespace = namespace.to_owned();
+            move |(key, _)| all || key.namespace == namespace
+        })
     }
 
     /// The objects of a kind that an object owns.
@@ -143,7 +140,8 @@ pub(super) fn letters(bytes: &[u8], count: usize) -> String {
     const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
     let hex = digest(bytes);
     let pairs = hex.trim_start_matches("sha256:").as_bytes().chunks(2).take(count);
-    let number = |pair: &[u8]| pair.iter().fold(0, |sum, digit| sum * 16 + char::from(*digit).to_digit(16).unwrap_or(0));
+    let number =
+        |pair: &[u8]| pair.iter().fold(0, |sum, digit| sum * 16 + char::from(*digit).to_digit(16).unwrap_or(0));
     pairs.map(|pair| char::from(LETTERS[number(pair) as usize % LETTERS.len()])).collect()
 }
 

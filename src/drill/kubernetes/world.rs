@@ -112,9 +112,7 @@ impl World {
             let deadline = deadline(&object, self.pace);
             rollout.idle = rollout.idle.saturating_add(1);
             let is_settled = match key.resource {
-                Resource::Deployments => {
-                    deployment::step(&mut self.store, &key, &fate, &mut rollout.idle, deadline)
-                }
+                Resource::Deployments => deployment::step(&mut self.store, &key, &fate, &mut rollout.idle, deadline),
                 Resource::StatefulSets => stateful_set::step(&mut self.store, &key, &fate),
                 _ => daemon_set::step(&mut self.store, &key, &fate),
             };
@@ -127,7 +125,8 @@ impl World {
     /// After a request read these objects: somebody else changes those of them that a fault names, if this was the last
     /// read before that.
     pub(super) fn was_read(&mut self, keys: &[Key]) {
-        let read = |service: &str| keys.iter().filter(|key| key.resource.is_workload()).find(|key| is_of(service, &key.id()));
+        let read =
+            |service: &str| keys.iter().filter(|key| key.resource.is_workload()).find(|key| is_of(service, &key.id()));
         let change = |fault: &Fault| match fault {
             Fault::Change { service, reads } if read(service).is_some() => Some((service.clone(), *reads)),
             _ => None,
@@ -142,8 +141,10 @@ impl World {
     pub(super) fn lock_as_ordered(&mut self, key: &Key) {
         let store = &self.store;
         let lives_here = |service: &str| {
-            let mut workloads =
-                Resource::ALL.into_iter().filter(|resource| resource.is_workload()).flat_map(|resource| store.list(resource, &key.namespace));
+            let mut workloads = Resource::ALL
+                .into_iter()
+                .filter(|resource| resource.is_workload())
+                .flat_map(|resource| store.list(resource, &key.namespace));
             workloads.any(|(workload, _)| is_of(service, &workload.id()))
         };
         let lock = |fault: &Fault| match fault {

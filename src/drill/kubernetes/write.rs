@@ -19,7 +19,9 @@ impl World {
         let mut object = self.read(&key, body)?;
         let given = object["metadata"]["namespace"].as_str().unwrap_or(&key.namespace);
         if given != key.namespace {
-            return Err(Refusal::bad("the namespace of the provided object does not match the namespace sent on the request"));
+            return Err(Refusal::bad(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
         }
         let namespace = Key::new(Resource::Namespaces, "", &key.namespace);
         if self.store.get(&namespace).is_none() {
@@ -65,7 +67,9 @@ impl World {
             )));
         }
         if !text("namespace").is_empty() && text("namespace") != key.namespace {
-            return Err(Refusal::bad("the namespace of the provided object does not match the namespace sent on the request"));
+            return Err(Refusal::bad(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
         }
         if !dry && key.resource == Resource::Leases {
             self.lock_as_ordered(key);
@@ -85,7 +89,8 @@ impl World {
         let operations: Value =
             serde_json::from_slice(body).map_err(|error| Refusal::bad(&format!("error decoding patch: {error}")))?;
         if !operations.as_array().is_some_and(|all| all.iter().all(Value::is_object)) {
-            let why = "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp";
+            let why =
+                "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp";
             return Err(Refusal::bad(why));
         }
         // From here on the real one says only that something is wrong: an operation that it does not know, a path that
@@ -107,7 +112,8 @@ impl World {
         let options: Value = if body.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(body).map_err(|error| Refusal::bad(&format!("error decoding the options: {error}")))?
+            serde_json::from_slice(body)
+                .map_err(|error| Refusal::bad(&format!("error decoding the options: {error}")))?
         };
         let wanted = &options["preconditions"];
         for (field, name, hint) in [
@@ -116,7 +122,9 @@ impl World {
         ] {
             if let Some(given) = wanted[field].as_str().filter(|given| metadata[field] != *given) {
                 let found = metadata[field].as_str().unwrap_or_default();
-                let why = format!("the {name} in the precondition ({given}) does not match the {name} in record ({found}). {hint}");
+                let why = format!(
+                    "the {name} in the precondition ({given}) does not match the {name} in record ({found}). {hint}"
+                );
                 return Err(Refusal::conflict(key, &why));
             }
         }

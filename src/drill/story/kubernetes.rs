@@ -52,7 +52,8 @@ fn workload(host: &str, environment: &str, service: &str, image: &str) -> Value 
             container["readinessProbe"] = probe;
             container["volumeMounts"] = json!([{"name": "data", "mountPath": "/var/lib/billing"}]);
             // It has the name of another service, and is none.
-            let sidecar = json!({"name": "orders", "image": format!("{host}/proxy:1.0.0-develop"), "args": ["--to=orders"]});
+            let sidecar =
+                json!({"name": "orders", "image": format!("{host}/proxy:1.0.0-develop"), "args": ["--to=orders"]});
             let volumes = json!([{"name": "data", "hostPath": {"path": "/srv/billing", "type": ""}}]);
             let pod = json!({"containers": [sidecar, container], "volumes": volumes});
             (labels("money", "back"), json!({"replicas": 2, "progressDeadlineSeconds": 2, "template": {"spec": pod}}))
