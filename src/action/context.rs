@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::interrupt::Interrupt;
+use super::keeper::Keeper;
 use super::operator::Operator;
 use super::report::Who;
 use crate::watch::Watch;
@@ -21,6 +22,8 @@ pub struct Context {
     pub who: Who,
     /// Where what was learnt may be kept for the next time.
     pub cache_folder: Option<PathBuf>,
+    /// The journal, for whoever changes something.
+    pub journal: Arc<Keeper>,
     /// The person at the terminal.
     pub operator: Arc<dyn Operator>,
     /// Who watches the progress.
@@ -54,6 +57,20 @@ pub fn cache_folder() -> Option<PathBuf> {
     let base = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")));
     base.map(|base| base.join("firebreak"))
+}
+
+/// The folder for what must be kept: `$XDG_STATE_HOME/firebreak`, else `~/.local/state/firebreak`.
+#[must_use]
+pub fn state_folder() -> Option<PathBuf> {
+    let base = variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/state")));
+    base.map(|base| base.join("firebreak"))
+}
+
+/// What this host calls itself.
+#[must_use]
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// A program that stands beside this one.

@@ -1,10 +1,11 @@
 //! The usual course of an action whose plan is a list of steps: show it, ask, take one step after the other, report.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::consent::{Consent, Proposal};
 use super::context::Context;
 use super::report::{Finding, Outcome, Table};
+use crate::journal::{Answer, Ledger as _, State};
 use crate::watch::Progress;
 
 /// Steps that are planned and not yet taken.
@@ -38,6 +39,9 @@ impl Course {
         context: &Context,
         mut act: impl AsyncFnMut(&str) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Finding> {
+        if consent != Consent::Withheld {
+            context.journal.begin()?;
+        }
         if self.steps.is_empty() {
             return Ok(self.end(Finding::new(Outcome::NothingToDo, "all is well: nothing to do")));
         }
@@ -45,13 +49,35 @@ impl Course {
         if let Some(finding) = consent.settle(&proposal, &*context.operator).await? {
             return Ok(self.end(finding));
         }
+        let journal = context.journal.journal()?;
+        let environment = self.given.iter().find(|(name, _)| *name == "env").map(|(_, value)| value.as_str());
+        let (environment, place) = (environment.unwrap_or_default(), context.journal.action());
+        journal.plan(environment, place, json!({ "given": self.given, "steps": self.steps }))?;
+        let _lock = match context.journal.folder()?.lock(environment, place, &context.journal.holder()) {
+            Ok(lock) => lock,
+            Err(error) => {
+                journal.enter(State::Unchanged)?;
+                return Ok(self.end(Finding::new(Outcome::Failed, format!("{error}; nothing was changed"))));
+            }
+        };
+        if let Some(died) = context.journal.open_run(environment, place)? {
+            context.watch.warn(&format!("run {} died half-way: what it began may be half done", died.id));
+        }
+        journal.enter(State::Locked)?;
+        journal.enter(State::Applying)?;
         let mut changed = false;
         for step in &self.steps {
             let at = |done, note: &str| context.watch.at(step, &Progress { done, total: 1, note: note.to_owned() });
             at(0, "begun");
+            let number = journal.intent(step, Value::Null)?;
             match act(step).await {
-                Ok(news) => changed |= news,
+                Ok(news) => {
+                    journal.answer(number, Answer::Taken(json!({ "changed": news })));
+                    changed |= news;
+                }
                 Err(error) => {
+                    journal.answer(number, Answer::Lost(format!("{error:#}")));
+                    journal.enter(State::NeedsOperator)?;
                     let before = if changed { "steps before it were taken" } else { "nothing was changed before it" };
                     let message = format!("failed to {step}, which may be half done; {before}: {error:#}");
                     let mut finding = Finding::new(Outcome::NeedsOperator, message);
@@ -61,6 +87,8 @@ impl Course {
             }
             at(1, "done");
         }
+        journal.enter(State::Verifying)?;
+        journal.enter(State::Done)?;
         let mut finding = Finding::new(Outcome::Done, format!("{} taken", self.count()));
         finding.changed = changed;
         Ok(self.end(finding))
@@ -94,8 +122,10 @@ mod tests {
 
     use super::*;
     use crate::action::interrupt::Interrupt;
+    use crate::action::keeper::Keeper;
     use crate::action::operator::Operator;
     use crate::action::report::Who;
+    use crate::journal::record::Began;
     use crate::watch::Unwatched;
 
     struct Nobody;
@@ -123,10 +153,21 @@ mod tests {
 
     /// How a course of two steps ends, of which the one of this name fails; and the steps that were begun.
     async fn end(consent: Consent, fails: &str) -> (Outcome, String, bool, Vec<String>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let began = Began {
+            at: DateTime::UNIX_EPOCH,
+            action: "rebuild".to_owned(),
+            command: "run".to_owned(),
+            version: "1".to_owned(),
+            who: Who::default(),
+            host: "here".to_owned(),
+            process: 1,
+        };
         let context = Context {
             started: DateTime::UNIX_EPOCH,
             who: Who { user: "somebody".to_owned(), sudo_user: None, build: None, approver: None },
             cache_folder: None,
+            journal: Arc::new(Keeper::new(Some(folder.path().to_owned()), began)),
             operator: Arc::new(Nobody),
             watch: Arc::new(Unwatched),
             interrupt: Interrupt::default(),

@@ -6,11 +6,13 @@ pub mod console;
 pub mod context;
 pub mod course;
 pub mod interrupt;
+pub mod keeper;
 pub mod manual;
 pub mod notify;
 pub mod operator;
 pub mod report;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -21,9 +23,12 @@ use arguments::{Arguments, Request, UsageError};
 use console::{Console, Format};
 use context::Context;
 use interrupt::{Ends, Interrupt, Meaning};
+use keeper::Keeper;
 use manual::Manual;
 use operator::Operator as _;
 use report::{Finding, Outcome, Report};
+
+use crate::journal::record::Began;
 
 /// Runs an action from beginning to end: reads the command line as `usage` says, hands `A` and the context to `go`,
 /// prints the report, and turns it into the exit code.
@@ -52,7 +57,9 @@ where
         "json" => Format::Json,
         _ => Format::Table,
     };
-    let context = context_of(&console);
+    let journal = arguments.values.find("--journal").map(|value| value.as_str().to_owned());
+    let journal = journal.filter(|folder| !folder.is_empty()).map(PathBuf::from).or_else(context::state_folder);
+    let context = context_of(&console, journal, program, &arguments.command);
     // One thread: an action waits for others most of its time, and many small answers are read faster in one place.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -62,7 +69,8 @@ where
         }
     };
     let (started, who, interrupt) = (context.started, context.who.clone(), context.interrupt.clone());
-    let finding = runtime.block_on(async {
+    let keeper = Arc::clone(&context.journal);
+    let mut finding = runtime.block_on(async {
         tokio::select! {
             result = go(decoded, context) => result.unwrap_or_else(|error| Finding::of(&error)),
             end = interrupts(&interrupt, &console) => end,
@@ -72,7 +80,8 @@ where
     runtime.shutdown_background();
     let outcome = finding.outcome;
     console.restore();
-    console.report(&complete(program.to_owned(), arguments.command, who, started, finding, console.warnings()), format);
+    let warnings = console.warnings().into_iter().chain(keeper.end(&mut finding)).collect();
+    console.report(&complete(program.to_owned(), arguments.command, who, started, finding, warnings), format);
     outcome.exit_code().into()
 }
 
@@ -90,7 +99,8 @@ where
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.map_err(|error| anyhow::anyhow!("failed to start the program's threads: {error}")).and_then(
                 |runtime| {
-                    let result = runtime.block_on(go(decoded, context_of(&console), &console));
+                    let context = context_of(&console, context::state_folder(), program, "");
+                    let result = runtime.block_on(go(decoded, context, &console));
                     runtime.shutdown_background();
                     result
                 },
@@ -116,11 +126,22 @@ where
     }
 }
 
-fn context_of(console: &Arc<Console>) -> Context {
+fn context_of(console: &Arc<Console>, journal: Option<PathBuf>, action: &str, command: &str) -> Context {
+    let (started, who) = (Utc::now(), context::who());
+    let began = Began {
+        at: started,
+        action: action.to_owned(),
+        command: command.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        who: who.clone(),
+        host: context::host(),
+        process: std::process::id(),
+    };
     Context {
-        started: Utc::now(),
-        who: context::who(),
+        started,
+        who,
         cache_folder: context::cache_folder(),
+        journal: Arc::new(Keeper::new(journal, began)),
         operator: console.clone(),
         watch: console.clone(),
         interrupt: Interrupt::default(),

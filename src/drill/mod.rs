@@ -16,9 +16,12 @@ pub mod slack;
 pub mod story;
 mod town;
 
-use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use tempfile::TempDir;
 
 use self::faults::{Fault, Faults};
 use self::kubernetes::Kubernetes;
@@ -77,6 +80,8 @@ pub struct Drill {
     control: Server,
     inspector: Inspector,
     settings: Settings,
+    /// What is practised is not written down among what was done.
+    journal: TempDir,
 }
 
 impl Drill {
@@ -104,7 +109,8 @@ impl Drill {
         let slack = Slack::start(port(2), &faults, &log).await?;
         let inspector = Inspector::new(registry.shelves().clone(), town.shop(), prefix);
         let control = control::start(port(3), &faults, &log, inspector.clone()).await?;
-        Ok(Self { registry, slack, faults, log, town, control, inspector, settings })
+        let journal = tempfile::tempdir().context("failed to make a folder for the drill's journal")?;
+        Ok(Self { registry, slack, faults, log, town, control, inspector, settings, journal })
     }
 
     /// Its Marathon.
@@ -146,6 +152,7 @@ impl Drill {
         variables.extend(self.town.environment());
         variables.extend([
             ("FIREBREAK_SLACK", format!("http://{}/services/drill", self.slack.address())),
+            ("FIREBREAK_JOURNAL", self.journal.path().display().to_string()),
             ("FIREDRILL_CONTROL", self.control()),
             ("FIREDRILL_DATE", story::good_day(self.settings.now).to_string()),
             ("FIREDRILL_REPO", story::SERVICES.join(",")),

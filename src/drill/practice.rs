@@ -16,12 +16,13 @@ use crate::action::report::{Cell, Table, Tone};
 use crate::http;
 
 /// Variables that could lead a program of the toolkit somewhere else than into the drill, or carry a real secret there.
-const FOREIGN: [&str; 6] = [
+const FOREIGN: [&str; 7] = [
     "FIREBREAK_REGISTRY",
     "FIREBREAK_PLATFORM",
     "FIREBREAK_PWD",
     "FIREBREAK_REGISTRY_PWD",
     "FIREBREAK_SLACK",
+    "FIREBREAK_JOURNAL",
     "KUBECONFIG",
 ];
 

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::Ledger;
 use super::line::{self, FIRST};
@@ -106,13 +107,17 @@ impl Journal {
         self.page().state
     }
 
-    /// Writes down what is to be done, as the state that follows from it.
+    /// Writes down what is to be done, as the state that follows from it, and gives the plan's id.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn plan(&self, planned: Planned) -> anyhow::Result<()> {
+    pub fn plan(&self, environment: &str, place: &str, plan: Value) -> anyhow::Result<String> {
+        let (environment, place) = (environment.to_owned(), place.to_owned());
+        let planned = Planned { at: Utc::now(), id: id(&plan), environment, place, plan };
+        let id = planned.id.clone();
         self.write(&Record::Planned(planned))?;
-        self.enter(State::Planned)
+        self.enter(State::Planned)?;
+        Ok(id)
     }
 
     /// Writes down that a state begins.
@@ -137,6 +142,9 @@ impl Journal {
     pub fn end(&self, ended: Ended) {
         self.page().lenient = true;
         let _ = self.write(&Record::Ended(ended));
+        // What was reserved and not needed is given back.
+        let page = self.page();
+        let _ = page.file.set_len(page.length);
     }
 
     /// The first line that could not be written and stopped nothing, with the reason.
@@ -160,6 +168,11 @@ impl Journal {
     fn page(&self) -> MutexGuard<'_, Page> {
         self.0.page.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The id of a plan: equal plans have equal ones.
+fn id(plan: &Value) -> String {
+    Sha256::digest(plan.to_string()).iter().take(6).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 impl Page {

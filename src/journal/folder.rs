@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
 use super::file::Journal;
-use super::lock::{Lock, LockError};
+use super::lock::{Holder, Lock, LockError};
 use super::record::Began;
 use super::run::{Run, number};
 
@@ -38,8 +38,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be written.
     pub fn begin(&self, began: Began) -> anyhow::Result<Journal> {
-        let what = || format!("failed to make the folder of the journals, '{}'", self.0.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0).with_context(what)?;
+        self.make()?;
         let highest = self.ids()?.iter().map(|id| number(id)).max().unwrap_or(0);
         let run = format!("{}-{}", highest + 1, letters(&began));
         Journal::create(self.path_of(&run), run, began)
@@ -91,8 +90,14 @@ impl Folder {
     ///
     /// # Errors
     /// [`LockError::Held`] with who holds it since when; or the lock cannot be had at all.
-    pub fn lock(&self, environment: &str, place: &str, journal: &Journal, who: &str) -> Result<Lock, LockError> {
-        Lock::take(&self.0, environment, place, journal.run(), who)
+    pub fn lock(&self, environment: &str, place: &str, holder: &Holder) -> Result<Lock, LockError> {
+        self.make().map_err(LockError::Failed)?;
+        Lock::take(&self.0, environment, place, holder)
+    }
+
+    fn make(&self) -> anyhow::Result<()> {
+        let what = || format!("failed to make the folder of the journals, '{}'", self.0.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0).with_context(what)
     }
 
     fn path_of(&self, run: &str) -> PathBuf {

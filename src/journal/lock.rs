@@ -47,7 +47,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    pub(super) fn take(folder: &Path, environment: &str, place: &str, run: &str, who: &str) -> Result<Self, LockError> {
+    pub(super) fn take(folder: &Path, environment: &str, place: &str, holder: &Holder) -> Result<Self, LockError> {
         let path = folder.join(name(environment, place));
         let failed = |error: std::io::Error| {
             LockError::Failed(anyhow::Error::new(error).context(format!("failed to lock '{}'", path.display())))
@@ -64,8 +64,7 @@ impl Lock {
             }
             Err(error) => return Err(failed(error.into())),
         }
-        let holder = Holder { run: run.to_owned(), who: who.to_owned(), since: Utc::now() };
-        let text = serde_json::to_string(&holder).expect("a holder is plain data");
+        let text = serde_json::to_string(holder).expect("a holder is plain data");
         let write = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
         write.map_err(failed)?;
         Ok(Self { _file: file })

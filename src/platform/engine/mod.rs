@@ -294,6 +294,11 @@ impl Platform for Engine {
         )
     }
 
+    async fn arrive(&self, _changes: &[Change], _limit: Duration, _watch: &dyn Watch) -> anyhow::Result<()> {
+        // An engine does nothing by itself: each step was a call of ours, and it was answered or it was not.
+        Ok(())
+    }
+
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {
         self.client.writes.over().await;
         let mut standings = Vec::with_capacity(changes.len());
