@@ -134,8 +134,9 @@ fn of_kubernetes(mut object: Value, service: &str) -> Application {
     let own = containers.into_iter().flatten().find(|container| container["name"] == service);
     let image = own.and_then(|container| container.get_mut("image")).map(Value::take).unwrap_or_default();
     let mut lasting = object["spec"].as_object().cloned().unwrap_or_default();
-    // The cluster's own number, and what whoever changes an image should say.
-    let passing = ["deployment.kubernetes.io/revision", "kubernetes.io/change-cause"];
+    // The cluster's own numbers, and what whoever changes an image should say.
+    let passing =
+        ["deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation", "kubernetes.io/change-cause"];
     let mut annotations = object["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
     annotations.retain(|name, _| !passing.contains(&name.as_str()));
     lasting.insert("labels".into(), object["metadata"]["labels"].clone());

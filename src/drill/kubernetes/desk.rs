@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::discovery;
-use super::refusal::{Cause, Refusal};
+use super::refusal::{Cause, Refusal, parse_error};
 use super::resource::{Key, Resource};
 use super::selector::Selector;
 use super::world::World;
@@ -17,6 +17,10 @@ use super::{OPERATOR, READER};
 use crate::drill::faults::{Fault, Faults};
 
 const PATCH: &str = "application/json-patch+json";
+
+/// What only the real one takes.
+const OTHER_PATCHES: [&str; 3] =
+    ["application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"];
 
 pub(super) struct Desk {
     pub(super) world: Arc<Mutex<World>>,
@@ -64,13 +68,20 @@ impl<'a> Asked<'a> {
     }
 
     /// The body of a write: JSON, also where it does not say what it is.
-    fn json(&self) -> Result<Value, Refusal> {
+    fn json(&self, resource: Resource) -> Result<Value, Refusal> {
         if !["", "application/json"].contains(&self.media_type()) {
             let accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
             return Err(Refusal::media_type(accepted));
         }
-        serde_json::from_slice(self.body)
-            .map_err(|error| Refusal::bad(&format!("couldn't get version/kind; json parse error: {error}")))
+        serde_json::from_slice(self.body).map_err(|error| {
+            let text = String::from_utf8_lossy(self.body);
+            let why = parse_error(&error);
+            Refusal::bad(&format!(
+                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: \
+                 {why} ({text})",
+                resource.kind(),
+            ))
+        })
     }
 }
 
@@ -83,12 +94,12 @@ struct Target {
 }
 
 impl Target {
-    fn read(path: &str) -> Option<Self> {
+    fn read(path: &str) -> Result<Self, Refusal> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let (group, rest) = match parts.as_slice() {
             ["api", "v1", rest @ ..] => ("", rest),
-            ["apis", group, "v1", rest @ ..] => (*group, rest),
-            _ => return None,
+            ["apis", group @ ("apps" | "coordination.k8s.io"), "v1", rest @ ..] => (*group, rest),
+            _ => return Err(Refusal::NoPage),
         };
         let find = |plural: &str| {
             Resource::ALL.into_iter().find(|resource| resource.plural() == plural && resource.group() == group)
@@ -96,18 +107,21 @@ impl Target {
         let (namespace, plural, rest) = match rest {
             ["namespaces", namespace, plural, rest @ ..] => (*namespace, *plural, rest),
             [plural, rest @ ..] => ("", *plural, rest),
-            [] => return None,
+            [] => return Err(Refusal::unknown()),
         };
-        let resource = find(plural)?;
+        let resource = find(plural).ok_or_else(Refusal::unknown)?;
         let (name, is_status) = match rest {
             [] => ("", false),
             [name] => (*name, false),
             [name, "status"] if resource.is_workload() => (*name, true),
-            _ => return None,
+            _ => return Err(Refusal::unknown()),
         };
         // Only what is in no namespace can be named without one.
         let is_named_nowhere = namespace.is_empty() && !name.is_empty() && resource != Resource::Namespaces;
-        (!is_named_nowhere).then(|| Self { key: Key::new(resource, namespace, name), is_status })
+        if is_named_nowhere {
+            return Err(Refusal::unknown());
+        }
+        Ok(Self { key: Key::new(resource, namespace, name), is_status })
     }
 
     fn verb(&self, method: &Method) -> &'static str {
@@ -138,7 +152,7 @@ impl Desk {
         if path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" && asked.method == Method::POST {
             return self.review(user, asked);
         }
-        let target = Target::read(path).ok_or(Refusal::NoPage)?;
+        let target = Target::read(path)?;
         let verb = target.verb(asked.method);
         // As the real one: first who may, then what is there.
         if !self.may(user, verb) {
@@ -148,7 +162,9 @@ impl Desk {
             }
             return Err(Refusal::forbidden(user, verb, &key));
         }
-        if !target.key.resource.verbs().contains(&verb) || target.is_status && verb != "get" {
+        let is_one = !target.key.name.is_empty();
+        let fits = is_one != ["create", "list"].contains(&verb) && (!target.is_status || verb == "get");
+        if !fits || !target.key.resource.verbs().contains(&verb) {
             return Err(Refusal::method());
         }
         self.serve(&target.key, verb, asked)
@@ -160,9 +176,13 @@ impl Desk {
 
     /// Whether the caller may do something, as the caller asks for itself.
     fn review(&self, user: &str, asked: &Asked) -> Result<Response, Refusal> {
-        let mut review = asked.json()?;
-        let verb = review["spec"]["resourceAttributes"]["verb"].as_str().unwrap_or_default();
-        review["status"] = json!({"allowed": self.may(user, verb)});
+        let mut review: Value =
+            serde_json::from_slice(asked.body).map_err(|error| Refusal::bad(&parse_error(&error)))?;
+        let allowed = self.may(user, review["spec"]["resourceAttributes"]["verb"].as_str().unwrap_or_default());
+        review["apiVersion"] = json!("authorization.k8s.io/v1");
+        review["kind"] = json!("SelfSubjectAccessReview");
+        review["metadata"] = json!({"creationTimestamp": null});
+        review["status"] = json!({ "allowed": allowed });
         Ok((StatusCode::CREATED, axum::Json(review)).into_response())
     }
 
@@ -177,17 +197,20 @@ impl Desk {
                 ok(object)
             }
             "create" => {
-                let body = asked.json()?;
+                let body = asked.json(key.resource)?;
                 let object = world.create(key, body, asked.dry("CreateOptions")?)?;
                 Ok((StatusCode::CREATED, axum::Json(object)).into_response())
             }
             "update" => {
-                let body = asked.json()?;
+                let body = asked.json(key.resource)?;
                 let (status, object) = world.update(key, body, asked.dry("UpdateOptions")?)?;
                 Ok((status, axum::Json(object)).into_response())
             }
             "patch" if asked.media_type() == PATCH => ok(world.patch(key, asked.body, asked.dry("PatchOptions")?)?),
-            "patch" => Err(Refusal::media_type(&format!("{PATCH} (the drill takes JSON Patch alone)"))),
+            "patch" if OTHER_PATCHES.contains(&asked.media_type()) => {
+                Err(Refusal::patch_type(" (the drill takes JSON Patch alone)"))
+            }
+            "patch" => Err(Refusal::patch_type("")),
             _ => ok(world.delete(key, asked.body, asked.dry("DeleteOptions")?)?),
         }
     }
@@ -205,15 +228,13 @@ fn list(world: &mut World, place: &Key, asked: &Asked) -> Result<Value, Refusal>
         return Err(Refusal::bad("the drill does not watch: list again"));
     }
     let resource = place.resource;
-    let found = match resource.version().split_once('/') {
-        Some((group, version)) => format!("{group}/{version}, Resource={}", resource.plural()),
-        None => format!("/v1, Resource={}", resource.plural()),
-    };
-    let selector = Selector::read(asked.query("labelSelector"), asked.query("fieldSelector"), &found)?;
+    let selector = Selector::read(asked.query("labelSelector"), asked.query("fieldSelector"))?;
     let number = |name: &str| -> Result<Option<usize>, Refusal> {
         asked
             .query(name)
-            .map(|text| text.parse().map_err(|_| Refusal::bad(&format!("{name}: {text:?} is no number"))))
+            .map(|text| {
+                text.parse().map_err(|_| Refusal::bad(&format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))
+            })
             .transpose()
     };
     let (start, limit) = (number("continue")?.unwrap_or(0), number("limit")?.filter(|limit| *limit > 0));

@@ -40,9 +40,9 @@ impl Cause {
         Self { field: field.to_owned(), reason: "FieldValueForbidden", message: format!("Forbidden: {why}") }
     }
 
-    /// A value that is not one of a few.
+    /// A list of one value that is not one of a few.
     pub(super) fn unsupported(field: &str, value: &str, known: &str) -> Self {
-        let message = format!("Unsupported value: {value:?}: supported values: {known}");
+        let message = format!("Unsupported value: []string{{{value:?}}}: supported values: {known}");
         Self { field: field.to_owned(), reason: "FieldValueNotSupported", message }
     }
 
@@ -125,10 +125,18 @@ impl Refusal {
 
     /// 409: it is not what the caller takes it for.
     pub(super) fn conflict(key: &Key, why: &str) -> Self {
-        let plural = key.resource.plural();
+        Self::conflict_of(key.resource.plural(), key, why)
+    }
+
+    /// 409: a precondition of a deletion does not hold. It names the kind otherwise than the others do.
+    pub(super) fn precondition(key: &Key, why: &str) -> Self {
+        Self::conflict_of(key.resource.kind(), key, why)
+    }
+
+    fn conflict_of(kind: &str, key: &Key, why: &str) -> Self {
         let message =
-            format!("Operation cannot be fulfilled on {} {:?}: {why}", key.resource.qualified(plural), key.name);
-        Self::new(StatusCode::CONFLICT, "Conflict", &message, Some(Self::details(key.resource, plural, &key.name)))
+            format!("Operation cannot be fulfilled on {} {:?}: {why}", key.resource.qualified(kind), key.name);
+        Self::new(StatusCode::CONFLICT, "Conflict", &message, Some(Self::details(key.resource, kind, &key.name)))
     }
 
     /// 409 of another sort: it is there already.
@@ -138,11 +146,32 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, "AlreadyExists", &message, Some(Self::details(key.resource, plural, &key.name)))
     }
 
+    /// 404 for a path below a group that is known.
+    pub(super) fn unknown() -> Self {
+        let message = "the server could not find the requested resource";
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message, Some(json!({})))
+    }
+
     /// 415, with what would have been taken.
     pub(super) fn media_type(accepted: &str) -> Self {
         let message =
             format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", &message, None)
+    }
+
+    /// 415 for a patch: `why` is said where the real one would have taken it.
+    pub(super) fn patch_type(why: &str) -> Self {
+        let message = format!("415: Unsupported Media Type{why}");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", &message, Some(json!({})))
+    }
+
+    /// 500, as the real one has it: a new object with a resource version.
+    pub(super) fn has_version() -> Self {
+        let message = "resourceVersion should not be set on objects to be created";
+        let body = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "code": 500,
+        });
+        Self::Status(StatusCode::INTERNAL_SERVER_ERROR, Box::new(body))
     }
 
     /// 422: a JSON Patch that cannot be applied; a test that fails is one. The server does not say which operation.
@@ -153,7 +182,9 @@ impl Refusal {
 
     /// 422: an object, or the options of a request, against the rules. `kind` is as in `Deployment.apps`.
     pub(super) fn invalid(kind: &str, group: &str, name: &str, causes: &[Cause]) -> Self {
-        let said: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let mut said: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        // What is wrong twice in the same words is said once.
+        said.dedup();
         let said = if let [one] = said.as_slice() { one.clone() } else { format!("[{}]", said.join(", ")) };
         let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let mut details = json!({});
@@ -187,4 +218,9 @@ impl IntoResponse for Refusal {
             }
         }
     }
+}
+
+/// What is said of a body that is no JSON: it ends too early, or something else.
+pub(super) fn parse_error(error: &serde_json::Error) -> String {
+    if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
 }

@@ -42,7 +42,7 @@ enum Field {
 
 impl Selector {
     /// Reads `labelSelector` and `fieldSelector` of a list.
-    pub(super) fn read(labels: Option<&str>, fields: Option<&str>, found: &str) -> Result<Self, Refusal> {
+    pub(super) fn read(labels: Option<&str>, fields: Option<&str>) -> Result<Self, Refusal> {
         let labels = labels.unwrap_or_default();
         let conditions = pieces(labels).into_iter().map(condition).collect::<Option<Vec<_>>>();
         let conditions = conditions
@@ -56,9 +56,7 @@ impl Selector {
                 "metadata.namespace" => Field::Namespace,
                 _ => {
                     return Err(Refusal::bad(&format!(
-                        "Unable to find {found:?} that match label selector {labels:?}, field selector {:?}: \
-                         field label not supported: {name}",
-                        fields.unwrap_or_default(),
+                        "{name:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
                     )));
                 }
             };
@@ -143,7 +141,7 @@ mod tests {
 
     fn chosen(labels: &str) -> bool {
         let object = json!({"metadata": {"name": "web", "labels": {"app": "web", "tier": "front"}}});
-        Selector::read(Some(labels), None, "").expect(labels).chooses(&object)
+        Selector::read(Some(labels), None).expect(labels).chooses(&object)
     }
 
     #[test]
@@ -156,14 +154,14 @@ mod tests {
             assert!(!chosen(no), "{no}");
         }
         for bad in ["app in web", "a b c", "app in (web", "=", ",", "a=b=c d"] {
-            assert!(Selector::read(Some(bad), None, "").is_err(), "{bad}");
+            assert!(Selector::read(Some(bad), None).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn only_two_fields_choose() {
         let object = json!({"metadata": {"name": "web", "namespace": "dev"}});
-        let read = |text| Selector::read(None, Some(text), "apps/v1, Resource=deployments");
+        let read = |text| Selector::read(None, Some(text));
         assert!(read("metadata.name=web,metadata.namespace!=prod").expect("a selector").chooses(&object));
         assert!(!read("metadata.name!=web").expect("a selector").chooses(&object));
         assert!(read("spec.replicas=1").is_err() && read("web").is_err());
@@ -172,7 +170,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,40}") {
-            let _ = Selector::read(Some(&text), Some(&text), "");
+            let _ = Selector::read(Some(&text), Some(&text));
         }
     }
 }

@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 
 use super::pods::{Fate, images};
 use super::resource::{Key, Resource};
-use super::store::Store;
+use super::store::{Store, written};
 use super::{daemon_set, deployment, stateful_set};
 use crate::drill::faults::{Fault, Faults, is_of};
+
+/// How often somebody else renews a Lease.
+const RENEWED: Duration = Duration::from_millis(200);
 
 /// The roll-out of one workload.
 #[derive(Debug, Clone, Default)]
@@ -32,13 +35,15 @@ pub(super) struct World {
     restless: BTreeSet<Key>,
     /// Leases that somebody else holds, as ordered, each until when.
     foreign: Vec<(Key, Option<Instant>)>,
+    /// When those were renewed.
+    renewed: Option<Instant>,
     pace: Duration,
 }
 
 impl World {
     pub(super) fn new(faults: &Faults, pace: Duration) -> Self {
         let (rollouts, restless, foreign) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        Self { store: Store::default(), faults: faults.clone(), rollouts, restless, foreign, pace }
+        Self { store: Store::default(), faults: faults.clone(), rollouts, restless, foreign, renewed: None, pace }
     }
 
     /// Whether every workload is as it is to be, or will never be otherwise.
@@ -95,6 +100,14 @@ impl World {
         let over = |until: &Option<Instant>| until.is_some_and(|until| now >= until);
         for (key, _) in self.foreign.extract_if(.., |(_, until)| over(until)) {
             self.store.remove(&key);
+        }
+        // Whoever holds a Lease renews it: one that nobody renews may be taken.
+        if !self.foreign.is_empty() && self.renewed.is_none_or(|last| now - last >= RENEWED) {
+            self.renewed = Some(now);
+            let at = json!(Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true));
+            for (key, _) in &self.foreign {
+                self.store.change(key, |lease| lease["spec"]["renewTime"] = at.clone());
+            }
         }
         for key in self.restless.clone() {
             let (Some(object), Some(rollout)) = (self.store.get(&key).cloned(), self.rollouts.get_mut(&key)) else {
@@ -154,10 +167,12 @@ impl World {
         let Some(milliseconds) = self.faults.spend(lock) else { return };
         let at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
         let spec = json!({
-            "holderIdentity": "somebody-else", "acquireTime": at, "renewTime": at, "leaseDurationSeconds": 3600,
+            "holderIdentity": "somebody-else", "acquireTime": at, "renewTime": at, "leaseDurationSeconds": 15,
             "leaseTransitions": 0,
         });
-        let lease = self.store.draft(key, json!({"metadata": {}, "spec": spec}));
+        // As another operator of this toolkit would hold it.
+        let said = json!({"firebreak/who": "somebody else", "firebreak/since": written(Utc::now())});
+        let lease = self.store.draft(key, json!({"metadata": {"annotations": said}, "spec": spec}));
         self.store.insert(key, lease);
         self.foreign.push((key.clone(), milliseconds.map(|time| Instant::now() + Duration::from_millis(time))));
     }

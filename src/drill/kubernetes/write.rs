@@ -5,11 +5,16 @@ use chrono::{DateTime, Utc};
 use json_patch::Patch;
 use serde_json::{Value, json};
 
-use super::definition::{check, fill_in, typed};
-use super::refusal::{Cause, Refusal};
+use super::definition::{check, fill_in, first_status, typed};
+use super::refusal::{Cause, Refusal, parse_error};
 use super::resource::{Key, Resource};
 use super::world::World;
 use crate::drill::faults::{Fault, is_of};
+
+const OTHER_NAMESPACE: &str = "the namespace of the provided object does not match the namespace sent on the request";
+
+/// A DaemonSet's own generation, of its template alone.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 impl World {
     /// Makes an object of a kind in a namespace. `dry`: only as if.
@@ -19,16 +24,14 @@ impl World {
         let mut object = self.read(&key, body)?;
         let given = object["metadata"]["namespace"].as_str().unwrap_or(&key.namespace);
         if given != key.namespace {
-            return Err(Refusal::bad(
-                "the namespace of the provided object does not match the namespace sent on the request",
-            ));
+            return Err(Refusal::bad(OTHER_NAMESPACE));
         }
         let namespace = Key::new(Resource::Namespaces, "", &key.namespace);
         if self.store.get(&namespace).is_none() {
             return Err(Refusal::missing(&namespace));
         }
         if !object["metadata"]["resourceVersion"].is_null() {
-            return Err(Refusal::bad("resourceVersion should not be set on objects to be created"));
+            return Err(Refusal::has_version());
         }
         if key.name.is_empty() {
             let causes = [Cause::required("metadata.name", "name or generateName is required")];
@@ -44,7 +47,10 @@ impl World {
             return Err(Refusal::exists(&key));
         }
         if key.resource.is_workload() {
-            object["status"] = json!({});
+            object["status"] = first_status(key.resource);
+        }
+        if key.resource == Resource::DaemonSets {
+            object["metadata"]["annotations"][TEMPLATE_GENERATION] = json!("1");
         }
         let object = self.store.draft(&key, object);
         if dry {
@@ -57,20 +63,9 @@ impl World {
 
     /// Replaces an object by another. A Lease that is not there is made.
     pub(super) fn update(&mut self, key: &Key, body: Value, dry: bool) -> Result<(StatusCode, Value), Refusal> {
-        let object = self.read(key, body)?;
-        let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
-        if text("name") != key.name {
-            return Err(Refusal::bad(&format!(
-                "the name of the object ({}) does not match the name on the URL ({})",
-                text("name"),
-                key.name
-            )));
-        }
-        if !text("namespace").is_empty() && text("namespace") != key.namespace {
-            return Err(Refusal::bad(
-                "the namespace of the provided object does not match the namespace sent on the request",
-            ));
-        }
+        let mut object = self.read(key, body)?;
+        named(key, &object)?;
+        object["metadata"]["namespace"] = json!(key.namespace);
         if !dry && key.resource == Resource::Leases {
             self.lock_as_ordered(key);
         }
@@ -78,20 +73,34 @@ impl World {
             if key.resource != Resource::Leases {
                 return Err(Refusal::missing(key));
             }
+            object["metadata"].as_object_mut().map(|metadata| metadata.shift_remove("resourceVersion"));
             return Ok((StatusCode::CREATED, self.create(key, object, dry)?));
         };
+        let (uid, found) = (&object["metadata"]["uid"], &old["metadata"]["uid"]);
+        if !uid.is_null() && uid != found {
+            let place = format!("/registry/{}/{}/{}", key.resource.plural(), key.namespace, key.name);
+            let text = |uid: &Value| uid.as_str().unwrap_or_default().to_owned();
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: \
+                 Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                text(uid),
+                text(found),
+            );
+            return Err(Refusal::conflict(key, &why));
+        }
         Ok((StatusCode::OK, self.replace(key, &old, object, dry)?))
     }
 
     /// Changes an object by a JSON Patch.
     pub(super) fn patch(&mut self, key: &Key, body: &[u8], dry: bool) -> Result<Value, Refusal> {
         let old = self.store.get(key).cloned().ok_or_else(|| Refusal::missing(key))?;
-        let operations: Value =
-            serde_json::from_slice(body).map_err(|error| Refusal::bad(&format!("error decoding patch: {error}")))?;
-        if !operations.as_array().is_some_and(|all| all.iter().all(Value::is_object)) {
-            let why =
-                "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp";
-            return Err(Refusal::bad(why));
+        let operations: Value = serde_json::from_slice(body).map_err(|error| undecodable(&parse_error(&error)))?;
+        let cannot = |value: &Value, what: &str| {
+            undecodable(&format!("json: cannot unmarshal {} into Go value of type {what}", kind_of(value)))
+        };
+        let all = operations.as_array().ok_or_else(|| cannot(&operations, "[]handlers.jsonPatchOp"))?;
+        if let Some(other) = all.iter().find(|one| !one.is_object()) {
+            return Err(cannot(other, "handlers.jsonPatchOp"));
         }
         // From here on the real one says only that something is wrong: an operation that it does not know, a path that
         // is not there, a test that fails.
@@ -102,6 +111,7 @@ impl World {
             let cause = Cause::invalid("patch", &format!("{:?}", object.to_string()), &error.to_string());
             Refusal::invalid("", "", "", &[cause])
         })?;
+        named(key, &object)?;
         self.replace(key, &old, object, dry)
     }
 
@@ -125,7 +135,7 @@ impl World {
                 let why = format!(
                     "the {name} in the precondition ({given}) does not match the {name} in record ({found}). {hint}"
                 );
-                return Err(Refusal::conflict(key, &why));
+                return Err(Refusal::precondition(key, &why));
             }
         }
         let answer = if key.resource == Resource::Pods {
@@ -184,10 +194,11 @@ impl World {
         let (kind, version) = (key.resource.kind(), key.resource.version());
         let is = |name: &str, expected: &str| body[name].as_str().is_none_or(|given| given == expected);
         if !is("kind", kind) || !is("apiVersion", &version) {
-            let (group, number) = version.rsplit_once('/').unwrap_or(("", version.as_str()));
             let given = body["kind"].as_str().unwrap_or_default();
+            let group = key.resource.group().split('.').next().unwrap_or_default();
             return Err(Refusal::bad(&format!(
-                "{given} in version {number:?} cannot be handled as a {kind}: it is none of the group {group:?}"
+                "{given} in version \"v1\" cannot be handled as a {kind}: converting (v1.{given}) to ({group}.{kind}): \
+                 unknown conversion"
             )));
         }
         typed(key.resource, body)
@@ -204,14 +215,11 @@ impl World {
         if !given.is_empty() && old["metadata"]["resourceVersion"] != given.as_str() {
             return Err(Refusal::modified(key));
         }
-        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-        if !uid.is_empty() && old["metadata"]["uid"] != uid {
-            let found = old["metadata"]["uid"].as_str().unwrap_or_default();
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {found}");
-            return Err(Refusal::conflict(key, &why));
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["uid"] = old["metadata"]["uid"].clone();
         }
         // What only the server writes stays as it was, whatever a caller says.
-        for field in ["uid", "creationTimestamp", "resourceVersion", "generation"] {
+        for field in ["creationTimestamp", "resourceVersion", "generation"] {
             object["metadata"][field] = old["metadata"][field].clone();
         }
         if object["metadata"]["generation"].is_null() {
@@ -229,6 +237,13 @@ impl World {
         let is_other = object["spec"] != old["spec"];
         if key.resource.is_workload() && (is_other || annotated) {
             object["metadata"]["generation"] = json!(old["metadata"]["generation"].as_u64().unwrap_or(0) + 1);
+        }
+        if key.resource == Resource::DaemonSets {
+            let before = &old["metadata"]["annotations"][TEMPLATE_GENERATION];
+            let number = before.as_str().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+            let is_other = object["spec"]["template"] != old["spec"]["template"];
+            let number = number + u64::from(is_other);
+            object["metadata"]["annotations"][TEMPLATE_GENERATION] = json!(number.to_string());
         }
         if dry || object == *old {
             return Ok(object);
@@ -254,5 +269,40 @@ impl World {
         let resource = Resource::ALL.into_iter().find(|resource| owner["kind"] == resource.kind())?;
         let owner = Key::new(resource, &key.namespace, owner["name"].as_str()?);
         if resource.is_workload() { Some(owner) } else { self.workload_of(&owner) }
+    }
+}
+
+/// Refuses an object that says it is another one than the URL's.
+fn named(key: &Key, object: &Value) -> Result<(), Refusal> {
+    let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+    if text("name").is_empty() {
+        let why =
+            format!("the name of the object ({} based on URL) was undeterminable: name must be provided", key.name);
+        return Err(Refusal::bad(&why));
+    }
+    if text("name") != key.name {
+        let why =
+            format!("the name of the object ({}) does not match the name on the URL ({})", text("name"), key.name);
+        return Err(Refusal::bad(&why));
+    }
+    if !text("namespace").is_empty() && text("namespace") != key.namespace {
+        return Err(Refusal::bad(OTHER_NAMESPACE));
+    }
+    Ok(())
+}
+
+fn undecodable(why: &str) -> Refusal {
+    Refusal::bad(&format!("error decoding patch: {why}"))
+}
+
+/// What the real one calls a kind of JSON.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
     }
 }
