@@ -2,6 +2,7 @@
 //! as somebody else's client.
 
 mod compat;
+mod kubernetes;
 mod marathon;
 mod program;
 mod registry;

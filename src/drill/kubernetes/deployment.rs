@@ -309,3 +309,78 @@ fn tidy(store: &mut Store, deployment: &Value, old: &[Key]) {
         store.remove(set);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A ReplicaSet after its pods followed it; of a new one as many get ready as `fate` lets.
+    fn followed(before: Counts, wanted: u64, ready: u64) -> Counts {
+        Counts { wanted, pods: wanted, ready: ready.min(wanted).max(before.ready.min(wanted)) }
+    }
+
+    fn any_plan() -> impl Strategy<Value = Plan> {
+        let old = || (0..6_u64, 0..6_u64).prop_map(|(wanted, ready)| followed(Counts::default(), wanted, ready));
+        let bounds = (0..4_u64, 0..4_u64).prop_filter("one of them moves", |bounds| *bounds != (0, 0));
+        let sets = (prop::collection::vec(old(), 0..4), 0..6_u64);
+        (0..8_u64, any::<bool>(), bounds, sets).prop_map(|(wanted, recreate, (surge, unavailable), (old, ready))| Plan {
+            wanted,
+            recreate,
+            bounds: Bounds { surge, unavailable },
+            new: followed(Counts::default(), 0, ready),
+            old,
+        })
+    }
+
+    fn all(plan: &Plan) -> u64 {
+        plan.new.wanted + plan.old.iter().map(|set| set.wanted).sum::<u64>()
+    }
+
+    fn ready(plan: &Plan) -> u64 {
+        plan.new.ready + plan.old.iter().map(|set| set.ready).sum::<u64>()
+    }
+
+    /// One step of a roll-out whose new pods get ready at once, or never.
+    fn stepped(plan: &Plan, gets_ready: bool) -> Plan {
+        let scaled = plan.next(false);
+        let new = followed(plan.new, scaled.new, if gets_ready { scaled.new } else { 0 });
+        let old = plan.old.iter().zip(scaled.old).map(|(set, wanted)| followed(*set, wanted, set.ready)).collect();
+        Plan { new, old, ..plan.clone() }
+    }
+
+    proptest! {
+        #[test]
+        fn a_roll_out_stays_within_its_bounds_and_ends(plan in any_plan()) {
+            let mut plan = plan;
+            for _ in 0..64 {
+                let next = stepped(&plan, true);
+                if !plan.recreate {
+                    let most = (plan.wanted + plan.bounds.surge).max(all(&plan));
+                    prop_assert!(all(&next) <= most, "{plan:?} {next:?}");
+                    let least = plan.wanted.saturating_sub(plan.bounds.unavailable).min(ready(&plan));
+                    prop_assert!(ready(&next) >= least, "{plan:?} {next:?}");
+                }
+                plan = next;
+            }
+            prop_assert_eq!((plan.new.wanted, all(&plan)), (plan.wanted, plan.wanted));
+        }
+
+        #[test]
+        fn one_that_never_gets_ready_leaves_enough_of_the_old(plan in any_plan()) {
+            prop_assume!(!plan.recreate);
+            let least = plan.wanted.saturating_sub(plan.bounds.unavailable).min(ready(&plan));
+            let mut plan = plan;
+            for _ in 0..64 {
+                plan = stepped(&plan, false);
+                prop_assert!(ready(&plan) >= least, "{plan:?}");
+            }
+        }
+
+        #[test]
+        fn a_paused_one_does_not_move(plan in any_plan()) {
+            let still = Scaled { new: plan.new.wanted, old: plan.old.iter().map(|set| set.wanted).collect() };
+            prop_assert_eq!(plan.next(true), still);
+        }
+    }
+}
