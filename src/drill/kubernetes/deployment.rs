@@ -324,12 +324,14 @@ mod tests {
         let old = || (0..6_u64, 0..6_u64).prop_map(|(wanted, ready)| followed(Counts::default(), wanted, ready));
         let bounds = (0..4_u64, 0..4_u64).prop_filter("one of them moves", |bounds| *bounds != (0, 0));
         let sets = (prop::collection::vec(old(), 0..4), 0..6_u64);
-        (0..8_u64, any::<bool>(), bounds, sets).prop_map(|(wanted, recreate, (surge, unavailable), (old, ready))| Plan {
-            wanted,
-            recreate,
-            bounds: Bounds { surge, unavailable },
-            new: followed(Counts::default(), 0, ready),
-            old,
+        (0..8_u64, any::<bool>(), bounds, sets).prop_map(|(wanted, recreate, (surge, unavailable), (old, ready))| {
+            Plan {
+                wanted,
+                recreate,
+                bounds: Bounds { surge, unavailable },
+                new: followed(Counts::default(), 0, ready),
+                old,
+            }
         })
     }
 

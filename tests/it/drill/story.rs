@@ -127,7 +127,10 @@ async fn the_environment_leads_to_all_of_it() {
         ("FIREDRILL_USER", "robot".to_owned()),
         ("FIREBREAK_PWD", "secret".to_owned()),
     ];
-    assert_eq!(drill.environment(), expected.map(|(name, value)| (name.to_owned(), value)));
+    let mut variables = drill.environment();
+    let journal = variables.iter().position(|(name, _)| name == "FIREBREAK_JOURNAL").expect("a journal");
+    assert!(std::path::Path::new(&variables.remove(journal).1).is_dir());
+    assert_eq!(variables, expected.map(|(name, value)| (name.to_owned(), value)));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 pub mod ansible;
 pub mod contract;
 pub mod fake;
+pub mod kubernetes;
 pub mod podman;
 pub mod program;
 pub mod registry;

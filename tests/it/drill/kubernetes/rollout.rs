@@ -38,7 +38,11 @@ async fn a_deployment_goes_back_to_the_replica_set_that_it_had() {
             .map(|set| {
                 let annotations = &set["metadata"]["annotations"];
                 let text = annotations["deployment.kubernetes.io/revision"].as_str().expect("a number").to_owned();
-                (text, annotations["deployment.kubernetes.io/revision-history"].clone(), set["spec"]["replicas"].clone())
+                (
+                    text,
+                    annotations["deployment.kubernetes.io/revision-history"].clone(),
+                    set["spec"]["replicas"].clone(),
+                )
             })
             .collect();
         sets.sort_by_key(|(number, ..)| number.clone());
@@ -109,9 +113,11 @@ async fn an_image_that_is_nowhere_and_a_quota_are_told() {
     let cluster = Cluster::of(&drill);
     assert_eq!(cluster.set(BILLING, &image(&drill, "billing:9.9.9-develop")).await.status, 200);
     let waits = |pods: &Value| {
-        pods["items"].as_array().expect("a list").iter().any(|pod| {
-            pod["status"]["containerStatuses"][1]["state"]["waiting"]["reason"] == "ImagePullBackOff"
-        })
+        pods["items"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|pod| pod["status"]["containerStatuses"][1]["state"]["waiting"]["reason"] == "ImagePullBackOff")
     };
     cluster.until("/api/v1/namespaces/dev/pods?labelSelector=app%3Dbilling", waits).await;
     assert_eq!(cluster.set(ORDERS, &image(&drill, "orders:1.1.0-develop")).await.status, 200);
