@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use firebreak::action;
 use firebreak::drill::program;
 
-const USAGE: &str = "Practise a rollback on this machine: registry, Marathon or Kubernetes, Slack, broken release.
+const USAGE: &str = "Practise a rollback on this machine: registry, platform, Slack, broken release.
 
 Problem:
   A rollback that was never practised is tried for the first time when production burns.

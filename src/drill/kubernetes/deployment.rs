@@ -24,13 +24,12 @@ pub(super) fn step(store: &mut Store, key: &Key, fate: &Fate, idle: &mut u32, de
     let mut told = None;
     let mut new = sets.iter().position(|set| is_of(store, set, &deployment));
     if !is_paused {
-        match new {
-            Some(place) => told = reuse(store, &deployment, key, &sets, place),
-            None => {
-                sets.push(begin(store, &deployment, key, &sets));
-                new = Some(sets.len() - 1);
-                told = Some("NewReplicaSetCreated");
-            }
+        if let Some(place) = new {
+            told = reuse(store, &deployment, key, &sets, place);
+        } else {
+            sets.push(begin(store, &deployment, key, &sets));
+            new = Some(sets.len() - 1);
+            told = Some("NewReplicaSetCreated");
         }
     }
     let current = new.map(|place| sets.remove(place));
@@ -39,14 +38,9 @@ pub(super) fn step(store: &mut Store, key: &Key, fate: &Fate, idle: &mut u32, de
     let old_counts: Vec<(Key, Counts)> = sets.iter().map(|set| (set.clone(), counts(set))).collect();
     let plan = Plan::of(&deployment["spec"], new_counts, old_counts.iter().map(|(_, counts)| *counts).collect());
     let scaled = plan.next(is_paused);
-    for (set, (before, after)) in old_counts
-        .iter()
-        .map(|(set, counts)| (set, counts.wanted))
-        .zip(&scaled.old)
-        .map(|((set, before), after)| (set, (before, *after)))
-    {
-        if before != after {
-            store.change_spec(set, "replicas", json!(after));
+    for ((set, counts), wanted) in old_counts.iter().zip(&scaled.old) {
+        if counts.wanted != *wanted {
+            store.change_spec(set, "replicas", json!(wanted));
         }
     }
     if let Some(set) = &current

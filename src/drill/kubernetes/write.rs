@@ -21,7 +21,7 @@ impl World {
     pub(super) fn create(&mut self, place: &Key, body: Value, dry: bool) -> Result<Value, Refusal> {
         let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let key = Key { name, ..place.clone() };
-        let mut object = self.read(&key, body)?;
+        let mut object = Self::read(&key, body)?;
         let given = object["metadata"]["namespace"].as_str().unwrap_or(&key.namespace);
         if given != key.namespace {
             return Err(Refusal::bad(OTHER_NAMESPACE));
@@ -63,7 +63,7 @@ impl World {
 
     /// Replaces an object by another. A Lease that is not there is made.
     pub(super) fn update(&mut self, key: &Key, body: Value, dry: bool) -> Result<(StatusCode, Value), Refusal> {
-        let mut object = self.read(key, body)?;
+        let mut object = Self::read(key, body)?;
         named(key, &object)?;
         object["metadata"]["namespace"] = json!(key.namespace);
         if !dry && key.resource == Resource::Leases {
@@ -190,7 +190,7 @@ impl World {
     }
 
     /// A body as an object of its kind.
-    fn read(&self, key: &Key, body: Value) -> Result<Value, Refusal> {
+    fn read(key: &Key, body: Value) -> Result<Value, Refusal> {
         let (kind, version) = (key.resource.kind(), key.resource.version());
         let is = |name: &str, expected: &str| body[name].as_str().is_none_or(|given| given == expected);
         if !is("kind", kind) || !is("apiVersion", &version) {
