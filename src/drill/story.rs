@@ -8,10 +8,13 @@
 //! | 1 | 1.2.0 | | 1.3.0, 1.3.1 | 2.2.0 |
 //! | 0 | 1.3.0 | 1.2.0 | 1.4.0 | 2.3.0 |
 //!
-//! The day to go back to is yesterday. `orders` has no image of that day: its own comes from the day before.
+//! It is told on Marathon here, and on Kubernetes in [`kubernetes`]. The day to go back to is yesterday. `orders` has no
+//! image of that day: its own comes from the day before.
 //!
 //! Each image was deployed in the afternoon of its day, today's a while ago. But `users` 1.2.0 was built and never
 //! deployed: at the end of that day its 1.1.0 still ran, and that is what Marathon remembers.
+
+pub mod kubernetes;
 
 use chrono::{DateTime, Days, FixedOffset, NaiveDate, SecondsFormat, SubsecRound as _, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -24,7 +27,7 @@ pub const SERVICES: [&str; 4] = ["billing", "orders", "users", "web"];
 /// The environments: as they stand in the ids of running services, and at the end of tags.
 pub const ENVIRONMENTS: [(&str, &str); 3] = [("dev", "develop"), ("stage", "stage"), ("prod", "master")];
 
-/// The secret in the environment of every application: it must never be seen outside of the drill's Marathon.
+/// The secret in the environment of every application: it must never be seen outside of the drill's platform.
 pub const SECRET: &str = "drill-fake-secret-that-must-never-be-printed";
 
 /// Days ago, service, version, form.

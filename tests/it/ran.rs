@@ -28,7 +28,7 @@ async fn look(hall: &Hall) -> Output {
 
 /// Writes to the drill's Marathon as somebody else, and gives the version that came of it.
 async fn put(hall: &Hall, service: &str, body: &Value) -> DateTime<Utc> {
-    let url = format!("http://{}/v2/apps{}?force=true", hall.drill.marathon.address(), application_id("dev", service));
+    let url = format!("http://{}/v2/apps{}?force=true", hall.drill.marathon().address(), application_id("dev", service));
     let answer =
         http::client(&Trust::default()).expect("a client").put(url).json(body).send().await.expect("an answer");
     assert!(answer.status().is_success(), "{answer:?}");
@@ -38,7 +38,7 @@ async fn put(hall: &Hall, service: &str, body: &Value) -> DateTime<Utc> {
 
 async fn quiet(hall: &Hall) {
     for _ in 0..3000 {
-        if hall.drill.marathon.applications().deployments() == 0 {
+        if hall.drill.marathon().applications().deployments() == 0 {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -184,13 +184,13 @@ async fn what_is_not_known_is_refused_by_name_or_left_out() {
     }
 
     // Made again, an application has no memory of what was before.
-    let mut orders = hall.drill.marathon.applications().app(&application_id("dev", "orders")).expect("orders");
+    let mut orders = hall.drill.marathon().applications().app(&application_id("dev", "orders")).expect("orders");
     for name in
         ["id", "version", "versionInfo", "tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy", "deployments"]
     {
         orders.as_object_mut().expect("an object").remove(name);
     }
-    let url = format!("http://{}/v2/apps{}", hall.drill.marathon.address(), application_id("dev", "orders"));
+    let url = format!("http://{}/v2/apps{}", hall.drill.marathon().address(), application_id("dev", "orders"));
     http::client(&Trust::default()).expect("a client").delete(url).send().await.expect("an answer");
     quiet(&hall).await;
     put(&hall, "orders", &orders).await;
@@ -212,7 +212,7 @@ async fn what_is_not_sure_is_refused_by_name_also_in_part() {
     let hall = Hall::open(&[]).await;
     look(&hall).await;
     let image = |tag: &str| {
-        let app = hall.drill.marathon.applications().app(&application_id("dev", "billing")).expect("billing");
+        let app = hall.drill.marathon().applications().app(&application_id("dev", "billing")).expect("billing");
         let mut container = app["container"].clone();
         container["docker"]["image"] = format!("{}/billing:{tag}", hall.drill.registry.address()).into();
         json!({ "container": container })
@@ -256,7 +256,7 @@ async fn an_image_that_get_does_not_know_is_asked_for() {
     let shelves = hall.drill.registry.shelves();
     let digest = shelves.digest("users", "1.1.0-develop").expect("an image");
     shelves.tag("users", "hotfix", &digest);
-    let app = hall.drill.marathon.applications().app(&application_id("dev", "users")).expect("users");
+    let app = hall.drill.marathon().applications().app(&application_id("dev", "users")).expect("users");
     let mut container = app["container"].clone();
     container["docker"]["image"] = format!("{}/users:hotfix", hall.drill.registry.address()).into();
     let at = put(&hall, "users", &json!({ "container": container })).await;

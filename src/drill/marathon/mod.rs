@@ -29,7 +29,7 @@ use self::definition::{Update, absolute, parse};
 use self::refusal::Refusal;
 use self::world::{Begun, Manner, World};
 use super::faults::{Fault, Faults};
-use super::server::{Log, Server, hang_up};
+use super::server::{Log, Server, through_faults};
 
 pub use self::definition::fields;
 
@@ -185,23 +185,14 @@ impl Asked<'_> {
 impl Desk {
     fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Response {
         let writes = ![Method::GET, Method::HEAD].contains(method) && !uri.path().starts_with("/acs/");
-        let when_written = |fault: &Fault| matches!(fault, Fault::Reset { .. }).then_some(());
-        if self.faults.any(|fault| *fault == Fault::Gone) || writes && self.faults.spend(when_written).is_some() {
-            return hang_up();
-        }
         let query = Url::parse(&format!("http://drill{uri}")).map(|url| url.query_pairs().into_owned().collect());
         let asked = Asked { method, headers, body, query: query.unwrap_or_default() };
-        let answer = self.route(uri.path(), &asked);
-        let was_written = writes && answer.is_ok();
-        let lost = |fault: &Fault| matches!(fault, Fault::LoseReply { .. }).then_some(());
-        if was_written && self.faults.spend(|fault| (*fault == Fault::GoneAtWrite).then_some(())).is_some() {
-            self.faults.order(Fault::Gone);
-            return hang_up();
-        }
-        if was_written && self.faults.spend(lost).is_some() {
-            return hang_up();
-        }
-        answer.into_response()
+        through_faults(&self.faults, writes, || {
+            if writes && self.faults.any(|fault| *fault == Fault::Forbid) {
+                return Err(Refusal::forbidden());
+            }
+            self.route(uri.path(), &asked)
+        })
     }
 
     fn route(&self, path: &str, asked: &Asked) -> Result<Response, Refusal> {

@@ -168,6 +168,8 @@ fn a_drill_that_is_ended_ends_its_command_and_a_ctrl_c_is_left_to_it() {
     std::os::unix::process::CommandExt::process_group(&mut child, 0);
     for (signal, to_group, expected, heard) in [("-INT", true, 5, "heard\n"), ("-TERM", false, 137, "")] {
         let mut child = child.spawn().expect("firedrill");
+        // Waiting for it would close it, and the command would end by itself.
+        let _input = child.stdin.take();
         let mut output = BufReader::new(child.stdout.take().expect("stdout"));
         let mut line = String::new();
         output.read_line(&mut line).expect("a line");

@@ -143,7 +143,7 @@ async fn the_environment_leads_to_all_of_it() {
     let drill = Drill::start(Settings { login, ..quick() }).await.expect("a drill");
     let expected = [
         ("FIREBREAK_REGISTRY", format!("http://{}", drill.registry.address())),
-        ("FIREBREAK_PLATFORM", format!("marathon+http://{}", drill.marathon.address())),
+        ("FIREBREAK_PLATFORM", format!("marathon+http://{}", drill.marathon().address())),
         ("FIREBREAK_SLACK", format!("http://{}/services/drill", drill.slack.address())),
         ("FIREDRILL_CONTROL", drill.control()),
         ("FIREDRILL_DATE", "2026-11-21".to_owned()),
@@ -151,7 +151,10 @@ async fn the_environment_leads_to_all_of_it() {
         ("FIREDRILL_USER", "robot".to_owned()),
         ("FIREBREAK_PWD", "secret".to_owned()),
     ];
-    assert_eq!(drill.environment(), expected.map(|(name, value)| (name.to_owned(), value)));
+    let mut variables = drill.environment();
+    let journal = variables.iter().position(|(name, _)| name == "FIREBREAK_JOURNAL").expect("a journal");
+    assert!(std::path::Path::new(&variables.remove(journal).1).is_dir());
+    assert_eq!(variables, expected.map(|(name, value)| (name.to_owned(), value)));
 }
 
 #[tokio::test]
