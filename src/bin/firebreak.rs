@@ -6,7 +6,7 @@ use firebreak::{action, catalogue, history};
 use serde::Deserialize;
 
 const USAGE: &str = "
-Find the role that helps, see what was run, and keep all that is derived from usage texts.
+Find the role that helps, see what was run, keep what usage texts derive.
 
 Problem:
   Production burns, and you do not know which role helps. Or you change an action, and its
@@ -36,8 +36,8 @@ Usage:
 Options of history:
   --action=<a>           Only runs of this program.
   --env=<e>              Only runs that were about this environment.
-  --outcome=<o>          Only runs that ended like this.
-                         [choices: done nothing_to_do failed restored needs_operator declined interrupted died under_way]
+  --outcome=<o>          Only runs that ended like this. [choices: done nothing_to_do failed restored needs_operator
+                         declined interrupted died under_way]
   --since=<d>            Only runs that began then or later: a day (2026-11-20: UTC) or an instant.
   --journal=<dir>        Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
 

@@ -74,9 +74,9 @@ fn texts(values: &[Value]) -> Vec<&str> {
 
 /// What happened, in order: states, and calls with what came of each.
 fn events(run: &Run) -> Table {
+    // The first says who began it, and that stands above.
     let row = |record: &Record| {
         let (what, answer) = match record {
-            Record::Began(began) if began.at == run.began.at => return None,
             Record::Began(began) => {
                 (format!("{} {} by {} goes on with it", began.action, began.command, began.who), "".into())
             }
@@ -92,7 +92,7 @@ fn events(run: &Run) -> Table {
     Table {
         title: "What happened:".to_owned(),
         head: ["when", "what", "answer"].map(str::to_owned).to_vec(),
-        rows: run.records.iter().filter_map(row).collect(),
+        rows: run.records.iter().skip(1).filter_map(row).collect(),
         legend: Vec::new(),
     }
 }
