@@ -11,6 +11,7 @@ export PATH
 tool_cache="${XDG_CACHE_HOME:-$HOME/.cache}/firebreak"
 cargo_deny_version=0.20.2
 export cargo_deny="$tool_cache/cargo-deny-$cargo_deny_version/bin/cargo-deny"
+export kubernetes_version=1.33.4
 
 # What `cargo run` or `cargo test` leaves in the environment makes build scripts run again, and all that stands on them.
 for name in $(compgen -v CARGO_PKG_) $(compgen -v CARGO_MANIFEST_); do unset "$name"; done

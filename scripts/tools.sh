@@ -10,6 +10,7 @@ debian_packages=(
   skopeo               # pushes images to it; the bench measures beside it
   buildah              # makes images from nothing
   podman runc          # real containers that are really rolled back
+  etcd-server          # where a real Kubernetes keeps its objects
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
   gcc libc6-dev        # the programs are linked statically; a container of the tests runs a small one in C
@@ -17,11 +18,12 @@ debian_packages=(
   zsh fish             # the completions are tried in them
   groff mandoc         # the man pages are formatted without a warning
   file                 # says whether the programs are static
+  strace               # ends a program in the middle of a line of its journal
   util-linux           # unshare: an empty root for the programs
 )
 
 # A package may start a service by itself. The tests start their own, on free ports.
-services=(docker-registry.service podman.socket podman.service)
+services=(docker-registry.service etcd.service podman.socket podman.service)
 
 install_debian_packages() {
   local missing=() package
@@ -42,7 +44,8 @@ stop_services() {
   local service package
   for service in "${services[@]}"; do
     for package in "$@"; do
-      if [ "${service%.*}" = "$package" ] && systemctl is-active --quiet "$service"; then
+      # The service of etcd-server is etcd.
+      if [ "${service%.*}" = "${package%-server}" ] && systemctl is-active --quiet "$service"; then
         say "stopping $service, which its package started: the tests start their own"
         as_root systemctl disable --now "$service"
       fi
@@ -77,6 +80,7 @@ case "${1:-all}" in
     install_debian_packages "${debian_packages[@]}"
     install_python_packages
     install_cargo_deny
+    scripts/kubernetes.sh
     ;;
   *) fail "usage: tools.sh [ansible|debian]" ;;
 esac

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hyper_util::client::legacy::connect::HttpConnector;
 use url::Url;
 
 pub use names::Names;
-pub(crate) use proxy::is_loopback;
+pub(crate) use proxy::{is_loopback, of_the_environment_for as proxy_for};
 pub use reqwest::Client;
 
 /// How long a connection may take to come up.
@@ -60,6 +61,15 @@ pub fn unix_client(socket: &Path) -> anyhow::Result<reqwest::Client> {
         .unix_socket(socket)
         .build()
         .with_context(|| format!("failed to set up the HTTP client for {}", socket.display()))
+}
+
+/// What connects a client that is built on hyper, with the same names and the same patience as [`client`].
+#[must_use]
+pub fn connector() -> HttpConnector<Names> {
+    let mut connector = HttpConnector::new_with_resolver(Names::of_the_system());
+    connector.enforce_http(false);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector
 }
 
 fn builder(silence: Duration) -> reqwest::ClientBuilder {

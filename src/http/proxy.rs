@@ -23,6 +23,14 @@ pub(super) fn of_the_environment() -> Proxy {
     }
 }
 
+/// The proxy that the environment names for this server.
+pub(crate) fn of_the_environment_for(server: &Url) -> Option<http::Uri> {
+    if is_loopback(server) {
+        return None;
+    }
+    Some(Matcher::from_env().intercept(&server.as_str().parse().ok()?)?.uri().clone())
+}
+
 /// Whether this is a server on this very host.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {

@@ -98,6 +98,12 @@ impl Retry {
         }
     }
 
+    /// How long to wait after so many tries, where the last answer had these headers. None: not at all, it is no use.
+    #[must_use]
+    pub fn before_next(&self, tried: u32, headers: &HeaderMap) -> Option<Duration> {
+        self.pause(tried, rest(headers), chance())
+    }
+
     /// How long to wait after so many tries. None: not at all, it is no use.
     fn pause(&self, tried: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
         let doubled = 2_u32.saturating_pow(tried.saturating_sub(1));

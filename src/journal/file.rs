@@ -193,10 +193,9 @@ impl Page {
         Ok(())
     }
 
-    /// A disk that is full is found out before something is changed, not half-way. While things are taken back, and at
-    /// the end, what was reserved is used up.
+    /// A disk that is full is found out before something is changed; what was reserved until then lasts to the end.
     fn reserve(&self, coming: u64) -> io::Result<()> {
-        if self.lenient {
+        if self.lenient || self.state.is_some_and(State::is_open) {
             return Ok(());
         }
         match fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, self.length + coming + RESERVE) {

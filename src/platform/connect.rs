@@ -9,12 +9,13 @@ use url::Url;
 
 use super::Platform;
 use super::engine::Engine;
+use super::kubernetes::{self, Kubernetes};
 use super::marathon::Marathon;
 use crate::http;
 use crate::journal::Ledger;
 
 const KNOWN: &str = "known are marathon+http://HOST:PORT, marathon+https://HOST/service/marathon, \
-                     podman+unix:///run/podman/podman.sock and docker+unix:///var/run/docker.sock";
+                     kubernetes://CONTEXT/NAMESPACE, podman+unix:///run/podman/podman.sock and docker+unix:///var/run/docker.sock";
 
 /// What an engine may pull with from one registry.
 #[derive(Debug, Clone)]
@@ -48,7 +49,9 @@ pub struct Access {
 /// When the URL names no known platform, a user comes without a password, or an engine does not answer on its socket.
 pub async fn connect(url: &str, environment: &str, access: Access) -> anyhow::Result<Box<dyn Platform>> {
     let Access { user, password, registry, http, ledger } = access;
-    let _ = environment;
+    if url.starts_with(kubernetes::SCHEME) {
+        return Ok(Box::new(Kubernetes::new(url, environment, ledger).await?));
+    }
     let shown = http::printable(url);
     let Some((kind, inner)) = url.split_once('+') else { bail!("'{shown}' names no platform: {KNOWN}") };
     match (kind, inner.split_once("://")) {

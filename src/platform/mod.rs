@@ -3,6 +3,7 @@
 mod connect;
 mod engine;
 pub mod image;
+mod kubernetes;
 mod marathon;
 mod secrets;
 mod writes;

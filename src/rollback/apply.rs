@@ -180,7 +180,6 @@ impl Machine<'_> {
         let interrupted = shield.is_interrupted();
         let reason = match (reason, found) {
             (reason, Ok(results)) if !interrupted && all(&results, Stands::Target) => {
-                shield.over();
                 return self.done(reason, results).await;
             }
             (reason, Ok(results)) if all(&results, Stands::Before) => {
@@ -202,10 +201,13 @@ impl Machine<'_> {
         if let Some(reason) = reason {
             watch.warn(&format!("{reason}; but every service stands at its target"));
         }
+        // From here on nothing is taken back: what is kept for that can go.
+        let message = format!("{} rolled back and verified", services(self.set.changes.len()));
+        let applied = self.end(State::Done, message, results);
         if let Err(error) = platform.settle(self.set.changes).await {
             watch.warn(&format!("what was kept for going back could not be removed: {error:#}"));
         }
-        self.end(State::Done, format!("{} rolled back and verified", services(self.set.changes.len())), results)
+        applied
     }
 
     /// Once: a rollback is never rolled back in a loop.

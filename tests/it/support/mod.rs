@@ -4,8 +4,10 @@
 pub mod ansible;
 pub mod contract;
 pub mod fake;
+pub mod kubernetes;
 pub mod podman;
 pub mod program;
+pub mod proxy;
 pub mod registry;
 pub mod wire;
 

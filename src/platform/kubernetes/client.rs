@@ -1,0 +1,210 @@
+//! Kubernetes' HTTP API as plain JSON: typed models drop the fields that they do not know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use http::header::{CONTENT_TYPE, HeaderMap};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use kube::client::Body;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::super::secrets::Secrets;
+use super::super::writes::Writes;
+use crate::http::retry::{Retry, causes};
+use crate::journal::{self, Ledger};
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads are asked again a few times; a write never is.
+const RETRY: Retry = Retry { tries: 4, first_pause: Duration::from_millis(200) };
+
+/// No answer is longer, in bytes: thousands of objects fit into it.
+const LONGEST: usize = 64 << 20;
+
+/// Who is named as the one that last set a field.
+const MANAGER: &str = "firebreak";
+
+/// A connection to an API server.
+#[derive(Clone)]
+pub(super) struct Client {
+    kube: kube::Client,
+    pub(super) writes: Writes,
+    pub(super) ledger: Arc<dyn Ledger>,
+}
+
+/// An answer, whatever it says.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+    headers: HeaderMap,
+}
+
+/// Why a write was not answered.
+pub(super) enum Unanswered {
+    /// It never left: nothing was changed.
+    NotSent(anyhow::Error),
+    /// It was sent, and what became of it is not known.
+    Lost(anyhow::Error),
+}
+
+impl From<Unanswered> for anyhow::Error {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::NotSent(error) | Unanswered::Lost(error) => error,
+        }
+    }
+}
+
+/// A write.
+pub(super) struct Write {
+    /// Its name in the journal.
+    pub(super) call: &'static str,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    /// It was neither done nor may it have been: somebody changed the object, or the server is too busy to begin.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self.status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// What it says of a refusal, without what must not be shown.
+    pub(super) fn error(&self, secrets: &Secrets) -> anyhow::Error {
+        let message = self.body["message"].as_str().map(|message| secrets.scrub(message));
+        let message = message.filter(|message| !message.is_empty());
+        anyhow!("Kubernetes answered {}{}", self.status, message.map(|text| format!(": {text}")).unwrap_or_default())
+    }
+}
+
+/// What is written down of an outcome.
+fn written(outcome: &Result<Answer, Unanswered>) -> journal::Answer {
+    match outcome {
+        Ok(answer) if answer.status.is_success() => {
+            let metadata = &answer.body["metadata"];
+            journal::Answer::Taken(json!({ "uid": metadata["uid"], "generation": metadata["generation"] }))
+        }
+        Ok(answer) => journal::Answer::Refused(answer.status.to_string()),
+        Err(Unanswered::NotSent(error)) => journal::Answer::Refused(format!("{error:#}")),
+        Err(Unanswered::Lost(error)) => journal::Answer::Lost(format!("{error:#}")),
+    }
+}
+
+impl Client {
+    pub(super) fn new(kube: kube::Client, ledger: Arc<dyn Ledger>) -> Self {
+        Self { kube, writes: Writes::default(), ledger }
+    }
+
+    /// What is at a path; none where there is nothing.
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Option<Value>> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let answer = self.send(&Method::GET, path, &Value::Null).await;
+            let again = match &answer {
+                Ok(answer) if answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS => true,
+                Ok(_) => false,
+                Err(_) => true,
+            };
+            let none = HeaderMap::new();
+            let pause = RETRY.before_next(tried, answer.as_ref().map_or(&none, |answer| &answer.headers));
+            if let Some(pause) = pause.filter(|_| again && tried < RETRY.tries) {
+                sleep(pause).await;
+                continue;
+            }
+            let answer = answer?;
+            return match answer.status {
+                StatusCode::NOT_FOUND => Ok(None),
+                status if !status.is_success() => Err(answer.error(&Secrets::default())),
+                _ if answer.body.is_null() => bail!("what answers GET {path} is no Kubernetes: it gives no JSON"),
+                _ => Ok(Some(answer.body)),
+            };
+        }
+    }
+
+    /// The items of a list.
+    pub(super) async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let listed = self.get(path).await?;
+        let Some(Value::Array(items)) = listed.map(|mut listed| listed["items"].take()) else {
+            bail!("what answers GET {path} is no Kubernetes: it gives no list");
+        };
+        Ok(items)
+    }
+
+    /// A write, sent once and carried to its end whatever becomes of the caller; written down before and after.
+    pub(super) async fn write(&self, write: Write, about: Value) -> Result<Answer, Unanswered> {
+        let client = self.clone();
+        let carried = self.writes.carry(async move {
+            let number = match client.ledger.intent(write.call, about) {
+                Ok(number) => number,
+                Err(error) => return Ok(Err(Unanswered::NotSent(error))),
+            };
+            let outcome = client.once(&write).await;
+            client.ledger.answer(number, written(&outcome));
+            Ok(outcome)
+        });
+        carried.await.unwrap_or_else(|error| Err(Unanswered::Lost(error)))
+    }
+
+    /// A write that nobody has to know of later: what renews a lock that is held.
+    pub(super) async fn once(&self, write: &Write) -> Result<Answer, Unanswered> {
+        let path = format!("{}?fieldManager={MANAGER}", write.path);
+        match self.send(&write.method, &path, &write.body).await {
+            // It gave up waiting, or a proxy before it did; the change may have been taken all the same.
+            Ok(Answer { status, .. }) if status.is_server_error() => {
+                Err(Unanswered::Lost(anyhow!("Kubernetes answered {status}")))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Has everything about a write checked, by the server and by whoever has a say at it, and nothing written.
+    pub(super) async fn try_out(&self, write: &Write) -> anyhow::Result<Answer> {
+        let path = format!("{}?fieldManager={MANAGER}&dryRun=All", write.path);
+        Ok(self.send(&write.method, &path, &write.body).await?)
+    }
+
+    async fn send(&self, method: &Method, path: &str, body: &Value) -> Result<Answer, Unanswered> {
+        let kind = if method == Method::PATCH { "application/json-patch+json" } else { "application/json" };
+        let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind).body(Body::from(bytes));
+        let request = request.map_err(|error| Unanswered::NotSent(error.into()))?;
+        let what = || format!("Kubernetes did not answer {method} {path}");
+        let answer = timeout(PATIENCE, async {
+            let answer = self.kube.send(request).await.map_err(unanswered)?;
+            let (parts, body) = answer.into_parts();
+            let body = Limited::new(body, LONGEST).collect().await;
+            let body = body.map_err(|error| Unanswered::Lost(anyhow!("{}", causes(&*error))))?.to_bytes();
+            // Some errors come from a proxy before Kubernetes, as a page.
+            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+            Ok(Answer { status: parts.status, body, headers: parts.headers })
+        });
+        match answer.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Unanswered::Lost(error))) => Err(Unanswered::Lost(error.context(what()))),
+            Ok(Err(not_sent)) => Err(not_sent),
+            Err(_) => Err(Unanswered::Lost(anyhow!("nothing within {PATIENCE:?}").context(what()))),
+        }
+    }
+}
+
+/// Whether a request that failed had left: one that found no connection, or no login, had not.
+fn unanswered(error: kube::Error) -> Unanswered {
+    let never_left = match &error {
+        kube::Error::Service(error) => error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect),
+        kube::Error::Auth(_) => true,
+        _ => false,
+    };
+    let error = match &error {
+        kube::Error::Service(error) => anyhow!("{}", causes(&**error)),
+        error => anyhow!("{}", causes(error)),
+    };
+    if never_left { Unanswered::NotSent(error.context("failed to reach Kubernetes")) } else { Unanswered::Lost(error) }
+}

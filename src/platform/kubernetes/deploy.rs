@@ -1,0 +1,198 @@
+//! The way to the target: compare revisions, have every patch tried by the server, write one after another, and wait.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use futures_util::future::try_join_all;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::client::{Unanswered, Write};
+use super::own::{Images, SET, Written};
+use super::workload::{self, CAUSE, Kind, parts};
+use super::{Kubernetes, rollout, wait};
+use crate::platform::Change;
+use crate::watch::Watch;
+
+/// How long it may take until a write whose answer was lost shows.
+const SHOWS_WITHIN: Duration = Duration::from_secs(5);
+/// How often a write is made that is refused because the object's status moved meanwhile.
+const TRIES: usize = 10;
+/// Between two of them.
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) async fn deploy(
+    kubernetes: &Kubernetes,
+    changes: &[Change],
+    limit: Duration,
+    watch: &dyn Watch,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + limit;
+    // All of them before the first is written.
+    try_join_all(changes.iter().map(|change| planned(kubernetes, change))).await?;
+    for change in changes {
+        try_out(kubernetes, change, watch).await?;
+    }
+    for change in changes {
+        set(kubernetes, change, watch).await?;
+    }
+    wait::until_arrived(kubernetes, changes, deadline, watch)
+        .await
+        .with_context(|| format!("failed to bring the services to their targets within {limit:?}"))
+}
+
+/// An object that a change is about, if nobody changed it since the plan.
+async fn planned(kubernetes: &Kubernetes, change: &Change) -> anyhow::Result<(Kind, Value)> {
+    let id = &change.application.id;
+    let (kind, object) = kubernetes.object(id).await?;
+    let Some(object) = object else { bail!("application '{id}' is no longer there") };
+    if workload::revision(&object).as_deref() != Some(&change.application.revision) {
+        bail!("somebody changed application '{id}' since the plan was made: plan again");
+    }
+    if let Some(why) = workload::obstacle(kind, &object) {
+        bail!("application '{id}' cannot be changed: {why}");
+    }
+    Ok((kind, object))
+}
+
+/// What is sent for a change of an object, and what is to be remembered of it.
+fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -> anyhow::Result<(Write, Written)> {
+    let id = &change.application.id;
+    let set: Vec<_> =
+        workload::meant(object, &change.application).into_iter().map(|one| (one, change.to.clone())).collect();
+    if set.is_empty() {
+        bail!("application '{id}' has no container with the image '{}'", change.application.images.join("' or '"));
+    }
+    let cause = match kubernetes.client.ledger.run() {
+        "" => format!("firebreak: {}", change.to),
+        run => format!("firebreak run {run}: {}", change.to),
+    };
+    let write = kubernetes.patch(SET, id, workload::patch(object, &set, &cause))?;
+    let images = |(one, to): &(workload::Container, String)| Images {
+        name: one.name.clone(),
+        from: one.image.clone(),
+        to: to.clone(),
+    };
+    let written = Written {
+        application: id.clone(),
+        uid: object["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
+        cause,
+        was_well: rollout::rollout(kind, object).trouble.is_none(),
+        containers: set.iter().map(images).collect(),
+    };
+    Ok((write, written))
+}
+
+/// Has a change checked by the server without writing it: an account that may not, an admission that refuses.
+async fn try_out(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) -> anyhow::Result<()> {
+    let id = &change.application.id;
+    for _ in 0..TRIES {
+        let (kind, object) = planned(kubernetes, change).await?;
+        let (write, _) = write(kubernetes, change, kind, &object)?;
+        let answer = kubernetes.client.try_out(&write).await.with_context(|| format!("failed to try '{id}'"))?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        let error = answer.error(&workload::secrets(&object));
+        if answer.status == StatusCode::BAD_REQUEST {
+            // A webhook of the cluster that has effects of its own: nothing can be tried there.
+            watch.warn(&format!("the change of '{id}' could not be tried beforehand: {error:#}"));
+            return Ok(());
+        }
+        if !answer.is_conflict() && !moved(kubernetes, id, &object).await? {
+            return Err(error.context(refused(id)));
+        }
+        sleep(PAUSE).await;
+    }
+    Err(busy(id))
+}
+
+/// Writes a change.
+async fn set(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) -> anyhow::Result<()> {
+    let id = &change.application.id;
+    for _ in 0..TRIES {
+        let (kind, object) = planned(kubernetes, change).await?;
+        let (write, written) = write(kubernetes, change, kind, &object)?;
+        let about = serde_json::to_value(&written).context("what is written is plain data")?;
+        let cause = written.cause.clone();
+        let known = kubernetes.own.send(written);
+        match kubernetes.client.write(write, about).await {
+            Ok(answer) if answer.status.is_success() => return Ok(()),
+            Ok(answer) => {
+                kubernetes.own.forget(id, known);
+                if !answer.is_conflict() && !moved(kubernetes, id, &object).await? {
+                    return Err(answer.error(&workload::secrets(&object)).context(refused(id)));
+                }
+                sleep(PAUSE).await;
+            }
+            Err(Unanswered::NotSent(error)) => {
+                kubernetes.own.forget(id, known);
+                return Err(error);
+            }
+            Err(Unanswered::Lost(error)) => {
+                watch.warn(&format!("{error:#}: looking what became of it"));
+                return shows(kubernetes, id, &cause).await.map_err(|_| error);
+            }
+        }
+    }
+    Err(busy(id))
+}
+
+fn refused(id: &str) -> String {
+    format!("Kubernetes refused the change of application '{id}'")
+}
+
+fn busy(id: &str) -> anyhow::Error {
+    anyhow!("application '{id}' changed between reading and writing, {TRIES} times: try again")
+}
+
+/// Whether anything about an object changed since it was read, be it its status: a patch that was refused for that may
+/// be made again.
+pub(super) async fn moved(kubernetes: &Kubernetes, id: &str, object: &Value) -> anyhow::Result<bool> {
+    let now = kubernetes.object(id).await?.1;
+    let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
+    Ok(now.is_none_or(|now| version(&now) != version(object)))
+}
+
+/// Waits until a write whose answer was lost shows: the object says that we made it.
+async fn shows(kubernetes: &Kubernetes, id: &str, cause: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + SHOWS_WITHIN;
+    loop {
+        let object = kubernetes.object(id).await?.1.unwrap_or_default();
+        if object["metadata"]["annotations"][CAUSE] == cause {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            bail!("it stands as before");
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+impl Kubernetes {
+    /// A JSON Patch of an application.
+    pub(super) fn patch(&self, call: &'static str, id: &str, body: Value) -> anyhow::Result<Write> {
+        let path = self.path(id)?;
+        Ok(Write { call, method: Method::PATCH, path, body })
+    }
+
+    /// Where an application is.
+    fn path(&self, id: &str) -> anyhow::Result<String> {
+        let (kind, name) = parts(id).with_context(|| format!("'{id}' is no application of Kubernetes"))?;
+        Ok(format!("{}/{name}", kind.path(&self.namespace)))
+    }
+
+    /// An application as it is now; none where it is gone.
+    pub(super) async fn object(&self, id: &str) -> anyhow::Result<(Kind, Option<Value>)> {
+        let (kind, _) = parts(id).with_context(|| format!("'{id}' is no application of Kubernetes"))?;
+        let found = self.client.get(&self.path(id)?).await;
+        Ok((kind, found.with_context(|| format!("failed to read application '{id}'"))?))
+    }
+}
+
+/// What is written down of the way back.
+pub(super) fn about(id: &str, set: &[(workload::Container, String)]) -> Value {
+    let images: Vec<_> = set.iter().map(|(one, to)| json!({ "name": one.name, "to": to })).collect();
+    json!({ "application": id, "containers": images })
+}

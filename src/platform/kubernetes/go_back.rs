@@ -1,0 +1,83 @@
+//! The way back: what this run set, and what is still as it left it, is set to the images that it had.
+
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use tokio::time::{Instant, sleep};
+
+use super::client::Unanswered;
+use super::deploy::{PAUSE, about, moved};
+use super::own::{RESTORE, Written};
+use super::{Kubernetes, wait, workload};
+use crate::platform::Change;
+use crate::watch::Watch;
+
+/// Between two tries of what did not get through.
+const AGAIN: Duration = Duration::from_millis(500);
+
+pub(super) async fn go_back(
+    kubernetes: &Kubernetes,
+    changes: &[Change],
+    limit: Duration,
+    watch: &dyn Watch,
+) -> anyhow::Result<()> {
+    kubernetes.client.writes.over().await;
+    let deadline = Instant::now() + limit;
+    let (mut ours, mut failed) = (Vec::new(), Vec::new());
+    for change in changes {
+        let Some(written) = kubernetes.own.of(&change.application.id) else { continue };
+        // One that cannot be taken back keeps none of the others.
+        match restore(kubernetes, &written, deadline, watch).await {
+            Ok(()) => ours.push(change.clone()),
+            Err(error) => failed.push(format!("failed to take back '{}': {error:#}", written.application)),
+        }
+    }
+    match wait::until_settled(kubernetes, &ours, deadline, watch).await {
+        Ok(()) => ours.iter().for_each(|change| kubernetes.own.forget(&change.application.id, None)),
+        Err(error) => failed.push(format!("the services are set to what they were, and did not get well: {error:#}")),
+    }
+    if failed.is_empty() { Ok(()) } else { Err(anyhow!("{}", failed.join("; "))) }
+}
+
+/// Sets one application to what it was, if it is as we left it. Made again until that is known: once it is done, the
+/// object is no longer as we left it.
+async fn restore(
+    kubernetes: &Kubernetes,
+    written: &Written,
+    deadline: Instant,
+    watch: &dyn Watch,
+) -> anyhow::Result<()> {
+    let id = &written.application;
+    loop {
+        match kubernetes.object(id).await {
+            Ok((_, None)) => return Ok(()),
+            Ok((_, Some(object))) => {
+                let Some(set) = written.back(&object) else { return Ok(()) };
+                let images: Vec<&str> = written.containers.iter().map(|images| images.from.as_str()).collect();
+                let cause = match kubernetes.client.ledger.run() {
+                    "" => format!("firebreak: back to {}", images.join(", ")),
+                    run => format!("firebreak run {run}: back to {}", images.join(", ")),
+                };
+                let write = kubernetes.patch(RESTORE, id, workload::patch(&object, &set, &cause))?;
+                match kubernetes.client.write(write, about(id, &set)).await {
+                    Ok(answer) if answer.status.is_success() => return Ok(()),
+                    Ok(answer) => {
+                        if !answer.is_conflict() && !moved(kubernetes, id, &object).await? {
+                            return Err(answer.error(&workload::secrets(&object)));
+                        }
+                        sleep(PAUSE).await;
+                    }
+                    Err(Unanswered::NotSent(error) | Unanswered::Lost(error)) => {
+                        watch.warn(&format!("{error:#}: looking again"));
+                        sleep(AGAIN).await;
+                    }
+                }
+            }
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => sleep(AGAIN).await,
+        }
+        if Instant::now() >= deadline {
+            bail!("ran out of time");
+        }
+    }
+}

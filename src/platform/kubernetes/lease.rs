@@ -1,0 +1,208 @@
+//! One operator at a time: a Lease in the namespace, renewed while it is held. It is no fence: every write says by itself
+//! what it must find.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use chrono::{DateTime, SecondsFormat, Utc};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::super::secrets::Secrets;
+use super::Kubernetes;
+use super::client::{Answer, Client, Unanswered, Write};
+use crate::journal::lock::{Holder, LockError};
+
+/// The Lease's name.
+const NAME: &str = "firebreak";
+/// Who runs it, and where.
+const WHO: &str = "firebreak/who";
+/// Since when.
+const SINCE: &str = "firebreak/since";
+/// A Lease that nobody renewed for so long is nobody's.
+const LASTS: Duration = Duration::from_secs(15);
+/// How often it is renewed.
+const RENEWED: Duration = Duration::from_secs(3);
+/// How often it is looked at whether its holder renews it.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often it is tried to have it: others may want it, too.
+const TRIES: usize = 5;
+
+/// What renews the Lease that is held; it ends with the platform.
+#[derive(Default)]
+pub(super) struct Held(Mutex<Option<JoinHandle<()>>>);
+
+impl Held {
+    fn set(&self, renewal: Option<JoinHandle<()>>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = std::mem::replace(&mut *held, renewal) {
+            before.abort();
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(None);
+    }
+}
+
+pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(), LockError> {
+    let failed =
+        |error: anyhow::Error| LockError::Failed(error.context(format!("failed to lock {}", kubernetes.address)));
+    let place = path(kubernetes);
+    for _ in 0..TRIES {
+        let body = lease(kubernetes, holder, &Value::Null);
+        let create = Write { call: "lock", method: Method::POST, path: collection(kubernetes), body };
+        let mut answer = taken(kubernetes, create, holder).await;
+        if matches!(&answer, Ok(answer) if answer.status == StatusCode::CONFLICT) {
+            let Some(theirs) = kubernetes.client.get(&place).await.map_err(failed)? else { continue };
+            if theirs["spec"]["holderIdentity"] != holder.run.as_str()
+                && !is_left(kubernetes, &theirs).await.map_err(failed)?
+            {
+                return Err(LockError::Held(holder_of(&theirs)));
+            }
+            let body = lease(kubernetes, holder, &theirs["metadata"]["resourceVersion"]);
+            let update = Write { call: "lock", method: Method::PUT, path: place.clone(), body };
+            answer = taken(kubernetes, update, holder).await;
+        }
+        match answer {
+            Ok(answer) if answer.status.is_success() => {
+                let renewal = renew(kubernetes.client.clone(), place, answer.body, holder.run.clone());
+                kubernetes.held.set(Some(tokio::spawn(renewal)));
+                return Ok(());
+            }
+            // Somebody was quicker; or it is gone. Of an answer that was lost the next try tells what became.
+            Ok(answer) if answer.is_conflict() || answer.status == StatusCode::NOT_FOUND => {}
+            Err(Unanswered::Lost(_)) => {}
+            Ok(answer) => return Err(failed(refusal(&answer))),
+            Err(Unanswered::NotSent(error)) => return Err(failed(error)),
+        }
+    }
+    Err(failed(anyhow!("the lease '{NAME}' changed again and again: try again")))
+}
+
+pub(super) async fn unlock(kubernetes: &Kubernetes, holder: &Holder) -> anyhow::Result<()> {
+    let what = || format!("failed to unlock {}", kubernetes.address);
+    kubernetes.held.set(None);
+    for _ in 0..TRIES {
+        let found = kubernetes.client.get(&path(kubernetes)).await.with_context(what)?;
+        let Some(found) = found.filter(|found| found["spec"]["holderIdentity"] == holder.run.as_str()) else {
+            return Ok(());
+        };
+        let metadata = &found["metadata"];
+        let only = json!({ "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"] });
+        let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only });
+        let delete = Write { call: "unlock", method: Method::DELETE, path: path(kubernetes), body };
+        match taken(kubernetes, delete, holder).await {
+            Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND => return Ok(()),
+            // The last renewal was on its way.
+            Ok(answer) if answer.is_conflict() => {}
+            Err(Unanswered::Lost(_)) => {}
+            Ok(answer) => return Err(refusal(&answer).context(what())),
+            Err(Unanswered::NotSent(error)) => return Err(error.context(what())),
+        }
+    }
+    Err(anyhow!("the lease '{NAME}' changed again and again").context(what()))
+}
+
+async fn taken(kubernetes: &Kubernetes, write: Write, holder: &Holder) -> Result<Answer, Unanswered> {
+    kubernetes.client.write(write, json!({ "lease": NAME, "run": holder.run })).await
+}
+
+/// Whether nobody renews a Lease any more. Its holder's clock may be wrong, so its times say nothing: it is looked at for
+/// as long as it lasts.
+async fn is_left(kubernetes: &Kubernetes, theirs: &Value) -> anyhow::Result<bool> {
+    if theirs["spec"]["holderIdentity"].as_str().unwrap_or_default().is_empty() {
+        return Ok(true);
+    }
+    let lasts = theirs["spec"]["leaseDurationSeconds"].as_u64().map_or(LASTS, Duration::from_secs).min(LASTS * 4);
+    let begun = Instant::now();
+    while begun.elapsed() < lasts {
+        sleep(LOOK).await;
+        let Some(now) = kubernetes.client.get(&path(kubernetes)).await? else { return Ok(true) };
+        if now["metadata"]["resourceVersion"] != theirs["metadata"]["resourceVersion"] {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Renews a Lease until it is somebody else's.
+async fn renew(client: Client, path: String, mut lease: Value, run: String) {
+    loop {
+        sleep(RENEWED).await;
+        lease["spec"]["renewTime"] = micro(Utc::now()).into();
+        let write = Write { call: "renew", method: Method::PUT, path: path.clone(), body: lease.clone() };
+        match client.once(&write).await {
+            Ok(answer) if answer.status.is_success() => lease = answer.body,
+            // Nobody stops for it: every write says by itself what it must find.
+            _ => match client.get(&path).await {
+                Ok(Some(now)) if now["spec"]["holderIdentity"] == run.as_str() => lease = now,
+                Ok(_) => return,
+                Err(_) => {}
+            },
+        }
+    }
+}
+
+/// The Lease as it is held by somebody; with the version that it replaces.
+fn lease(kubernetes: &Kubernetes, holder: &Holder, version: &Value) -> Value {
+    let now = micro(Utc::now());
+    let mut lease = json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": NAME,
+            "namespace": kubernetes.namespace,
+            "annotations": { WHO: holder.who, SINCE: holder.since.to_rfc3339_opts(SecondsFormat::Secs, true) },
+        },
+        "spec": {
+            "holderIdentity": holder.run,
+            "leaseDurationSeconds": LASTS.as_secs(),
+            "acquireTime": now,
+            "renewTime": now,
+        },
+    });
+    if !version.is_null() {
+        lease["metadata"]["resourceVersion"] = version.clone();
+    }
+    lease
+}
+
+/// Who holds a Lease, as far as it says.
+fn holder_of(lease: &Value) -> Option<Holder> {
+    let annotations = &lease["metadata"]["annotations"];
+    let since = annotations[SINCE].as_str().or(lease["metadata"]["creationTimestamp"].as_str())?;
+    Some(Holder {
+        run: lease["spec"]["holderIdentity"].as_str()?.to_owned(),
+        who: annotations[WHO].as_str().unwrap_or("somebody").to_owned(),
+        since: DateTime::parse_from_rfc3339(since).ok()?.to_utc(),
+    })
+}
+
+fn refusal(answer: &Answer) -> anyhow::Error {
+    let error = answer.error(&Secrets::default());
+    if answer.status == StatusCode::FORBIDDEN {
+        error.context(
+            "the account may not keep others out: let it get, create, update and delete leases.coordination.k8s.io",
+        )
+    } else {
+        error
+    }
+}
+
+fn micro(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+fn collection(kubernetes: &Kubernetes) -> String {
+    format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", kubernetes.namespace)
+}
+
+fn path(kubernetes: &Kubernetes) -> String {
+    format!("{}/{NAME}", collection(kubernetes))
+}

@@ -1,0 +1,183 @@
+//! Kubernetes: Deployments, StatefulSets and DaemonSets of one namespace. There is no write for a set of them, so each is
+//! tried by the server before the first is written, and every write says what it must find.
+
+mod client;
+mod deploy;
+mod go_back;
+mod history;
+mod lease;
+mod own;
+mod place;
+mod pods;
+mod rollout;
+mod wait;
+mod workload;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
+use self::client::Client;
+use self::lease::Held;
+use self::own::Own;
+use self::place::Place;
+use self::workload::{Kind, parts};
+use super::{Application, Change, DeployError, Platform, Ran, Standing};
+use crate::journal::lock::{Holder, LockError};
+use crate::journal::{Call, Ledger};
+use crate::watch::Watch;
+
+pub(super) use place::SCHEME;
+
+/// One namespace of a Kubernetes.
+pub(super) struct Kubernetes {
+    client: Client,
+    namespace: String,
+    address: String,
+    /// How kubectl is told where that is.
+    kubectl: String,
+    own: Own,
+    held: Held,
+    /// The containers of each application that are the service, and their images, as they were listed.
+    listed: Mutex<HashMap<String, Vec<(String, String)>>>,
+}
+
+impl Kubernetes {
+    /// The namespace at a URL; without one in it, the one that bears the environment's name. Nothing is asked yet.
+    pub(super) async fn new(url: &str, environment: &str, ledger: Arc<dyn Ledger>) -> anyhow::Result<Self> {
+        let place = Place::at(url, environment).await?;
+        let kubeconfig = place.kubeconfig.as_ref().map(|path| path.display().to_string());
+        let mut kubectl = "kubectl".to_owned();
+        for (option, value) in [("kubeconfig", &kubeconfig), ("context", &place.context)] {
+            kubectl += &value.as_ref().map(|value| format!(" --{option}={}", quoted(value))).unwrap_or_default();
+        }
+        Ok(Self {
+            address: place.address(),
+            kubectl: format!("{kubectl} --namespace={}", place.namespace),
+            client: Client::new(place.client, ledger),
+            namespace: place.namespace,
+            own: Own::default(),
+            held: Held::default(),
+            listed: Mutex::default(),
+        })
+    }
+
+    async fn namespace_exists(&self) -> anyhow::Result<()> {
+        // An account that may not see namespaces is not told that there is none.
+        if let Ok(None) = self.client.get(&format!("/api/v1/namespaces/{}", self.namespace)).await {
+            bail!("there is no namespace '{}' at {}: name it in the URL", self.namespace, self.address);
+        }
+        Ok(())
+    }
+
+    /// The containers that are an application, with the images that they had.
+    fn containers(&self, application: &Application) -> Vec<(String, String)> {
+        if let Some(written) = self.own.of(&application.id) {
+            return written.containers.into_iter().map(|images| (images.name, images.from)).collect();
+        }
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || vec![(application.service.clone(), application.images.first().cloned().unwrap_or_default())];
+        listed.get(&application.id).cloned().unwrap_or_else(unknown)
+    }
+}
+
+#[async_trait]
+impl Platform for Kubernetes {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    async fn applications(&self, _environment: &str) -> anyhow::Result<Vec<Application>> {
+        let lists = Kind::ALL.map(|kind| async move {
+            let listed = self.client.list(&kind.path(&self.namespace)).await;
+            listed.with_context(|| format!("failed to list the {}s at {}", kind.word(), self.address))
+        });
+        let mut found = Vec::new();
+        for (kind, objects) in Kind::ALL.into_iter().zip(try_join_all(lists).await?) {
+            for object in &objects {
+                let Some(application) = workload::application(kind, object) else { continue };
+                let containers = workload::meant(object, &application);
+                let containers = containers.into_iter().map(|one| (one.name, one.image)).collect();
+                let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+                listed.insert(application.id.clone(), containers);
+                found.push(application);
+            }
+        }
+        if found.is_empty() {
+            self.namespace_exists().await?;
+        }
+        found.sort_by(|one, other| one.service.cmp(&other.service).then_with(|| one.id.cmp(&other.id)));
+        Ok(found)
+    }
+
+    async fn lock(&self, _environment: &str, holder: &Holder) -> Result<(), LockError> {
+        lease::lock(self, holder).await
+    }
+
+    async fn unlock(&self, _environment: &str, holder: &Holder) -> anyhow::Result<()> {
+        lease::unlock(self, holder).await
+    }
+
+    fn recall(&self, calls: &[Call]) {
+        self.own.recall(calls);
+    }
+
+    fn by_hand(&self, change: &Change) -> String {
+        let Some((kind, name)) = parts(&change.application.id) else { return String::new() };
+        let set = self.containers(&change.application).into_iter();
+        let set: String = set.map(|(container, image)| format!(" {container}={}", quoted(&image))).collect();
+        format!("{} set image {}/{name}{set}", self.kubectl, kind.word())
+    }
+
+    async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
+        try_join_all(applications.iter().map(|application| history::of(self, application))).await
+    }
+
+    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {
+        let deployed = deploy::deploy(self, changes, limit, watch).await;
+        deployed.map_err(
+            |error| {
+                if self.own.is_empty() { DeployError::NothingSent(error) } else { DeployError::Sent(error) }
+            },
+        )
+    }
+
+    async fn arrive(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
+        // Nothing comes of what was about to be written, and was not.
+        let standings = self.look(changes).await?;
+        let is_set = |standing: &Standing| matches!(standing, Standing::Target | Standing::Unwell { .. });
+        let set: Vec<_> =
+            changes.iter().zip(&standings).filter(|(_, now)| is_set(now)).map(|(change, _)| change.clone()).collect();
+        wait::until_arrived(self, &set, Instant::now() + limit, watch).await
+    }
+
+    async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {
+        self.client.writes.over().await;
+        let objects = try_join_all(changes.iter().map(|change| self.object(&change.application.id))).await?;
+        let standing = |(change, (kind, object)): (&Change, (Kind, Option<serde_json::Value>))| match object {
+            Some(object) => rollout::standing(kind, &object, change),
+            None => Standing::Gone,
+        };
+        Ok(changes.iter().zip(objects).map(standing).collect())
+    }
+
+    async fn go_back(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
+        go_back::go_back(self, changes, limit, watch).await
+    }
+
+    async fn settle(&self, _changes: &[Change]) -> anyhow::Result<()> {
+        // Kubernetes keeps old revisions by itself.
+        Ok(())
+    }
+}
+
+/// A word for the shell.
+fn quoted(word: &str) -> Cow<'_, str> {
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
+}

@@ -1,0 +1,138 @@
+//! Waits until pods have followed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::bail;
+use futures_util::future::try_join_all;
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
+
+use super::Kubernetes;
+use super::pods::{self, Unblock};
+use super::rollout::{Rollout, rollout, standing};
+use super::workload::Kind;
+use crate::platform::{Change, Standing};
+use crate::watch::{Progress, Watch};
+
+/// The pause after the first look; it grows.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// No pause is longer.
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// How long one that was not well before is waited for.
+const UNWELL_BEFORE: Duration = Duration::from_secs(20);
+/// How long the server may be out of sight.
+const OUT_OF_SIGHT: Duration = Duration::from_secs(30);
+
+/// Waits until all stand at their targets.
+///
+/// # Errors
+/// When Kubernetes gives one up, somebody sets one to something else, or time runs out; with the reason.
+pub(super) async fn until_arrived(
+    kubernetes: &Kubernetes,
+    changes: &[Change],
+    deadline: Instant,
+    watch: &dyn Watch,
+) -> anyhow::Result<()> {
+    until(kubernetes, changes, deadline, watch, |kind, object, change, rollout| {
+        let id = &change.application.id;
+        match standing(kind, object, change) {
+            Standing::Target => Ok(true),
+            Standing::Other { image } => bail!("somebody set '{id}' to '{image}' meanwhile"),
+            Standing::Before { .. } => bail!("somebody set '{id}' back meanwhile"),
+            Standing::Unwell { .. } | Standing::Gone => Ok(rollout.total == 0 && rollout.trouble.is_none()),
+        }
+    })
+    .await
+}
+
+/// Waits until those that are set to what they were are well again. One that was not well before need not get well: it
+/// is given a little time to go back as far as it does.
+///
+/// # Errors
+/// When Kubernetes gives one up, or time runs out; with the reason.
+pub(super) async fn until_settled(
+    kubernetes: &Kubernetes,
+    changes: &[Change],
+    deadline: Instant,
+    watch: &dyn Watch,
+) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    until(kubernetes, changes, deadline, watch, |_, object, change, rollout| {
+        let own = kubernetes.own.of(&change.application.id);
+        // What somebody else did meanwhile is not waited for.
+        let is_back = own.as_ref().is_some_and(|own| own.is_back(object));
+        let was_well = own.is_none_or(|own| own.was_well);
+        let is_as_it_was = !was_well && (!rollout.moves || begun.elapsed() >= UNWELL_BEFORE);
+        Ok(!is_back || rollout.trouble.is_none() || is_as_it_was)
+    })
+    .await
+}
+
+async fn until(
+    kubernetes: &Kubernetes,
+    changes: &[Change],
+    deadline: Instant,
+    watch: &dyn Watch,
+    is_there: impl Fn(Kind, &Value, &Change, &Rollout) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let mut pause = FIRST_PAUSE;
+    let mut seen = Instant::now();
+    let mut unblock: HashMap<&str, Unblock> = HashMap::new();
+    let mut given_up: HashMap<&str, Option<String>> = HashMap::new();
+    loop {
+        match try_join_all(changes.iter().map(|change| kubernetes.object(&change.application.id))).await {
+            Err(error) if seen.elapsed() >= OUT_OF_SIGHT => return Err(error.context("lost sight of the services")),
+            Err(_) => {}
+            Ok(found) => {
+                seen = Instant::now();
+                let mut behind = Vec::new();
+                for (change, (kind, object)) in changes.iter().zip(&found) {
+                    let id = &change.application.id;
+                    let Some(object) = object else { bail!("application '{id}' is no longer there") };
+                    let rollout = rollout(*kind, object);
+                    tell(change, &rollout, watch);
+                    if is_there(*kind, object, change, &rollout)? {
+                        continue;
+                    }
+                    // What was given up before the change stays so until its first new pod is there.
+                    let first = given_up.entry(id).or_insert_with(|| rollout.given_up.clone());
+                    if rollout.given_up.is_some() && *first != rollout.given_up {
+                        bail!("{}", why(kubernetes, change, object, &rollout).await);
+                    }
+                    if rollout.moves {
+                        unblock.entry(id).or_default().free(kubernetes, *kind, id, object, watch).await;
+                    }
+                    behind.push((change, object, rollout));
+                }
+                if behind.is_empty() {
+                    return Ok(());
+                }
+                if Instant::now() >= deadline {
+                    let mut reasons = Vec::new();
+                    for (change, object, rollout) in behind {
+                        reasons.push(why(kubernetes, change, object, &rollout).await);
+                    }
+                    bail!("{}", reasons.join("; "));
+                }
+            }
+        }
+        if Instant::now() >= deadline {
+            bail!("ran out of time");
+        }
+        sleep_until((Instant::now() + pause).min(deadline)).await;
+        pause = (pause * 3 / 2).min(LAST_PAUSE);
+    }
+}
+
+/// Only for people to see: what matters is asked again.
+fn tell(change: &Change, rollout: &Rollout, watch: &dyn Watch) {
+    let Rollout { done, total, .. } = *rollout;
+    watch.at(&change.application.service, &Progress { done, total, note: "ready".to_owned() });
+}
+
+async fn why(kubernetes: &Kubernetes, change: &Change, object: &Value, rollout: &Rollout) -> String {
+    let trouble = rollout.trouble.as_deref().unwrap_or("it is not as it should be");
+    let reason = pods::reason(kubernetes, object).await.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{} has {trouble}{reason}", change.application.service)
+}

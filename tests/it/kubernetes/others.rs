@@ -1,0 +1,298 @@
+//! Those who are there besides us: what they set, what they forbid, what they keep, and what gets lost on the way.
+
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::response::IntoResponse as _;
+use tokio::net::TcpListener;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_should_know_is_told() {
+    let kubernetes = Kubernetes::start().await;
+    let app = [("app", "r:5000/team/app:2-dev")];
+    let argo = json!({ "metadata": { "annotations": { "argocd.argoproj.io/tracking-id": "shop" } } });
+    let flux = json!({ "metadata": { "labels": { "helm.toolkit.fluxcd.io/name": "shop" } } });
+    let recreate = json!({ "spec": { "strategy": { "type": "Recreate" } } });
+    let partition = json!({ "spec": { "updateStrategy": { "rollingUpdate": { "partition": 1 } } } });
+    let on_delete = json!({ "spec": { "updateStrategy": { "type": "OnDelete" } } });
+    let none = json!({ "spec": { "replicas": 0 } });
+    let paused = json!({ "spec": { "paused": true } });
+    for (kind, name, more) in [
+        ("deployments", "argo", argo),
+        ("deployments", "flux", flux),
+        ("deployments", "recreate", recreate),
+        ("deployments", "none", none),
+        ("deployments", "paused", paused),
+        ("statefulsets", "partition", partition),
+        ("daemonsets", "on-delete", on_delete),
+    ] {
+        kubernetes.make(kind, name, &app, more).await;
+    }
+    kubernetes.make("deployments", "which", &[PROXY, ("app", "r:5000/team/other:1")], json!({})).await;
+    kubernetes.until_well("daemonsets/on-delete").await;
+    let platform = platform(&kubernetes.url()).await;
+    let applications = platform.applications("dev").await.expect("applications");
+    let told: Vec<_> = applications
+        .iter()
+        .map(|one| {
+            let id = one.id.strip_prefix(&format!("{}/", kubernetes.namespace)).expect("an id of the namespace");
+            (id, one.instances, one.images.len(), one.notes.join("; "), one.obstacle.as_deref())
+        })
+        .collect();
+    let keeps =
+        |who: &str| format!("{who} keeps it as its repository says, and will put the bad version back: stop it first");
+    let on_delete = "its pods are replaced only when somebody deletes them (OnDelete)";
+    let which = "which of its containers is the service is not known: proxy, app";
+    let expected = [
+        ("deployment/argo", 1, 1, keeps("Argo CD"), None),
+        ("deployment/flux", 1, 1, keeps("Flux"), None),
+        ("deployment/none", 0, 1, "0 replicas: only its image is set".to_owned(), None),
+        ("daemonset/on-delete", 1, 1, String::new(), Some(on_delete)),
+        ("statefulset/partition", 1, 1, String::new(), Some("its pods below number 1 keep their image (partition)")),
+        ("deployment/paused", 1, 1, String::new(), Some("it is paused: `kubectl rollout resume` it first")),
+        ("deployment/recreate", 1, 1, "down while it restarts".to_owned(), None),
+        ("deployment/which", 1, 2, String::new(), Some(which)),
+    ];
+    assert_eq!(told, expected);
+
+    // An obstacle is one for whoever did not plan as well, and one without replicas is only set.
+    let planned = changes(&*platform, "dev", &[("paused", "r:5000/team/app:1-dev")]).await;
+    assert_eq!(
+        refusal(&*platform, &planned).await,
+        format!(
+            "application '{}/deployment/paused' cannot be changed: it is paused: `kubectl rollout resume` it first",
+            kubernetes.namespace
+        )
+    );
+    let planned = changes(&*platform, "dev", &[("none", "r:5000/team/app:1-dev")]).await;
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    assert_eq!(look(&*platform, &planned).await, [Target]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changed_since_the_plan_is_not_written() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    let platform = platform(&kubernetes.url()).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    kubernetes.change("daemonsets/agent", &json!({ "spec": { "minReadySeconds": 1 } })).await;
+    let before = specs(&kubernetes, &OBJECTS).await;
+    assert_eq!(
+        refusal(&*platform, &planned).await,
+        format!(
+            "somebody changed application '{}/daemonset/agent' since the plan was made: plan again",
+            kubernetes.namespace
+        )
+    );
+    assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_nothing_that_matters_keeps_nobody_from_it() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    let platform = platform(&kubernetes.url()).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    // An autoscaler that scales, and somebody who marks the object again and again: each is a new version of it.
+    kubernetes.change("deployments/billing", &json!({ "spec": { "replicas": 3 } })).await;
+    let marks = async {
+        for number in 0.. {
+            let label = json!({ "metadata": { "labels": { "mark": number.to_string() } } });
+            for what in OBJECTS {
+                kubernetes.change(what, &label).await;
+            }
+        }
+    };
+    tokio::select! {
+        deployed = platform.deploy(&planned, LIMIT, &Unwatched) => deployed.expect("a deployment"),
+        () = marks => unreachable!("it marks for ever"),
+    }
+    assert_eq!(look(&*platform, &planned).await, [Target, Target, Target]);
+    assert_eq!(kubernetes.get("deployments/billing").await["spec"]["replicas"], 3);
+    kubernetes.change("deployments/billing", &json!({ "spec": { "replicas": 4 } })).await;
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE]);
+    assert_eq!(kubernetes.get("deployments/billing").await["spec"]["replicas"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changed_since_the_write_is_left_alone() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    let platform = platform(&kubernetes.url()).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    let theirs = "r:5000/team/ledger:3-dev";
+    kubernetes.set_image("statefulsets/ledger", "ledger", theirs).await;
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    let other = Standing::Other { image: theirs.to_owned() };
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, other, BEFORE]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_sets_it_while_it_is_waited_for_is_noticed() {
+    let kubernetes = Kubernetes::start().await;
+    billing(&kubernetes, json!({})).await;
+    let platform = platform(&kubernetes.url()).await;
+    let planned = changes(&*platform, "dev", &[("billing", "r:5000/team/billing:sick-dev")]).await;
+    let theirs = "r:5000/team/billing:3-dev";
+    let (error, ()) = tokio::join!(failure(&*platform, &planned, LIMIT), async {
+        kubernetes.until("deployments/billing", |object| object["status"]["updatedReplicas"] == 1).await;
+        kubernetes.set_image("deployments/billing", "billing", theirs).await;
+    });
+    let id = format!("{}/deployment/billing", kubernetes.namespace);
+    assert!(error.ends_with(&format!(": somebody set '{id}' to '{theirs}' meanwhile")), "{error}");
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
+    assert_eq!(look(&*platform, &planned).await, [Standing::Other { image: theirs.to_owned() }]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_may_only_read_is_refused_before_anything_is_written() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    let rights = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{}", kubernetes.namespace);
+    // It may set Deployments, the first of the set, but not the others.
+    let read = json!({ "apiGroups": ["apps"], "resources": ["*"], "verbs": ["get", "list"] });
+    let write = json!({ "apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"] });
+    let role = json!({ "metadata": { "name": "reader" }, "rules": [read, write] });
+    kubernetes.call(Method::POST, &format!("{rights}/roles"), &role).await;
+    let binding = json!({
+        "metadata": { "name": "reader" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader" },
+        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader" }],
+    });
+    kubernetes.call(Method::POST, &format!("{rights}/rolebindings"), &binding).await;
+    let before = specs(&kubernetes, &OBJECTS).await;
+    let platform = platform(&kubernetes.url_as("reader")).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    let namespace = &kubernetes.namespace;
+    assert_eq!(
+        refusal(&*platform, &planned).await,
+        format!(
+            "Kubernetes refused the change of application '{namespace}/statefulset/ledger': \
+             Kubernetes answered 403 Forbidden: statefulsets.apps \"ledger\" is forbidden: User \"reader\" cannot patch \
+             resource \"statefulsets\" in API group \"apps\" in the namespace \"{namespace}\""
+        )
+    );
+    assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
+    assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
+}
+
+/// What stands between us and Kubernetes: it passes everything on, but for the next patches that are no trial.
+struct Between {
+    kubernetes: http::Client,
+    server: String,
+    /// What becomes of the next patches: whether each arrives; their answers are lost.
+    lose: Mutex<Vec<bool>>,
+}
+
+async fn between(kubernetes: &Kubernetes, lose: &[bool]) -> (Arc<Between>, Box<dyn Platform>, Arc<Notes>) {
+    let lose = Mutex::new(lose.iter().rev().copied().collect());
+    let between = Arc::new(Between { kubernetes: kubernetes.http(), server: kubernetes.server(), lose });
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    let state = Arc::clone(&between);
+    let router = axum::Router::new().fallback(move |request: Request| pass(Arc::clone(&state), request));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let kubeconfig = kubernetes.kubeconfig_by(&url);
+    let notes = Arc::new(Notes::default());
+    let url = format!("kubernetes:///{}?kubeconfig={}", kubernetes.namespace, kubeconfig.display());
+    (between, recorded(&url, &notes).await, notes)
+}
+
+async fn pass(between: Arc<Between>, request: Request) -> axum::response::Response {
+    let (parts, body) = request.into_parts();
+    let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+    let is_write = parts.method == Method::PATCH && !parts.uri.to_string().contains("dryRun");
+    let lost = if is_write { between.lose.lock().expect("what is lost").pop() } else { None };
+    let gone = || axum::http::StatusCode::GATEWAY_TIMEOUT.into_response();
+    if lost == Some(false) {
+        return gone();
+    }
+    let request = between.kubernetes.request(parts.method, format!("{}{}", between.server, parts.uri));
+    let answer = request
+        .headers(
+            parts
+                .headers
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.filter(|name| name != "host")?, value)))
+                .collect(),
+        )
+        .body(body)
+        .send()
+        .await
+        .expect("an answer");
+    let status = answer.status();
+    let body = answer.bytes().await.expect("a body");
+    if lost == Some(true) { gone() } else { (status, body).into_response() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_is_looked_into() {
+    let kubernetes = Kubernetes::start().await;
+    billing(&kubernetes, json!({})).await;
+    // The patch arrives, and so does the one that takes it back; then one that does not, and one that does.
+    let (_between, platform, notes) = between(&kubernetes, &[true, true]).await;
+    let planned = changes(&*platform, "dev", &TARGETS[..1]).await;
+    let tale = Tale::default();
+    platform.deploy(&planned, LIMIT, &tale).await.expect("it was taken all the same");
+    assert_eq!(tale.warnings(), ["Kubernetes answered 504 Gateway Timeout: looking what became of it"]);
+    assert_eq!(look(&*platform, &planned).await, [Target]);
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [BEFORE]);
+    assert_eq!(notes.names(), ["set", "restore"], "nothing was sent twice");
+    let lost = |call: &Call| matches!(call.answer, Some(Answer::Lost(_)));
+    assert!(notes.calls().iter().all(lost), "{:?}", notes.calls());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_never_arrived_is_not_sent_again_but_on_the_way_back() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    let before = specs(&kubernetes, &OBJECTS).await;
+    // The first arrives, the second does not; of the way back the first try does not arrive.
+    let (between, platform, notes) = between(&kubernetes, &[]).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    platform.deploy(&planned[..1], LIMIT, &Unwatched).await.expect("a deployment");
+    between.lose.lock().expect("what is lost").extend([false, false]);
+    assert_eq!(failure(&*platform, &planned[1..], LIMIT).await, "Kubernetes answered 504 Gateway Timeout");
+    assert_eq!(look(&*platform, &planned).await, [Target, BEFORE, BEFORE]);
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE]);
+    assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
+    assert_eq!(notes.names(), ["set", "set", "restore", "restore"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_is_not_there_is_named() {
+    let kubernetes = Kubernetes::start().await;
+    let kubeconfig = kubernetes.kubeconfig();
+    let kubeconfig = kubeconfig.display();
+    let http = http::client(&Trust::default()).expect("a client");
+    let error = async |url: &str| {
+        let platform = connect(url, "dev", access(http.clone(), None, None)).await;
+        match platform {
+            Ok(platform) => format!("{:#}", platform.applications("dev").await.expect_err("nothing there")),
+            Err(error) => format!("{error:#}"),
+        }
+    };
+    assert_eq!(
+        error(&format!("kubernetes://prod/shop?kubeconfig={kubeconfig}")).await,
+        "the kubeconfig has no context 'prod': it has admin, reader"
+    );
+    // Without a namespace it is the environment's, on the current context.
+    assert_eq!(
+        error(&format!("kubernetes://?kubeconfig={kubeconfig}")).await,
+        "there is no namespace 'dev' at kubernetes://admin/dev: name it in the URL"
+    );
+    let unread = error("kubernetes://prod/shop?kubeconfig=/nowhere/config").await;
+    assert!(unread.starts_with("failed to read the kubeconfig: ") && unread.contains("/nowhere/config"), "{unread}");
+    let gone = kubernetes.kubeconfig_by("http://127.0.0.1:1");
+    let unreached = error(&format!("kubernetes:///shop?kubeconfig={}", gone.display())).await;
+    let said =
+        unreached.strip_prefix("failed to list the ").and_then(|rest| rest.split_once(' ')).map(|(_, rest)| rest);
+    let why = "client error (Connect): tcp connect error: Connection refused (os error 111)";
+    assert_eq!(said, Some(&*format!("at kubernetes://admin/shop: failed to reach Kubernetes: {why}")), "{unreached}");
+}
