@@ -44,7 +44,7 @@ impl Written {
     /// What is to be set to take it back, where the object is still as this write left it.
     pub(super) fn back(&self, object: &Value) -> Option<Vec<(Container, String)>> {
         let is_ours = object["metadata"]["annotations"][CAUSE] == self.cause.as_str();
-        if !is_ours { None } else { self.pairs(object, |images| (&images.to, &images.from)) }
+        if is_ours { self.pairs(object, |images| (&images.to, &images.from)) } else { None }
     }
 
     /// The object runs what it ran before.
