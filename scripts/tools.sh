@@ -18,6 +18,7 @@ debian_packages=(
   zsh fish             # the completions are tried in them
   groff mandoc         # the man pages are formatted without a warning
   file                 # says whether the programs are static
+  strace               # ends a program in the middle of a line of its journal
   util-linux           # unshare: an empty root for the programs
 )
 

@@ -53,7 +53,7 @@ impl Course {
         let environment = self.given.iter().find(|(name, _)| *name == "env").map(|(_, value)| value.as_str());
         let (environment, place) = (environment.unwrap_or_default(), context.journal.action());
         journal.plan(environment, place, json!({ "given": self.given, "steps": self.steps }))?;
-        let _lock = match context.journal.lock(environment, place) {
+        let _lock = match context.journal.folder()?.lock(environment, place, &context.journal.holder()) {
             Ok(lock) => lock,
             Err(error) => {
                 journal.enter(State::Unchanged)?;

@@ -9,7 +9,7 @@ use chrono::Utc;
 use serde_json::Value;
 
 use super::report::Finding;
-use crate::journal::lock::{Holder, Lock, LockError};
+use crate::journal::lock::Holder;
 use crate::journal::record::{Began, Ended};
 use crate::journal::{Answer, Folder, Journal, Ledger, Run};
 
@@ -50,19 +50,16 @@ impl Keeper {
         self.journal.get().context("the run was not begun in the journal")
     }
 
-    /// Takes the lock of an environment on this host, for the run that was begun or, without one, for a look.
-    ///
-    /// # Errors
-    /// [`LockError::Held`] with who holds it since when; or the lock cannot be had at all.
-    pub fn lock(&self, environment: &str, place: &str) -> Result<Lock, LockError> {
-        let folder = self.folder().map_err(LockError::Failed)?;
-        folder.lock(environment, place, &self.holder())
+    /// Somebody who goes on with this run, as others are told who holds a lock.
+    #[must_use]
+    pub fn holder_of(&self, run: &str) -> Holder {
+        Holder { run: run.to_owned(), who: format!("{} on {}", self.began.who, self.began.host), since: Utc::now() }
     }
 
-    /// This run, as others are told who holds a lock.
+    /// This process, as others are told who holds a lock.
     #[must_use]
     pub fn holder(&self) -> Holder {
-        Holder { run: self.run().to_owned(), who: self.who(), since: Utc::now() }
+        self.holder_of(self.run())
     }
 
     /// The last run that changes, or changed, something in this environment there and did not come to an end.
@@ -72,12 +69,6 @@ impl Keeper {
     pub fn open_run(&self, environment: &str, place: &str) -> anyhow::Result<Option<Run>> {
         let (runs, _) = self.folder()?.runs()?;
         Ok(runs.into_iter().find(|run| run.is_of(environment, place) && run.is_open() && run.id != self.run()))
-    }
-
-    /// Who acts, and where: `ann on ops1`.
-    #[must_use]
-    pub fn who(&self) -> String {
-        format!("{} on {}", self.began.who, self.began.host)
     }
 
     /// Begins the journal of a new run.

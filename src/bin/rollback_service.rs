@@ -16,6 +16,7 @@ Solution:
   them to rollback.json. `run` takes for each service its newest image built on that day or before, checks
   that it is still there, shows the plan, asks, and deploys the set as one. It verifies every service; where one
   fails, the whole set is taken back. A date is that of a build: an image that never ran can be chosen.
+  Every run is in a journal: `undo` restores what the last one changed; `resume` finishes one that died.
 
 Symptoms:
   Yesterday's release is broken; its services fit only one another and must go back together
@@ -25,6 +26,8 @@ Symptoms:
 Usage:
   rollback_service get --repo=<r> --env=<e> --registry=<url> [options]
   rollback_service run [--date=<d>] --env=<e> --platform=<url> [options]
+  rollback_service undo [--run=<id>] --env=<e> --platform=<url> [options]
+  rollback_service resume [--run=<id>] --env=<e> --platform=<url> [options]
   rollback_service -h | --help
   rollback_service --version
 
@@ -37,6 +40,10 @@ Options of get:
 Options of run:
   --date=<d>            A day (2026-11-20: UTC, its end) or an instant (2026-11-20T18:00:00Z). A terminal offers
                         the dates that `get` found. [found: rollbacks]
+  --allow-partial       Leave services without an image that old as they are, rather than refuse.
+  --pin                 Write repository@digest rather than repository:tag.
+
+Options of run, undo and resume:
   --env=<env>           The environment in the names of the running services: dev, stage, prod.
   --platform=<url>      Where the services run: marathon+https://host, kubernetes://context/namespace (without a
                         namespace it is --env), podman+unix:///path/to/socket, docker+unix:///var/run/docker.sock.
@@ -47,33 +54,34 @@ Options of run:
   --timeout=<s>         Seconds that a deployment may take before the set is taken back. [default: 600]
   --check               Plan and stop: change nothing.
   --yes                 Do not ask. Needed where no terminal is.
-  --allow-partial       Leave services without an image that old as they are, rather than refuse.
-  --pin                 Write repository@digest rather than repository:tag.
+  --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
+
+Options of undo and resume:
+  --run=<id>            The run; without it the last one. `firebreak history` shows them.
 
 Options of get and run:
   --dump=<dir>          The folder where `get` writes rollback.json and `run` reads it.
                         [keeps: rollback.json] [default: .]
-  --registry=<url>      The registry: https://host. For `run` the one that `get` read, if not given.
+
+General options:
+  --registry=<url>      The registry: https://host. After `get` the same, if not given.
                         [env: FIREBREAK_REGISTRY]
   --registry-user=<u>   The user at the registry.
   --registry-pwd=<p>    The password at the registry. [env: FIREBREAK_REGISTRY_PWD] [secret]
   --cacert=<file>       Trust the certificate authorities in this PEM file as well.
   --insecure            Trust any certificate. Never do this in production.
   --format=<f>          Tables for people, or one JSON document. [choices: table json] [default: table]
-
-General options:
   -h, --help            Show this text.
   --version             Show the version.
 
-A secret is best given as @path, the name of a file that holds it: a password on a command line is seen by everybody
-on the host. A secret that begins with @ can only be given like this.
+A secret is best given as @path, the name of a file that holds it: everybody on the host sees a command line.
 
 Verify:
   The message says `4 services rolled back and verified`. Look again at what made you act. A second run with the same
   date says that there is nothing to do.
 
 Undo:
-  Run it again with a later date: that of the broken release takes every service forward to it.
+  `rollback_service undo`, or run it with a later date: that of the broken release takes every service to it.
 
 Exit status:
   0    Done, or nothing to do.

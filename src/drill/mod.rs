@@ -14,9 +14,12 @@ mod server;
 pub mod slack;
 pub mod story;
 
-use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use tempfile::TempDir;
 
 use self::faults::{Fault, Faults};
 use self::marathon::Marathon;
@@ -70,6 +73,8 @@ pub struct Drill {
     control: Server,
     inspector: Inspector,
     settings: Settings,
+    /// What is practised is not written down among what was done.
+    journal: TempDir,
 }
 
 impl Drill {
@@ -105,7 +110,8 @@ impl Drill {
         let (shelves, applications) = (registry.shelves().clone(), marathon.applications().clone());
         let inspector = Inspector { shelves, applications, prefix, placed };
         let control = control::start(port(3), &faults, &log, inspector.clone()).await?;
-        Ok(Self { registry, marathon, slack, faults, log, control, inspector, settings })
+        let journal = tempfile::tempdir().context("failed to make a folder for the drill's journal")?;
+        Ok(Self { registry, marathon, slack, faults, log, control, inspector, settings, journal })
     }
 
     /// The address of the operator's port: `http://127.0.0.1:<port>`.
@@ -127,6 +133,7 @@ impl Drill {
             ("FIREBREAK_REGISTRY", format!("http://{}", self.registry.address())),
             ("FIREBREAK_PLATFORM", format!("marathon+http://{}", self.marathon.address())),
             ("FIREBREAK_SLACK", format!("http://{}/services/drill", self.slack.address())),
+            ("FIREBREAK_JOURNAL", self.journal.path().display().to_string()),
             ("FIREDRILL_CONTROL", self.control()),
             ("FIREDRILL_DATE", story::good_day(self.settings.now).to_string()),
             ("FIREDRILL_REPO", story::SERVICES.join(",")),

@@ -16,8 +16,14 @@ use crate::action::report::{Cell, Table, Tone};
 use crate::http;
 
 /// Variables that could lead a program of the toolkit somewhere else than into the drill, or carry a real secret there.
-const FOREIGN: [&str; 5] =
-    ["FIREBREAK_REGISTRY", "FIREBREAK_PLATFORM", "FIREBREAK_PWD", "FIREBREAK_REGISTRY_PWD", "FIREBREAK_SLACK"];
+const FOREIGN: [&str; 6] = [
+    "FIREBREAK_REGISTRY",
+    "FIREBREAK_PLATFORM",
+    "FIREBREAK_PWD",
+    "FIREBREAK_REGISTRY_PWD",
+    "FIREBREAK_SLACK",
+    "FIREBREAK_JOURNAL",
+];
 
 /// The lines that a shell reads to be led to a drill: `export NAME=value`.
 #[must_use]

@@ -142,6 +142,9 @@ impl Journal {
     pub fn end(&self, ended: Ended) {
         self.page().lenient = true;
         let _ = self.write(&Record::Ended(ended));
+        // What was reserved and not needed is given back.
+        let page = self.page();
+        let _ = page.file.set_len(page.length);
     }
 
     /// The first line that could not be written and stopped nothing, with the reason.
@@ -190,10 +193,9 @@ impl Page {
         Ok(())
     }
 
-    /// A disk that is full is found out before something is changed, not half-way. While things are taken back, and at
-    /// the end, what was reserved is used up.
+    /// A disk that is full is found out before something is changed; what was reserved until then lasts to the end.
     fn reserve(&self, coming: u64) -> io::Result<()> {
-        if self.lenient {
+        if self.lenient || self.state.is_some_and(State::is_open) {
             return Ok(());
         }
         match fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, self.length + coming + RESERVE) {

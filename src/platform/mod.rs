@@ -156,6 +156,13 @@ pub trait Platform: Send + Sync {
     /// that the error does not say: `look` does.
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError>;
 
+    /// Waits until what was written for these changes, by this process or one that died, has come to an end by itself,
+    /// good or bad; `look` says which. Writes nothing.
+    ///
+    /// # Errors
+    /// When it takes longer than `limit`, or the platform is out of sight.
+    async fn arrive(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()>;
+
     /// How each application stands now, in the order of `changes`.
     ///
     /// # Errors

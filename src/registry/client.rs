@@ -122,6 +122,18 @@ impl Registry {
         &self.name
     }
 
+    /// Host and port alone: engines keep their logins by it, whatever the prefix.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.name.split('/').next().unwrap_or(&self.name)
+    }
+
+    /// The user and the password that it is asked with, be they given or in its URL.
+    #[must_use]
+    pub fn login(&self) -> Option<(&str, &SecretString)> {
+        self.credentials.as_ref().map(|known| (known.user.as_str(), &known.password))
+    }
+
     /// Its URL, without credentials.
     #[must_use]
     pub fn address(&self) -> &str {

@@ -35,6 +35,14 @@ pub struct Image {
     pub undated: Option<Undated>,
 }
 
+impl Image {
+    /// An image of which nothing is known but its place and its digest.
+    #[must_use]
+    pub fn undated(repository: String, tag: String, digest: String) -> Self {
+        Self { repository, tag, digest, created: None, date_from: None, undated: None }
+    }
+}
+
 /// Where a date was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,24 +1,44 @@
 //! Carries a plan out. The promise: every service ends at its target, or every service is restored, or those that are
-//! neither are named. What the platform answers to a write is never believed; how the services stand is.
+//! neither are named; whatever dies, whenever. What the platform answers to a write is never believed; how the services
+//! stand is. Each state is in the journal before it begins.
 
 use std::time::Duration;
 
 use super::show::services;
-use super::verify::{ServiceResult, Set, State, all, failures, next};
+use super::verify::{ServiceResult, Set, State as Stands, all, failures, next};
 use crate::action::interrupt::Shield;
 use crate::action::report::Outcome;
-use crate::platform::{Change, DeployError, Platform};
+use crate::journal::{Journal, State};
+use crate::platform::{Change, DeployError, Platform, Standing};
 use crate::watch::{Progress, Watch};
 
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// The outcome of the whole set.
-    pub outcome: Outcome,
+    /// The last state of the run.
+    pub end: State,
+    /// Somebody interrupted it.
+    pub interrupted: bool,
     /// The outcome in a sentence, with what to do next.
     pub message: String,
     /// How each service stands, in the order of the changes; empty where that could not be seen and nothing was sent.
     pub results: Vec<ServiceResult>,
+    /// What a person types for those that are neither at their target nor as before.
+    pub by_hand: Vec<String>,
+}
+
+impl Applied {
+    /// The outcome of the whole set.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self.end {
+            State::Done => Outcome::Done,
+            State::Restored | State::Unchanged if self.interrupted => Outcome::Interrupted,
+            State::Restored => Outcome::Restored,
+            State::Unchanged => Outcome::Failed,
+            _ => Outcome::NeedsOperator,
+        }
+    }
 }
 
 /// How long each step may take.
@@ -32,126 +52,223 @@ pub struct Limits {
     pub calm: Duration,
 }
 
-/// Deploys the changes as one; verifies each service; on failure or interrupt takes the whole set back. The shield is
-/// told when there is nothing left to take back.
-pub async fn apply(
-    changes: &[Change],
-    platform: &dyn Platform,
-    limits: Limits,
-    shield: &Shield,
-    watch: &dyn Watch,
-) -> Applied {
+/// What a run works with.
+#[derive(Clone, Copy)]
+pub struct Hands<'a> {
+    /// Where the services run.
+    pub platform: &'a dyn Platform,
+    /// How long each step may take.
+    pub limits: Limits,
+    /// Told when there is nothing left to take back.
+    pub shield: &'a Shield,
+    /// Who watches.
+    pub watch: &'a dyn Watch,
+    /// Where each state is written down.
+    pub journal: &'a Journal,
+}
+
+/// Deploys the changes as one; verifies each service; on failure or interrupt takes the whole set back. The run is locked.
+pub async fn apply(changes: &[Change], hands: Hands<'_>) -> Applied {
     // A service that is not well now (production burns) cannot be asked to be well after being restored.
-    let set = match platform.look(changes).await {
-        Ok(initial) => Set { changes, initial },
-        Err(error) => return nothing_changed(Outcome::Failed, &format!("{error:#}"), Vec::new()),
-    };
-    for change in changes {
-        let note = format!("{} to {}", change.application.images.join(", "), change.to);
-        watch.at(&change.application.service, &Progress { done: 0, total: 0, note });
+    let look = hands.platform.look(changes).await;
+    let (initial, unseen) = look.map_or_else(|error| (Vec::new(), Some(error)), |initial| (initial, None));
+    let machine = Machine { set: Set { changes, initial }, hands };
+    if let Some(error) = unseen {
+        return machine.unchanged(&format!("{error:#}"), Vec::new());
     }
-    let deployed = tokio::select! {
-        biased;
-        () = shield.interrupted() => Err(DeployError::Sent(anyhow::anyhow!("interrupted"))),
-        deployed = platform.deploy(changes, limits.deployment, watch) => deployed,
-    };
-    let reason = match deployed {
-        Ok(()) => None,
-        Err(DeployError::Sent(error)) => Some(format!("{error:#}")),
+    if let Err(error) = hands.journal.enter(State::Applying) {
+        return machine.unchanged(&format!("{error:#}"), Vec::new());
+    }
+    match machine.deploy(changes).await {
         Err(DeployError::NothingSent(error)) => {
             // What stands otherwise than before is somebody else's doing, and not to be taken back.
-            shield.over();
-            let results = set.look(platform, limits.silence, Duration::ZERO).await.unwrap_or_default();
-            return nothing_changed(Outcome::Failed, &format!("{error:#}"), results);
+            let standings = machine.set.look(hands.platform, hands.limits.silence, Duration::ZERO).await;
+            machine.unchanged(&format!("{error:#}"), machine.set.results(&standings.unwrap_or_default()))
         }
-    };
-    let calm = if reason.is_none() { limits.calm } else { Duration::ZERO };
-    let found = tokio::select! {
+        deployed => machine.conclude(deployed).await,
+    }
+}
+
+/// Goes on with a run that died while it was applied or verified, as far as it came: what is at its target stays, what
+/// is as before is done; what is half-way takes the set back; where somebody was at it since, nothing is touched.
+///
+/// `initial` is how the services stood before that run. The platform recalls what it did.
+pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
+    let machine = Machine { set: Set { changes, initial }, hands };
+    if hands.journal.state() == Some(State::GoingBack) {
+        return machine.take_back("it was going back when it died").await;
+    }
+    machine.enter(State::Verifying);
+    let arrived = tokio::select! {
         biased;
-        () = shield.interrupted(), if reason.is_none() => set.look(platform, limits.silence, Duration::ZERO).await,
-        found = set.look(platform, limits.silence, calm) => found,
+        () = hands.shield.interrupted() => Err(anyhow::anyhow!("interrupted")),
+        arrived = hands.platform.arrive(changes, hands.limits.deployment, hands.watch) => arrived,
     };
-    let interrupted = shield.is_interrupted();
-    let failed = if interrupted { Outcome::Interrupted } else { Outcome::Failed };
-    let reason = match (reason, found) {
-        (reason, Ok(results)) if !interrupted && all(&results, State::Target) => {
-            shield.over();
-            return done(changes, platform, reason, results, watch).await;
-        }
-        (reason, Ok(results)) if all(&results, State::Before) => {
-            shield.over();
-            let reason = reason.unwrap_or_else(|| "the platform did nothing".to_owned());
-            return nothing_changed(failed, &reason, results);
-        }
-        (Some(reason), _) => reason,
-        (None, _) if interrupted => "interrupted".to_owned(),
-        (None, Ok(results)) => failures(&results),
-        (None, Err(error)) => format!("{error:#}"),
+    if let Err(error) = arrived {
+        return machine.take_back(&format!("{error:#}")).await;
+    }
+    let standings = match machine.set.look(hands.platform, hands.limits.silence, hands.limits.calm).await {
+        Ok(standings) => standings,
+        Err(error) => return machine.take_back(&format!("{error:#}")).await,
     };
-    if !interrupted {
-        watch.warn(&format!("{reason}: taking the set back"));
+    if standings.iter().any(is_strange) {
+        let reason = "somebody changed a service since that run died, and nothing more was touched";
+        return machine.needs_operator(reason, machine.set.results(&standings));
     }
-    let applied = take_back(&set, platform, limits, &reason, watch).await;
-    shield.over();
-    match applied.outcome {
-        Outcome::Restored if shield.is_interrupted() => Applied { outcome: Outcome::Interrupted, ..applied },
-        _ => applied,
+    let todo: Vec<Change> = changes
+        .iter()
+        .zip(&standings)
+        .filter(|(_, standing)| matches!(standing, Standing::Before { .. }))
+        .map(|(change, _)| change.clone())
+        .collect();
+    let is_half_way = |standing: &Standing| !matches!(standing, Standing::Before { .. } | Standing::Target);
+    if standings.iter().any(is_half_way) {
+        return machine.take_back(&failures(&machine.set.results(&standings))).await;
     }
+    if todo.is_empty() {
+        return machine.conclude(Ok(())).await;
+    }
+    if let Err(error) = hands.journal.enter(State::Applying) {
+        return machine.take_back(&format!("{error:#}")).await;
+    }
+    let deployed = machine.deploy(&todo).await;
+    machine.conclude(deployed).await
 }
 
-async fn done(
-    changes: &[Change],
-    platform: &dyn Platform,
-    reason: Option<String>,
-    results: Vec<ServiceResult>,
-    watch: &dyn Watch,
-) -> Applied {
-    if let Some(reason) = reason {
-        watch.warn(&format!("{reason}; but every service stands at its target"));
-    }
-    if let Err(error) = platform.settle(changes).await {
-        watch.warn(&format!("what was kept for going back could not be removed: {error:#}"));
-    }
-    let message = format!("{} rolled back and verified", services(changes.len()));
-    Applied { outcome: Outcome::Done, message, results }
+/// Takes back what a run did that died. `initial` is how the services stood before it; the platform recalls what it did.
+pub async fn take_back(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
+    Machine { set: Set { changes, initial }, hands }.take_back("taken back as asked").await
 }
 
-fn nothing_changed(outcome: Outcome, reason: &str, results: Vec<ServiceResult>) -> Applied {
-    Applied { outcome, message: format!("{reason}; nothing was changed"), results }
+/// Neither as it was, nor as we set it.
+fn is_strange(standing: &Standing) -> bool {
+    matches!(standing, Standing::Other { .. } | Standing::Gone)
 }
 
-/// Once: a rollback is never rolled back in a loop.
-async fn take_back(set: &Set<'_>, platform: &dyn Platform, limits: Limits, reason: &str, watch: &dyn Watch) -> Applied {
-    let trouble = platform.go_back(set.changes, limits.deployment, watch).await.err();
-    let trouble = trouble.map(|error| format!(" ({error:#})")).unwrap_or_default();
-    match set.look(platform, limits.silence, limits.calm).await {
-        Ok(results) if all(&results, State::Before) => {
-            let message = format!("{reason}; all that had been changed was restored");
-            Applied { outcome: Outcome::Restored, message, results }
+struct Machine<'a> {
+    set: Set<'a>,
+    hands: Hands<'a>,
+}
+
+impl Machine<'_> {
+    async fn deploy(&self, todo: &[Change]) -> Result<(), DeployError> {
+        let Hands { platform, limits, shield, watch, .. } = self.hands;
+        for change in todo {
+            let note = format!("{} to {}", change.application.images.join(", "), change.to);
+            watch.at(&change.application.service, &Progress { done: 0, total: 0, note });
         }
-        Ok(results) => {
-            let message = format!("{reason}; the set could not be restored{trouble}. {}", next(&results));
-            Applied { outcome: Outcome::NeedsOperator, message, results }
+        tokio::select! {
+            biased;
+            () = shield.interrupted() => Err(DeployError::Sent(anyhow::anyhow!("interrupted"))),
+            deployed = platform.deploy(todo, limits.deployment, watch) => deployed,
         }
-        Err(error) => {
-            let results = set.unknown();
-            let message = format!("{reason}; now the platform does not answer: {error:#}. {}", next(&results));
-            Applied { outcome: Outcome::NeedsOperator, message, results }
+    }
+
+    /// Looks how the services stand after a deployment, and takes them back where they do not stand at their targets.
+    async fn conclude(&self, deployed: Result<(), DeployError>) -> Applied {
+        let Hands { platform, limits, shield, watch, .. } = self.hands;
+        self.enter(State::Verifying);
+        let reason = deployed.err().map(|error| format!("{error:#}"));
+        let calm = if reason.is_none() { limits.calm } else { Duration::ZERO };
+        let found = tokio::select! {
+            biased;
+            () = shield.interrupted(), if reason.is_none() =>
+                self.set.look(platform, limits.silence, Duration::ZERO).await,
+            found = self.set.look(platform, limits.silence, calm) => found,
+        };
+        let found = found.map(|standings| self.set.results(&standings));
+        let interrupted = shield.is_interrupted();
+        let reason = match (reason, found) {
+            (reason, Ok(results)) if !interrupted && all(&results, Stands::Target) => {
+                return self.done(reason, results).await;
+            }
+            (reason, Ok(results)) if all(&results, Stands::Before) => {
+                return self.unchanged(reason.as_deref().unwrap_or("the platform did nothing"), results);
+            }
+            (Some(reason), _) => reason,
+            (None, _) if interrupted => "interrupted".to_owned(),
+            (None, Ok(results)) => failures(&results),
+            (None, Err(error)) => format!("{error:#}"),
+        };
+        if !interrupted {
+            watch.warn(&format!("{reason}: taking the set back"));
+        }
+        self.take_back(&reason).await
+    }
+
+    async fn done(&self, reason: Option<String>, results: Vec<ServiceResult>) -> Applied {
+        let Hands { platform, watch, .. } = self.hands;
+        if let Some(reason) = reason {
+            watch.warn(&format!("{reason}; but every service stands at its target"));
+        }
+        // From here on nothing is taken back: what is kept for that can go.
+        let message = format!("{} rolled back and verified", services(self.set.changes.len()));
+        let applied = self.end(State::Done, message, results);
+        if let Err(error) = platform.settle(self.set.changes).await {
+            watch.warn(&format!("what was kept for going back could not be removed: {error:#}"));
+        }
+        applied
+    }
+
+    /// Once: a rollback is never rolled back in a loop.
+    async fn take_back(&self, reason: &str) -> Applied {
+        let Hands { platform, limits, watch, .. } = self.hands;
+        self.enter(State::GoingBack);
+        let trouble = platform.go_back(self.set.changes, limits.deployment, watch).await.err();
+        let trouble = trouble.map(|error| format!(" ({error:#})")).unwrap_or_default();
+        let found = self.set.look(platform, limits.silence, limits.calm).await;
+        match found.map(|standings| self.set.results(&standings)) {
+            Ok(results) if all(&results, Stands::Before) => {
+                self.end(State::Restored, format!("{reason}; all that had been changed was restored"), results)
+            }
+            Ok(results) => self.needs_operator(&format!("{reason}; the set could not be restored{trouble}"), results),
+            Err(error) => {
+                let reason = format!("{reason}; now the platform does not answer: {error:#}");
+                self.needs_operator(&reason, self.set.unknown())
+            }
+        }
+    }
+
+    fn needs_operator(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
+        let pairs = self.set.changes.iter().zip(&results).filter(|(_, result)| result.state != Stands::Before);
+        let by_hand = pairs.map(|(change, _)| self.hands.platform.by_hand(change)).collect();
+        let applied = self.end(State::NeedsOperator, format!("{reason}. {}", next(&results)), results);
+        Applied { by_hand, ..applied }
+    }
+
+    fn unchanged(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
+        self.end(State::Unchanged, format!("{reason}; nothing was changed"), results)
+    }
+
+    fn end(&self, end: State, message: String, results: Vec<ServiceResult>) -> Applied {
+        self.hands.shield.over();
+        self.enter(end);
+        let interrupted = self.hands.shield.is_interrupted();
+        Applied { end, interrupted, message, results, by_hand: Vec::new() }
+    }
+
+    /// These states are not refused by a journal that cannot be written: the report says so in the end.
+    fn enter(&self, state: State) {
+        if let Err(error) = self.hands.journal.enter(state) {
+            self.hands.watch.warn(&format!("{error:#}"));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Mutex;
 
     use async_trait::async_trait;
+    use chrono::DateTime;
 
     use super::*;
     use crate::action::interrupt::Interrupt;
-    use crate::journal::Call;
     use crate::journal::lock::{Holder, LockError};
-    use crate::platform::{Application, Ran, Standing};
+    use crate::journal::record::Began;
+    use crate::journal::{Call, Folder, Who};
+    use crate::platform::{Application, Ran};
     use crate::watch::Unwatched;
 
     /// A platform that answers by the book: what `deploy` and `go_back` answer, and how things stand at each look.
@@ -219,6 +336,10 @@ mod tests {
             look.map_err(anyhow::Error::msg)
         }
 
+        async fn arrive(&self, _: &[Change], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
+            Ok(())
+        }
+
         async fn go_back(&self, _: &[Change], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
             self.call("go_back");
             Ok(())
@@ -246,9 +367,30 @@ mod tests {
         vec![change("a"), change("b")]
     }
 
+    /// The journal of a run that is about to change something.
+    fn locked(folder: &Path) -> Journal {
+        let began = Began {
+            at: DateTime::UNIX_EPOCH,
+            action: "rollback_service".to_owned(),
+            command: "run".to_owned(),
+            version: "1".to_owned(),
+            who: Who::default(),
+            host: "here".to_owned(),
+            process: 1,
+        };
+        let journal = Folder::new(folder).begin(began).expect("a journal");
+        journal.plan("dev", "script", serde_json::Value::Null).expect("a plan");
+        journal.enter(State::Locked).expect("a state");
+        journal
+    }
+
     async fn applied(script: &Script, interrupt: &Interrupt) -> (Applied, Vec<&'static str>) {
         let limits = Limits { deployment: Duration::from_secs(9), silence: Duration::ZERO, calm: Duration::ZERO };
-        let applied = apply(&changes(), script, limits, &interrupt.shield(), &Unwatched).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = locked(folder.path());
+        let (shield, watch) = (&interrupt.shield(), &Unwatched);
+        let applied = apply(&changes(), Hands { platform: script, limits, shield, watch, journal: &journal }).await;
+        assert_eq!(journal.state(), Some(applied.end));
         let calls = script.calls.lock().expect("the calls").clone();
         (applied, calls)
     }
@@ -257,7 +399,7 @@ mod tests {
         Standing::Unwell { image: image.to_owned(), why: "0 of 1 healthy".to_owned() }
     }
 
-    fn states(applied: &Applied) -> Vec<State> {
+    fn states(applied: &Applied) -> Vec<Stands> {
         applied.results.iter().map(|result| result.state).collect()
     }
 
@@ -274,22 +416,25 @@ mod tests {
     async fn all_at_their_target_is_done_and_what_was_kept_is_removed() {
         let script = Script::new(Ok(()), &[Ok(vec![Before, Before]), Ok(vec![Target, Target])]);
         let (applied, calls) = applied(&script, &Interrupt::default()).await;
-        assert_eq!((applied.outcome, applied.message.as_str()), (Outcome::Done, "2 services rolled back and verified"));
+        assert_eq!(
+            (applied.outcome(), applied.message.as_str()),
+            (Outcome::Done, "2 services rolled back and verified")
+        );
         assert_eq!(calls, ["deploy", "settle"]);
-        assert_eq!(states(&applied), [State::Target, State::Target]);
+        assert_eq!(states(&applied), [Stands::Target, Stands::Target]);
     }
 
     #[tokio::test]
     async fn a_lost_reply_is_no_failure_where_all_stand_at_their_target() {
         let script = Script::new(Err("connection closed"), &[Ok(vec![Before, Before]), Ok(vec![Target, Target])]);
-        assert_eq!(applied(&script, &Interrupt::default()).await.0.outcome, Outcome::Done);
+        assert_eq!(applied(&script, &Interrupt::default()).await.0.outcome(), Outcome::Done);
     }
 
     #[tokio::test]
     async fn a_refusal_that_changed_nothing_is_not_taken_back() {
         let script = Script::new(Err("422"), &[Ok(vec![Before, Before]), Ok(vec![Before, Before])]);
         let (applied, calls) = applied(&script, &Interrupt::default()).await;
-        assert_eq!((applied.outcome, applied.message.as_str()), (Outcome::Failed, "422; nothing was changed"));
+        assert_eq!((applied.outcome(), applied.message.as_str()), (Outcome::Failed, "422; nothing was changed"));
         assert_eq!(calls, ["deploy"]);
     }
 
@@ -297,7 +442,7 @@ mod tests {
     async fn one_that_does_not_get_well_takes_the_whole_set_back() {
         let looks = [Ok(vec![Before, Before]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, Before])];
         let (applied, calls) = applied(&Script::new(Ok(()), &looks), &Interrupt::default()).await;
-        assert_eq!(applied.outcome, Outcome::Restored);
+        assert_eq!(applied.outcome(), Outcome::Restored);
         assert_eq!(applied.message, "b did not get well: 0 of 1 healthy; all that had been changed was restored");
         assert_eq!(calls, ["deploy", "go_back"]);
     }
@@ -307,7 +452,7 @@ mod tests {
         let looks =
             [Ok(vec![Before, before_unwell()]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, before_unwell()])];
         let (applied, _) = applied(&Script::new(Err("hung"), &looks), &Interrupt::default()).await;
-        assert_eq!(applied.outcome, Outcome::Restored);
+        assert_eq!(applied.outcome(), Outcome::Restored);
         assert_eq!(applied.results[1].detail, "0 of 1 healthy, and it was not well before");
     }
 
@@ -316,12 +461,12 @@ mod tests {
         let other = Standing::Other { image: "r/b:9".to_owned() };
         let looks = [Ok(vec![Before, Before]), Ok(vec![Target, other.clone()]), Ok(vec![Before, other])];
         let (applied, _) = applied(&Script::new(Ok(()), &looks), &Interrupt::default()).await;
-        assert_eq!(applied.outcome, Outcome::NeedsOperator);
-        assert_eq!(states(&applied), [State::Before, State::NeedsOperator]);
+        assert_eq!(applied.outcome(), Outcome::NeedsOperator);
+        assert_eq!(states(&applied), [Stands::Before, Stands::NeedsOperator]);
         assert_eq!(
             applied.message,
             "b did not get well: somebody else set it to this image; the set could not be restored. \
-             Look at '/dev/b', then run the same command again or set each image by hand"
+             Look at '/dev/b'; the commands that set each back by hand are shown"
         );
     }
 
@@ -329,9 +474,9 @@ mod tests {
     async fn what_somebody_else_did_is_not_taken_back_where_nothing_was_sent() {
         let script = Script::new(Err("stale"), &[Ok(vec![Before, Before]), Ok(vec![Target, Target])]);
         let (applied, calls) = applied(&script, &Interrupt::default()).await;
-        assert_eq!((applied.outcome, applied.message.as_str()), (Outcome::Failed, "stale; nothing was changed"));
+        assert_eq!((applied.outcome(), applied.message.as_str()), (Outcome::Failed, "stale; nothing was changed"));
         assert_eq!(calls, ["deploy"]);
-        assert_eq!(states(&applied), [State::Target, State::Target]);
+        assert_eq!(states(&applied), [Stands::Target, Stands::Target]);
     }
 
     #[tokio::test]
@@ -339,7 +484,7 @@ mod tests {
         let looks =
             [Ok(vec![Before, before_unwell()]), Ok(vec![Before, unwell("r/b:2")]), Ok(vec![Before, unwell("r/b:2")])];
         let (applied, calls) = applied(&Script::new(Err("cut off"), &looks), &Interrupt::default()).await;
-        assert_eq!(applied.outcome, Outcome::NeedsOperator);
+        assert_eq!(applied.outcome(), Outcome::NeedsOperator);
         assert_eq!(calls, ["deploy", "go_back"]);
     }
 
@@ -347,13 +492,13 @@ mod tests {
     async fn where_the_platform_is_not_seen_after_the_deployment_it_is_taken_back_all_the_same() {
         let looks = [Ok(vec![Before, Before]), Err("busy"), Ok(vec![Before, Before])];
         let (applied, calls) = applied(&Script::new(Err("cut off"), &looks), &Interrupt::default()).await;
-        assert_eq!((applied.outcome, calls), (Outcome::Restored, vec!["deploy", "go_back"]));
+        assert_eq!((applied.outcome(), calls), (Outcome::Restored, vec!["deploy", "go_back"]));
     }
 
     #[tokio::test]
     async fn a_platform_that_cannot_be_read_at_first_is_not_written_to() {
         let (applied, calls) = applied(&Script::new(Ok(()), &[Err("refused")]), &Interrupt::default()).await;
-        assert_eq!((applied.outcome, applied.message.as_str()), (Outcome::Failed, "refused; nothing was changed"));
+        assert_eq!((applied.outcome(), applied.message.as_str()), (Outcome::Failed, "refused; nothing was changed"));
         assert_eq!(calls, [""; 0]);
     }
 
@@ -361,8 +506,8 @@ mod tests {
     async fn a_platform_that_is_gone_leaves_it_to_an_operator() {
         let script = Script::new(Err("connection refused"), &[Ok(vec![Before, Before]), Err("connection refused")]);
         let (applied, _) = applied(&script, &Interrupt::default()).await;
-        assert_eq!(applied.outcome, Outcome::NeedsOperator);
-        assert_eq!(states(&applied), [State::NeedsOperator, State::NeedsOperator]);
+        assert_eq!(applied.outcome(), Outcome::NeedsOperator);
+        assert_eq!(states(&applied), [Stands::NeedsOperator, Stands::NeedsOperator]);
     }
 
     #[tokio::test]
@@ -372,7 +517,7 @@ mod tests {
         let mut script = Script::new(Ok(()), &looks);
         script.interrupts = Some(interrupt.clone());
         let (applied, calls) = applied(&script, &interrupt).await;
-        assert_eq!(applied.outcome, Outcome::Interrupted);
+        assert_eq!(applied.outcome(), Outcome::Interrupted);
         assert_eq!(applied.message, "interrupted; all that had been changed was restored");
         assert_eq!(calls, ["deploy", "go_back"]);
     }

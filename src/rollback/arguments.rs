@@ -8,10 +8,12 @@ use serde::Deserialize;
 
 use super::plan::Wish;
 use super::target::Target;
+use super::undertaking::Site;
 use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::http::{self, Trust};
+use crate::platform::{Access, Platform, RegistryLogin, connect};
 use crate::registry::{Options, Registry};
 
 /// The command line, by docopt's field names.
@@ -19,6 +21,9 @@ use crate::registry::{Options, Registry};
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Arguments {
     cmd_get: bool,
+    cmd_run: bool,
+    cmd_undo: bool,
+    flag_run: Option<String>,
     flag_repo: Option<String>,
     flag_env: String,
     flag_date: Option<String>,
@@ -41,22 +46,26 @@ pub struct Arguments {
     flag_pin: bool,
 }
 
-/// One of the two commands, with what it needs.
+/// One of the commands, with what it needs.
 #[derive(Debug)]
 pub enum Command {
     /// `get`: look.
     Get(Look),
     /// `run`: act.
     Run(Act),
+    /// `undo`: restore what a run changed.
+    Undo(Again),
+    /// `resume`: finish a run that died.
+    Resume(Again),
 }
 
-/// What both commands take.
+/// What all commands take.
 #[derive(Debug)]
 pub struct Shared {
-    /// The environment: of the images' tags for `get`, of the running services for `run`.
+    /// The environment: of the images' tags for `get`, of the running services else.
     pub environment: String,
-    /// The folder of `rollback.json`.
-    pub dump: PathBuf,
+    /// The registry's URL; none for the one that `get` read, or the run used.
+    pub registry: Option<String>,
     /// The user at the registry.
     pub registry_user: Option<String>,
     /// The password at the registry.
@@ -70,7 +79,7 @@ impl Shared {
     ///
     /// # Errors
     /// A [`UsageError`] where the URL is none of a registry.
-    pub fn registry(
+    pub fn registry_at(
         &self,
         url: &str,
         immutable_tags: bool,
@@ -88,30 +97,16 @@ impl Shared {
     }
 }
 
-/// What `get` takes.
-#[derive(Debug)]
-pub struct Look {
-    /// What both take.
-    pub shared: Shared,
-    /// The repositories, each once, in the order given.
-    pub repositories: Vec<String>,
-    /// The registry's URL.
-    pub registry: String,
-    /// Tags never move there.
-    pub immutable_tags: bool,
-    /// How many dates are offered.
-    pub keep: usize,
+/// What an engine needs to pull the images of a registry by itself.
+#[must_use]
+pub fn pull_login(registry: &Registry) -> Option<RegistryLogin> {
+    let (user, password) = registry.login()?;
+    Some(RegistryLogin { host: registry.host().to_owned(), user: user.to_owned(), password: password.clone() })
 }
 
-/// What `run` takes.
+/// What every command takes that changes something.
 #[derive(Debug)]
-pub struct Act {
-    /// What both take.
-    pub shared: Shared,
-    /// The moment to go back to; none: ask.
-    pub target: Option<Target>,
-    /// The registry's URL, where it is another than the dump's.
-    pub registry: Option<String>,
+pub struct Means {
     /// Where the services run.
     pub platform: String,
     /// The user at the platform.
@@ -124,10 +119,82 @@ pub struct Act {
     pub limit: Duration,
     /// Whether to ask before anything is changed.
     pub consent: Consent,
+}
+
+impl Means {
+    /// The platform; every write to it is written down in the journal of the context.
+    ///
+    /// # Errors
+    /// When the URL names none, or it cannot be reached.
+    pub async fn connect(
+        &self,
+        environment: &str,
+        registry: Option<RegistryLogin>,
+        http: &http::Client,
+        context: &Context,
+    ) -> anyhow::Result<Box<dyn Platform>> {
+        let access = Access {
+            user: self.user.clone(),
+            password: self.password.clone(),
+            registry,
+            http: http.clone(),
+            ledger: context.journal.clone(),
+        };
+        connect(&self.platform, environment, access).await
+    }
+}
+
+/// What `get` takes.
+#[derive(Debug)]
+pub struct Look {
+    /// What both take.
+    pub shared: Shared,
+    /// The repositories, each once, in the order given.
+    pub repositories: Vec<String>,
+    /// The registry's URL.
+    pub registry: String,
+    /// The folder that `rollback.json` is written to.
+    pub dump: PathBuf,
+    /// Tags never move there.
+    pub immutable_tags: bool,
+    /// How many dates are offered.
+    pub keep: usize,
+}
+
+/// What `run` takes.
+#[derive(Debug)]
+pub struct Act {
+    /// What all take.
+    pub shared: Shared,
+    /// What those take that act.
+    pub means: Means,
+    /// The folder of `rollback.json`.
+    pub dump: PathBuf,
+    /// The moment to go back to; none: ask.
+    pub target: Option<Target>,
     /// Leave out services without an image that old.
     pub allow_partial: bool,
     /// Write digests rather than tags.
     pub pin: bool,
+}
+
+/// What `undo` and `resume` take.
+#[derive(Debug)]
+pub struct Again {
+    /// What all take.
+    pub shared: Shared,
+    /// What those take that act.
+    pub means: Means,
+    /// The run; none: the last one.
+    pub run: Option<String>,
+}
+
+impl Again {
+    /// Where it acts.
+    #[must_use]
+    pub fn site<'a>(&'a self, platform: &'a dyn Platform, http: &'a http::Client, context: &'a Context) -> Site<'a> {
+        Site { means: &self.means, environment: &self.shared.environment, platform, http, context }
+    }
 }
 
 impl Act {
@@ -146,35 +213,40 @@ impl Arguments {
     pub fn check(self) -> Result<Command, UsageError> {
         let shared = Shared {
             environment: word("--env", &self.flag_env)?,
-            dump: self.flag_dump,
+            registry: self.flag_registry,
             registry_user: self.flag_registry_user,
             registry_password: self.flag_registry_pwd,
             trust: Trust { authorities: self.flag_cacert, insecure: self.flag_insecure },
         };
         if self.cmd_get {
-            let repositories = repositories(self.flag_repo.as_deref().unwrap_or_default())?;
-            let registry = self.flag_registry.unwrap_or_default();
             let keep = number("--keep", &self.flag_keep, "dates")?;
-            let keep = usize::try_from(keep).unwrap_or(usize::MAX);
             return Ok(Command::Get(Look {
-                shared,
-                repositories,
-                registry,
+                repositories: repositories(self.flag_repo.as_deref().unwrap_or_default())?,
+                registry: shared.registry.clone().unwrap_or_default(),
+                dump: self.flag_dump,
                 immutable_tags: self.flag_immutable_tags,
-                keep,
+                keep: usize::try_from(keep).unwrap_or(usize::MAX),
+                shared,
             }));
         }
-        let target = self.flag_date.as_deref().map(str::parse).transpose();
-        Ok(Command::Run(Act {
-            shared,
-            target: target.map_err(|error: String| UsageError(format!("--date: {error}")))?,
-            registry: self.flag_registry,
+        let means = Means {
             platform: self.flag_platform.unwrap_or_default(),
             user: self.flag_user,
             password: self.flag_pwd,
             slack: self.flag_slack,
             limit: Duration::from_secs(number("--timeout", &self.flag_timeout, "seconds")?),
             consent: Consent::of(self.flag_check, self.flag_yes),
+        };
+        if !self.cmd_run {
+            let again = Again { shared, means, run: self.flag_run };
+            return Ok(if self.cmd_undo { Command::Undo(again) } else { Command::Resume(again) });
+        }
+        let target = self.flag_date.as_deref().map(str::parse).transpose();
+        Ok(Command::Run(Act {
+            shared,
+            means,
+            dump: self.flag_dump,
+            target: target.map_err(|error: String| UsageError(format!("--date: {error}")))?,
             allow_partial: self.flag_allow_partial,
             pin: self.flag_pin,
         }))
@@ -218,6 +290,8 @@ fn number(option: &str, text: &str, unit: &str) -> Result<u64, UsageError> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]
@@ -254,5 +328,22 @@ mod tests {
         for text in ["a/b", "a b", "../x", "é"] {
             word("--env", text).expect_err("a refusal");
         }
+    }
+
+    #[test]
+    fn an_engine_gets_the_login_by_the_host_alone_be_it_given_or_in_the_url() {
+        let login = |url: &str, user: Option<&str>| {
+            let http = http::client(&Trust::default()).expect("a client");
+            let password = user.map(|_| "given".to_owned().into());
+            let options = Options { user: user.map(str::to_owned), password, ..Options::default() };
+            let login = pull_login(&Registry::new(url, http, options).expect("a registry"))?;
+            Some((login.host, login.user, login.password.expose_secret().to_owned()))
+        };
+        let expected = |user: &str, password: &str| {
+            Some(("registry.example:5000".to_owned(), user.to_owned(), password.to_owned()))
+        };
+        assert_eq!(login("https://registry.example:5000/some/prefix", Some("ann")), expected("ann", "given"));
+        assert_eq!(login("https://bob:p%40ss@registry.example:5000", None), expected("bob", "p@ss"));
+        assert_eq!(login("https://registry.example:5000", None), None);
     }
 }

@@ -17,11 +17,11 @@ use crate::registry::Image;
 /// # Errors
 /// When the registry cannot be read, has no image of the environment, or the dump cannot be written.
 pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
-    if !look.shared.dump.is_dir() {
-        return Err(UsageError(format!("--dump: '{}' is no folder", look.shared.dump.display())).into());
+    if !look.dump.is_dir() {
+        return Err(UsageError(format!("--dump: '{}' is no folder", look.dump.display())).into());
     }
     let http = http::client(&look.shared.trust)?;
-    let registry = look.shared.registry(&look.registry, look.immutable_tags, http, context)?;
+    let registry = look.shared.registry_at(&look.registry, look.immutable_tags, http, context)?;
     let environment = &look.shared.environment;
     let images = registry.images(&look.repositories, environment, context.started, &*context.watch).await?;
     let empty: Vec<_> =
@@ -34,7 +34,7 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
     }
     let points = points(&look.repositories, &images, look.keep);
     let dump = Dump::new(&look.repositories, environment, registry.address(), context.started, &images, &points);
-    let path = dump.write(&look.shared.dump).context("the registry was read, and its dates could not be kept")?;
+    let path = dump.write(&look.dump).context("the registry was read, and its dates could not be kept")?;
     let undated: Vec<_> = images.iter().filter(|image| image.created.is_none()).collect();
     let message = match points.first() {
         Some(newest) => format!("{} dates, the newest {}; written to {}", points.len(), newest.date, path.display()),

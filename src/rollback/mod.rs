@@ -1,17 +1,24 @@
 //! Roll back a set of services to a date.
 //!
-//! [`points`] and [`plan`](mod@plan) are pure: what can be gone back to, and which steps that takes. [`dump`] is the file between
-//! the two commands. [`get`] looks; [`run`](mod@run) acts, by [`apply`](mod@apply).
+//! [`points`], [`plan`](mod@plan) and [`reverse`](mod@reverse) are pure: what can be gone back to, which steps that takes, and the way back from
+//! them. [`dump`] is the file between `get` and `run`, [`recorded`] what the journal keeps of a plan. [`get`] looks;
+//! [`run`](mod@run) makes an [`undertaking`] of a date, which [`apply`](mod@apply) carries out; [`again`] ends a run that died or undoes one.
 
+pub mod again;
 pub mod apply;
 pub mod arguments;
 pub mod dump;
 pub mod get;
 pub mod plan;
 pub mod points;
+pub mod recorded;
+pub mod reverse;
 pub mod run;
 pub mod show;
+#[cfg(test)]
+mod simulation;
 pub mod target;
+pub mod undertaking;
 pub mod verify;
 
 use crate::action::context::Context;
@@ -26,5 +33,7 @@ pub async fn go(arguments: Arguments, context: Context) -> anyhow::Result<Findin
     match arguments.check()? {
         Command::Get(look) => get::get(&look, &context).await,
         Command::Run(act) => run::run(&act, &context).await,
+        Command::Undo(again) => again::undo(&again, &context).await,
+        Command::Resume(again) => again::go_on(&again, &context).await,
     }
 }

@@ -44,6 +44,10 @@ pub struct Step {
     pub notes: Vec<String>,
     /// The application runs that image already.
     pub unchanged: bool,
+    /// The image that it runs now, as the registry knows it; none until that is asked, or where it does not know it.
+    pub before: Option<Image>,
+    /// Why it is not well now; none until that is seen, or where it is.
+    pub trouble: Option<String>,
 }
 
 /// A reason to refuse a plan.
@@ -254,7 +258,7 @@ fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Re
         notes.extend(application.notes.iter().cloned());
     }
     let change = Change { application: application.clone(), to };
-    Ok(Step { change, image: image.clone(), notes, unchanged })
+    Ok(Step { change, image: image.clone(), notes, unchanged, before: None, trouble: None })
 }
 
 /// The target as the platform writes its present image: same registry, same repository, another tag or digest.

@@ -4,7 +4,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::plan::{Plan, Step};
-use super::target::Target;
 use super::verify::{ServiceResult, State};
 use crate::action::report::{Cell, Table, Tone, Who};
 use crate::platform::Application;
@@ -76,6 +75,12 @@ pub fn results_table(results: &[ServiceResult]) -> Table {
     }
 }
 
+/// What a person types where the program could not put things right.
+#[must_use]
+pub fn by_hand_table(commands: &[String]) -> Table {
+    Table { title: "To set them back by hand:".to_owned(), ..Table::lines(commands.iter().map(String::as_str)) }
+}
+
 /// A result for Slack.
 #[must_use]
 pub fn sentence(result: &ServiceResult) -> String {
@@ -86,11 +91,11 @@ pub fn sentence(result: &ServiceResult) -> String {
 
 /// The beginning, for Slack.
 #[must_use]
-pub fn announcement(who: &Who, environment: &str, target: Target, plan: &Plan) -> String {
+pub fn announcement(who: &Who, environment: &str, purpose: &str, plan: &Plan) -> String {
     let changed = plan.steps.iter().filter(|step| !step.unchanged);
     let list: Vec<_> =
         changed.map(|step| format!("{} to {}", step.change.application.service, step.image.tag)).collect();
-    format!("{who} takes '{environment}' back to {target}: {}", list.join(", "))
+    format!("{who} takes '{environment}' {purpose}: {}", list.join(", "))
 }
 
 /// So many services.

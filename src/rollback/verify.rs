@@ -55,7 +55,7 @@ impl Set<'_> {
         platform: &dyn Platform,
         silence: Duration,
         calm: Duration,
-    ) -> anyhow::Result<Vec<ServiceResult>> {
+    ) -> anyhow::Result<Vec<Standing>> {
         let begun = Instant::now();
         let mut pause = Duration::from_millis(250);
         loop {
@@ -63,7 +63,7 @@ impl Set<'_> {
                 Ok(standings) => {
                     let results = self.results(&standings);
                     if begun.elapsed() >= calm || !results.iter().any(|result| result.state == State::NeedsOperator) {
-                        return Ok(results);
+                        return Ok(standings);
                     }
                 }
                 Err(error) if begun.elapsed() >= silence => return Err(error),
@@ -74,7 +74,8 @@ impl Set<'_> {
         }
     }
 
-    fn results(&self, standings: &[Standing]) -> Vec<ServiceResult> {
+    /// What the standings mean for each service.
+    pub(super) fn results(&self, standings: &[Standing]) -> Vec<ServiceResult> {
         self.changes
             .iter()
             .zip(standings)
@@ -126,9 +127,9 @@ pub(super) fn failures(results: &[ServiceResult]) -> String {
     unwell.map(said).collect::<Vec<_>>().join("; ")
 }
 
-/// What somebody must do about the services that are neither at their target nor as before.
+/// Whom somebody must look at.
 pub(super) fn next(results: &[ServiceResult]) -> String {
     let unsure = results.iter().filter(|result| result.state != State::Before);
     let list: Vec<_> = unsure.map(|result| format!("'{}'", result.application)).collect();
-    format!("Look at {}, then run the same command again or set each image by hand", list.join(", "))
+    format!("Look at {}; the commands that set each back by hand are shown", list.join(", "))
 }

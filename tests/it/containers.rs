@@ -18,6 +18,7 @@ fn run(folder: &Path, words: &[&str]) -> (i32, String) {
         .current_dir(folder)
         .env_clear()
         .env("XDG_CACHE_HOME", folder)
+        .env("FIREBREAK_JOURNAL", folder.join("journal"))
         .env("FIREBREAK_REGISTRY_PWD", LOGIN.1);
     let output = command.output().expect("the program runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

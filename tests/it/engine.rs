@@ -1,5 +1,7 @@
 //! The engine platform against a real Podman, which pulls from a real registry.
 
+mod death;
+mod lock;
 mod others;
 
 use std::time::Duration;

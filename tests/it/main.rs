@@ -17,6 +17,7 @@ mod jenkins;
 mod kubernetes;
 mod manual;
 mod marathon;
+mod matrix;
 mod program;
 mod readme;
 mod registry;

@@ -156,8 +156,8 @@ async fn without_a_terminal_run_needs_a_date_and_a_yes() {
 async fn a_wrong_command_line_is_named() {
     let hall = Hall::open(&[]).await;
     for (words, message) in [
-        ("", "a command is missing, one of `get`, `run`"),
-        ("rum", "there is no command 'rum' (there are `get`, `run`): did you mean `run`?"),
+        ("", "a command is missing, one of `get`, `run`, `undo`, `resume`"),
+        ("rum", "there is no command 'rum' (there are `get`, `run`, `undo`, `resume`): did you mean `run`?"),
         (
             "get --env=develop",
             "`get` needs --repo=<r>: Repositories of the services, separated by commas: billing,orders,team/web.",
@@ -385,21 +385,34 @@ async fn the_first_interrupt_takes_the_set_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_kill_in_the_middle_the_next_run_does_not_call_it_well() {
-    let hall = Hall::open(&["hang"]).await;
-    hall.look().await;
-    let mut child = hall.command(RUN).spawn().expect("a start");
-    until("the deployment", || hall.drill.marathon.applications().deployments() > 0).await;
-    child.kill().await.expect("to kill it");
-    let output = hall.run(&format!("{RUN} --format=json")).await;
-    let report = report(&output);
-    assert_eq!((output.code, report["outcome"].as_str()), (1, Some("failed")), "{output:?}");
-    let message = report["message"].as_str().expect("a message");
-    assert!(
-        message.starts_with("every service is set to DAY already, and these are not well: '/shop/dev/shop/billing'"),
-        "{message}"
-    );
-    assert!(report["steps"][0]["note"].as_str().expect("a note").contains("is not well: "), "{report}");
+async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
+    for (way, stand) in [("resume", Stand::Good), ("undo", Stand::Broken)] {
+        let hall = Hall::open(&["latency=30"]).await;
+        hall.look().await;
+        let mut child = hall.command(RUN).spawn().expect("a start");
+        until("the deployment", || hall.drill.marathon.applications().deployments() > 0).await;
+        child.kill().await.expect("to kill it");
+        let output = hall.run(&format!("{RUN} --format=json")).await;
+        let refused = report(&output);
+        assert_eq!((output.code, refused["outcome"].as_str()), (1, Some("failed")), "{output:?}");
+        assert_eq!(
+            refused["message"],
+            "run RUN by tester on HOST died while applying: `rollback_service resume --run=RUN` finishes it, \
+             `rollback_service undo --run=RUN` takes it back; nothing was changed"
+        );
+        let output = hall.run(&format!("{way} --env=dev")).await;
+        assert_eq!(output.code, 4, "nobody said yes: {output:?}");
+        assert!(output.stderr.contains("Run RUN, back to DAY, died while applying. So it stands:"), "{output:?}");
+        let output = hall.run(&format!("{way} --env=dev --yes --format=json")).await;
+        let outcome = if way == "resume" { (0, Some("done")) } else { (1, Some("restored")) };
+        assert_eq!((output.code, report(&output)["outcome"].as_str()), outcome, "{output:?}");
+        hall.stands(stand);
+        let output = hall.run(&format!("{way} --env=dev --yes --run=1")).await;
+        assert_eq!(output.code, 0, "{output:?}");
+        let stands = if way == "resume" { "done" } else { "restored" };
+        let said = if way == "resume" { "run RUN did not die" } else { "run RUN left nothing changed" };
+        assert_eq!(output.stdout, format!("{said}: it ended as {stands}: nothing to do\n"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

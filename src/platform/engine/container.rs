@@ -4,12 +4,17 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::configuration::strings;
 use crate::platform::image::ImageName;
+use crate::platform::secrets::Secrets;
 
 /// Between a name and what tells a rollback's containers from the others.
 const ASIDE_RAN: &str = "-firebreak-old-";
 const ASIDE_STOPPED: &str = "-firebreak-off-";
 const PREPARED: &str = "-firebreak-new";
+
+/// The label of a lock, with the run that holds it.
+pub(super) const LOCK: &str = "firebreak.run";
 
 /// The label by which compose says which project a container belongs to.
 const PROJECT: &str = "com.docker.compose.project";
@@ -73,10 +78,12 @@ impl Container {
     /// Which service of `environment` it is, by its compose labels, or else by its name `<env>-<service>`. A number at
     /// the end of that is a replica's, unless the image bears it as well: `dev-oauth-2` with an image of `team/oauth-2`
     /// is the service `oauth-2`, with one of `team/oauth` the second `oauth`. A container of compose that ran once for a
-    /// command is none.
+    /// command is none, nor is a lock.
     pub(super) fn service(&self, environment: &str) -> Option<String> {
         let label = |key: &str| self.inspect["Config"]["Labels"][key].as_str().filter(|value| !value.is_empty());
-        if label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        if label(LOCK).is_some()
+            || label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        {
             return None;
         }
         if let (Some(project), Some(service)) = (label(PROJECT), label("com.docker.compose.service")) {
@@ -90,6 +97,28 @@ impl Container {
             _ => rest,
         };
         (!service.is_empty()).then(|| service.to_owned())
+    }
+
+    /// What it is called now.
+    pub(super) fn called(&self) -> &str {
+        self.inspect["Name"].as_str().unwrap_or_default().trim_start_matches('/')
+    }
+
+    /// The same under another name.
+    pub(super) fn renamed(&self, to: &str) -> Self {
+        let (name, place) = place(to);
+        let mut renamed = Self { name: name.to_owned(), place, ..self.clone() };
+        renamed.inspect["Name"] = to.into();
+        renamed
+    }
+
+    /// The values of its environment: what an engine says of it must not tell them.
+    pub(super) fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        for variable in strings(&self.inspect["Config"]["Env"]) {
+            secrets.add(variable.split_once('=').map_or("", |(_, value)| value));
+        }
+        secrets
     }
 
     /// The first twelve digits of its id, as engines abbreviate it.
@@ -164,7 +193,7 @@ pub(super) fn image_id(text: &str) -> String {
 }
 
 /// The name that people gave a container, and what it is now.
-fn place(name: &str) -> (&str, Place) {
+pub(super) fn place(name: &str) -> (&str, Place) {
     if let Some(name) = name.strip_suffix(PREPARED) {
         return (name, Place::Prepared);
     }

@@ -12,8 +12,10 @@ use super::fidelity::{Read, differences};
 use super::{Engine, configuration, health};
 use crate::platform::Change;
 use crate::platform::image::ImageName;
-use crate::platform::secrets::Secrets;
 use crate::watch::{Progress, Watch};
+
+/// Why there is no container of ours any more.
+const REMOVED: &str = "the new container was removed by somebody else";
 
 /// One container and the one that is to take its place.
 struct Replacement {
@@ -92,7 +94,7 @@ async fn prepare_all(
     changes: &[Change],
     sets: Vec<Vec<Container>>,
 ) -> anyhow::Result<Vec<Vec<Replacement>>> {
-    engine.own.begin();
+    let had_begun = engine.own.begin();
     let mut prepared = Vec::new();
     for (change, olds) in changes.iter().zip(sets) {
         match prepare_service(engine, &change.to, olds).await {
@@ -102,7 +104,9 @@ async fn prepare_all(
                 let error =
                     error.context(format!("failed to make the new containers of '{service}'; the old ones run on"));
                 remove_prepared(engine, changes).await.map_err(|left| anyhow!("{error:#}; {left:#}"))?;
-                engine.own.forget();
+                if !had_begun {
+                    engine.own.forget();
+                }
                 return Err(error);
             }
         }
@@ -117,7 +121,7 @@ async fn prepare_service(engine: &Engine, to: &str, olds: Vec<Container>) -> any
         let name = old.prepared_name();
         if let Some(left) = engine.inspect(&name).await? {
             // Left by a rollback that was cut short; it was never started under this name.
-            engine.client.remove(&left.id).await?;
+            engine.client.remove(&left).await?;
         }
         let new = prepare(engine, &old, &name, to).await.with_context(|| format!("container '{}'", old.name))?;
         set.push(Replacement { old, new });
@@ -133,13 +137,14 @@ async fn prepare(engine: &Engine, old: &Container, name: &str, to: &str) -> anyh
     let new_image = client.get(&format!("/images/{to}/json")).await?.with_context(|| format!("no image '{to}'"))?;
     let old_podman = engine.inspect_podman(&old.id).await?;
     let body = configuration::request(old, &old_image, old_podman.as_ref(), to);
-    let id = client.create(name, body).await.map_err(|error| scrubbed(old, &error))?;
+    let id = client.create(name, &body, old).await?;
     engine.own.add(&id);
+    let made = engine.inspect(&id).await?.context(REMOVED)?;
     // The first network came with the request: older engines take no more than one there.
     for (network, endpoint) in configuration::endpoints(old, old_podman.as_ref()).iter().skip(1) {
-        client.join(&id, network, endpoint).await?;
+        client.join(&made, network, endpoint).await?;
     }
-    let new = engine.inspect(&id).await?.context("the new container was removed by somebody else")?;
+    let new = engine.inspect(&id).await?.context(REMOVED)?;
     let new_podman = engine.inspect_podman(&id).await?;
     let different = differences(
         &Read { container: old, image: &old_image, podman: old_podman.as_ref() },
@@ -151,24 +156,12 @@ async fn prepare(engine: &Engine, old: &Container, name: &str, to: &str) -> anyh
     Ok(id)
 }
 
-/// What an engine says about a request, without the container's environment.
-fn scrubbed(old: &Container, error: &anyhow::Error) -> anyhow::Error {
-    let mut secrets = Secrets::default();
-    for variable in configuration::strings(&old.inspect["Config"]["Env"]) {
-        secrets.add(variable.split_once('=').map_or("", |(_, value)| value));
-    }
-    anyhow!(secrets.scrub(&format!("{error:#}")))
-}
-
 /// Removes the new containers that were made and not started.
 pub(super) async fn remove_prepared(engine: &Engine, changes: &[Change]) -> anyhow::Result<()> {
     for service in engine.services(changes).await? {
         for left in service.0.iter().filter(|one| one.place == Place::Prepared) {
-            engine
-                .client
-                .remove(&left.id)
-                .await
-                .with_context(|| format!("failed to remove '{}'", left.prepared_name()))?;
+            let removed = engine.client.remove(left).await;
+            removed.with_context(|| format!("failed to remove '{}'", left.called()))?;
         }
     }
     Ok(())
@@ -192,17 +185,18 @@ async fn replace(engine: &Engine, Replacement { old, new }: &Replacement) -> any
     if (&now.name, now.place) != (&old.name, old.place) {
         bail!("somebody else is at it: it was put aside or given another name");
     }
-    if engine.inspect(new).await?.is_none_or(|new| new.place != Place::Prepared) {
+    let Some(new) = engine.inspect(new).await?.filter(|new| new.place == Place::Prepared) else {
         bail!("somebody else is at it: what was to take its place was removed or given another name");
-    }
-    if now.place == Place::Standing {
+    };
+    let aside = match now.place {
         // The name comes first: it remembers whether the container ran.
-        client.rename(&old.id, &now.aside_name()).await?;
-    }
-    client.stop(&old.id).await?;
-    client.rename(new, &old.name).await?;
-    client.start(new).await?;
-    health::wait_until_well(engine, new, 0).await
+        Place::Standing => client.rename(&now, &now.aside_name()).await?,
+        _ => now,
+    };
+    client.stop(&aside).await?;
+    let new = client.rename(&new, &old.name).await?;
+    client.start(&new).await?;
+    health::wait_until_well(engine, &new.id, 0).await
 }
 
 fn base64url(bytes: &[u8]) -> String {

@@ -21,6 +21,9 @@ pub(super) async fn go_back(
     if !engine.own.has_begun() {
         return Ok(());
     }
+    if engine.own.has_settled() {
+        bail!("this run was at its target, and its old containers are removed: there is nothing to go back to");
+    }
     let mut failures = Vec::new();
     // The last that was changed is the first to go back. One that fails does not keep the others.
     for (change, service) in changes.iter().zip(engine.services(changes).await?).rev() {
@@ -37,6 +40,7 @@ pub(super) async fn go_back(
     if !failures.is_empty() {
         bail!("failed to take back {}", failures.join("; "));
     }
+    engine.own.forget();
     Ok(())
 }
 
@@ -60,24 +64,33 @@ async fn restore_one(engine: &Engine, service: &Service, id: &str) -> anyhow::Re
     let Some(old) = service.0.iter().find(|one| one.id == id) else {
         bail!("the old container {} is gone", id.get(..12).unwrap_or(id));
     };
-    let Place::Aside { ran } = old.place else { return Ok(()) };
     let client = &engine.client;
-    let now_there = |one: &&Container| one.name == old.name && one.place == Place::Standing;
-    if let Some(new) = service.0.iter().find(now_there) {
-        if !engine.own.made(&new.id) {
-            bail!("somebody else put '{}' into the place of container '{}': left as it is", new.image, old.name);
+    let (back, ran) = match old.place {
+        Place::Aside { ran } => {
+            let now_there = |one: &&Container| one.name == old.name && one.place == Place::Standing;
+            if let Some(new) = service.0.iter().find(now_there) {
+                if !engine.own.made(&new.id) {
+                    bail!(
+                        "somebody else put '{}' into the place of container '{}': left as it is",
+                        new.image,
+                        old.name
+                    );
+                }
+                client.stop(new).await?;
+                client.remove(new).await?;
+            }
+            // It may still run, where the rollback ended between its new name and the stop; the name is all that was wrong.
+            (client.rename(old, &old.name).await?, ran)
         }
-        client.stop(&new.id).await?;
-        client.remove(&new.id).await?;
-    }
-    // It may still run, where the rollback ended between its new name and the stop; the name is all that was wrong.
-    client.rename(&old.id, &old.name).await?;
+        // An earlier try may have ended between the name and the start.
+        Place::Standing | Place::Prepared => (old.clone(), engine.own.put_back(id)),
+    };
     if !ran {
         return Ok(());
     }
-    client.start(&old.id).await?;
-    let restarts = engine.inspect(&old.id).await?.map_or(0, |now| now.restarts());
-    health::wait_until_well(engine, &old.id, restarts)
+    client.start(&back).await?;
+    let restarts = engine.inspect(id).await?.map_or(0, |now| now.restarts());
+    health::wait_until_well(engine, id, restarts)
         .await
         .with_context(|| format!("container '{}' is back, and not well", old.name))
 }

@@ -6,6 +6,7 @@
 //! their target; the names alone say how far a rollback came, so a later run can begin where one was cut short. A run
 //! goes back on what it did itself, and knows that by the ids of the containers that it made.
 
+mod by_hand;
 mod client;
 mod configuration;
 mod container;
@@ -13,11 +14,12 @@ mod deploy;
 mod fidelity;
 mod go_back;
 mod health;
+mod lock;
 mod obstacle;
 mod own;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -38,6 +40,8 @@ pub(super) struct Engine {
     client: Client,
     registry: Option<RegistryLogin>,
     own: Own,
+    /// Each service that a change was about, by the id of its application, as it stood at the last look.
+    seen: Mutex<BTreeMap<String, Service>>,
 }
 
 impl Engine {
@@ -48,7 +52,8 @@ impl Engine {
         registry: Option<RegistryLogin>,
         ledger: Arc<dyn Ledger>,
     ) -> anyhow::Result<Self> {
-        Ok(Self { client: Client::new(address, http, ledger).await?, registry, own: Own::default() })
+        let client = Client::new(address, http, ledger).await?;
+        Ok(Self { client, registry, own: Own::default(), seen: Mutex::default() })
     }
 
     /// Every container of an environment, by service, in the order of their names.
@@ -87,9 +92,16 @@ impl Engine {
             if !surveys.contains_key(environment) {
                 surveys.insert(environment, self.survey(environment).await?);
             }
-            found.push(surveys.get(environment).and_then(|all| all.get(service)).cloned().unwrap_or_default());
+            let service = surveys.get(environment).and_then(|all| all.get(service)).cloned().unwrap_or_default();
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), service.clone());
+            found.push(service);
         }
         Ok(found)
+    }
+
+    /// A service as it stood at the last look.
+    fn seen(&self, application: &str) -> Option<Service> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(application).cloned()
     }
 
     /// What the engine says of a container; none where there is no such one.
@@ -266,18 +278,20 @@ impl Platform for Engine {
         Ok(applications)
     }
 
-    async fn lock(&self, _environment: &str, _holder: &Holder) -> Result<(), LockError> {
-        Ok(())
+    async fn lock(&self, environment: &str, holder: &Holder) -> Result<(), LockError> {
+        lock::lock(self, environment, holder).await
     }
 
-    async fn unlock(&self, _environment: &str, _holder: &Holder) -> anyhow::Result<()> {
-        Ok(())
+    async fn unlock(&self, environment: &str, holder: &Holder) -> anyhow::Result<()> {
+        lock::unlock(self, environment, holder).await
     }
 
-    fn recall(&self, _calls: &[Call]) {}
+    fn recall(&self, calls: &[Call]) {
+        self.own.recall(calls);
+    }
 
     fn by_hand(&self, change: &Change) -> String {
-        format!("set '{}' to {}", change.application.id, change.application.images.join(", "))
+        by_hand::by_hand(self, change)
     }
 
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
@@ -285,13 +299,17 @@ impl Platform for Engine {
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {
-        self.own.forget();
         let deployed = deploy::deploy(self, changes, limit, watch).await;
         deployed.map_err(
             |error| {
                 if self.own.has_begun() { DeployError::Sent(error) } else { DeployError::NothingSent(error) }
             },
         )
+    }
+
+    async fn arrive(&self, _changes: &[Change], _limit: Duration, _watch: &dyn Watch) -> anyhow::Result<()> {
+        // An engine does nothing by itself: each step was a call of ours, and it was answered or it was not.
+        Ok(())
     }
 
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {
@@ -320,7 +338,7 @@ impl Platform for Engine {
             let standing = service.standing();
             for old in service.0.iter().filter(|one| one.place != Place::Standing) {
                 if standing.iter().any(|one| one.name == old.name)
-                    && let Err(error) = self.client.remove(&old.id).await
+                    && let Err(error) = self.client.remove(old).await
                 {
                     kept.push(format!("{}: {error:#}", old.name));
                 }
@@ -329,6 +347,7 @@ impl Platform for Engine {
         if !kept.is_empty() {
             bail!("failed to remove old containers: {}", kept.join("; "));
         }
+        self.own.forget();
         Ok(())
     }
 }

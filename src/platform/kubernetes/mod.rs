@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
+use tokio::time::Instant;
 
 use self::client::Client;
 use self::lease::Held;
@@ -146,6 +147,15 @@ impl Platform for Kubernetes {
                 if self.own.is_empty() { DeployError::NothingSent(error) } else { DeployError::Sent(error) }
             },
         )
+    }
+
+    async fn arrive(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
+        // Nothing comes of what was about to be written, and was not.
+        let standings = self.look(changes).await?;
+        let is_set = |standing: &Standing| matches!(standing, Standing::Target | Standing::Unwell { .. });
+        let set: Vec<_> =
+            changes.iter().zip(&standings).filter(|(_, now)| is_set(now)).map(|(change, _)| change.clone()).collect();
+        wait::until_arrived(self, &set, Instant::now() + limit, watch).await
     }
 
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {

@@ -60,7 +60,7 @@ async fn revert(marathon: &Marathon, changes: &[Change], deadline: Instant, watc
 }
 
 /// The running deployments that are ours.
-async fn our_deployments(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<Vec<String>> {
+pub(super) async fn our_deployments(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<Vec<String>> {
     let written = marathon.own.written();
     let apps = marathon.apps(changes).await?;
     let is_left = |id: &String| {

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use url::Url;
 
 use self::client::Client;
@@ -118,6 +119,12 @@ impl Platform for Marathon {
             Written::Nothing => DeployError::NothingSent(error),
             Written::Unanswered | Written::Taken { .. } => DeployError::Sent(error),
         })
+    }
+
+    async fn arrive(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
+        self.client.writes.over().await;
+        let running = go_back::our_deployments(self, changes).await?;
+        self.until_gone(&running, Instant::now() + limit, changes, watch).await
     }
 
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {

@@ -150,6 +150,7 @@ fn serve_prints_the_environment_and_ends_when_told() {
             "FIREBREAK_REGISTRY",
             "FIREBREAK_PLATFORM",
             "FIREBREAK_SLACK",
+            "FIREBREAK_JOURNAL",
             "FIREDRILL_CONTROL",
             "FIREDRILL_DATE",
             "FIREDRILL_REPO",

@@ -7,6 +7,7 @@ pub mod fake;
 pub mod kubernetes;
 pub mod podman;
 pub mod program;
+pub mod proxy;
 pub mod registry;
 pub mod wire;
 

@@ -81,7 +81,10 @@ impl Hall {
     }
 
     fn tame(&self, text: &str) -> String {
-        text.replace(&self.drill.registry.address().to_string(), "REGISTRY")
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        without_runs(text)
+            .replace(&format!(" on {host} "), " on HOST ")
+            .replace(&self.drill.registry.address().to_string(), "REGISTRY")
             .replace(&self.drill.marathon.address().to_string(), "MARATHON")
             .replace(&self.folder.path().display().to_string(), "FOLDER")
             .replace(&self.day(), "DAY")
@@ -108,4 +111,25 @@ impl Hall {
         let messages = self.drill.slack.messages();
         messages.iter().map(|message| self.tame(message["text"].as_str().expect("a text"))).collect()
     }
+}
+
+/// The text with `RUN` in place of the ids of runs: a number, a dash, six hexadecimal letters.
+fn without_runs(text: &str) -> String {
+    let is_run = |word: &str| {
+        let parts = word.split_once('-').filter(|(number, letters)| !number.is_empty() && letters.len() == 6);
+        parts.is_some_and(|(number, letters)| {
+            number.bytes().all(|byte| byte.is_ascii_digit()) && letters.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let mut tame = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begin) = rest.find(is_part) {
+        let word = &rest[begin..];
+        let word = &word[..word.find(|c| !is_part(c)).unwrap_or(word.len())];
+        tame.push_str(&rest[..begin]);
+        tame.push_str(if is_run(word) { "RUN" } else { word });
+        rest = &rest[begin + word.len()..];
+    }
+    tame + rest
 }

@@ -1,0 +1,87 @@
+//! What a person types to set a service back to its old containers.
+
+use std::fmt::Write as _;
+
+use super::container::{Container, Place};
+use super::own::Own;
+use super::{Engine, Service};
+use crate::platform::Change;
+
+/// Where each engine listens unless it is told otherwise: there its program needs no word of it.
+const USUAL: [&str; 3] =
+    ["podman+unix:///run/podman/podman.sock", "docker+unix:///var/run/docker.sock", "docker+unix:///run/docker.sock"];
+
+/// The commands, one line for each container that is not as before, from how things stood at the last look.
+pub(super) fn by_hand(engine: &Engine, change: &Change) -> String {
+    let program = program(&engine.client.address);
+    let ids = change.application.revision.split('+');
+    match engine.seen(&change.application.id) {
+        Some(service) => lines(&program, &service, ids, &change.to, &engine.own),
+        None => ids.fold(String::new(), |mut text, id| {
+            let _ = write!(text, "{}{program} inspect {}", separator(&text), short(id));
+            text
+        }),
+    }
+}
+
+fn lines<'a>(
+    program: &str,
+    service: &Service,
+    before: impl Iterator<Item = &'a str>,
+    target: &str,
+    own: &Own,
+) -> String {
+    let mut text = String::new();
+    for id in before {
+        let Some(old) = service.0.iter().find(|one| one.id == id) else {
+            let _ = write!(text, "{}# the old container {} is gone", separator(&text), short(id));
+            continue;
+        };
+        let stands = |one: &&Container| one.name == old.name && one.place == Place::Standing && one.id != old.id;
+        let mut steps = Vec::new();
+        if let Place::Aside { ran } = old.place {
+            let name = quoted(&old.name);
+            if let Some(new) = service.0.iter().find(stands) {
+                steps.push(format!("stop {name}"));
+                // What somebody else put there is kept.
+                let is_ours = own.made(&new.id) || new.image == target;
+                steps.push(if is_ours { format!("rm {name}") } else { format!("rename {name} {name}-replaced") });
+            }
+            steps.push(format!("rename {} {name}", quoted(old.called())));
+            if ran {
+                steps.push(format!("start {name}"));
+            }
+        } else if !old.runs() {
+            steps.push(format!("start {}", quoted(old.called())));
+        }
+        let prepared = |one: &&Container| one.name == old.name && one.place == Place::Prepared;
+        steps.extend(service.0.iter().find(prepared).map(|one| format!("rm {}", quoted(one.called()))));
+        if !steps.is_empty() {
+            let steps: Vec<_> = steps.iter().map(|step| format!("{program} {step}")).collect();
+            let _ = write!(text, "{}{}", separator(&text), steps.join(" && "));
+        }
+    }
+    text
+}
+
+fn separator(text: &str) -> &'static str {
+    if text.is_empty() { "" } else { "\n" }
+}
+
+fn short(id: &str) -> String {
+    quoted(id.get(..12).unwrap_or(id))
+}
+
+/// `podman` or `docker`, with the socket where it is not the usual one.
+fn program(address: &str) -> String {
+    let (program, url) = address.split_once('+').unwrap_or(("podman", address));
+    if USUAL.contains(&address) {
+        return program.to_owned();
+    }
+    let option = if program == "docker" { "--host" } else { "--url" };
+    format!("{program} {option} {}", quoted(url))
+}
+
+fn quoted(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), Into::into)
+}

@@ -1,0 +1,211 @@
+//! `resume` and `undo`: what becomes of a run that died, and of one that ended and is regretted.
+
+use super::apply::{Hands, resume, take_back};
+use super::arguments::{Again, pull_login};
+use super::recorded::Recorded;
+use super::reverse::reverse;
+use super::run::{check_images, note_before, note_standing, resolve};
+use super::show::results_table;
+use super::undertaking::{Site, Undertaking, ended};
+use super::verify::Set;
+use crate::action::consent::{Consent, Proposal, is_production};
+use crate::action::context::Context;
+use crate::action::report::{Finding, Outcome, Table};
+use crate::http;
+use crate::journal::{Run, State};
+use crate::platform::Platform;
+
+/// Which way a run that died is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It is finished, or taken back where that cannot be done.
+    Forth,
+    /// It is taken back.
+    Back,
+}
+
+/// Finishes a run that died, or takes it back where that cannot be done.
+///
+/// # Errors
+/// When something is wrong before anything is written; all later ends are findings.
+pub async fn go_on(again: &Again, context: &Context) -> anyhow::Result<Finding> {
+    let http = http::client(&again.shared.trust)?;
+    let platform = platform(again, &http, context).await?;
+    let site = again.site(&*platform, &http, context);
+    let run = match &again.run {
+        Some(id) => chosen(id, &site)?,
+        None => match site.open_run()? {
+            Some(run) => run,
+            None => return Ok(nothing(&format!("no run of {} died", place(&site)))),
+        },
+    };
+    if !run.is_open() {
+        return Ok(nothing(&format!("run {} did not die: {}", run.id, how_it_ended(&run))));
+    }
+    end(&site, &run, Way::Forth).await
+}
+
+/// Restores what a run changed: takes it back where it died, and else plans the way back to what was before.
+///
+/// # Errors
+/// When something is wrong before anything is written; all later ends are findings.
+pub async fn undo(again: &Again, context: &Context) -> anyhow::Result<Finding> {
+    let http = http::client(&again.shared.trust)?;
+    let platform = platform(again, &http, context).await?;
+    let site = again.site(&*platform, &http, context);
+    let run = match &again.run {
+        Some(id) => chosen(id, &site)?,
+        None => match last(&site)? {
+            Some(run) => run,
+            None => return Ok(nothing(&format!("no run changed {}", place(&site)))),
+        },
+    };
+    if run.is_open() {
+        return end(&site, &run, Way::Back).await;
+    }
+    if !changed(&run) {
+        return Ok(nothing(&format!("run {} left nothing changed: {}", run.id, how_it_ended(&run))));
+    }
+    let recorded = recorded(&run)?;
+    if site.means.consent != Consent::Withheld {
+        context.journal.begin()?;
+    }
+    if let Some(refusal) = site.refusal()? {
+        return Ok(refusal);
+    }
+    let registry = again.shared.registry.as_deref().unwrap_or(&recorded.registry);
+    let registry = again.shared.registry_at(registry, false, http.clone(), context)?;
+    let mut plan = reverse(&recorded, &platform.applications(site.environment).await?, &run.id)?;
+    resolve(&mut plan, &registry, context).await?;
+    note_standing(&mut plan, &*platform).await?;
+    check_images(&plan, &registry, "choose a date for `rollback_service run`", context).await?;
+    note_before(&mut plan, &registry, context).await;
+    let purpose = format!("as before run {}", run.id);
+    let images = format!(", which went {}", recorded.purpose);
+    let undertaking = Undertaking { site, plan, purpose, images, registry: registry.address().to_owned() };
+    undertaking.go(|| nothing(&format!("all is as before run {} already", run.id))).await
+}
+
+/// The platform. An engine pulls from the registry that is given, or that the last run of the environment used.
+async fn platform(again: &Again, http: &http::Client, context: &Context) -> anyhow::Result<Box<dyn Platform>> {
+    let Again { shared, means, .. } = again;
+    let is_ours = |run: &Run| run.planned.as_ref().is_some_and(|planned| planned.environment == shared.environment);
+    let (runs, _) = context.journal.folder()?.runs()?;
+    let used = || runs.iter().filter(|run| is_ours(run)).find_map(Recorded::read).map(|recorded| recorded.registry);
+    let login = match shared.registry.clone().or_else(used) {
+        Some(url) => pull_login(&shared.registry_at(&url, false, http.clone(), context)?),
+        None => None,
+    };
+    means.connect(&shared.environment, login, http, context).await
+}
+
+/// Ends a run that died. Nobody else may act meanwhile, and it is looked first.
+async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
+    let context = site.context;
+    let holder = context.journal.holder_of(&run.id);
+    let _lock = match site.lock_here(&holder)? {
+        Ok(lock) => lock,
+        Err(held) => return Ok(held),
+    };
+    // Whoever had the lock until now may have ended it.
+    let run = context.journal.folder()?.run(&run.id)?;
+    if !run.is_open() {
+        return Ok(nothing(&format!("somebody ended run {} meanwhile: {}", run.id, how_it_ended(&run))));
+    }
+    let recorded = recorded(&run)?;
+    let changes = recorded.changes();
+    site.platform.recall(&run.calls);
+    let set = Set { changes: &changes, initial: recorded.initial() };
+    let results = set.results(&site.platform.look(&changes).await?);
+    let table = Table { title: title(&run, &recorded), ..results_table(&results) };
+    if let Some(finding) = site.means.consent.settle(&proposal(site, &run, way, table), &*context.operator).await? {
+        return Ok(about(finding, site));
+    }
+    let shield = context.interrupt.shield();
+    let journal = context.journal.go_on(&run.id)?;
+    let (limits, watch) = (site.limits(), &*context.watch);
+    let act = async || {
+        let text = format!("{} {} of '{}'", context.who, words(way, &run.id), site.environment);
+        site.notifier().say(&text, watch).await;
+        let hands = Hands { platform: site.platform, limits, shield: &shield, watch, journal };
+        Ok(match way {
+            Way::Forth => resume(&changes, recorded.initial(), hands).await,
+            Way::Back => take_back(&changes, recorded.initial(), hands).await,
+        })
+    };
+    match site.locked_there(&holder, act).await? {
+        Ok(applied) => {
+            site.tell(&applied, &shield).await;
+            Ok(about(ended(&applied), site))
+        }
+        Err(held) => Ok(held),
+    }
+}
+
+fn words(way: Way, run: &str) -> String {
+    match way {
+        Way::Forth => format!("goes on with run {run}"),
+        Way::Back => format!("takes back run {run}"),
+    }
+}
+
+fn title(run: &Run, recorded: &Recorded) -> String {
+    let state = run.state.map_or_else(String::new, |(state, _)| format!(" while {state}"));
+    format!("Run {}, {}, died{state}. So it stands:", run.id, recorded.purpose)
+}
+
+fn proposal(site: &Site<'_>, run: &Run, way: Way, plan: Table) -> Proposal {
+    let what = match way {
+        Way::Forth => format!("what run {} left undone", run.id),
+        Way::Back => format!("back what run {} did", run.id),
+    };
+    let word = is_production(site.environment).then(|| site.environment.to_owned());
+    Proposal { plan, what, place: format!(" in {}", place(site)), word }
+}
+
+fn about(finding: Finding, site: &Site<'_>) -> Finding {
+    finding.with("environment", site.environment).with("platform", site.platform.address())
+}
+
+fn place(site: &Site<'_>) -> String {
+    format!("'{}' on {}", site.environment, site.platform.address())
+}
+
+fn nothing(message: &str) -> Finding {
+    Finding::new(Outcome::NothingToDo, format!("{message}: nothing to do"))
+}
+
+fn how_it_ended(run: &Run) -> String {
+    run.state.map_or_else(|| "it was never agreed to".to_owned(), |(state, _)| format!("it ended as {state}"))
+}
+
+/// Whether something of it may still stand.
+fn changed(run: &Run) -> bool {
+    run.is_open() || run.state.is_some_and(|(state, _)| matches!(state, State::Done | State::NeedsOperator))
+}
+
+/// The run of this id, if it was about this environment here.
+fn chosen(id: &str, site: &Site<'_>) -> anyhow::Result<Run> {
+    let run = site.context.journal.folder()?.run(id)?;
+    if !run.is_of(site.environment, site.platform.address()) {
+        let theirs = run.planned.as_ref();
+        let theirs =
+            theirs.map_or("nothing".to_owned(), |theirs| format!("'{}' on {}", theirs.environment, theirs.place));
+        anyhow::bail!("run {} was about {theirs}, not about {}: give that --env and --platform", run.id, place(site));
+    }
+    Ok(run)
+}
+
+/// The last run here that changed something.
+fn last(site: &Site<'_>) -> anyhow::Result<Option<Run>> {
+    let (runs, damaged) = site.context.journal.folder()?.runs()?;
+    // The last run may be the one that cannot be read.
+    if let Some(error) = damaged.into_iter().next() {
+        return Err(error.context("which run was the last is not known: give --run"));
+    }
+    Ok(runs.into_iter().find(|run| run.is_of(site.environment, site.platform.address()) && changed(run)))
+}
+
+fn recorded(run: &Run) -> anyhow::Result<Recorded> {
+    Recorded::read(run).ok_or_else(|| anyhow::anyhow!("run {} is none of a rollback of services", run.id))
+}
