@@ -5,8 +5,8 @@
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-drill: ## a broken release, taken back by the real playbook against an embedded world (a minute after the build)
-	@scripts/drill.sh
+drill: ## a broken release, taken back by the real playbook against an embedded world (a minute after the build); PLATFORM=kubernetes
+	@PLATFORM=$(PLATFORM) scripts/drill.sh
 
 test: ## everything: tools, lints, the static programs, all tests
 	@scripts/test.sh

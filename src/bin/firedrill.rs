@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use firebreak::action;
 use firebreak::drill::program;
 
-const USAGE: &str = "Practise a rollback on this machine: registry, Marathon, Slack, broken release.
+const USAGE: &str = "Practise a rollback on this machine: registry, platform, Slack, broken release.
 
 Problem:
   A rollback that was never practised is tried for the first time when production burns.
@@ -16,14 +16,15 @@ Solution:
   `proof` tells whether the services of a drill stand where they should.
 
 Usage:
-  firedrill [--fault=<f>]...
-  firedrill serve [--port=<n>] [--fault=<f>]...
+  firedrill [--platform=<p>] [--fault=<f>]...
+  firedrill serve [--port=<n>] [--platform=<p>] [--fault=<f>]...
   firedrill proof --control=<url> [--env=<e>] [--before]
-  firedrill [--fault=<f>]... [--] <command>...
+  firedrill [--platform=<p>] [--fault=<f>]... [--] <command>...
   firedrill -h | --help
   firedrill --version
 
 Options:
+  --platform=<p>   What the services run on. [choices: marathon kubernetes] [default: marathon]
   --fault=<f>      Orders something to go wrong, see below. May be given more than once.
 
 Options of serve:
@@ -38,13 +39,15 @@ Faults:
   unhealthy=<service>       its new instances never get healthy
   hang[=<n>]                the next n deployments never end by themselves
   refuse=<service>          every change of it is refused (422)
-  lock=<service>[:<ms>]     somebody's deployment holds it (409), for so long or for ever
+  lock=<service>[:<ms>]     somebody else holds it (409), for so long or for ever
   change=<service>[:<n>]    somebody changes it after its nth read
   lose-reply[=<n>]          the next n writes are carried out and not answered
   reset[=<n>]               the next n writes are cut off before they are carried out
   gone-at-write             the platform goes away at the next write
   gone                      the platform is gone: every request is cut off
-  revert-to-zero=<service>  a revert leaves it with 0 instances
+  revert-to-zero=<service>  a revert leaves it with 0 instances (marathon alone)
+  forbid                    the account may read and not write (403)
+  quota=<service>           no new pod of it can be made (kubernetes alone)
   registry-429[=<n>[:<s>]]  the registry answers 429 n times, Retry-After s (default 1)
   registry-503[=<n>]        the registry answers 503 n times
   registry-lies             the registry's bytes do not match their digests
@@ -52,7 +55,8 @@ Faults:
   latency=<ms>              every request takes so much longer
   slack-fails               the webhook answers 500
 
-  A service is named by the end of its application's id: `billing`, or `prod/shop/billing` for that one alone.
+  A service is named by the end of its application's id: `billing`, or `prod/shop/billing` for that one alone; on
+  Kubernetes that is `prod/billing`.
 
 Exit status:
   0    the services stand where they should; `serve`: it was ended by Ctrl-C or a signal
@@ -65,6 +69,7 @@ Exit status:
 Examples:
   firedrill
   firedrill --fault=unhealthy=billing
+  firedrill --platform=kubernetes
   firedrill serve --port=5000
   firedrill -- sh -c 'my-rollback-script && firedrill proof'
 ";

@@ -1,9 +1,5 @@
 //! Roll back a set of services to a date.
 
-use std::process::ExitCode;
-
-use firebreak::{action, rollback};
-
 const USAGE: &str = "
 Roll back a set of services to a date.
 
@@ -12,10 +8,10 @@ Problem:
   that did not change on that day.
 
 Solution:
-  `get` reads from the registry when each image was built, shows the dates that can be gone back to, and writes
-  them to rollback.json. `run` takes for each service its newest image built on that day or before, checks
-  that it is still there, shows the plan, asks, and deploys the set as one. It verifies every service; where one
-  fails, the whole set is taken back. A date is that of a build: an image that never ran can be chosen.
+  `get` reads from the registry when each image was built, and from the platform what ran; it shows the dates that
+  can be gone back to, and writes them to rollback.json. `run` takes for each service its newest image built on that
+  day or before, or with --by=ran what ran at its end, checks that it is still there, shows the plan, asks, and deploys
+  the set as one. It verifies every service; where one fails, the whole set is taken back.
   Every run is in a journal: `undo` restores what the last one changed; `resume` finishes one that died.
 
 Symptoms:
@@ -28,44 +24,43 @@ Usage:
   rollback_service run [--date=<d>] --env=<e> --platform=<url> [options]
   rollback_service undo [--run=<id>] --env=<e> --platform=<url> [options]
   rollback_service resume [--run=<id>] --env=<e> --platform=<url> [options]
-  rollback_service -h | --help
-  rollback_service --version
+  rollback_service -h | --help | --version
 
 Options of get:
   --repo=<r>            Repositories of the services, separated by commas: billing,orders,team/web.
   --env=<image-env>     The environment at the end of the images' tags: develop, stage, master.
   --immutable-tags      Tags never move in this registry: ask only for those that are new.
+  --running=<env>       The environment in the names of the running services, to read what ran; else that of --env.
   --keep=<n>            How many dates to offer, the newest first. [default: 10]
 
 Options of run:
   --date=<d>            A day (2026-11-20: UTC, its end) or an instant (2026-11-20T18:00:00Z). A terminal offers
                         the dates that `get` found. [found: rollbacks]
-  --allow-partial       Leave services without an image that old as they are, rather than refuse.
+  --by=<what>           Images by when they were built, or by what ran then. [choices: built ran] [default: built]
+  --allow-partial       Leave services as they are that have no image that old, or none known, rather than refuse.
   --pin                 Write repository@digest rather than repository:tag.
 
 Options of run, undo and resume:
   --env=<env>           The environment in the names of the running services: dev, stage, prod.
-  --platform=<url>      Where the services run: marathon+https://host, kubernetes://context/namespace (without a
-                        namespace it is --env), podman+unix:///path/to/socket, docker+unix:///var/run/docker.sock.
-                        [env: FIREBREAK_PLATFORM]
-  --user=<u>            The user at DC/OS.
-  --pwd=<p>             The password at DC/OS. [env: FIREBREAK_PWD] [secret]
   --slack=<url>         Tell this Slack webhook: the start, each service, the end. [env: FIREBREAK_SLACK] [secret]
   --timeout=<s>         Seconds that a deployment may take before the set is taken back. [default: 600]
   --check               Plan and stop: change nothing.
   --yes                 Do not ask. Needed where no terminal is.
-  --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
 
 Options of undo and resume:
   --run=<id>            The run; without it the last one. `firebreak history` shows them.
 
 Options of get and run:
-  --dump=<dir>          The folder where `get` writes rollback.json and `run` reads it.
-                        [keeps: rollback.json] [default: .]
+  --dump=<dir>          Where `get` writes rollback.json and `run` reads it. [keeps: rollback.json] [default: .]
 
 General options:
-  --registry=<url>      The registry: https://host. After `get` the same, if not given.
-                        [env: FIREBREAK_REGISTRY]
+  --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
+  --platform=<url>      Where the services run: marathon+https://host, kubernetes://context/namespace (without a
+                        namespace it is --env), podman+unix:///path/to/socket, docker+unix:///var/run/docker.sock.
+                        [env: FIREBREAK_PLATFORM]
+  --user=<u>            The user at DC/OS.
+  --pwd=<p>             The password at DC/OS. [env: FIREBREAK_PWD] [secret]
+  --registry=<url>      The registry: https://host. After `get` the same, if not given. [env: FIREBREAK_REGISTRY]
   --registry-user=<u>   The user at the registry.
   --registry-pwd=<p>    The password at the registry. [env: FIREBREAK_REGISTRY_PWD] [secret]
   --cacert=<file>       Trust the certificate authorities in this PEM file as well.
@@ -77,8 +72,7 @@ General options:
 A secret is best given as @path, the name of a file that holds it: everybody on the host sees a command line.
 
 Verify:
-  The message says `4 services rolled back and verified`. Look again at what made you act. A second run with the same
-  date says that there is nothing to do.
+  The message says `4 services rolled back and verified`; a second run has nothing to do. Look at what made you act.
 
 Undo:
   `rollback_service undo`, or run it with a later date: that of the broken release takes every service to it.
@@ -96,6 +90,6 @@ Examples:
   rollback_service run --date=2026-11-20 --env=dev --platform=marathon+https://dcos.example --user=ops --pwd=@pwd
 ";
 
-fn main() -> ExitCode {
-    action::run(USAGE, rollback::go)
+fn main() -> std::process::ExitCode {
+    firebreak::action::run(USAGE, firebreak::rollback::go)
 }

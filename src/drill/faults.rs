@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 /// One thing that goes wrong. A service is named by the last parts of its application's id: `billing` in any
-/// environment, `prod/shop/billing` in that one alone.
+/// environment, `prod/shop/billing` (on Kubernetes: `prod/billing`) in that one alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// No instance of the service gets healthy with another image than the one it ran when the drill began.
@@ -15,21 +15,23 @@ pub enum Fault {
         /// The service.
         service: String,
     },
-    /// The next deployments never end by themselves. Deployments that revert another one are not counted and end.
+    /// The next deployments (Kubernetes: roll-outs of another template) never end by themselves; a Kubernetes Deployment
+    /// says so after its deadline. Those that take one back are not counted and end.
     Hang {
         /// How many.
         deployments: u64,
     },
-    /// Every change of the service is refused with 422.
+    /// Every change of the service is refused with 422; on Kubernetes by an admission webhook.
     Refuse {
         /// The service.
         service: String,
     },
-    /// Somebody else's deployment holds the service (409) from the first write to it on.
+    /// Somebody else's deployment holds the service (409) from the first write to it on. On Kubernetes somebody else has
+    /// the first Lease that is written in its namespace.
     Lock {
         /// The service.
         service: String,
-        /// How long that deployment runs; without end where there is none.
+        /// How long it is held; without end where there is none.
         milliseconds: Option<u64>,
     },
     /// Somebody changes the service's application right after it was read so many times.
@@ -53,8 +55,15 @@ pub enum Fault {
     GoneAtWrite,
     /// The platform is gone: every request to it is cut off.
     Gone,
-    /// A revert of a deployment of the service ends at 0 instances.
+    /// A revert of a deployment of the service ends at 0 instances. Marathon alone has such reverts.
     RevertToZero {
+        /// The service.
+        service: String,
+    },
+    /// The account may read and not write: every write is 403.
+    Forbid,
+    /// A quota lets no new pod of the service be made. Kubernetes alone has them.
+    Quota {
         /// The service.
         service: String,
     },
@@ -84,17 +93,19 @@ pub enum Fault {
 }
 
 /// Every fault's text form with what it does: for help texts and error messages.
-pub const FORMS: [(&str, &str); 16] = [
+pub const FORMS: [(&str, &str); 18] = [
     ("unhealthy=<service>", "its new instances never get healthy"),
     ("hang[=<n>]", "the next n deployments never end by themselves"),
     ("refuse=<service>", "every change of it is refused (422)"),
-    ("lock=<service>[:<ms>]", "somebody's deployment holds it (409), for so long or for ever"),
+    ("lock=<service>[:<ms>]", "somebody else holds it (409), for so long or for ever"),
     ("change=<service>[:<n>]", "somebody changes it after its nth read"),
     ("lose-reply[=<n>]", "the next n writes are carried out and not answered"),
     ("reset[=<n>]", "the next n writes are cut off before they are carried out"),
     ("gone-at-write", "the platform goes away at the next write"),
     ("gone", "the platform is gone: every request is cut off"),
-    ("revert-to-zero=<service>", "a revert leaves it with 0 instances"),
+    ("revert-to-zero=<service>", "a revert leaves it with 0 instances (marathon alone)"),
+    ("forbid", "the account may read and not write (403)"),
+    ("quota=<service>", "no new pod of it can be made (kubernetes alone)"),
     ("registry-429[=<n>[:<s>]]", "the registry answers 429 n times, Retry-After s (default 1)"),
     ("registry-503[=<n>]", "the registry answers 503 n times"),
     ("registry-lies", "the registry's bytes do not match their digests"),
@@ -148,6 +159,8 @@ fn parse(text: &str) -> Option<Fault> {
         "gone-at-write" => alone(Fault::GoneAtWrite),
         "gone" => alone(Fault::Gone),
         "revert-to-zero" if short() => Some(Fault::RevertToZero { service: service()? }),
+        "forbid" => alone(Fault::Forbid),
+        "quota" if short() => Some(Fault::Quota { service: service()? }),
         "registry-429" => Some(Fault::TooMany { requests: number(first, Some(1))?, seconds: number(second, Some(1))? }),
         "registry-503" if short() => Some(Fault::Unavailable { requests: number(first, Some(1))? }),
         "registry-lies" => alone(Fault::Lie),
@@ -158,7 +171,7 @@ fn parse(text: &str) -> Option<Fault> {
     }
 }
 
-/// The names that a service can have in a fault: the last parts of a Marathon id, `billing` or `prod/shop/billing`.
+/// The names that a service can have in a fault: the last parts of an application's id, `billing` or `prod/shop/billing`.
 fn is_service(name: &str) -> bool {
     let is_part = |part: &str| {
         !part.is_empty()
@@ -186,6 +199,8 @@ impl fmt::Display for Fault {
             Self::GoneAtWrite => formatter.write_str("gone-at-write"),
             Self::Gone => formatter.write_str("gone"),
             Self::RevertToZero { service } => write!(formatter, "revert-to-zero={service}"),
+            Self::Forbid => formatter.write_str("forbid"),
+            Self::Quota { service } => write!(formatter, "quota={service}"),
             Self::TooMany { requests, seconds } => write!(formatter, "registry-429={requests}:{seconds}"),
             Self::Unavailable { requests } => write!(formatter, "registry-503={requests}"),
             Self::Lie => formatter.write_str("registry-lies"),
@@ -280,6 +295,8 @@ mod tests {
             Just(Fault::GoneAtWrite),
             Just(Fault::Gone),
             service().prop_map(|service| Fault::RevertToZero { service }),
+            Just(Fault::Forbid),
+            service().prop_map(|service| Fault::Quota { service }),
             any::<(u64, u64)>().prop_map(|(requests, seconds)| Fault::TooMany { requests, seconds }),
             any::<u64>().prop_map(|requests| Fault::Unavailable { requests }),
             Just(Fault::Lie),

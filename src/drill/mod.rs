@@ -1,10 +1,11 @@
-//! The embedded world: a registry, a Marathon and a Slack on loopback, for drills, tests and benches alike.
+//! The embedded world: a registry, a Marathon or a Kubernetes, and a Slack on loopback, for drills, tests and benches alike.
 //!
 //! Real HTTP, real digests, and as strict as what it stands for. [`story`] says what is in it, [`faults`] what can be
 //! ordered to go wrong.
 
 mod control;
 pub mod faults;
+pub mod kubernetes;
 pub mod marathon;
 pub mod practice;
 pub mod program;
@@ -13,6 +14,7 @@ pub mod registry;
 mod server;
 pub mod slack;
 pub mod story;
+mod town;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +24,8 @@ use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use self::faults::{Fault, Faults};
-use self::marathon::Marathon;
+use self::kubernetes::Kubernetes;
+use self::marathon::{Marathon, Pullable};
 use self::proof::Inspector;
 pub use self::proof::{Proof, Standing};
 use self::registry::{Auth, Registry};
@@ -30,6 +33,8 @@ use self::server::Server;
 pub use self::server::{Log, Request};
 use self::slack::Slack;
 use self::story::Stand;
+pub use self::town::Platform;
+use self::town::{Kubeconfig, Town};
 
 /// How a drill is set up.
 #[derive(Debug, Clone)]
@@ -38,22 +43,25 @@ pub struct Settings {
     pub now: DateTime<Utc>,
     /// The first of four ports in a row; 0 takes free ones.
     pub port: u16,
+    /// Where the services run.
+    pub platform: Platform,
     /// What is to go wrong from the beginning.
     pub faults: Vec<Fault>,
-    /// The DC/OS login, user and password, if one is to be asked for.
+    /// The DC/OS login, user and password, if one is to be asked for. Marathon alone has it.
     pub login: Option<(String, String)>,
     /// Whom the registry lets in.
     pub auth: Auth,
-    /// How long one small step of a deployment takes.
+    /// How long one small step of a deployment, or of a roll-out, takes.
     pub pace: Duration,
 }
 
 impl Settings {
-    /// A drill at `now` on free ports, without faults, open to everybody, quick.
+    /// A drill at `now` on free ports, with a Marathon, without faults, open to everybody, quick.
     #[must_use]
     pub fn at(now: DateTime<Utc>) -> Self {
         let pace = marathon::Settings::default().pace;
-        Self { now, port: 0, faults: Vec::new(), login: None, auth: Auth::Open, pace }
+        let platform = Platform::default();
+        Self { now, port: 0, platform, faults: Vec::new(), login: None, auth: Auth::Open, pace }
     }
 }
 
@@ -62,14 +70,13 @@ impl Settings {
 pub struct Drill {
     /// The registry with the story's images.
     pub registry: Registry,
-    /// The Marathon with the story's applications.
-    pub marathon: Marathon,
     /// Where messages go.
     pub slack: Slack,
     /// What goes wrong: more can be ordered at any time.
     pub faults: Faults,
     /// What the servers were asked.
     pub log: Log,
+    town: Town,
     control: Server,
     inspector: Inspector,
     settings: Settings,
@@ -95,23 +102,35 @@ impl Drill {
 
         let prefix = format!("{}/", registry.address());
         let (shelves, host) = (registry.shelves().clone(), prefix.clone());
-        let pullable = Arc::new(move |image: &str| image.strip_prefix(&host).is_some_and(|image| shelves.has(image)));
-        let town = marathon::Settings { port: port(1), login: settings.login.clone(), pace: settings.pace };
-        let marathon = Marathon::start(town, pullable, &faults, &log).await?;
-        let mut placed = Vec::new();
-        let host = registry.address().to_string();
-        let services = story::ENVIRONMENTS.iter().flat_map(|(environment, _)| story::applications(&host, environment));
-        for app in services.chain(story::strangers(&host)) {
-            marathon.applications().place(&app)?;
-            placed.extend(app["id"].as_str().and_then(|id| marathon.applications().app(id)));
-        }
+        let pullable: Pullable =
+            Arc::new(move |image: &str| image.strip_prefix(&host).is_some_and(|image| shelves.has(image)));
+        let town = open(&settings, port(1), &registry.address().to_string(), pullable, (&faults, &log)).await?;
 
         let slack = Slack::start(port(2), &faults, &log).await?;
-        let (shelves, applications) = (registry.shelves().clone(), marathon.applications().clone());
-        let inspector = Inspector { shelves, applications, prefix, placed };
+        let inspector = Inspector::new(registry.shelves().clone(), town.shop(), prefix);
         let control = control::start(port(3), &faults, &log, inspector.clone()).await?;
         let journal = tempfile::tempdir().context("failed to make a folder for the drill's journal")?;
-        Ok(Self { registry, marathon, slack, faults, log, control, inspector, settings, journal })
+        Ok(Self { registry, slack, faults, log, town, control, inspector, settings, journal })
+    }
+
+    /// Its Marathon.
+    ///
+    /// # Panics
+    /// When the drill was set up with another platform.
+    #[must_use]
+    pub fn marathon(&self) -> &Marathon {
+        let Town::Marathon(marathon) = &self.town else { panic!("this drill has no Marathon") };
+        marathon
+    }
+
+    /// Its Kubernetes.
+    ///
+    /// # Panics
+    /// When the drill was set up with another platform.
+    #[must_use]
+    pub fn kubernetes(&self) -> &Kubernetes {
+        let Town::Kubernetes(kubernetes, _) = &self.town else { panic!("this drill has no Kubernetes") };
+        kubernetes
     }
 
     /// The address of the operator's port: `http://127.0.0.1:<port>`.
@@ -129,15 +148,15 @@ impl Drill {
     /// The environment variables that lead a program of the toolkit, and a script, to this drill.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
-        let mut variables = vec![
-            ("FIREBREAK_REGISTRY", format!("http://{}", self.registry.address())),
-            ("FIREBREAK_PLATFORM", format!("marathon+http://{}", self.marathon.address())),
+        let mut variables = vec![("FIREBREAK_REGISTRY", format!("http://{}", self.registry.address()))];
+        variables.extend(self.town.environment());
+        variables.extend([
             ("FIREBREAK_SLACK", format!("http://{}/services/drill", self.slack.address())),
             ("FIREBREAK_JOURNAL", self.journal.path().display().to_string()),
             ("FIREDRILL_CONTROL", self.control()),
             ("FIREDRILL_DATE", story::good_day(self.settings.now).to_string()),
             ("FIREDRILL_REPO", story::SERVICES.join(",")),
-        ];
+        ]);
         if let Auth::Basic { user, password } | Auth::Token { user, password } = &self.settings.auth {
             variables.push(("FIREDRILL_REGISTRY_USER", user.clone()));
             variables.push(("FIREBREAK_REGISTRY_PWD", password.clone()));
@@ -147,5 +166,37 @@ impl Drill {
             variables.push(("FIREBREAK_PWD", password.clone()));
         }
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Starts the platform and fills it with the story. `host` is the registry's.
+async fn open(
+    settings: &Settings,
+    port: u16,
+    host: &str,
+    pullable: Pullable,
+    (faults, log): (&Faults, &Log),
+) -> anyhow::Result<Town> {
+    let pace = settings.pace;
+    match settings.platform {
+        Platform::Marathon => {
+            let how = marathon::Settings { port, login: settings.login.clone(), pace };
+            let marathon = Marathon::start(how, pullable, faults, log).await?;
+            let services = story::ENVIRONMENTS.iter().flat_map(|(name, _)| story::applications(host, name));
+            for app in services.chain(story::strangers(host)) {
+                let (since, past) = story::past(&app, settings.now);
+                marathon.applications().place(&app, since, &past)?;
+            }
+            Ok(Town::Marathon(marathon))
+        }
+        Platform::Kubernetes => {
+            let how = kubernetes::Settings { port, pace };
+            let kubernetes = Kubernetes::start(how, pullable, faults, log).await?;
+            for (at, object) in story::kubernetes::applied(host, settings.now) {
+                kubernetes.objects().place(&object, at)?;
+            }
+            let kubeconfig = Kubeconfig::write(&kubernetes.kubeconfig())?;
+            Ok(Town::Kubernetes(kubernetes, kubeconfig))
+        }
     }
 }

@@ -9,20 +9,21 @@ use anyhow::{Context as _, anyhow};
 use tokio::process::Command;
 
 use super::story::{self, Stand};
-use super::{Drill, Proof};
+use super::{Drill, Platform, Proof};
 use crate::action::interrupt::Ends;
 use crate::action::operator::Operator;
 use crate::action::report::{Cell, Table, Tone};
 use crate::http;
 
 /// Variables that could lead a program of the toolkit somewhere else than into the drill, or carry a real secret there.
-const FOREIGN: [&str; 6] = [
+const FOREIGN: [&str; 7] = [
     "FIREBREAK_REGISTRY",
     "FIREBREAK_PLATFORM",
     "FIREBREAK_PWD",
     "FIREBREAK_REGISTRY_PWD",
     "FIREBREAK_SLACK",
     "FIREBREAK_JOURNAL",
+    "KUBECONFIG",
 ];
 
 /// The lines that a shell reads to be led to a drill: `export NAME=value`.
@@ -35,15 +36,14 @@ pub fn exports(drill: &Drill) -> String {
 /// Runs a command that the drill's environment leads to the drill, on this terminal, and gives its exit code: its own,
 /// 128 and the signal's number if one ended it, 127 if there is no such program, 126 if it cannot be started.
 ///
-/// # Errors
-/// When signals cannot be received.
-pub async fn command(drill: &Drill, words: &[String], operator: &dyn Operator) -> anyhow::Result<u8> {
-    let Some((program, arguments)) = words.split_first() else { return Ok(0) };
-    match run(drill, OsStr::new(program), arguments, None).await? {
-        Ok(status) => Ok(code(status)),
+/// Whatever `ends` the drill ends the command.
+pub async fn command(drill: &Drill, words: &[String], operator: &dyn Operator, ends: &mut Ends) -> u8 {
+    let Some((program, arguments)) = words.split_first() else { return 0 };
+    match run(drill, OsStr::new(program), arguments, None, ends).await {
+        Ok(status) => code(status),
         Err(error) => {
             operator.say(&format!("failed to start '{program}': {error}"));
-            Ok(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+            if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
         }
     }
 }
@@ -61,26 +61,23 @@ async fn run(
     program: &OsStr,
     arguments: &[String],
     cache: Option<&Path>,
-) -> anyhow::Result<std::io::Result<ExitStatus>> {
+    ends: &mut Ends,
+) -> std::io::Result<ExitStatus> {
     let mut command = Command::new(program);
     for name in FOREIGN {
         command.env_remove(name);
     }
     command.args(arguments).envs(drill.environment()).stdin(Stdio::inherit()).kill_on_drop(true);
     command.envs(cache.map(|folder| ("XDG_CACHE_HOME", folder)));
-    // A Ctrl-C is the program's to answer: we listen so that it does not end us, and wait for the program.
-    let mut ends = Ends::listen()?;
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return Ok(Err(error)),
-    };
+    let mut child = command.spawn()?;
+    // A Ctrl-C is the program's to answer: it is heard so that it does not end us, and we wait for the program.
     tokio::select! {
-        status = child.wait() => return Ok(status),
+        status = child.wait() => return status,
         () = ends.other() => {}
     }
     // Who ends the drill takes the world away from the program: there is nothing left for it to put right.
     let _ = child.start_kill();
-    Ok(child.wait().await)
+    child.wait().await
 }
 
 /// The walk through a rollback.
@@ -91,6 +88,8 @@ pub struct Walk<'a> {
     pub operator: &'a dyn Operator,
     /// The program that rolls back.
     pub program: PathBuf,
+    /// What ends the drill before its time.
+    pub ends: Ends,
 }
 
 impl Walk<'_> {
@@ -98,10 +97,17 @@ impl Walk<'_> {
     ///
     /// # Errors
     /// When the program that rolls back cannot be run.
-    pub async fn go(&self) -> anyhow::Result<bool> {
-        let say = |text: &str| self.operator.say(text);
+    pub async fn go(mut self) -> anyhow::Result<bool> {
+        let operator = self.operator;
+        let say = |text: &str| operator.say(text);
         let day = story::good_day(self.drill.settings.now);
-        say("This is a drill. A registry, a Marathon and a Slack run on this machine only; nothing here is real.\n");
+        let platform = match self.drill.settings.platform {
+            Platform::Marathon => "a Marathon",
+            Platform::Kubernetes => "a Kubernetes",
+        };
+        say(&format!(
+            "This is a drill. A registry, {platform} and a Slack run on this machine only; nothing here is real.\n"
+        ));
         say("A shop runs four services in its environment `dev`. They were released today, and since then");
         say("customers cannot pay. This is what runs:\n");
         let rows = self.proof(Stand::Broken)?.services.into_iter();
@@ -113,7 +119,7 @@ impl Walk<'_> {
         let dump = format!("--dump={}", folder.path().display());
         let repo = format!("--repo={}", story::SERVICES.join(","));
         say("Step 1 of 2, look: which days can be gone back to? Nothing is changed by this.\n");
-        let words = ["get", &repo, "--env=develop", &dump].map(str::to_owned);
+        let words = ["get", &repo, "--env=develop", "--running=dev", &dump].map(str::to_owned);
         if self.step(&words, folder.path()).await? != 0 {
             return self.end("The look failed, so nothing was changed.");
         }
@@ -134,9 +140,10 @@ impl Walk<'_> {
     }
 
     /// Runs the program as a person would type it.
-    async fn step(&self, words: &[String], cache: &Path) -> anyhow::Result<u8> {
+    async fn step(&mut self, words: &[String], cache: &Path) -> anyhow::Result<u8> {
         self.operator.say(&format!("$ rollback_service {}", words.join(" ")));
-        let status = run(self.drill, self.program.as_os_str(), words, Some(cache)).await?.map_err(|error| {
+        let ran = run(self.drill, self.program.as_os_str(), words, Some(cache), &mut self.ends).await;
+        let status = ran.map_err(|error| {
             anyhow!("failed to start '{}', which should be beside this program: {error}", self.program.display())
         })?;
         self.operator.say("");

@@ -5,15 +5,16 @@ use serde::Deserialize;
 
 use super::faults::Fault;
 use super::story::Stand;
-use super::{Drill, Settings, practice};
+use super::{Drill, Platform, Settings, practice};
 use crate::action::arguments::UsageError;
 use crate::action::console::Console;
 use crate::action::context::{Context, sibling};
+use crate::action::interrupt::Ends;
 use crate::action::operator::Operator as _;
 
 /// What is said when the drill is up.
 const UP: &str = "The drill is up; Ctrl-C ends it. In another terminal paste the lines above, then:
-  rollback_service get --repo=$FIREDRILL_REPO --env=develop
+  rollback_service get --repo=$FIREDRILL_REPO --env=develop --running=dev
   rollback_service run --env=dev";
 
 /// What the command line says.
@@ -24,6 +25,7 @@ pub struct Args {
     arg_command: Vec<String>,
     flag_control: String,
     flag_fault: Vec<String>,
+    flag_platform: Platform,
     flag_port: Option<u16>,
     flag_env: String,
     flag_before: bool,
@@ -42,19 +44,24 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     }
     let faults = args.flag_fault.iter().map(|text| text.parse()).collect::<Result<Vec<Fault>, _>>();
     let faults = faults.map_err(|error| UsageError(format!("--fault: {error}")))?;
-    let settings = Settings { port: args.flag_port.unwrap_or(0), faults, ..Settings::at(context.started) };
-    let drill = Drill::start(settings).await?;
+    let (port, platform) = (args.flag_port.unwrap_or(0), args.flag_platform);
+    let settings = Settings { port, platform, faults, ..Settings::at(context.started) };
+    // From here on a signal ends the drill by its own way out, which removes its files.
+    let mut ends = Ends::listen()?;
+    let drill = tokio::select! {
+        drill = Drill::start(settings) => drill?,
+        () = ends.any() => return Ok(1),
+    };
     if args.cmd_serve {
-        let mut ends = crate::action::interrupt::Ends::listen()?;
         console.print(&practice::exports(&drill));
         console.say(UP);
         ends.any().await;
         return Ok(0);
     }
     if !args.arg_command.is_empty() {
-        return practice::command(&drill, &args.arg_command, console).await;
+        return Ok(practice::command(&drill, &args.arg_command, console, &mut ends).await);
     }
     let program = sibling("rollback_service").context("failed to find where this program is")?;
-    let walk = practice::Walk { drill: &drill, operator: console, program };
+    let walk = practice::Walk { drill: &drill, operator: console, program, ends };
     Ok(u8::from(!walk.go().await?))
 }

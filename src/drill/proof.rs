@@ -1,11 +1,12 @@
 //! Where the services of the drill stand, and whether that is where they should.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::marathon::Applications;
+use serde::{Deserialize, Serialize};
+
 use super::registry::Shelves;
 use super::story::{self, Stand};
+use super::town::{Application, Shop};
 
 /// How one service stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,15 +35,26 @@ pub struct Proof {
 /// What a proof is made from.
 #[derive(Debug, Clone)]
 pub(super) struct Inspector {
-    pub(super) shelves: Shelves,
-    pub(super) applications: Applications,
+    shelves: Shelves,
+    shop: Shop,
     /// `127.0.0.1:5000/`, what the registry's images begin with.
-    pub(super) prefix: String,
-    /// Every application as it was placed.
-    pub(super) placed: Vec<Value>,
+    prefix: String,
+    /// Every application as it was placed, by its environment and service.
+    placed: BTreeMap<(&'static str, &'static str), Application>,
 }
 
 impl Inspector {
+    /// Takes the shop as it is now for what it was before.
+    pub(super) fn new(shelves: Shelves, shop: Shop, prefix: String) -> Self {
+        let mut placed = BTreeMap::new();
+        for (environment, _) in story::ENVIRONMENTS {
+            for service in story::SERVICES {
+                placed.extend(shop.application(environment, service).map(|app| ((environment, service), app)));
+            }
+        }
+        Self { shelves, shop, prefix, placed }
+    }
+
     /// Looks at every service of an environment. None: there is no such environment.
     pub(super) fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
         let tag = story::tag_of(environment)?;
@@ -56,62 +68,28 @@ impl Inspector {
     }
 
     fn standing(&self, environment: &str, service: &str, tag: &str) -> Standing {
-        let id = story::application_id(environment, service);
         let wanted = format!("{service}:{tag}");
-        let Some(app) = self.applications.app(&id) else {
+        let Some(app) = self.shop.application(environment, service) else {
             let wrong = vec!["its application is gone".to_owned()];
             return Standing { service: service.to_owned(), wanted, found: String::new(), wrong };
         };
-        let image = app["container"]["docker"]["image"].as_str().unwrap_or_default();
-        let found = image.strip_prefix(&self.prefix).unwrap_or(image).to_owned();
+        let found = app.image.strip_prefix(&self.prefix).unwrap_or(&app.image).to_owned();
         let digest = self.shelves.digest(service, tag).unwrap_or_default();
         let mut wrong = Vec::new();
         // A pinned image is as good as the tag that names it.
         if found != wanted && found != format!("{service}@{digest}") && found != format!("{wanted}@{digest}") {
             wrong.push(format!("it is set to {found}"));
         }
-        let placed = self.placed.iter().find(|placed| placed["id"] == app["id"]);
-        wrong.extend(placed.map(|placed| changed(placed, &app)).unwrap_or_default());
-        wrong.extend(unwell(&app));
+        wrong.extend(self.placed.get(&(environment, service)).map(|placed| changed(placed, &app)).unwrap_or_default());
+        wrong.extend(app.unwell);
         Standing { service: service.to_owned(), wanted, found, wrong }
     }
 }
 
 /// The fields, besides the image, that are no longer as they were. Names only: values can be secrets.
-fn changed(placed: &Value, app: &Value) -> Vec<String> {
-    let rest = |app: &Value| {
-        let mut app = app.clone();
-        if let Some(image) = app.pointer_mut("/container/docker/image") {
-            *image = Value::Null;
-        }
-        app
-    };
-    let (before, after) = (rest(placed), rest(app));
-    let passing =
-        ["version", "versionInfo", "tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy", "deployments"];
-    let names = before.as_object().into_iter().chain(after.as_object()).flat_map(|map| map.keys());
-    let mut names: Vec<&String> = names
-        .filter(|name| !passing.contains(&name.as_str()) && before.get(name.as_str()) != after.get(name.as_str()))
-        .collect();
-    names.sort();
-    names.dedup();
-    names.into_iter().map(|name| format!("its '{name}' is not as it was")).collect()
-}
-
-/// What keeps an application from running as it is set to.
-fn unwell(app: &Value) -> Vec<String> {
-    let number = |name: &str| app[name].as_u64().unwrap_or(0);
-    let wanted = number("instances");
-    let mut wrong = Vec::new();
-    if number("tasksRunning") != wanted {
-        wrong.push(format!("{} of {wanted} instances run", number("tasksRunning")));
-    }
-    let has_checks = app["healthChecks"].as_array().is_some_and(|checks| !checks.is_empty());
-    if has_checks && number("tasksHealthy") != wanted {
-        wrong.push(format!("{} of {wanted} instances are healthy", number("tasksHealthy")));
-    }
-    if app["deployments"].as_array().is_some_and(|deployments| !deployments.is_empty()) {
-        wrong.push("a deployment is under way".to_owned());
-    }
-    wrong
+fn changed(placed: &Application, app: &Application) -> Vec<String> {
+    let (before, after) = (&placed.lasting, &app.lasting);
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let names = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    names.map(|name| format!("its '{name}' is not as it was")).collect()
 }

@@ -22,7 +22,7 @@ use super::faults::{Fault, Faults};
 /// A request that a server of the drill got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Which server: `registry`, `marathon`, `slack`, `control`.
+    /// Which server: `registry`, `marathon`, `kubernetes`, `slack`, `control`.
     pub server: &'static str,
     /// `GET`, `HEAD`, `PUT`, …
     pub method: String,
@@ -33,17 +33,21 @@ pub struct Request {
 }
 
 impl Request {
-    /// What is asked for, whoever is meant: `registry GET manifests`, `marathon PUT apps`, `slack POST services`.
+    /// What is asked for, whoever is meant: `registry GET manifests`, `marathon PUT apps`, `kubernetes PATCH deployments`.
     #[must_use]
     pub fn kind(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
         let known =
             ["manifests", "blobs", "tags", "token", "apps", "deployments", "events", "info", "login", "services"];
-        // From the end: a repository may be called `apps`.
-        let what = if self.server == "registry" {
-            path.rsplit('/').find(|part| known.contains(part))
-        } else {
-            path.split('/').find(|part| known.contains(part))
+        let what = match self.server {
+            // From the end: a repository may be called `apps`.
+            "registry" => path.rsplit('/').find(|part| known.contains(part)),
+            // What follows the namespace, or is it.
+            "kubernetes" => path.split_once("/v1/").map(|(_, path)| {
+                let parts: Vec<&str> = path.split('/').collect();
+                if let ["namespaces", _, plural, ..] = parts.as_slice() { plural } else { parts[0] }
+            }),
+            _ => path.split('/').find(|part| known.contains(part)),
         };
         format!("{} {} {}", self.server, self.method, what.unwrap_or(path))
     }
@@ -89,6 +93,29 @@ pub(super) fn hang_up() -> Response {
     let mut response = ().into_response();
     response.extensions_mut().insert(HangUp);
     response
+}
+
+/// Answers as it is ordered: may cut the connection off before what a request asks for is done, or after it.
+pub(super) fn through_faults<R: IntoResponse>(
+    faults: &Faults,
+    writes: bool,
+    answer: impl FnOnce() -> Result<Response, R>,
+) -> Response {
+    let reset = |fault: &Fault| matches!(fault, Fault::Reset { .. }).then_some(());
+    if faults.any(|fault| *fault == Fault::Gone) || writes && faults.spend(reset).is_some() {
+        return hang_up();
+    }
+    let answer = answer();
+    if writes && answer.is_ok() {
+        if faults.spend(|fault| (*fault == Fault::GoneAtWrite).then_some(())).is_some() {
+            faults.order(Fault::Gone);
+            return hang_up();
+        }
+        if faults.spend(|fault| matches!(fault, Fault::LoseReply { .. }).then_some(())).is_some() {
+            return hang_up();
+        }
+    }
+    answer.into_response()
 }
 
 /// A running server. Ends, with its connections, when it goes out of scope.

@@ -8,9 +8,15 @@
 //! | 1 | 1.2.0 | | 1.3.0, 1.3.1 | 2.2.0 |
 //! | 0 | 1.3.0 | 1.2.0 | 1.4.0 | 2.3.0 |
 //!
-//! The day to go back to is yesterday. `orders` has no image of that day: its own comes from the day before.
+//! It is told on Marathon here, and on Kubernetes in [`kubernetes`]. The day to go back to is yesterday. `orders` has no
+//! image of that day: its own comes from the day before.
+//!
+//! Each image was deployed in the afternoon of its day, today's a while ago. But `users` 1.2.0 was built and never
+//! deployed: at the end of that day its 1.1.0 still ran, and that is what Marathon remembers.
 
-use chrono::{DateTime, Days, FixedOffset, NaiveDate, SecondsFormat, TimeDelta, Utc};
+pub mod kubernetes;
+
+use chrono::{DateTime, Days, FixedOffset, NaiveDate, SecondsFormat, SubsecRound as _, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::registry::{Description, Format, Shelves};
@@ -21,7 +27,7 @@ pub const SERVICES: [&str; 4] = ["billing", "orders", "users", "web"];
 /// The environments: as they stand in the ids of running services, and at the end of tags.
 pub const ENVIRONMENTS: [(&str, &str); 3] = [("dev", "develop"), ("stage", "stage"), ("prod", "master")];
 
-/// The secret in the environment of every application: it must never be seen outside of the drill's Marathon.
+/// The secret in the environment of every application: it must never be seen outside of the drill's platform.
 pub const SECRET: &str = "drill-fake-secret-that-must-never-be-printed";
 
 /// Days ago, service, version, form.
@@ -54,6 +60,9 @@ const VERSIONS: [(&str, &str, &str); 4] = [
     ("users", "1.4.0", "1.3.1"),
     ("web", "2.3.0", "2.2.0"),
 ];
+
+/// The image that was built and never deployed.
+const NEVER_RAN: (&str, &str) = ("users", "1.2.0");
 
 /// How the services can stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +106,37 @@ fn built(now: DateTime<Utc>, days_ago: u64, place: i32) -> DateTime<Utc> {
     } else {
         midnight + TimeDelta::minutes(480 + 5 * i64::from(place))
     }
+}
+
+/// Since when an application runs what it runs, and what it ran before that, the oldest first. One that is none of the
+/// story's services ran nothing else, for a year.
+#[must_use]
+pub fn past(app: &Value, now: DateTime<Utc>) -> (DateTime<Utc>, Vec<(DateTime<Utc>, String)>) {
+    let id = app["id"].as_str().unwrap_or_default();
+    let image = app.pointer("/container/docker/image").and_then(Value::as_str).unwrap_or_default();
+    let is_of = |(environment, _): &(&str, &str), service: &str| id == application_id(environment, service);
+    let service = |service: &&str| ENVIRONMENTS.iter().any(|environment| is_of(environment, service));
+    let (Some(service), Some((name, tag))) = (SERVICES.into_iter().find(service), image.rsplit_once(':')) else {
+        return (now.trunc_subsecs(3) - TimeDelta::days(365), Vec::new());
+    };
+    let environment = tag.rsplit('-').next().unwrap_or_default();
+    let deployed =
+        (0..).zip(RELEASES).filter(|(_, (_, of, version, _))| *of == service && (*of, *version) != NEVER_RAN);
+    let mut past: Vec<_> = deployed
+        .map(|(place, (days_ago, _, version, _))| {
+            (deployed_at(now, days_ago, place), format!("{name}:{version}-{environment}"))
+        })
+        .collect();
+    let since = past.pop().map_or(now, |(at, _)| at);
+    (since, past)
+}
+
+/// When an image was deployed: earlier days in the afternoon, today's between the last of today's builds and now.
+fn deployed_at(now: DateTime<Utc>, days_ago: u64, place: i32) -> DateTime<Utc> {
+    let midnight = (now.date_naive() - Days::new(days_ago)).and_time(chrono::NaiveTime::MIN).and_utc();
+    let since =
+        if days_ago == 0 { (now - midnight) / 128 * 100 } else { TimeDelta::minutes(840 + 15 * i64::from(place)) };
+    (midnight + since).trunc_subsecs(3)
 }
 
 /// Fills a registry: every environment has the same releases, and each repository something that is no image of it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::plan::Wish;
+use super::plan::{By, Wish};
 use super::target::Target;
 use super::undertaking::Site;
 use crate::action::arguments::UsageError;
@@ -26,6 +26,8 @@ pub struct Arguments {
     flag_run: Option<String>,
     flag_repo: Option<String>,
     flag_env: String,
+    flag_running: Option<String>,
+    flag_by: String,
     flag_date: Option<String>,
     flag_dump: PathBuf,
     flag_registry: Option<String>,
@@ -159,6 +161,14 @@ pub struct Look {
     pub immutable_tags: bool,
     /// How many dates are offered.
     pub keep: usize,
+    /// Where the services run, if what ran is to be read.
+    pub platform: Option<String>,
+    /// The user at the platform.
+    pub user: Option<String>,
+    /// The password at the platform.
+    pub password: Option<SecretString>,
+    /// The environment in the names of the running services.
+    pub running: String,
 }
 
 /// What `run` takes.
@@ -172,6 +182,8 @@ pub struct Act {
     pub dump: PathBuf,
     /// The moment to go back to; none: ask.
     pub target: Option<Target>,
+    /// What the images are chosen by.
+    pub by: By,
     /// Leave out services without an image that old.
     pub allow_partial: bool,
     /// Write digests rather than tags.
@@ -220,12 +232,17 @@ impl Arguments {
         };
         if self.cmd_get {
             let keep = number("--keep", &self.flag_keep, "dates")?;
+            let running = self.flag_running.map(|running| word("--running", &running));
             return Ok(Command::Get(Look {
                 repositories: repositories(self.flag_repo.as_deref().unwrap_or_default())?,
                 registry: shared.registry.clone().unwrap_or_default(),
                 dump: self.flag_dump,
                 immutable_tags: self.flag_immutable_tags,
                 keep: usize::try_from(keep).unwrap_or(usize::MAX),
+                platform: self.flag_platform,
+                user: self.flag_user,
+                password: self.flag_pwd,
+                running: running.transpose()?.unwrap_or_else(|| shared.environment.clone()),
                 shared,
             }));
         }
@@ -247,6 +264,7 @@ impl Arguments {
             means,
             dump: self.flag_dump,
             target: target.map_err(|error: String| UsageError(format!("--date: {error}")))?,
+            by: if self.flag_by == "ran" { By::Ran } else { By::Built },
             allow_partial: self.flag_allow_partial,
             pin: self.flag_pin,
         }))

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::points::Point;
+use crate::platform::Ran;
 use crate::registry::{Image, digest};
 
 /// The name of the file.
@@ -34,6 +35,9 @@ pub struct Dump {
     pub generated: DateTime<Utc>,
     /// Every image of the environment, those that are too old to be offered as well.
     pub images: Vec<Image>,
+    /// What each service ran, by its repository, the newest first: as far as that was read.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub ran: IndexMap<String, Vec<Ran>>,
 }
 
 /// Why a dump cannot be used.
@@ -92,6 +96,7 @@ impl Dump {
             registry: registry.to_owned(),
             generated: now,
             images: images.to_vec(),
+            ran: IndexMap::new(),
         }
     }
 

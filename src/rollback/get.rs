@@ -1,16 +1,25 @@
-//! `get`: which dates can be gone back to.
+//! `get`: which dates can be gone back to, and what ran on them.
+
+use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::arguments::Look;
 use super::dump::Dump;
-use super::points::{Point, points};
+use super::matrix::{Matrix, Memories, ran_table};
+use super::plan::application_of;
+use super::points::points;
+use super::remember::remember;
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
-use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
+use crate::action::report::{Cell, Finding, Outcome, Table};
 use crate::http;
+use crate::platform::{Access, connect};
 use crate::registry::Image;
+
+/// How long the platform may take to tell what ran.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Reads the registry, writes the dump, and says what was found.
 ///
@@ -21,7 +30,7 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
         return Err(UsageError(format!("--dump: '{}' is no folder", look.dump.display())).into());
     }
     let http = http::client(&look.shared.trust)?;
-    let registry = look.shared.registry_at(&look.registry, look.immutable_tags, http, context)?;
+    let registry = look.shared.registry_at(&look.registry, look.immutable_tags, http.clone(), context)?;
     let environment = &look.shared.environment;
     let images = registry.images(&look.repositories, environment, context.started, &*context.watch).await?;
     let empty: Vec<_> =
@@ -32,8 +41,10 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
             "no tag of {names} ends with '{environment}': is --env right? The warnings above say what tags end with"
         );
     }
+    let ran = ran(look, registry.address(), http, context).await;
     let points = points(&look.repositories, &images, look.keep);
-    let dump = Dump::new(&look.repositories, environment, registry.address(), context.started, &images, &points);
+    let mut dump = Dump::new(&look.repositories, environment, registry.address(), context.started, &images, &points);
+    dump.ran = ran.clone().unwrap_or_default();
     let path = dump.write(&look.dump).context("the registry was read, and its dates could not be kept")?;
     let undated: Vec<_> = images.iter().filter(|image| image.created.is_none()).collect();
     let message = match points.first() {
@@ -42,51 +53,55 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
             format!("no image of '{environment}' has a date that could be relied upon; written to {}", path.display())
         }
     };
+    let matrix = Matrix { repositories: &look.repositories, images: &images, ran: ran.as_ref() };
     let mut finding = Finding::new(Outcome::Done, message)
         .with("environment", environment)
         .with("registry", registry.address())
         .with("dump", &path)
-        .with("dates", points.iter().map(|point| date(look, point)).collect::<Vec<_>>())
+        .with("dates", points.iter().map(|point| matrix.date(point)).collect::<Vec<_>>())
         .with("undated", &undated);
-    finding.tables = vec![matrix(look, &points)];
+    if look.platform.is_some() {
+        finding = finding.with("running", &look.running).with("ran", &ran);
+    }
+    finding.tables = vec![matrix.table(&points)];
+    finding.tables.extend(ran.as_ref().map(|ran| ran_table(ran, look.keep)));
     if !undated.is_empty() {
         finding.tables.push(undated_table(&undated));
     }
     Ok(finding)
 }
 
-fn date(look: &Look, point: &Point<'_>) -> Value {
-    let services = look.repositories.iter().zip(&point.images).map(|(repository, image)| {
-        let cell = image
-            .map(|image| json!({"tag": image.tag, "created": image.created, "older": !point.is_of_the_day(image)}));
-        (repository.clone(), cell.unwrap_or(Value::Null))
+/// What each service ran, by its repository; none where that was not asked for, or cannot be read: the dates are worth
+/// having where the platform is what burns.
+async fn ran(look: &Look, registry: &str, http: http::Client, context: &Context) -> Option<Memories> {
+    let url = look.platform.as_ref()?;
+    let read = async {
+        let access = Access {
+            user: look.user.clone(),
+            password: look.password.clone(),
+            registry: None,
+            http,
+            ledger: context.journal.clone(),
+        };
+        let platform = connect(url, &look.running, access).await?;
+        let applications = platform.applications(&look.running).await?;
+        let (running, address) = (&look.running, platform.address());
+        anyhow::ensure!(
+            !applications.is_empty(),
+            "no application of '{running}' runs on {address}: name the environment in the ids there by --running"
+        );
+        for repository in &look.repositories {
+            if let Err(problem) = application_of(repository, registry, &applications) {
+                context.watch.warn(&format!("what '{repository}' ran is not known: {problem}"));
+            }
+        }
+        remember(&look.repositories, registry, running, &*platform, &applications, context).await
+    };
+    let read = timeout(PATIENCE, read).await.unwrap_or_else(|_| {
+        Err(anyhow::anyhow!("the platform took longer than {} seconds to tell", PATIENCE.as_secs()))
     });
-    let services: serde_json::Map<_, _> = services.collect();
-    json!({"date": point.date, "complete": point.is_complete(), "services": services})
-}
-
-/// Dates down, services across.
-fn matrix(look: &Look, points: &[Point<'_>]) -> Table {
-    let row = |point: &Point<'_>| {
-        let cells = point.images.iter().map(|image| match image {
-            None => Cell::new(Tone::Bad, "– none"),
-            Some(image) if point.is_of_the_day(image) => Cell::from(image.tag.as_str()),
-            Some(image) => Cell::new(Tone::Quiet, format!("↑ {}", image.tag)),
-        });
-        std::iter::once(Cell::from(point.date.to_string())).chain(cells).collect()
-    };
-    let head = std::iter::once("date".to_owned()).chain(look.repositories.iter().cloned()).collect();
-    let mut legend = Vec::new();
-    let any = |test: &dyn Fn(&Point<'_>, Option<&Image>) -> bool| {
-        points.iter().any(|point| point.images.iter().any(|image| test(point, *image)))
-    };
-    if any(&|point, image| image.is_some_and(|image| !point.is_of_the_day(image))) {
-        legend.push("↑ nothing was built that day: the newest image from before it".to_owned());
-    }
-    if any(&|_, image| image.is_none()) {
-        legend.push("– no image that old: `run` refuses that date unless --allow-partial".to_owned());
-    }
-    Table { title: String::new(), head, rows: points.iter().map(row).collect(), legend }
+    let warn = |error: anyhow::Error| context.watch.warn(&format!("what ran is not known: {error:#}"));
+    read.map_err(warn).ok()
 }
 
 fn undated_table(undated: &[&Image]) -> Table {

@@ -1,10 +1,15 @@
-//! Which steps a rollback takes: pure. Each service gets its newest image that is not younger than the target, and is
+//! Which steps a rollback takes: pure. Each service gets its newest image that is not younger than the target (what ran
+//! then: [`plan_ran`](mod@super::plan_ran)), and is
 //! matched to exactly one running application; whatever is in doubt refuses the whole plan, with all its reasons.
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
 use super::dump::Dump;
 use super::points::{newest, rivals};
+use super::ran::{Held, held, is_image};
 use super::target::Target;
 use crate::platform::image::ImageName;
 use crate::platform::{Application, Change};
@@ -22,12 +27,33 @@ pub struct Wish {
     pub pin: bool,
 }
 
+/// What the images of a plan are chosen by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// When they were built.
+    Built,
+    /// When they ran.
+    Ran,
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Built => "by when they were built",
+            Self::Ran => "by what ran then",
+        })
+    }
+}
+
 /// The steps that take a set of services back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// What its images were chosen by.
+    pub by: By,
     /// One for each service, in the order of the dump; those that are already there as well.
     pub steps: Vec<Step>,
-    /// Services without an image that old, which `--allow-partial` leaves as they are.
+    /// Services without an image that old, or of which it is not known what ran, which `--allow-partial` leaves as they are.
     pub left_out: Vec<String>,
     /// What the operator should know about the whole.
     pub notes: Vec<String>,
@@ -62,6 +88,39 @@ pub enum Problem {
         /// How many undated images it has.
         undated: usize,
     },
+    /// Nothing is known of what an application ran.
+    #[error(
+        "what '{application}' ran then is not known{}: choose a later date, go by what was built (--by=built), \
+        or leave it as it is with --allow-partial",
+        since_hint(*.since)
+    )]
+    NothingKnown {
+        /// The application.
+        application: String,
+        /// Since when it is known.
+        since: Option<DateTime<Utc>>,
+    },
+    /// What an application ran is not sure enough.
+    #[error(
+        "what '{application}' ran then is not sure: {why}; choose another date, or go by what was built (--by=built)"
+    )]
+    Unsure {
+        /// The application.
+        application: String,
+        /// Why not.
+        why: String,
+    },
+    /// What an application ran is gone.
+    #[error("'{application}' ran '{image}' then, and the registry has it no longer: choose another date")]
+    Gone {
+        /// The application.
+        application: String,
+        /// The image.
+        image: String,
+    },
+    /// Of no service it is known what ran: nothing is left to go back, even in part.
+    #[error("of no service it is known what ran then: choose a later date")]
+    NothingKnownOfAny,
     /// No service has an image that old: nothing is left to go back, even in part.
     #[error("no service has an image that old: choose a later date")]
     NothingThatOld,
@@ -110,6 +169,10 @@ fn undated_hint(undated: usize) -> String {
     if undated == 0 { String::new() } else { format!(" (it has {undated} without a date, never chosen by themselves)") }
 }
 
+fn since_hint(since: Option<DateTime<Utc>>) -> String {
+    since.map(|since| format!(" (it is since {})", since.format("%F %R UTC"))).unwrap_or_default()
+}
+
 fn candidates_hint(candidates: &[String]) -> String {
     if candidates.is_empty() { String::new() } else { format!(": there is {}", candidates.join(", ")) }
 }
@@ -153,10 +216,13 @@ pub fn plan(dump: &Dump, applications: &[Application], wish: Wish) -> Result<Pla
             left_out.push(repository.clone());
             continue;
         }
-        let application = application_of(repository, dump, applications);
+        let application = application_of(repository, &dump.registry, applications);
         match (image, application) {
             (Some(image), Ok(application)) => match step(dump, image, application, wish) {
-                Ok(step) => steps.push(step),
+                Ok(mut step) => {
+                    step.notes.extend(ran_otherwise(dump, image, wish.target.last_instant()));
+                    steps.push(step);
+                }
                 Err(problem) => problems.push(problem),
             },
             (image, application) => {
@@ -172,11 +238,22 @@ pub fn plan(dump: &Dump, applications: &[Application], wish: Wish) -> Result<Pla
     if steps.is_empty() && problems.is_empty() {
         problems.push(Problem::NothingThatOld);
     }
-    if problems.is_empty() { Ok(Plan { steps, left_out, notes: notes(dump, wish) }) } else { Err(Refusal(problems)) }
+    if !problems.is_empty() {
+        return Err(Refusal(problems));
+    }
+    Ok(Plan { by: By::Built, steps, left_out, notes: notes(dump, wish) })
+}
+
+/// What is to be said where another image ran at that time than the one that was built: as far as the dump knows.
+fn ran_otherwise(dump: &Dump, image: &Image, at: DateTime<Utc>) -> Option<String> {
+    let spans = dump.ran.get(&image.repository).filter(|_| at <= dump.generated)?;
+    let Held::Ran(ran) = held(spans, at) else { return None };
+    let note = || format!("'{}' ran then, not this one: --by=ran goes back to it", ran.image);
+    (!is_image(&ran.image, image, &dump.images)).then(note)
 }
 
 /// A dump knows nothing of what was built after it.
-fn notes(dump: &Dump, wish: Wish) -> Vec<String> {
+pub(super) fn notes(dump: &Dump, wish: Wish) -> Vec<String> {
     let target = wish.target;
     let late =
         target.last_instant() > dump.generated && dump.generated.date_naive() < target.last_instant().date_naive();
@@ -185,21 +262,16 @@ fn notes(dump: &Dump, wish: Wish) -> Vec<String> {
     late.then(note).into_iter().collect()
 }
 
-/// The one application that bears the service's name and runs its repository.
-fn application_of<'a>(
+/// The one application that bears the service's name and runs its repository of a registry.
+pub(super) fn application_of<'a>(
     repository: &str,
-    dump: &Dump,
+    registry: &str,
     applications: &'a [Application],
 ) -> Result<&'a Application, Problem> {
     let service = repository.rsplit('/').next().unwrap_or(repository);
     let of_that_name: Vec<_> = applications.iter().filter(|application| application.service == service).collect();
-    // A registry below a prefix: images are named with it, repositories without.
-    let (_, prefix) = place(&dump.registry);
-    let prefixed = format!("{prefix}{repository}");
-    let is_it = |name: ImageName| name.is_of(repository) || name.is_of(&prefixed);
-    let runs_it = |application: &&&Application| {
-        application.images.iter().all(|image| image.parse::<ImageName>().is_ok_and(is_it))
-    };
+    let is_it = |image: &String| image.parse::<ImageName>().is_ok_and(|name| is_of(&name, repository, registry));
+    let runs_it = |application: &&&Application| application.images.iter().all(is_it);
     let matching: Vec<_> = of_that_name.iter().filter(runs_it).copied().collect();
     let named = |list: &[&Application]| {
         list.iter()
@@ -213,6 +285,12 @@ fn application_of<'a>(
     }
 }
 
+/// Whether an image is of this repository of a registry. One below a prefix: images are named with it, repositories without.
+pub(super) fn is_of(name: &ImageName, repository: &str, registry: &str) -> bool {
+    let (_, prefix) = place(registry);
+    name.is_of(repository) || name.is_of(&format!("{prefix}{repository}"))
+}
+
 /// A registry's URL as images are named: host with its port, and what stands between it and the repository.
 fn place(registry: &str) -> (&str, &str) {
     let place = registry.split_once("://").map_or(registry, |(_, place)| place);
@@ -220,7 +298,7 @@ fn place(registry: &str) -> (&str, &str) {
     (host, prefix)
 }
 
-fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Result<Step, Problem> {
+pub(super) fn step(dump: &Dump, image: &Image, application: &Application, wish: Wish) -> Result<Step, Problem> {
     let mut notes = Vec::new();
     let (registry, _) = place(&dump.registry);
     let elsewhere = |host: &&str| *host != registry;
@@ -274,7 +352,7 @@ fn is_pinned_to(text: &str, digest: &str) -> bool {
     text.parse::<ImageName>().is_ok_and(|name| name.digest() == Some(digest))
 }
 
-enum Environment {
+pub(super) enum Environment {
     Ours,
     Other(String),
     Unknown,
@@ -283,7 +361,7 @@ enum Environment {
 /// The environment that an image was built for: by its digest where it is pinned and the dump knows it, else by the
 /// word at the end of its tag. A word that is not known to mean anything else is taken for an environment: it is safer
 /// to refuse.
-fn environment_of(image: &str, dump: &Dump) -> Environment {
+pub(super) fn environment_of(image: &str, dump: &Dump) -> Environment {
     let Ok(name) = image.parse::<ImageName>() else { return Environment::Unknown };
     if let Some(digest) = name.digest() {
         let known = dump.images.iter().any(|image| image.digest == digest);
@@ -300,8 +378,6 @@ fn environment_of(image: &str, dump: &Dump) -> Environment {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
-
     use super::super::points::{points, tests::image};
     use super::*;
 

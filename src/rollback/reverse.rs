@@ -1,6 +1,6 @@
 //! The way back from what a run did: pure. Each service that is still as the run left it gets the image that it had before.
 
-use super::plan::{Plan, Problem, Refusal, Step};
+use super::plan::{By, Plan, Problem, Refusal, Step};
 use super::recorded::{Recorded, RecordedStep};
 use crate::platform::image::ImageName;
 use crate::platform::{Application, Change};
@@ -19,7 +19,7 @@ pub fn reverse(recorded: &Recorded, applications: &[Application], run: &str) -> 
         }
     }
     if problems.is_empty() {
-        Ok(Plan { steps, left_out: Vec::new(), notes: Vec::new() })
+        Ok(Plan { by: By::Ran, steps, left_out: Vec::new(), notes: Vec::new() })
     } else {
         Err(Refusal(problems))
     }

@@ -4,7 +4,9 @@ use futures_util::future::try_join_all;
 
 use super::arguments::{Act, pull_login};
 use super::dump::Dump;
-use super::plan::{Plan, Step, plan};
+use super::plan::{By, Plan, Step, plan};
+use super::plan_ran::plan_ran;
+use super::remember::memory;
 use super::target::Target;
 use super::undertaking::{Site, Undertaking};
 use crate::action::arguments::UsageError;
@@ -44,7 +46,14 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
             "no application of '{environment}' runs on {address}: is --env right? It is the one in the ids there"
         );
     }
-    let mut plan = plan(&dump, &applications, act.wish(target))?;
+    let wish = act.wish(target);
+    let mut plan = match act.by {
+        By::Built => plan(&dump, &applications, wish)?,
+        By::Ran => {
+            let memory = memory(&dump, wish, site, &applications, &registry).await?;
+            plan_ran(&dump, &applications, wish, &memory)?
+        }
+    };
     let unwell = note_standing(&mut plan, &*platform).await?;
     check_images(&plan, &registry, "run `rollback_service get` again", context).await?;
     note_before(&mut plan, &registry, context).await;
@@ -53,11 +62,11 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
         site,
         plan,
         purpose: format!("back to {target}"),
-        images: format!(", with images of '{}'", dump.env),
+        images: format!(", with images of '{}', {}", dump.env, act.by),
         registry: registry.address().to_owned(),
     };
     let finding = undertaking.go(|| nothing_to_do(target, &unwell)).await?;
-    Ok(finding.with("date", target.to_string()))
+    Ok(finding.with("date", target.to_string()).with("by", act.by))
 }
 
 /// The date given, or the one chosen at the terminal.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::plan::{Plan, Step};
+use super::plan::{By, Plan, Step};
 use super::verify::{ServiceResult, State};
 use crate::action::report::{Cell, Table, Tone, Who};
 use crate::platform::Application;
@@ -30,7 +30,11 @@ pub fn plan_table(plan: &Plan, title: String, now: DateTime<Utc>) -> Table {
 
 /// The services that a plan leaves alone, for people.
 pub fn left_out(plan: &Plan) -> impl Iterator<Item = String> {
-    plan.left_out.iter().map(|service| format!("{service}: left as it is, it has no image that old"))
+    let why = match plan.by {
+        By::Built => "it has no image that old",
+        By::Ran => "what it ran then is not known",
+    };
+    plan.left_out.iter().map(move |service| format!("{service}: left as it is, {why}"))
 }
 
 /// The plan for programs: one value for each step.
@@ -114,7 +118,7 @@ fn words(state: State) -> &'static str {
 }
 
 /// An image without its registry and repository, which are the same before and after: its tag, or its digest's begin.
-fn short(image: &str) -> String {
+pub(super) fn short(image: &str) -> String {
     let name = image.parse::<ImageName>();
     let digest = |digest: &str| format!("@{}", digest.get(..19).unwrap_or(digest));
     let short = name.ok().and_then(|name| name.digest().map(digest).or_else(|| name.tag().map(str::to_owned)));

@@ -2,6 +2,7 @@
 //! as somebody else's client.
 
 mod compat;
+mod kubernetes;
 mod marathon;
 mod program;
 mod registry;
@@ -60,7 +61,7 @@ impl Answer {
 
 impl Api {
     fn marathon(drill: &Drill) -> Self {
-        Self { client: client(), base: format!("http://{}", drill.marathon.address()) }
+        Self { client: client(), base: format!("http://{}", drill.marathon().address()) }
     }
 
     fn registry(drill: &Drill) -> Self {

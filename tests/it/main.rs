@@ -19,6 +19,7 @@ mod manual;
 mod marathon;
 mod matrix;
 mod program;
+mod ran;
 mod readme;
 mod registry;
 mod static_programs;

@@ -24,7 +24,7 @@ const SHORT: Duration = Duration::from_millis(700);
 
 async fn drill(faults: &[Fault]) -> (Drill, Box<dyn Platform>, Vec<Change>) {
     let drill = Drill::start(Settings::at(Utc::now())).await.expect("a drill");
-    let platform = platform(&format!("marathon+http://{}", drill.marathon.address())).await;
+    let platform = platform(&format!("marathon+http://{}", drill.marathon().address())).await;
     let targets = targets(&drill);
     let targets: Vec<(&str, &str)> = targets.iter().map(|(service, to)| (service.as_str(), to.as_str())).collect();
     let planned = changes(&*platform, "dev", &targets).await;
@@ -52,7 +52,7 @@ fn targets(drill: &Drill) -> Vec<(String, String)> {
 fn definitions(drill: &Drill) -> Vec<Value> {
     let read = |service: &&str| {
         let mut app =
-            drill.marathon.applications().app(&story::application_id("dev", service)).expect("an application");
+            drill.marathon().applications().app(&story::application_id("dev", service)).expect("an application");
         let state =
             ["version", "versionInfo", "deployments", "tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"];
         for key in state {
@@ -88,7 +88,7 @@ async fn the_contract_holds() {
     let targets = targets(&drill);
     let targets: Vec<(&str, &str)> = targets.iter().map(|(service, to)| (service.as_str(), to.as_str())).collect();
     contract::hold(&*platform, "dev", &targets).await;
-    assert_eq!(drill.marathon.applications().deployments(), 0);
+    assert_eq!(drill.marathon().applications().deployments(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,11 +110,11 @@ async fn applications_are_those_of_the_environment() {
         ("/tools/dev/proxy/web", "web", 1, vec![doubles, blind]),
     ];
     assert_eq!(told, expected);
-    let billing = drill.marathon.applications().app("/shop/dev/shop/billing").expect("an application");
+    let billing = drill.marathon().applications().app("/shop/dev/shop/billing").expect("an application");
     assert_eq!(applications[0].images, [image(&drill, "billing", Stand::Broken)]);
     assert_eq!(applications[0].revision, billing["version"].as_str().expect("a version"));
     assert_eq!(platform.applications("nowhere").await.expect("applications"), []);
-    assert_eq!(platform.address(), format!("http://{}", drill.marathon.address()));
+    assert_eq!(platform.address(), format!("http://{}", drill.marathon().address()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +153,7 @@ async fn a_conflict_that_does_not_end_changes_nothing() {
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
     assert_eq!(definitions(&drill), before);
     assert_eq!(writes(&drill), ["PUT /v2/apps"], "theirs was not cancelled");
-    assert_eq!(drill.marathon.applications().deployments(), 1, "theirs runs on");
+    assert_eq!(drill.marathon().applications().deployments(), 1, "theirs runs on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,7 +240,7 @@ async fn a_write_that_was_cut_off_is_not_sent_again() {
     let (drill, platform, planned) = drill(&[Fault::Reset { writes: 1 }]).await;
     let before = definitions(&drill);
     let error = failure(&*platform, &planned, LIMIT).await;
-    let base = format!("http://{}", drill.marathon.address());
+    let base = format!("http://{}", drill.marathon().address());
     assert!(error.starts_with(&format!("Marathon at {base} did not answer PUT /v2/apps: ")), "{error}");
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
     assert_eq!(definitions(&drill), before);
@@ -280,7 +280,7 @@ async fn what_somebody_changed_since_the_write_is_left_alone() {
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     let theirs = format!("{}/web:2.1.0-develop", drill.registry.address());
     let http = http::client(&Trust::default()).expect("a client");
-    let url = format!("http://{}/v2/apps/shop/dev/shop/web", drill.marathon.address());
+    let url = format!("http://{}/v2/apps/shop/dev/shop/web", drill.marathon().address());
     let mut container = definitions(&drill)[3]["container"].clone();
     container["docker"]["image"] = theirs.clone().into();
     let answer = http.put(url).json(&json!({ "container": container })).send().await.expect("an answer");
@@ -306,9 +306,9 @@ async fn a_revert_that_ends_without_instances_is_made_good() {
 async fn an_application_that_is_gone_is_named() {
     let (drill, platform, planned) = drill(&[]).await;
     let http = http::client(&Trust::default()).expect("a client");
-    let url = format!("http://{}/v2/apps/shop/dev/shop/web", drill.marathon.address());
+    let url = format!("http://{}/v2/apps/shop/dev/shop/web", drill.marathon().address());
     http.delete(url).send().await.expect("an answer");
-    while drill.marathon.applications().app("/shop/dev/shop/web").is_some() {
+    while drill.marathon().applications().app("/shop/dev/shop/web").is_some() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let error = failure(&*platform, &planned, LIMIT).await;
@@ -321,7 +321,7 @@ async fn an_application_that_is_gone_is_named() {
 async fn the_login_of_dcos() {
     let login = Some(("ann".to_owned(), "p4ssword".to_owned()));
     let drill = Drill::start(Settings { login, ..Settings::at(Utc::now()) }).await.expect("a drill");
-    let url = format!("marathon+http://{}/service/marathon", drill.marathon.address());
+    let url = format!("marathon+http://{}/service/marathon", drill.marathon().address());
     let http = http::client(&Trust::default()).expect("a client");
     let with = async |user: Option<&str>, password: Option<&str>| {
         let password = password.map(|password| SecretString::from(password.to_owned()));
@@ -331,7 +331,7 @@ async fn the_login_of_dcos() {
     };
     let failed = async |user, password| format!("{:#}", with(user, password).await.expect_err("no entry"));
     assert_eq!(with(Some("ann"), Some("p4ssword")).await.expect("applications"), 6);
-    let base = format!("http://{}", drill.marathon.address());
+    let base = format!("http://{}", drill.marathon().address());
     assert_eq!(
         failed(Some("ann"), Some("wr0ng")).await,
         format!(
@@ -447,4 +447,51 @@ async fn misbehaving(answers: Answers) -> String {
     });
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_what_the_versions_tell() {
+    let (drill, platform, _) = drill(&[]).await;
+    let applications = platform.applications("dev").await.expect("applications");
+    let history = platform.history(&applications).await.expect("a history");
+    assert_eq!(history.len(), applications.len());
+    for (application, spans) in applications.iter().zip(&history) {
+        assert_eq!([&spans[0].image], [&application.images[0]], "the newest runs now");
+        assert_eq!((spans[0].until, spans[0].from.map(|at| at.timestamp_millis())), {
+            let since: chrono::DateTime<Utc> = application.revision.parse().expect("a version");
+            (None, Some(since.timestamp_millis()))
+        });
+        for pair in spans.windows(2) {
+            assert_eq!(pair[1].until, pair[0].from, "one ends where the next begins");
+        }
+        assert!(spans.iter().all(|ran| ran.doubt.is_none()), "{spans:?}");
+    }
+    let users = applications.iter().position(|one| one.service == "users").expect("users");
+    let tags: Vec<_> = history[users].iter().filter_map(|ran| ran.image.rsplit(':').next()).collect();
+    assert_eq!(tags, ["1.4.0-develop", "1.3.1-develop", "1.3.0-develop", "1.1.0-develop", "1.0.0-develop"]);
+    assert_eq!(writes(&drill), [""; 0]);
+
+    let mut gone = applications[users].clone();
+    gone.id = "/shop/dev/shop/gone".to_owned();
+    assert_eq!(platform.history(&[gone]).await.expect("a history"), [[]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_versions_the_oldest_may_have_begun_earlier() {
+    let (drill, platform, _) = drill(&[]).await;
+    let url = format!("http://{}/v2/apps/shop/dev/shop/billing?force=true", drill.marathon().address());
+    let http = http::client(&Trust::default()).expect("a client");
+    for number in 0..60 {
+        let body = json!({"labels": {"number": number.to_string()}});
+        let answer = http.put(&url).json(&body).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    let applications = platform.applications("dev").await.expect("applications");
+    let billing: Vec<Application> = applications.into_iter().filter(|one| one.service == "billing").collect();
+    let history = platform.history(&billing).await.expect("a history");
+    let [now, before] = &history[0][..] else { panic!("two spans: {history:?}") };
+    assert_eq!((&now.image, now.until, &now.doubt), (&before.image, None, &None));
+    assert_eq!((before.from, before.until), (None, now.from));
+    let doubt = "it may have begun earlier: only the last 50 versions are kept";
+    assert_eq!(before.doubt.as_deref(), Some(doubt));
 }

@@ -39,7 +39,7 @@ impl Stage {
     async fn open(faults: &[&str]) -> Self {
         let hall = Hall::open(faults).await;
         hall.look().await;
-        let proxy = Proxy::start(Place::Port(hall.drill.marathon.address().to_string()), None).await;
+        let proxy = Proxy::start(Place::Port(hall.drill.marathon().address().to_string()), None).await;
         let platform = format!("marathon+http://{}", proxy.address);
         Self { hall, proxy, platform }
     }

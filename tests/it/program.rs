@@ -130,7 +130,7 @@ async fn pin_writes_digests() {
     hall.look().await;
     let output = hall.run(&format!("{RUN} --pin")).await;
     assert_eq!(output.code, 0, "{output:?}");
-    let app = hall.drill.marathon.applications().app("/shop/dev/shop/billing").expect("the application");
+    let app = hall.drill.marathon().applications().app("/shop/dev/shop/billing").expect("the application");
     let digest = hall.drill.registry.shelves().digest("billing", "1.2.0-develop").expect("the image");
     let image = app["container"]["docker"]["image"].as_str().expect("an image");
     assert_eq!(image, format!("{}/billing@{digest}", hall.drill.registry.address()));
@@ -306,8 +306,9 @@ async fn what_is_refused_changes_nothing() {
 async fn an_application_that_somebody_else_changes_or_holds_is_named_and_nothing_is_written() {
     let holds = "somebody else's deployment holds the services";
     for (fault, part) in [("change=orders:1", "/shop/dev/shop/orders"), ("lock=web", holds)] {
-        let hall = Hall::open(&[fault]).await;
+        let hall = Hall::open(&[]).await;
         hall.look().await;
+        hall.drill.faults.order(fault.parse().expect("a fault"));
         let output = hall.run(&format!("{RUN} --format=json --timeout=2")).await;
         let report = report(&output);
         assert_eq!((output.code, report["outcome"].as_str()), (1, Some("failed")), "{output:?}");
@@ -372,7 +373,7 @@ async fn the_first_interrupt_takes_the_set_back() {
         let hall = Hall::open(&["hang"]).await;
         hall.look().await;
         let child = hall.command(&format!("{RUN} --format=json")).spawn().expect("a start");
-        until("the deployment", || hall.drill.marathon.applications().deployments() > 0).await;
+        until("the deployment", || hall.drill.marathon().applications().deployments() > 0).await;
         send(&child, signal).await;
         let output = hall.end(child).await;
         let report = report(&output);
@@ -390,7 +391,7 @@ async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
         let hall = Hall::open(&["latency=30"]).await;
         hall.look().await;
         let mut child = hall.command(RUN).spawn().expect("a start");
-        until("the deployment", || hall.drill.marathon.applications().deployments() > 0).await;
+        until("the deployment", || hall.drill.marathon().applications().deployments() > 0).await;
         child.kill().await.expect("to kill it");
         let output = hall.run(&format!("{RUN} --format=json")).await;
         let refused = report(&output);
@@ -420,7 +421,7 @@ async fn the_second_interrupt_leaves_at_once_and_says_how_each_service_stands() 
     let hall = Hall::open(&["hang=9", "latency=300"]).await;
     hall.look().await;
     let child = hall.command(RUN).spawn().expect("a start");
-    until("the deployment", || hall.drill.marathon.applications().deployments() > 0).await;
+    until("the deployment", || hall.drill.marathon().applications().deployments() > 0).await;
     tokio::time::sleep(Duration::from_millis(700)).await;
     send(&child, "-INT").await;
     tokio::time::sleep(Duration::from_millis(50)).await;

@@ -165,7 +165,7 @@ async fn control_c_while_services_change_takes_the_set_back() {
     hall.look().await;
     let (hall, (screen, code)) = at_a_terminal(hall, |hall| {
         let mut session = sit_down(hall, "run --env=dev --date=DAY --yes");
-        while hall.drill.marathon.applications().deployments() == 0 {
+        while hall.drill.marathon().applications().deployments() == 0 {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         press(&mut session, char::from(CONTROL_C).to_string().as_str());

@@ -89,6 +89,16 @@ impl App {
         }
     }
 
+    /// Says that it ran other images before, each set at its moment, the oldest first.
+    pub(super) fn remember(&mut self, past: &[(Stamp, String)]) {
+        for (at, image) in past.iter().rev() {
+            let mut definition = self.current().definition.clone();
+            definition["container"]["docker"]["image"] = json!(image);
+            self.versions.push_back(Version { at: *at, configured: *at, definition });
+        }
+        self.versions.truncate(VERSIONS);
+    }
+
     /// Makes it run as if it had always done so.
     pub(super) fn settle(&mut self) {
         self.instances.clear();

@@ -19,6 +19,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use url::Url;
@@ -28,7 +29,7 @@ use self::definition::{Update, absolute, parse};
 use self::refusal::Refusal;
 use self::world::{Begun, Manner, World};
 use super::faults::{Fault, Faults};
-use super::server::{Log, Server, hang_up};
+use super::server::{Log, Server, through_faults};
 
 pub use self::definition::fields;
 
@@ -111,12 +112,15 @@ impl Drop for Marathon {
 pub struct Applications(Arc<Mutex<World>>);
 
 impl Applications {
-    /// Puts an application there that runs already.
+    /// Puts an application there that runs since a moment. Before that it ran other images, each since its own moment,
+    /// the oldest first.
     ///
     /// # Errors
     /// When the definition is not one that a Marathon takes.
-    pub fn place(&self, app: &Value) -> anyhow::Result<()> {
-        lock(&self.0).place(app).map_err(|refusal| anyhow!("the drill's Marathon refuses it: {}", refusal.body))
+    pub fn place(&self, app: &Value, since: DateTime<Utc>, past: &[(DateTime<Utc>, String)]) -> anyhow::Result<()> {
+        lock(&self.0)
+            .place(app, since, past)
+            .map_err(|refusal| anyhow!("the drill's Marathon refuses it: {}", refusal.body))
     }
 
     /// An application as `GET /v2/apps/{id}` shows it, without counting as a read.
@@ -181,23 +185,14 @@ impl Asked<'_> {
 impl Desk {
     fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Response {
         let writes = ![Method::GET, Method::HEAD].contains(method) && !uri.path().starts_with("/acs/");
-        let when_written = |fault: &Fault| matches!(fault, Fault::Reset { .. }).then_some(());
-        if self.faults.any(|fault| *fault == Fault::Gone) || writes && self.faults.spend(when_written).is_some() {
-            return hang_up();
-        }
         let query = Url::parse(&format!("http://drill{uri}")).map(|url| url.query_pairs().into_owned().collect());
         let asked = Asked { method, headers, body, query: query.unwrap_or_default() };
-        let answer = self.route(uri.path(), &asked);
-        let was_written = writes && answer.is_ok();
-        let lost = |fault: &Fault| matches!(fault, Fault::LoseReply { .. }).then_some(());
-        if was_written && self.faults.spend(|fault| (*fault == Fault::GoneAtWrite).then_some(())).is_some() {
-            self.faults.order(Fault::Gone);
-            return hang_up();
-        }
-        if was_written && self.faults.spend(lost).is_some() {
-            return hang_up();
-        }
-        answer.into_response()
+        through_faults(&self.faults, writes, || {
+            if writes && self.faults.any(|fault| *fault == Fault::Forbid) {
+                return Err(Refusal::forbidden());
+            }
+            self.route(uri.path(), &asked)
+        })
     }
 
     fn route(&self, path: &str, asked: &Asked) -> Result<Response, Refusal> {
@@ -324,7 +319,7 @@ impl Desk {
                 if version.is_empty() {
                     return Ok(axum::Json(json!({"versions": app.versions()})).into_response());
                 }
-                if chrono::DateTime::parse_from_rfc3339(version).is_err() {
+                if DateTime::parse_from_rfc3339(version).is_err() {
                     return Err(Refusal::bad(&format!("Invalid format: \"{version}\"")));
                 }
                 let found = app.version(version).ok_or_else(|| Refusal::no_app(&id, Some(version)))?;

@@ -83,6 +83,11 @@ impl Refusal {
         Self::message(StatusCode::UNAUTHORIZED, "Invalid username or password.")
     }
 
+    /// 403: the account may not do this.
+    pub(super) fn forbidden() -> Self {
+        Self::message(StatusCode::FORBIDDEN, "Not Authorized to perform this action!")
+    }
+
     /// 405.
     pub(super) fn method() -> Self {
         Self::message(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")

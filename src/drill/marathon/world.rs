@@ -57,12 +57,13 @@ impl World {
         self.events.subscribe()
     }
 
-    /// Puts an application there that runs, as if it had always done so.
-    pub(super) fn place(&mut self, app: &Value) -> Result<(), Refusal> {
+    /// Puts an application there that runs as it was set at a moment, and before that ran other images.
+    pub(super) fn place(&mut self, app: &Value, at: Stamp, past: &[(Stamp, String)]) -> Result<(), Refusal> {
         let update = Update::read(app, None)?;
         let definition = update.merge(None, false)?;
-        let at = self.stamp();
+        self.last = self.last.max(at);
         let mut app = App::new(&update.id, Version { at, configured: at, definition });
+        app.remember(past);
         app.settle();
         self.apps.insert(update.id, app);
         Ok(())

@@ -168,6 +168,8 @@ fn a_drill_that_is_ended_ends_its_command_and_a_ctrl_c_is_left_to_it() {
     std::os::unix::process::CommandExt::process_group(&mut child, 0);
     for (signal, to_group, expected, heard) in [("-INT", true, 5, "heard\n"), ("-TERM", false, 137, "")] {
         let mut child = child.spawn().expect("firedrill");
+        // Waiting for it would close it, and the command would end by itself.
+        let _input = child.stdin.take();
         let mut output = BufReader::new(child.stdout.take().expect("stdout"));
         let mut line = String::new();
         output.read_line(&mut line).expect("a line");
@@ -209,7 +211,7 @@ fn alone_it_walks_through_the_rollback() {
 A shop runs four services in its environment `dev`. They were released today, and since then
 customers cannot pay. This is what runs:
 Step 1 of 2, look: which days can be gone back to? Nothing is changed by this.
-$ rollback_service get --repo=billing,orders,users,web --env=develop";
+$ rollback_service get --repo=billing,orders,users,web --env=develop --running=dev";
     let middle = |day: &str| {
         format!(
             "

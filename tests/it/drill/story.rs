@@ -23,6 +23,30 @@ async fn it_begins_with_the_broken_release_in_every_environment() {
     assert_eq!(drill.proof("nowhere", Stand::Good), None);
 }
 
+/// What was built and what ran are told apart: one image was never deployed.
+#[tokio::test]
+async fn marathon_remembers_what_each_service_ran() {
+    let drill = start(&[]).await;
+    let api = Api::marathon(&drill);
+    for (service, expected) in [
+        ("billing", ["11-18 1.0.0", "11-19 1.1.0", "11-21 1.2.0", "11-22 1.3.0"].as_slice()),
+        ("orders", &["11-18 1.0.0", "11-20 1.1.0", "11-22 1.2.0"]),
+        ("users", &["11-18 1.0.0", "11-19 1.1.0", "11-21 1.3.0", "11-21 1.3.1", "11-22 1.4.0"]),
+        ("web", &["11-18 2.0.0", "11-20 2.1.0", "11-21 2.2.0", "11-22 2.3.0"]),
+    ] {
+        let path = format!("/v2/apps{}/versions", story::application_id("prod", service));
+        let names = api.get(&path).await.body["versions"].take();
+        let mut found = Vec::new();
+        for name in names.as_array().expect("a list").iter().rev().filter_map(Value::as_str) {
+            let version = api.get(&format!("{path}/{name}")).await.body;
+            let image = version["container"]["docker"]["image"].as_str().expect("an image");
+            let tag = image.rsplit(':').next().and_then(|tag| tag.strip_suffix("-master")).expect("a tag of prod");
+            found.push(format!("{} {tag}", &name[5..10]));
+        }
+        assert_eq!(found, expected, "{service}");
+    }
+}
+
 #[tokio::test]
 async fn the_oracle_sees_a_careful_rollback_and_every_careless_one() {
     let drill = start(&[]).await;
@@ -119,7 +143,7 @@ async fn the_environment_leads_to_all_of_it() {
     let drill = Drill::start(Settings { login, ..quick() }).await.expect("a drill");
     let expected = [
         ("FIREBREAK_REGISTRY", format!("http://{}", drill.registry.address())),
-        ("FIREBREAK_PLATFORM", format!("marathon+http://{}", drill.marathon.address())),
+        ("FIREBREAK_PLATFORM", format!("marathon+http://{}", drill.marathon().address())),
         ("FIREBREAK_SLACK", format!("http://{}/services/drill", drill.slack.address())),
         ("FIREDRILL_CONTROL", drill.control()),
         ("FIREDRILL_DATE", "2026-11-21".to_owned()),
@@ -127,7 +151,10 @@ async fn the_environment_leads_to_all_of_it() {
         ("FIREDRILL_USER", "robot".to_owned()),
         ("FIREBREAK_PWD", "secret".to_owned()),
     ];
-    assert_eq!(drill.environment(), expected.map(|(name, value)| (name.to_owned(), value)));
+    let mut variables = drill.environment();
+    let journal = variables.iter().position(|(name, _)| name == "FIREBREAK_JOURNAL").expect("a journal");
+    assert!(std::path::Path::new(&variables.remove(journal).1).is_dir());
+    assert_eq!(variables, expected.map(|(name, value)| (name.to_owned(), value)));
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ impl Hall {
         without_runs(text)
             .replace(&format!(" on {host} "), " on HOST ")
             .replace(&self.drill.registry.address().to_string(), "REGISTRY")
-            .replace(&self.drill.marathon.address().to_string(), "MARATHON")
+            .replace(&self.drill.marathon().address().to_string(), "MARATHON")
             .replace(&self.folder.path().display().to_string(), "FOLDER")
             .replace(&self.day(), "DAY")
     }
