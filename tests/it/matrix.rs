@@ -3,6 +3,7 @@
 //! `undo`: the run always comes to an end, and the services are all at their targets or all as before, never a third.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Stdio;
 
@@ -133,10 +134,10 @@ async fn points(scene: Scene) -> Vec<Death> {
     for (request, writes) in seen.iter().enumerate() {
         let reads = |requests: &mut dyn Iterator<Item = &bool>| requests.take_while(|writes| !**writes).count();
         let (since, until) = (reads(&mut seen[..request].iter().rev()), reads(&mut seen[request..].iter()));
-        let moments: &[_] = match writes {
-            true => &[Moment::Before, Moment::Between, Moment::After],
-            false if since.min(until) < 5 => &[Moment::Before],
-            false => &[],
+        let moments: &[_] = match since.min(until) {
+            _ if *writes => &[Moment::Before, Moment::Between, Moment::After],
+            0..5 => &[Moment::Before],
+            _ => &[],
         };
         points.extend(moments.iter().map(|moment| Death::Request(Point { request, moment: *moment })));
     }
@@ -192,7 +193,7 @@ async fn matrix(scene: Scene) {
     }
     let mut text = format!("kill -9, {:?}, {}: {} points\n", scene.platform, scene.name, points.len());
     for ((kind, way, outcome, stand), count) in table {
-        text.push_str(&format!("  {kind:<18} {way:<7} {outcome:<16} {stand:<10} {count}\n"));
+        writeln!(text, "  {kind:<18} {way:<7} {outcome:<16} {stand:<10} {count}").expect("a string takes it");
     }
     // Past the test harness, which keeps back what a test prints.
     std::io::stderr().write_all(text.as_bytes()).expect("stderr");
