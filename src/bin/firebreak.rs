@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use firebreak::{action, catalogue, history};
-use serde::Deserialize;
+use firebreak::{action, catalogue::program, history};
 
 const USAGE: &str = "
 Find the role that helps, see what was run, keep what usage texts derive.
@@ -13,9 +12,9 @@ Problem:
   README, its role, its playbook and its button have to say the same.
 
 Solution:
-  `find` takes the symptom in your own words. An action is written once, as the usage text of its program; `sync`
-  derives all the rest from it, and `check` finds what is wrong in any of it, and how to mend it. `history` shows
-  what was run on this host, from the journals, and what died.
+  `find` takes the symptom in your own words. `history` shows what was run on this host, and what died. An action is
+  written once, as the usage text of its program; `sync` derives all the rest from it, and `check` finds what is wrong
+  in any of it, and how to mend it.
 
 Usage:
   firebreak find <words>... [options]
@@ -79,22 +78,24 @@ Exit status:
 Examples:
   firebreak find yesterdays release is broken
   firebreak history --env=prod --since=2026-11-20
-  firebreak diff HEAD~1
   firebreak sync
   firebreak new restart_slaves --option='--host=<h>  The master that came back. [env: HOST]'
   firebreak adopt ./rollback.py --requirements=requirements.txt --keeps=--dump:rollback.json
 ";
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Args {
     cmd_history: bool,
     arg_history: history::Args,
-    arg_catalogue: catalogue::program::Args,
+    arg_rest: program::Args,
 }
 
 fn main() -> ExitCode {
-    action::run(USAGE, async |args: Args, context| match args.cmd_history {
-        true => history::go(&args.arg_history, &context),
-        false => catalogue::program::go(args.arg_catalogue, &context).await,
+    action::run(USAGE, async |args: Args, context| {
+        if args.cmd_history {
+            history::go(&args.arg_history, &context)
+        } else {
+            program::go(args.arg_rest, &context).await
+        }
     })
 }

@@ -89,14 +89,14 @@ fn name() -> String {
 fn without_times(text: &str) -> String {
     const PLACE: &str = "YYYY-MM-DDTHH:MM:SSZ";
     let is_time = |text: &str| text.len() == PLACE.len() && text.parse::<DateTime<Utc>>().is_ok();
-    let mut tame = String::new();
+    let mut same = String::new();
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
         let time = rest.get(..PLACE.len()).filter(|text| is_time(text));
-        tame.push_str(&time.map_or_else(|| letter.to_string(), |_| PLACE.to_owned()));
+        same.push_str(&time.map_or_else(|| letter.to_string(), |_| PLACE.to_owned()));
         rest = &rest[time.map_or(letter.len_utf8(), str::len)..];
     }
-    tame
+    same
 }
 
 /// A plan as a rollback of services has it.
@@ -163,7 +163,7 @@ fn busy_host() -> Host {
     journal.plan("dev", PLACE, plan()).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
 
-    host.begin("rollback_service", |began| began.host = "ops2".to_owned());
+    host.begin("rollback_service", |began| "ops2".clone_into(&mut began.host));
     host
 }
 
@@ -311,10 +311,10 @@ run 4-xxxxxx died while applying: `rollback_service resume --run=4-xxxxxx` finis
         journal.enter(state).expect("a state");
     }
     journal.end(host.ended("restored", "taken back as asked; all that had been changed was restored"));
-    let begin = stdout.split("\nrun 4-xxxxxx died").next().expect("the tables").replace("26 h 0 min", "2 min 5 s");
+    let tables = stdout.split("\nrun 4-xxxxxx died").next().expect("the tables").replace("26 h 0 min", "2 min 5 s");
     let first = "YYYY-MM-DDTHH:MM:SSZ  ";
     let expected = format!(
-        "{begin}{first}rollback_service undo by carl goes on with it\n{first}going back\n{first}restored\n\
+        "{tables}{first}rollback_service undo by carl goes on with it\n{first}going back\n{first}restored\n\
          {first}ended: restored\n\nrestored: taken back as asked; all that had been changed was restored\n"
     );
     assert_eq!(host.firebreak(&["history", "4"]), Output { code: 0, stdout: expected, stderr: String::new() });
