@@ -81,11 +81,13 @@ impl Hall {
     }
 
     fn tame(&self, text: &str) -> String {
+        let platform = self.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_PLATFORM");
+        let platform = platform.expect("a platform").1.replace("marathon+http://", "");
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         without_runs(text)
             .replace(&format!(" on {host} "), " on HOST ")
             .replace(&self.drill.registry.address().to_string(), "REGISTRY")
-            .replace(&self.drill.marathon().address().to_string(), "MARATHON")
+            .replace(&platform, "MARATHON")
             .replace(&self.folder.path().display().to_string(), "FOLDER")
             .replace(&self.day(), "DAY")
     }
