@@ -19,7 +19,8 @@ debian_packages=(
   groff mandoc         # the man pages are formatted without a warning
   file                 # says whether the programs are static
   strace               # ends a program in the middle of a line of its journal
-  util-linux           # unshare: an empty root for the programs
+  faketime             # a clock that jumps under a program
+  util-linux           # unshare: an empty root for the programs, a small disk for a journal
 )
 
 # A package may start a service by itself. The tests start their own, on free ports.

@@ -5,12 +5,19 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+/// How often a lock is tried.
+const TRIES: u32 = 10;
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,21 +61,35 @@ impl Lock {
         };
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut file = open.map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                // Whoever took it just now may not have written who it is.
-                let _ = file.read_to_string(&mut text);
-                return Err(LockError::Held(serde_json::from_str(&text).ok()));
+        if let Err(error) = lock_soon(&file) {
+            if error != Errno::WOULDBLOCK {
+                return Err(failed(error.into()));
             }
-            Err(error) => return Err(failed(error.into())),
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text);
+            // What follows is the end of a longer text, which its writer has not cut off yet.
+            let holder = serde_json::Deserializer::from_str(&text).into_iter().next();
+            return Err(LockError::Held(holder.and_then(Result::ok)));
         }
         let text = serde_json::to_string(holder).expect("a holder is plain data");
-        let write = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
+        // Never empty: somebody may read it just now.
+        let write = file.rewind().and_then(|()| file.write_all(text.as_bytes()));
+        let write = write.and_then(|()| file.set_len(text.len() as u64));
         write.map_err(failed)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Locks a file that nobody has for long. Who only looks whether somebody acts has it for a moment, and keeps nobody from
+/// acting; who acts has written meanwhile who it is.
+fn lock_soon(file: &File) -> Result<(), Errno> {
+    for _ in 1..TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => sleep(PAUSE),
+            locked => return locked,
+        }
+    }
+    flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
 /// `dev-0123456789abcdef.lock`: the environment for people, and the place in a few letters.

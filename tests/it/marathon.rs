@@ -10,7 +10,7 @@ use firebreak::drill::faults::Fault;
 use firebreak::drill::story::{self, SECRET, SERVICES, Stand};
 use firebreak::drill::{Drill, Settings};
 use firebreak::http::{self, Trust};
-use firebreak::platform::{Access, Application, Change, Platform, Standing, connect};
+use firebreak::platform::{Access, Application, Change, DeployError, Platform, Standing, connect};
 use firebreak::watch::Unwatched;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -89,6 +89,27 @@ async fn the_contract_holds() {
     let targets: Vec<(&str, &str)> = targets.iter().map(|(service, to)| (service.as_str(), to.as_str())).collect();
     contract::hold(&*platform, "dev", &targets).await;
     assert_eq!(drill.marathon().applications().deployments(), 0);
+}
+
+/// Marathon takes both: the second changes nothing any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_set_the_same_at_the_same_moment_one_did_it_and_the_other_knows_that_it_did_not() {
+    // Slow enough that both have read before one of them writes.
+    let (drill, one, planned) = drill(&[Fault::Latency { milliseconds: 300 }]).await;
+    let other = platform(&format!("marathon+http://{}", drill.marathon().address())).await;
+    let both = tokio::join!(one.deploy(&planned, LIMIT, &Unwatched), other.deploy(&planned, LIMIT, &Unwatched));
+    let (error, loser) = match both {
+        (Ok(()), Err(error)) => (error, other),
+        (Err(error), Ok(())) => (error, one),
+        both => panic!("{both:?}"),
+    };
+    let DeployError::NothingSent(error) = error else { panic!("{error:?}") };
+    let told = "somebody changed the services at the same moment, since the plan was made: plan again";
+    assert_eq!(error.to_string(), told);
+    assert_eq!(writes(&drill), ["PUT /v2/apps"; 2]);
+    loser.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
+    assert_eq!(writes(&drill), ["PUT /v2/apps"; 2]);
+    assert_eq!(look(&*loser, &planned).await, vec![Target; planned.len()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

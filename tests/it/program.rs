@@ -6,7 +6,7 @@ use firebreak::drill::registry::Auth;
 use firebreak::drill::story::{SECRET, Stand};
 use serde_json::Value;
 
-use crate::support::program::{Hall, Output};
+use crate::support::program::{Hall, Output, send, until};
 
 const LOOK: &str = "get --repo=billing,orders,users,web --env=develop";
 const RUN: &str = "run --date=DAY --env=dev --yes";
@@ -349,22 +349,6 @@ async fn a_platform_that_goes_away_in_the_middle_leaves_each_service_named() {
     gone.look().await;
     gone.drill.faults.order("gone".parse().expect("a fault"));
     assert_eq!(gone.run(RUN).await.code, 1);
-}
-
-async fn send(child: &tokio::process::Child, signal: &str) {
-    let id = child.id().expect("it still runs").to_string();
-    let status = tokio::process::Command::new("kill").args([signal, &id]).status().await.expect("kill");
-    assert!(status.success());
-}
-
-async fn until(what: &str, ready: impl Fn() -> bool) {
-    for _ in 0..3000 {
-        if ready() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what} did not come about within 30 seconds");
 }
 
 #[tokio::test(flavor = "multi_thread")]

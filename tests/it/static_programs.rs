@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::need;
 use crate::support::registry::{DockerRegistry, Guard, config};
+use crate::support::{UNSHARE, need};
 
 /// 8 MB.
 const LARGEST: u64 = 8_000_000;
@@ -55,10 +55,8 @@ impl EmptyRoot {
     fn run(&self, words: &[&str]) -> Output {
         let mount = r#"mount --rbind /dev "$0/dev" && exec chroot "$0" /program "$@""#;
         need("unshare", "util-linux");
-        // Who is root needs no user namespace, and may be where none can be made.
-        let unshare = r#"[ "$(id -u)" = 0 ] && exec unshare --mount "$@" || exec unshare --map-root-user --mount "$@""#;
         Command::new("sh")
-            .args(["-c", unshare, "sh", "sh", "-c", mount])
+            .args(["-c", UNSHARE, "sh", "sh", "-c", mount])
             .arg(self.folder.path())
             .args(words)
             .env_clear()

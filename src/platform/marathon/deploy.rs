@@ -38,7 +38,11 @@ pub(super) async fn deploy(
                     let gone = marathon.until_gone(&holders, deadline, &[], watch).await;
                     gone.context("somebody else's deployment holds the services")?;
                 }
-                None => break deployment(marathon, &answer, &secrets)?,
+                None => {
+                    let id = deployment(marathon, &answer, &secrets)?;
+                    was_needed(marathon, changes, &id).await?;
+                    break vec![id];
+                }
             },
             Err(Unanswered::NotSent(error)) => {
                 marathon.own.forget();
@@ -75,13 +79,27 @@ async fn updates(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<(Val
 }
 
 /// The deployment that an answer names.
-fn deployment(marathon: &Marathon, answer: &Answer, secrets: &Secrets) -> anyhow::Result<Vec<String>> {
+fn deployment(marathon: &Marathon, answer: &Answer, secrets: &Secrets) -> anyhow::Result<String> {
     if !answer.status.is_success() {
         marathon.own.forget();
         return Err(refusal::error(answer, &marathon.client, secrets).context("Marathon refused the deployment"));
     }
     let id = marathon.own.taken(&answer.body);
-    Ok(vec![id.context("Marathon took the change and named no deployment")?])
+    id.context("Marathon took the change and named no deployment")
+}
+
+/// Whether a write that was taken changed anything. One that sets what somebody else has set since it was read is taken,
+/// too, and changes no application: what happens there is theirs.
+async fn was_needed(marathon: &Marathon, changes: &[Change], id: &str) -> anyhow::Result<()> {
+    // Where it cannot be read now, it is looked at later how the services stand.
+    let (Ok(apps), Ok(running)) = (marathon.apps(changes).await, marathon.deployments().await) else { return Ok(()) };
+    let written = marathon.own.written();
+    let is_ours = |(change, app): (&Change, &Option<Value>)| app.as_ref().is_some_and(|app| written.left(app, change));
+    if changes.iter().zip(&apps).any(is_ours) || running.iter().any(|one| one.id == id) {
+        return Ok(());
+    }
+    marathon.own.forget();
+    bail!("somebody changed the services at the same moment, since the plan was made: plan again")
 }
 
 /// The deployments of a write whose answer was lost.

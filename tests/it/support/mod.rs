@@ -21,6 +21,11 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a free port on loopback").local_addr().expect("its address").port()
 }
 
+/// For `sh -c`: runs its arguments as root in a mount namespace of their own. Who is root needs no user namespace, and may
+/// be where none can be made.
+pub const UNSHARE: &str =
+    r#"[ "$(id -u)" = 0 ] && exec unshare --mount "$@" || exec unshare --map-root-user --mount "$@""#;
+
 /// The path of a program that a test needs. Fails the test by the program's name, and says what brings it.
 pub fn need(program: &str, package: &str) -> PathBuf {
     std::env::var_os("PATH")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use firebreak::drill::faults::Fault;
 use firebreak::drill::story::{Stand, good_day};
-use firebreak::drill::{Drill, Settings};
+use firebreak::drill::{Drill, Platform, Settings};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -27,6 +27,7 @@ pub struct Hall {
     pub drill: Drill,
     pub folder: TempDir,
     now: DateTime<Utc>,
+    platform: Platform,
 }
 
 impl Hall {
@@ -41,8 +42,9 @@ impl Hall {
         settings.pace = Duration::from_millis(5);
         settings.faults = faults.iter().map(|fault| fault.parse::<Fault>().expect("a fault")).collect();
         change(&mut settings);
+        let platform = settings.platform;
         let drill = Drill::start(settings).await.expect("a drill on free ports");
-        Self { drill, folder: tempfile::tempdir().expect("a folder"), now }
+        Self { drill, folder: tempfile::tempdir().expect("a folder"), now, platform }
     }
 
     /// The day to go back to.
@@ -53,8 +55,14 @@ impl Hall {
     /// The program with these words (split at spaces, `DAY` being the day to go back to), led to the drill by its
     /// environment, without a terminal.
     pub fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(PROGRAM);
+        self.command_by(PROGRAM, &[], words)
+    }
+
+    /// The same, by a program that runs it, with these arguments before the words.
+    pub fn command_by(&self, program: &str, before: &[&str], words: &str) -> Command {
+        let mut command = Command::new(program);
         command
+            .args(before)
             .args(words.replace("DAY", &self.day()).split_whitespace())
             .current_dir(self.folder.path())
             .env_clear()
@@ -81,13 +89,15 @@ impl Hall {
     }
 
     fn tame(&self, text: &str) -> String {
-        let platform = self.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_PLATFORM");
-        let platform = platform.expect("a platform").1.replace("marathon+http://", "");
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let (address, name) = match self.platform {
+            Platform::Marathon => (self.drill.marathon().address(), "MARATHON"),
+            Platform::Kubernetes => (self.drill.kubernetes().address(), "KUBERNETES"),
+        };
         without_runs(text)
             .replace(&format!(" on {host} "), " on HOST ")
             .replace(&self.drill.registry.address().to_string(), "REGISTRY")
-            .replace(&platform, "MARATHON")
+            .replace(&address.to_string(), name)
             .replace(&self.folder.path().display().to_string(), "FOLDER")
             .replace(&self.day(), "DAY")
     }
@@ -113,6 +123,24 @@ impl Hall {
         let messages = self.drill.slack.messages();
         messages.iter().map(|message| self.tame(message["text"].as_str().expect("a text"))).collect()
     }
+}
+
+/// Sends a signal to a program.
+pub async fn send(child: &Child, signal: &str) {
+    let id = child.id().expect("it still runs").to_string();
+    let status = Command::new("kill").args([signal, &id]).status().await.expect("kill");
+    assert!(status.success());
+}
+
+/// Waits until something came about; fails the test after 30 seconds.
+pub async fn until(what: &str, ready: impl Fn() -> bool) {
+    for _ in 0..3000 {
+        if ready() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not come about within 30 seconds");
 }
 
 /// The text with `RUN` in place of the ids of runs: a number, a dash, six hexadecimal letters.

@@ -1,0 +1,454 @@
+//! What can go wrong, one row each: it is ordered, the real program runs into it, and ends as RELIABILITY.md says.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use firebreak::drill::Platform;
+use firebreak::drill::Platform::{Kubernetes, Marathon};
+use firebreak::drill::faults::Fault;
+use firebreak::drill::kubernetes;
+use firebreak::drill::story::Stand;
+use firebreak::http::{self, Trust};
+use firebreak::journal::Folder;
+use firebreak::journal::record::Record;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::support::program::{Hall, PROGRAM, send, until};
+use crate::support::{UNSHARE, need};
+
+/// How many rows are tried at a time.
+const AT_ONCE: usize = 6;
+
+const RUN: &str = "run --date=DAY --env=dev --yes --format=json";
+const SERVICES: [&str; 4] = ["billing", "orders", "users", "web"];
+
+/// One line of the table, and one trial on each of its platforms.
+#[derive(Clone, Copy)]
+struct Row {
+    what: &'static str,
+    trouble: Trouble,
+    /// Options of `run`.
+    options: &'static str,
+    on: &'static [Platform],
+    outcome: &'static str,
+    code: i32,
+    then: Then,
+}
+
+/// How it is made to go wrong.
+#[derive(Clone, Copy)]
+enum Trouble {
+    /// Faults of the drill, ordered when the look is over.
+    Faults(&'static [&'static str]),
+    /// Faults of the drill, ordered while the run is under way: when the platform has answered so many requests of a
+    /// method.
+    Later(&'static [&'static str], (&'static str, usize)),
+    /// Somebody else sets another image of `users` when the changes were tried and the first is about to be written.
+    Somebody,
+    /// A fault, and an interrupt when the first change is made.
+    Interrupt(&'static str),
+    /// The disk of the journal is full before it begins.
+    FullDisk,
+    /// Somebody else fills the disk of the journal when the first change is made.
+    DiskFills,
+    /// The clock jumps days back and forth.
+    ClockJumps,
+}
+
+/// How the services stand when it is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// All at their targets.
+    Target,
+    /// All as before.
+    Before,
+    /// All as before, one with what somebody else changed in it.
+    Theirs,
+    /// All at their targets, one with what somebody else changed in it.
+    TargetTheirs,
+    /// Each that is neither, or is not seen, is named with the command that sets it back.
+    Named,
+}
+
+const BOTH: &[Platform] = &[Marathon, Kubernetes];
+
+const fn row(
+    what: &'static str,
+    trouble: Trouble,
+    options: &'static str,
+    on: &'static [Platform],
+    (outcome, code, then): (&'static str, i32, Then),
+) -> Row {
+    Row { what, trouble, options, on, outcome, code, then }
+}
+
+use Then::{Before, Named, Target, TargetTheirs, Theirs};
+use Trouble::{ClockJumps, DiskFills, Faults, FullDisk, Interrupt, Later, Somebody};
+
+const DONE: (&str, i32, Then) = ("done", 0, Target);
+const FAILED: (&str, i32, Then) = ("failed", 1, Before);
+const RESTORED: (&str, i32, Then) = ("restored", 1, Before);
+const OPERATOR: (&str, i32, Then) = ("needs_operator", 3, Named);
+
+/// The four changes are tried by the server, and the first of them is not written.
+const FIRST_PATCH: (&str, usize) = ("PATCH", 4);
+/// The first of the four changes is written.
+const SECOND_PATCH: (&str, usize) = ("PATCH", 5);
+
+const ROWS: &[Row] = &[
+    row(
+        "Somebody else's deployment holds a service (409), and ends",
+        Faults(&["lock=web:1500"]),
+        "",
+        &[Marathon],
+        DONE,
+    ),
+    row("It does not end", Faults(&["lock=web"]), "--timeout=2", &[Marathon], ("failed", 1, Theirs)),
+    row("Somebody else holds the Lease, and lets go of it at once", Faults(&["lock=web:200"]), "", &[Kubernetes], DONE),
+    row("They keep it", Faults(&["lock=web"]), "--timeout=2", &[Kubernetes], FAILED),
+    row("The third service's change is refused (422)", Faults(&["refuse=users"]), "", BOTH, FAILED),
+    row("The account may read and not write (403)", Faults(&["forbid"]), "", BOTH, FAILED),
+    row("A deployment hangs", Faults(&["hang"]), "--timeout=2", BOTH, RESTORED),
+    row(
+        "It hangs, and its revert leaves a service with 0 instances",
+        Faults(&["hang", "revert-to-zero=billing"]),
+        "--timeout=2",
+        &[Marathon],
+        RESTORED,
+    ),
+    row("A service does not get healthy", Faults(&["unhealthy=billing"]), "--timeout=2", BOTH, RESTORED),
+    row("A quota lets no new pod start", Faults(&["quota=billing"]), "--timeout=2", &[Kubernetes], RESTORED),
+    row("The connection breaks off at the write", Faults(&["reset"]), "", &[Marathon], FAILED),
+    row("The connection breaks off at the first write, the Lease", Faults(&["reset"]), "", &[Kubernetes], DONE),
+    row(
+        "The connection breaks off at the second service's write",
+        Later(&["latency=100", "reset"], SECOND_PATCH),
+        "",
+        &[Kubernetes],
+        RESTORED,
+    ),
+    row("The connection breaks off at each write", Faults(&["reset=99"]), "--timeout=2", BOTH, FAILED),
+    row("The write is carried out, and its answer is lost", Faults(&["lose-reply"]), "", BOTH, DONE),
+    row("The answers to four writes are lost", Faults(&["lose-reply=4"]), "", &[Kubernetes], DONE),
+    row("Every answer is slow", Faults(&["latency=200"]), "", BOTH, DONE),
+    row("Somebody changes a service meanwhile", Faults(&["change=orders:2"]), "", &[Marathon], ("failed", 1, Theirs)),
+    row(
+        "Somebody labels a service meanwhile",
+        Faults(&["change=orders:2"]),
+        "",
+        &[Kubernetes],
+        ("done", 0, TargetTheirs),
+    ),
+    row(
+        "Somebody sets another image of the third service while the first is written",
+        Somebody,
+        "",
+        &[Kubernetes],
+        OPERATOR,
+    ),
+    row("The platform goes away at the write", Faults(&["gone-at-write"]), "--timeout=2", &[Marathon], OPERATOR),
+    row(
+        "The platform goes away at the first service's write",
+        Later(&["latency=100", "gone-at-write"], FIRST_PATCH),
+        "--timeout=2",
+        &[Kubernetes],
+        OPERATOR,
+    ),
+    row("The platform is gone from the beginning", Faults(&["gone"]), "", BOTH, FAILED),
+    row("Slack fails", Faults(&["slack-fails"]), "", BOTH, DONE),
+    row("The registry asks for patience (429), then answers", Faults(&["registry-429=3:1"]), "", BOTH, DONE),
+    row("The registry fails (503), then answers", Faults(&["registry-503=2"]), "", BOTH, DONE),
+    row("The registry fails (503) again and again", Faults(&["registry-503=999"]), "", &[Marathon], FAILED),
+    row("The disk of the journal is full", FullDisk, "", BOTH, FAILED),
+    row("Others fill the disk of the journal when the first change is made", DiskFills, "", BOTH, DONE),
+    row("The clock jumps three days forth and back, all the time", ClockJumps, "", BOTH, DONE),
+    row("An interrupt (Ctrl-C, SIGTERM, SIGHUP)", Interrupt("hang"), "", BOTH, ("interrupted", 130, Before)),
+];
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Faults(faults) => write!(formatter, "`{}`", faults.join("` `")),
+            Later(faults, (method, 5)) => write!(formatter, "`{}` after the first {method}", faults.join("` `")),
+            Later(faults, (method, _)) => write!(formatter, "`{}` before the first {method}", faults.join("` `")),
+            Somebody => formatter.write_str("a patch after the trial of all"),
+            Interrupt(fault) => write!(formatter, "`{fault}`, `kill -INT`"),
+            FullDisk => formatter.write_str("a full tmpfs"),
+            DiskFills => formatter.write_str("a tmpfs that `dd` fills"),
+            ClockJumps => formatter.write_str("faketime"),
+        }
+    }
+}
+
+impl fmt::Display for Then {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Target => "all at their targets",
+            Before => "all as before",
+            Theirs => "all as before, and what is theirs is left",
+            TargetTheirs => "all at their targets, and what is theirs is left",
+            Named => "each that is neither, or cannot be seen, is named, with the command that sets it back",
+        })
+    }
+}
+
+/// The table of RELIABILITY.md.
+fn table() -> String {
+    let mut text = "| What goes wrong | How it was ordered | On | Outcome | Exit code | The services then |\n\
+                    |---|---|---|---|---|---|\n"
+        .to_owned();
+    for Row { what, trouble, options, on, outcome, code, then } in ROWS {
+        let how = if options.is_empty() { trouble.to_string() } else { format!("{trouble}, `{options}`") };
+        let on: Vec<_> = on.iter().map(|platform| format!("{platform:?}")).collect();
+        let (on, outcome) = (on.join(", "), outcome.replace('_', " "));
+        text.push_str(&format!("| {what} | {how} | {on} | {outcome} | {code} | {then} |\n"));
+    }
+    text.push_str(
+        "| The program is killed (`kill -9`), anywhere | [the matrix](tests/it/matrix.rs) | Marathon | \
+         `resume`: done; `undo`: restored | 0; 1 | all at their targets; all as before |\n",
+    );
+    text
+}
+
+#[test]
+fn reliability_md_says_what_the_rows_say() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("RELIABILITY.md")).expect("the page");
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+    let expected = table();
+    assert!(lines.join("\n") + "\n" == expected, "the table of RELIABILITY.md is to be:\n{expected}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_ends_as_the_table_says() {
+    let trials = ROWS.iter().flat_map(|row| row.on.iter().map(|platform| (*row, *platform)));
+    let mut trials = stream::iter(trials.map(|(row, platform)| async move {
+        let name = format!("{} on {platform:?}: {}", row.what, row.trouble);
+        let (stand, found) = tokio::spawn(trial(row, platform)).await.unwrap_or_else(|_| (false, "no end".to_owned()));
+        let expected = format!("{} {}", row.outcome, row.code);
+        (!stand || !found.starts_with(&expected))
+            .then(|| format!("{name}\n  expected {expected}, {}\n  {found}", row.then))
+    }))
+    .buffer_unordered(AT_ONCE);
+    let mut wrong = Vec::new();
+    while let Some(trial) = trials.next().await {
+        wrong.extend(trial);
+    }
+    assert!(wrong.is_empty(), "{} rows are not true:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Whether the services stand as the row says, and how it ended.
+async fn trial(row: Row, platform: Platform) -> (bool, String) {
+    let hall = Arc::new(Hall::furnished(&[], |settings| settings.platform = platform).await);
+    hall.look().await;
+    hall.drill.log.clear();
+    let words = format!("{RUN} {}", row.options);
+    let (mut command, scratch) = match row.trouble {
+        FullDisk => (in_a_tmpfs(&hall, &words, ""), None),
+        DiskFills => {
+            let scratch = hall.folder.path().join("scratch");
+            std::fs::create_dir(&scratch).expect("a folder");
+            hall.drill.faults.order("latency=200".parse().expect("a fault"));
+            (in_a_tmpfs(&hall, &words, scratch.to_str().expect("UTF-8")), Some(scratch))
+        }
+        ClockJumps => (at_jumping_times(&hall, &words), None),
+        _ => (hall.command(&words), None),
+    };
+    let order = |faults: &[&str]| faults.iter().for_each(|one| hall.drill.faults.order(one.parse().expect("a fault")));
+    match row.trouble {
+        Faults(faults) => order(faults),
+        Interrupt(fault) => order(&[fault]),
+        // Slow from the beginning, so that what comes in the middle comes in time.
+        Later([slow, ..], _) => order(&[slow]),
+        Somebody => order(&["latency=100"]),
+        _ => {}
+    }
+    let child = command.spawn().expect("a start");
+    let jumping = Arc::new(AtomicBool::new(true));
+    match row.trouble {
+        Later(faults, (method, count)) => {
+            until("the moment of the fault", || answered(&hall, method) >= count).await;
+            order(&faults[1..]);
+        }
+        Somebody => {
+            until("the trial of all changes", || answered(&hall, FIRST_PATCH.0) >= FIRST_PATCH.1).await;
+            set_users(&hall).await;
+        }
+        Interrupt(_) => {
+            until("the first change", || changes(&hall) > 0).await;
+            send(&child, "-INT").await;
+        }
+        DiskFills => {
+            until("the first change", || changes(&hall) > 0).await;
+            std::fs::write(hall.folder.path().join("scratch/fill"), "").expect("to say so");
+        }
+        ClockJumps => drop(tokio::spawn(jump(Arc::clone(&hall), Arc::clone(&jumping)))),
+        _ => {}
+    }
+    let output = hall.end(child).await;
+    jumping.store(false, Ordering::Relaxed);
+    let report: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+    let message = report["message"].as_str().unwrap_or_default();
+    let was_met = match row.trouble {
+        FullDisk => message.contains("No space left on device"),
+        DiskFills => is_whole(&scratch.expect("the copy of the journal")),
+        ClockJumps => has_jumped(&hall),
+        _ => !hall.drill.faults.all().iter().any(is_unmet),
+    };
+    let stands = was_met && stands(&hall, row.then, &report);
+    let outcome = report["outcome"].as_str().unwrap_or("no report");
+    let standing: Vec<_> = SERVICES.iter().zip(found(&hall)).map(|(_, found)| found).collect();
+    (stands, format!("{outcome} {}: {}; {standing:?}, {}", output.code, report["message"], output.stderr))
+}
+
+/// A fault that is over once it was met, and is in force still.
+fn is_unmet(fault: &Fault) -> bool {
+    match fault {
+        Fault::Reset { writes } => *writes < 90,
+        Fault::Unavailable { requests } => *requests < 900,
+        Fault::Hang { .. } | Fault::Lock { .. } | Fault::Change { .. } | Fault::LoseReply { .. } => true,
+        Fault::TooMany { .. } | Fault::GoneAtWrite => true,
+        _ => false,
+    }
+}
+
+/// Whether the lines of the only journal there is say that time went on for days.
+fn has_jumped(hall: &Hall) -> bool {
+    let folder = hall.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_JOURNAL");
+    let (runs, damaged) = Folder::new(folder.expect("a journal").1).runs().expect("the runs");
+    let at = |record: &Record| match record {
+        Record::State { at, .. } | Record::Intent { at, .. } | Record::Answer { at, .. } => Some(*at),
+        _ => None,
+    };
+    let times: Vec<_> = runs[0].records.iter().filter_map(at).collect();
+    let (first, last) = (times.iter().min().expect("times"), times.iter().max().expect("times"));
+    damaged.is_empty() && runs.len() == 1 && *last - *first > TimeDelta::days(2)
+}
+
+/// How many requests of a method the platform has answered.
+fn answered(hall: &Hall, method: &str) -> usize {
+    let is = |server: &str| server == "marathon" || server == "kubernetes";
+    hall.drill.log.all().iter().filter(|request| is(request.server) && request.method == method).count()
+}
+
+/// How many changes of services the platform has taken.
+fn changes(hall: &Hall) -> usize {
+    let taken = |status: Option<u16>| status.is_some_and(|status| status < 300);
+    let is_change = |method: &str, path: &str| match method {
+        "PUT" => path.starts_with("/v2/apps"),
+        "PATCH" => !path.contains("dryRun"),
+        _ => false,
+    };
+    hall.drill.log.all().iter().filter(|one| taken(one.status) && is_change(&one.method, &one.path)).count()
+}
+
+/// What the services of `dev` are set to.
+fn found(hall: &Hall) -> Vec<String> {
+    let proof = hall.drill.proof("dev", Stand::Broken).expect("an environment");
+    proof.services.into_iter().map(|service| service.found).collect()
+}
+
+fn stands(hall: &Hall, then: Then, report: &Value) -> bool {
+    let proof = |stand| hall.drill.proof("dev", stand).expect("an environment");
+    match then {
+        Target => proof(Stand::Good).holds,
+        Before => proof(Stand::Broken).holds,
+        Theirs => proof(Stand::Broken).services.iter().all(|service| service.found == service.wanted),
+        TargetTheirs => proof(Stand::Good).services.iter().all(|service| service.found == service.wanted),
+        Named => {
+            let results = report["results"].as_array().cloned().unwrap_or_default();
+            let message = report["message"].as_str().unwrap_or_default();
+            let lost: Vec<_> = results.iter().filter(|one| one["state"] == "needs_operator").collect();
+            let is_named = |one: &&Value| message.contains(one["application"].as_str().unwrap_or("nothing"));
+            let by_hand = report["by_hand"].as_array().map_or(0, Vec::len);
+            results.len() == SERVICES.len() && !lost.is_empty() && lost.iter().all(is_named) && by_hand >= lost.len()
+        }
+    }
+}
+
+/// The program with its journal on a small disk of its own, in a mount namespace. Where a folder is given, the disk is
+/// filled when a file `fill` appears there, and the journal is copied there at the end; else it is full from the beginning.
+fn in_a_tmpfs(hall: &Hall, words: &str, scratch: &str) -> Command {
+    need("unshare", "util-linux");
+    let script = r#"
+        disk=$1 scratch=$2
+        shift 2
+        mount -t tmpfs -o size=256k none "$disk" || exit 99
+        fill() { dd if=/dev/zero of="$disk/ballast" bs=4k 2>/dev/null; }
+        [ -n "$scratch" ] || { fill; exec "$@"; }
+        (until [ -e "$scratch/fill" ] || [ ! -d "$scratch" ]; do sleep 0.01; done; fill; : >"$scratch/filled") &
+        "$@"
+        code=$?
+        [ -e "$scratch/fill" ] || kill $!
+        wait
+        cp "$disk"/*.journal "$scratch/"
+        exit $code
+    "#;
+    let disk = hall.folder.path().join("disk");
+    std::fs::create_dir(&disk).expect("a folder");
+    let disk = disk.to_str().expect("UTF-8");
+    let mut command =
+        hall.command_by("sh", &["-c", UNSHARE, "sh", "sh", "-c", script, "sh", disk, scratch, PROGRAM], words);
+    command.env("FIREBREAK_JOURNAL", disk).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+}
+
+/// Whether the only run there is whole, and came to its end.
+fn is_whole(folder: &Path) -> bool {
+    let (runs, damaged) = Folder::new(folder).runs().expect("the runs");
+    let is_filled = folder.join("filled").is_file();
+    is_filled
+        && damaged.is_empty()
+        && runs.len() == 1
+        && runs[0].ended.as_ref().is_some_and(|end| end.outcome == "done")
+}
+
+/// The program, whose time is what a file says.
+fn at_jumping_times(hall: &Hall, words: &str) -> Command {
+    need("faketime", "faketime");
+    let found = std::fs::read_dir("/usr/lib").expect("/usr/lib").filter_map(Result::ok);
+    let library = found.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
+    let library = library.expect("the library of faketime");
+    let clock = hall.folder.path().join("clock");
+    std::fs::write(&clock, "+0d\n").expect("to write");
+    let mut command = hall.command(words);
+    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", clock);
+    command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
+    command
+}
+
+/// Sets another image of `users`, as somebody with a terminal would.
+async fn set_users(hall: &Hall) {
+    let address = hall.drill.kubernetes().address();
+    let image = format!("{}/users:1.3.0-develop", hall.drill.registry.address());
+    let set = hall.drill.kubernetes().objects().object("StatefulSet", "dev", "users").expect("the set");
+    let containers = set["spec"]["template"]["spec"]["containers"].as_array().expect("its containers");
+    let place = containers.iter().position(|container| container["name"] == "users").expect("its own");
+    let path = format!("/spec/template/spec/containers/{place}/image");
+    let answer = http::client(&Trust::default())
+        .expect("a client")
+        .patch(format!("http://{address}/apis/apps/v1/namespaces/dev/statefulsets/users"))
+        .bearer_auth(kubernetes::OPERATOR.1)
+        .header("content-type", "application/json-patch+json")
+        .body(json!([{"op": "replace", "path": path, "value": image}]).to_string());
+    let status = answer.send().await.expect("an answer").status();
+    assert!(status.is_success(), "{status}");
+}
+
+/// Lets that time jump.
+async fn jump(hall: Arc<Hall>, jumping: Arc<AtomicBool>) {
+    let (clock, next) = (hall.folder.path().join("clock"), hall.folder.path().join("clock.next"));
+    for offset in ["+3d\n", "-3d\n", "+0d\n"].iter().cycle() {
+        if !jumping.load(Ordering::Relaxed) {
+            return;
+        }
+        std::fs::write(&next, offset).and_then(|()| std::fs::rename(&next, &clock)).expect("to write");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
