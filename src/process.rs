@@ -121,3 +121,23 @@ fn called(program: &OsStr, words: &[impl AsRef<OsStr>]) -> String {
     let words = words.iter().map(|word| word.as_ref().to_string_lossy());
     std::iter::once(program.to_string_lossy()).chain(words).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_number_and_by_when_it_was_seen() {
+        let me = std::process::id();
+        assert!(is_alive(me, Utc::now()));
+        assert!(!is_alive(me, DateTime::UNIX_EPOCH), "it began later: it only has that number");
+        let mut child = Command::new("true").spawn().expect("a process");
+        while is_alive(child.id(), Utc::now()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // It ended, and nobody has fetched it yet: it is there, and is none.
+        assert!(Path::new(&format!("/proc/{}", child.id())).exists());
+        child.wait().expect("it ended");
+        assert!(!is_alive(child.id(), Utc::now()));
+    }
+}

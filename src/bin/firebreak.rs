@@ -78,7 +78,6 @@ Exit status:
 Examples:
   firebreak find yesterdays release is broken
   firebreak history --env=prod --since=2026-11-20
-  firebreak sync
   firebreak new restart_slaves --option='--host=<h>  The master that came back. [env: HOST]'
   firebreak adopt ./rollback.py --requirements=requirements.txt --keeps=--dump:rollback.json
 ";
