@@ -136,7 +136,7 @@ async fn points(scene: Scene) -> Vec<Death> {
         let (since, until) = (reads(&mut seen[..request].iter().rev()), reads(&mut seen[request..].iter()));
         let moments: &[_] = match since.min(until) {
             _ if *writes => &[Moment::Before, Moment::Between, Moment::After],
-            0..5 => &[Moment::Before],
+            0..2 => &[Moment::Before],
             _ => &[],
         };
         points.extend(moments.iter().map(|moment| Death::Request(Point { request, moment: *moment })));

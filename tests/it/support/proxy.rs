@@ -67,13 +67,12 @@ impl Proxy {
             Place::Socket(path) => (http::unix_client(&path), "http://engine".to_owned()),
         };
         let client = client.expect("a client");
-        let router =
-            Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
-                let (shared, client, url) = (Arc::clone(&shared), client.clone(), format!("{base}{uri}"));
-                async move {
-                    answer(&shared, client.request(method.clone(), url).headers(headers).body(body), &method).await
-                }
-            });
+        let router = Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+            let (shared, client, url) = (Arc::clone(&shared), client.clone(), format!("{base}{uri}"));
+            // A dry run is a question.
+            let writes = ![Method::GET, Method::HEAD].contains(&method) && !url.contains("dryRun=");
+            async move { answer(&shared, client.request(method, url).headers(headers).body(body), writes).await }
+        });
         let (address, task) = if let Some(path) = socket {
             let listener = UnixListener::bind(path).expect("a socket");
             (String::new(), tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") }))
@@ -112,11 +111,11 @@ impl Drop for Proxy {
     }
 }
 
-async fn answer(state: &Arc<Mutex<State>>, request: reqwest::RequestBuilder, method: &Method) -> Response {
+async fn answer(state: &Arc<Mutex<State>>, request: reqwest::RequestBuilder, writes: bool) -> Response {
     let moment = {
         let mut state = state.lock().expect("the state");
         let request = state.seen.len();
-        state.seen.push(![Method::GET, Method::HEAD].contains(method));
+        state.seen.push(writes);
         state.aim.filter(|aim| aim.request == request).map(|aim| aim.moment)
     };
     if moment == Some(Moment::Before) {
