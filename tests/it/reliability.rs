@@ -211,8 +211,9 @@ fn table() -> String {
         text.push_str(&format!("| {what} | {how} | {on} | {outcome} | {code} | {then} |\n"));
     }
     text.push_str(
-        "| The program is killed (`kill -9`), anywhere | [the matrix](tests/it/matrix.rs) | Marathon | \
-         `resume`: done; `undo`: restored | 0; 1 | all at their targets; all as before |\n",
+        "| The program is killed (`kill -9`), anywhere | [the matrix](tests/it/matrix.rs) | Marathon, Kubernetes | \
+         `resume`: done, or restored where it was going back; `undo`: restored | 0 or 1 | \
+         all at their targets, or all as before |\n",
     );
     text
 }
