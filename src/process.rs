@@ -9,6 +9,29 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+
+/// The unit of times in `/proc`, in parts of a second: the same on all kernels that this is built for.
+const TICKS: i64 = 100;
+
+/// How much later than it was seen a process may seem to have begun: clocks are set now and then.
+const LATER: Duration = Duration::from_mins(1);
+
+/// Whether a process that was seen at a time is there still. One that began later only has its number; one that ended
+/// and was not fetched by its parent is none.
+#[must_use]
+pub fn is_alive(process: u32, seen: DateTime<Utc>) -> bool {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return false };
+    // The name may hold anything; behind it come the state and, as the twentieth, when it began.
+    let mut fields = status.rsplit(')').next().unwrap_or_default().split_whitespace();
+    if matches!(fields.next(), None | Some("Z" | "X")) {
+        return false;
+    }
+    let boot = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let boot = boot.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<i64>().ok());
+    let began = boot.zip(fields.nth(18).and_then(|ticks| ticks.parse::<i64>().ok()));
+    began.is_none_or(|(boot, ticks)| boot + ticks / TICKS <= (seen + LATER).timestamp())
+}
 
 /// What a program that ended well had printed on stdout.
 ///

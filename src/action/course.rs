@@ -154,7 +154,7 @@ mod tests {
     /// How a course of two steps ends, of which the one of this name fails; and the steps that were begun.
     async fn end(consent: Consent, fails: &str) -> (Outcome, String, bool, Vec<String>) {
         let folder = tempfile::tempdir().expect("a folder");
-        let began = Began {
+        let process = Began {
             at: DateTime::UNIX_EPOCH,
             action: "rebuild".to_owned(),
             command: "run".to_owned(),
@@ -167,7 +167,7 @@ mod tests {
             started: DateTime::UNIX_EPOCH,
             who: Who { user: "somebody".to_owned(), sudo_user: None, build: None, approver: None },
             cache_folder: None,
-            journal: Arc::new(Keeper::new(Some(folder.path().to_owned()), began)),
+            journal: Arc::new(Keeper::new(Some(folder.path().to_owned()), process)),
             operator: Arc::new(Nobody),
             watch: Arc::new(Unwatched),
             interrupt: Interrupt::default(),

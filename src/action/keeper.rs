@@ -12,6 +12,7 @@ use super::report::Finding;
 use crate::journal::lock::Holder;
 use crate::journal::record::{Began, Ended};
 use crate::journal::{Answer, Folder, Journal, Ledger, Run};
+use crate::process::is_alive;
 
 /// Keeps the journal of this process.
 #[derive(Debug)]
@@ -69,6 +70,13 @@ impl Keeper {
     pub fn open_run(&self, environment: &str, place: &str) -> anyhow::Result<Option<Run>> {
         let (runs, _) = self.folder()?.runs()?;
         Ok(runs.into_iter().find(|run| run.is_of(environment, place) && run.is_open() && run.id != self.run()))
+    }
+
+    /// Whether the last process of a run is there; none where that cannot be seen from this host.
+    #[must_use]
+    pub fn is_alive(&self, run: &Run) -> Option<bool> {
+        let Began { host, process, at, .. } = &run.latest;
+        (*host == self.began.host).then(|| is_alive(*process, *at))
     }
 
     /// Begins the journal of a new run.

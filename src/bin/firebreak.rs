@@ -1,24 +1,26 @@
-//! `firebreak`: finds the role that fixes a symptom, and keeps what is derived from the usage texts.
+//! `firebreak`: finds the role that fixes a symptom, shows what was run, and keeps what is derived from the usage texts.
 
 use std::process::ExitCode;
 
-use firebreak::{action, catalogue};
+use firebreak::{action, catalogue::program, history};
 
 const USAGE: &str = "
-Find the role that helps, and keep all that is derived from usage texts.
+Find the role that helps, see what was run, keep what usage texts derive.
 
 Problem:
   Production burns, and you do not know which role helps. Or you change an action, and its
   README, its role, its playbook and its button have to say the same.
 
 Solution:
-  `find` takes the symptom in your own words. An action is written once, as the usage text of its program; `sync`
-  derives all the rest from it, and `check` finds what is wrong in any of it, and how to mend it.
+  `find` takes the symptom in your own words. `history` shows what was run on this host, and what died. An action is
+  written once, as the usage text of its program; `sync` derives all the rest from it, and `check` finds what is wrong
+  in any of it, and how to mend it.
 
 Usage:
   firebreak find <words>... [options]
   firebreak list [options]
   firebreak show <name> [options]
+  firebreak history [<id>] [options]
   firebreak diff <revision> [options]
   firebreak completions (bash | zsh | fish) [options]
   firebreak man [<program>] [options]
@@ -29,6 +31,14 @@ Usage:
   firebreak build [<programs>...] [options]
   firebreak -h | --help
   firebreak --version
+
+Options of history:
+  --action=<a>           Only runs of this program.
+  --env=<e>              Only runs that were about this environment.
+  --outcome=<o>          Only runs that ended like this. [choices: done nothing_to_do failed restored needs_operator
+                         declined interrupted died under_way]
+  --since=<d>            Only runs that began then or later: a day (2026-11-20: UTC) or an instant.
+  --journal=<dir>        Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
 
 Options of sync:
   --check                Write nothing: show what is out of date, and end with 1 if anything is.
@@ -67,16 +77,25 @@ Exit status:
 
 Examples:
   firebreak find yesterdays release is broken
-  firebreak show rollback_service
-  firebreak diff HEAD~1
+  firebreak history --env=prod --since=2026-11-20
   firebreak sync
-  firebreak sync --check
-  firebreak check
   firebreak new restart_slaves --option='--host=<h>  The master that came back. [env: HOST]'
   firebreak adopt ./rollback.py --requirements=requirements.txt --keeps=--dump:rollback.json
-  firebreak build
 ";
 
+#[derive(serde::Deserialize)]
+struct Args {
+    cmd_history: bool,
+    arg_history: history::Args,
+    arg_rest: program::Args,
+}
+
 fn main() -> ExitCode {
-    action::run(USAGE, async |args, context| catalogue::program::go(args, &context).await)
+    action::run(USAGE, async |args: Args, context| {
+        if args.cmd_history {
+            history::go(&args.arg_history, &context)
+        } else {
+            program::go(args.arg_rest, &context).await
+        }
+    })
 }

@@ -55,9 +55,8 @@ Options of get and run:
 
 General options:
   --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
-  --platform=<url>      Where the services run: marathon+https://host, kubernetes://context/namespace (without a
-                        namespace it is --env), podman+unix:///path/to/socket, docker+unix:///var/run/docker.sock.
-                        [env: FIREBREAK_PLATFORM]
+  --platform=<url>      Where the services run: marathon+https://host, kubernetes://context/namespace,
+                        podman+unix:///path/to/socket, docker+unix:///path/to/socket. [env: FIREBREAK_PLATFORM]
   --user=<u>            The user at DC/OS.
   --pwd=<p>             The password at DC/OS. [env: FIREBREAK_PWD] [secret]
   --registry=<url>      The registry: https://host. After `get` the same, if not given. [env: FIREBREAK_REGISTRY]

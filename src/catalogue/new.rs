@@ -187,7 +187,7 @@ fn option(line: &str) -> Result<Opt, UsageError> {
     if !name.chars().all(word) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         return refuse("a name is small letters, digits and '-'");
     }
-    if ["check", "yes", "format", "help", "version"].contains(&name) {
+    if ["check", "yes", "journal", "format", "help", "version"].contains(&name) {
         return refuse("every action has that option already");
     }
     let placeholder = option.placeholder.as_deref();

@@ -1,5 +1,6 @@
 //! The folder of all journals: `<id>.journal` for each run, and the locks of their environments.
 
+use std::cmp::Reverse;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ impl Folder {
                 Err(error) => damaged.push(error),
             }
         }
-        runs.sort_by(|one, other| (other.number(), other.began.at).cmp(&(one.number(), one.began.at)));
+        runs.sort_by_key(|run| Reverse((run.number(), run.began.at)));
         Ok((runs, damaged))
     }
 

@@ -72,6 +72,21 @@ pub enum Record {
     Ended(Ended),
 }
 
+impl Record {
+    /// When it was written.
+    #[must_use]
+    pub fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Began(Began { at, .. })
+            | Self::Planned(Planned { at, .. })
+            | Self::State { at, .. }
+            | Self::Intent { at, .. }
+            | Self::Answer { at, .. }
+            | Self::Ended(Ended { at, .. }) => *at,
+        }
+    }
+}
+
 /// A process that began a run, or went on with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Began {

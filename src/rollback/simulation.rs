@@ -68,8 +68,17 @@ struct Simulated {
     journal: Journal,
     interrupt: Interrupt,
     death: Arc<Notify>,
-    /// For each service the revision that it got by a write of the run; none where the answer was lost.
-    own: Mutex<Vec<Option<Option<u64>>>>,
+    /// What the run wrote to each service.
+    own: Mutex<Vec<Own>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Nothing,
+    /// The answer was lost.
+    Unanswered,
+    /// It got this revision.
+    Taken(u64),
 }
 
 const COUNT: usize = 3;
@@ -91,7 +100,7 @@ impl Simulated {
             self.die().await;
         }
         if call == "set" {
-            lock(&self.own)[index] = Some(None);
+            lock(&self.own)[index] = Own::Unanswered;
         }
         if fate == 2 {
             self.journal.answer(number, Answer::Lost("cut off before".to_owned()));
@@ -103,7 +112,7 @@ impl Simulated {
             let service = &mut world.services[index];
             if fate == 3 || !expected(service) {
                 if call == "set" {
-                    lock(&self.own)[index] = None;
+                    lock(&self.own)[index] = Own::Nothing;
                 }
                 drop(world);
                 self.journal.answer(number, Answer::Refused("409".to_owned()));
@@ -124,7 +133,7 @@ impl Simulated {
         }
         self.journal.answer(number, Answer::Taken(json!({ "revision": revision })));
         if call == "set" {
-            lock(&self.own)[index] = Some(Some(revision));
+            lock(&self.own)[index] = Own::Taken(revision);
         }
         if fate == 6 {
             self.die().await;
@@ -159,9 +168,9 @@ impl Simulated {
 
     fn ours(&self, index: usize, service: &Service, change: &Change) -> bool {
         match lock(&self.own)[index] {
-            None => false,
-            Some(Some(revision)) => service.revision == revision,
-            Some(None) => service.image == change.to,
+            Own::Nothing => false,
+            Own::Taken(revision) => service.revision == revision,
+            Own::Unanswered => service.image == change.to,
         }
     }
 }
@@ -194,8 +203,8 @@ impl Platform for Simulated {
             let index = usize::try_from(call.about["index"].as_u64().expect("an index")).expect("small");
             match &call.answer {
                 Some(Answer::Refused(_)) => {}
-                Some(Answer::Taken(value)) => own[index] = Some(value["revision"].as_u64()),
-                Some(Answer::Lost(_)) | None => own[index] = Some(None),
+                Some(Answer::Taken(value)) => own[index] = Own::Taken(value["revision"].as_u64().expect("a revision")),
+                Some(Answer::Lost(_)) | None => own[index] = Own::Unanswered,
             }
         }
     }
@@ -211,9 +220,9 @@ impl Platform for Simulated {
     async fn deploy(&self, changes: &[Change], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
         for change in changes {
             let revision: u64 = change.application.revision.parse().expect("a revision");
-            let sent = lock(&self.own).iter().any(Option::is_some);
+            let sent = lock(&self.own).iter().any(|own| *own != Own::Nothing);
             if let Err(error) = self.set("set", index(change), &change.to, |now| now.revision == revision).await {
-                let sent = sent || lock(&self.own).iter().any(Option::is_some);
+                let sent = sent || lock(&self.own).iter().any(|own| *own != Own::Nothing);
                 return Err(if sent { DeployError::Sent(error) } else { DeployError::NothingSent(error) });
             }
         }
@@ -298,13 +307,13 @@ async fn process(world: &Arc<Mutex<World>>, journal: Journal, way: u64) -> Optio
         journal: journal.clone(),
         interrupt: interrupt.clone(),
         death: Arc::clone(&death),
-        own: Mutex::new(vec![None; COUNT]),
+        own: Mutex::new(vec![Own::Nothing; COUNT]),
     };
     let calls = Run::read(journal.path()).expect("a journal").calls;
     platform.recall(&calls);
     let shield = interrupt.shield();
     let limits =
-        Limits { deployment: Duration::from_secs(60), silence: Duration::from_secs(5), calm: Duration::from_secs(1) };
+        Limits { deployment: Duration::from_mins(1), silence: Duration::from_secs(5), calm: Duration::from_secs(1) };
     let hands = Hands { platform: &platform, limits, shield: &shield, watch: &Unwatched, journal: &journal };
     let changes = changes();
     let initial = vec![Standing::Before { trouble: None }; COUNT];
@@ -388,8 +397,5 @@ async fn whatever_happens_all_is_done_or_restored_or_named() {
         *ends.entry(applied.end.to_string()).or_default() += 1;
         std::fs::remove_dir_all(place).expect("to remove a journal");
     }
-    println!("{SCHEDULES} schedules: {ends:?}");
-    if SCHEDULE.is_none() {
-        assert_eq!(ends.len(), 4, "each end is reached: {ends:?}");
-    }
+    assert!(SCHEDULE.is_some() || ends.len() == 4, "each end is reached: {ends:?}");
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
 
 use super::apply::{Applied, Hands, Limits, apply};
 use super::arguments::Means;
@@ -286,7 +285,7 @@ pub fn ended(applied: &Applied) -> Finding {
     finding.tables = vec![results_table(&applied.results)];
     if !applied.by_hand.is_empty() {
         finding.tables.push(by_hand_table(&applied.by_hand));
-        finding = finding.with("by_hand", Value::from(json!(applied.by_hand)));
+        finding = finding.with("by_hand", &applied.by_hand);
     }
     finding
 }

@@ -29,6 +29,7 @@ Options of get and run:
 Options of run:
   --check               Plan and stop: change nothing.
   --yes                 Do not ask. Needed where no terminal is.
+  --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
 
 General options:
   --format=<f>          Tables for people, or one JSON document. [choices: table json] [default: table]

@@ -49,6 +49,7 @@ const EDGE: [&str; 8] =
 #[test]
 fn a_domain_knows_no_terminal_no_environment_no_clock_and_speaks_no_http() {
     refuse("src/rollback", &EDGE, &[]);
+    refuse("src/history", &EDGE, &[]);
     // It writes and reads docopt texts, so the word stands in its messages; the parser is not called.
     let edge: Vec<_> = EDGE.iter().map(|word| if *word == "docopt" { "docopt::" } else { word }).collect();
     refuse("src/catalogue", &edge, &[]);
@@ -56,8 +57,9 @@ fn a_domain_knows_no_terminal_no_environment_no_clock_and_speaks_no_http() {
 
 #[test]
 fn a_domain_knows_no_other_domain() {
-    refuse("src/rollback", &["crate::catalogue", "crate::drill"], &[]);
-    refuse("src/catalogue", &["crate::rollback", "crate::drill"], &[]);
+    refuse("src/rollback", &["crate::catalogue", "crate::history", "crate::drill"], &[]);
+    refuse("src/catalogue", &["crate::rollback", "crate::history", "crate::drill"], &[]);
+    refuse("src/history", &["crate::rollback", "crate::catalogue", "crate::drill"], &[]);
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn other_programs_are_started_in_one_place() {
 #[test]
 fn lower_floors_do_not_know_the_upper_ones() {
     for folder in ["src/action", "src/http", "src/registry", "src/platform"] {
-        refuse(folder, &["crate::rollback", "crate::catalogue", "crate::drill"], &[]);
+        refuse(folder, &["crate::rollback", "crate::catalogue", "crate::history", "crate::drill"], &[]);
     }
     refuse("src/http", &["crate::registry", "crate::platform", "crate::action"], &[]);
     refuse("src/registry", &["crate::platform", "crate::action"], &[]);

@@ -13,6 +13,7 @@ mod derive;
 mod drill;
 mod engine;
 mod finding;
+mod history;
 mod jenkins;
 mod kubernetes;
 mod manual;

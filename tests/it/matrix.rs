@@ -3,10 +3,13 @@
 //! `undo`: the run always comes to an end, and the services are all at their targets or all as before, never a third.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Stdio;
 
+use firebreak::drill::Platform;
 use firebreak::drill::story::Stand;
+use firebreak::journal::{Folder, Run};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::Value;
@@ -32,16 +35,29 @@ enum Death {
 struct Stage {
     hall: Hall,
     proxy: Proxy,
-    platform: String,
+    /// What leads the program to the proxy.
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Stage {
-    async fn open(faults: &[&str]) -> Self {
-        let hall = Hall::open(faults).await;
+    async fn open(scene: Scene) -> Self {
+        let hall = Hall::furnished(scene.faults, |settings| settings.platform = scene.platform).await;
         hall.look().await;
-        let proxy = Proxy::start(Place::Port(hall.drill.marathon().address().to_string()), None).await;
-        let platform = format!("marathon+http://{}", proxy.address);
-        Self { hall, proxy, platform }
+        let (address, kubeconfig) = match scene.platform {
+            Platform::Marathon => (hall.drill.marathon().address(), String::new()),
+            Platform::Kubernetes => (hall.drill.kubernetes().address(), hall.drill.kubernetes().kubeconfig()),
+        };
+        let proxy = Proxy::start(Place::Port(address.to_string()), None).await;
+        let environment = match scene.platform {
+            Platform::Marathon => ("FIREBREAK_PLATFORM", format!("marathon+http://{}", proxy.address)),
+            Platform::Kubernetes => {
+                let path = hall.folder.path().join("kubeconfig");
+                let text = kubeconfig.replace(&address.to_string(), &proxy.address);
+                std::fs::write(&path, text).expect("a kubeconfig");
+                ("KUBECONFIG", path.display().to_string())
+            }
+        };
+        Self { hall, proxy, environment: vec![environment] }
     }
 
     fn command(&self, words: &str, death: Option<Death>) -> Command {
@@ -57,7 +73,7 @@ impl Stage {
             traced.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
             command = traced;
         }
-        command.env("FIREBREAK_PLATFORM", &self.platform);
+        command.envs(self.environment.clone());
         command
     }
 
@@ -68,6 +84,14 @@ impl Stage {
         self.proxy.is(child.id().expect("it still runs"));
         let output = child.wait_with_output().await.expect("its end");
         (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+    }
+
+    /// The runs that were written down.
+    fn runs(&self) -> Vec<Run> {
+        let journal = self.hall.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_JOURNAL");
+        let (runs, damaged) = Folder::new(journal.expect("a journal").1).runs().expect("the runs");
+        assert!(damaged.is_empty(), "{damaged:?}");
+        runs
     }
 
     /// All at their targets, all as before, or neither.
@@ -84,6 +108,7 @@ impl Stage {
 /// What the run is, and what goes wrong in it besides its death.
 #[derive(Clone, Copy)]
 struct Scene {
+    platform: Platform,
     name: &'static str,
     faults: &'static [&'static str],
     /// How long a deployment may take, in seconds.
@@ -98,27 +123,32 @@ impl Scene {
 
 const RUN: &str = "run --date=DAY";
 
-/// The points at which a run of a scene can die: all requests that it makes to the platform, all lines of its journal. A
-/// read changes nothing, so that to die after it is to die before the next request.
+/// The points at which a run of a scene can die: the requests that it makes to the platform, the lines of its journal. A
+/// read changes nothing, so to die after it is to die before the next request; and of the same reads again and again,
+/// while a deployment takes its time, the first and the last are enough.
 async fn points(scene: Scene) -> Vec<Death> {
-    let stage = Stage::open(scene.faults).await;
+    let stage = Stage::open(scene).await;
     stage.run(&scene.words(RUN), None).await;
+    let seen = stage.proxy.seen();
     let mut points = Vec::new();
-    for (request, writes) in stage.proxy.seen().into_iter().enumerate() {
-        let moments: &[_] = if writes { &[Moment::Before, Moment::Between, Moment::After] } else { &[Moment::Before] };
+    for (request, writes) in seen.iter().enumerate() {
+        let reads = |requests: &mut dyn Iterator<Item = &bool>| requests.take_while(|writes| !**writes).count();
+        let (since, until) = (reads(&mut seen[..request].iter().rev()), reads(&mut seen[request..].iter()));
+        let moments: &[_] = match since.min(until) {
+            _ if *writes => &[Moment::Before, Moment::Between, Moment::After],
+            0..5 => &[Moment::Before],
+            _ => &[],
+        };
         points.extend(moments.iter().map(|moment| Death::Request(Point { request, moment: *moment })));
     }
-    let journal = stage.hall.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_JOURNAL");
-    let folder = firebreak::journal::Folder::new(journal.expect("a journal").1);
-    let (runs, _) = folder.runs().expect("the runs");
-    points.extend((1..=runs[0].records.len()).map(Death::Line));
+    points.extend((1..=stage.runs()[0].records.len()).map(Death::Line));
     points
 }
 
 /// One cell: the run dies there, and is ended that way. How the services stood when it had died, the outcome, how they
 /// stand then.
 async fn cell(scene: Scene, death: Death, way: &str) -> (String, String) {
-    let stage = Stage::open(scene.faults).await;
+    let stage = Stage::open(scene).await;
     let (code, _) = stage.run(&scene.words(RUN), Some(death)).await;
     let died = match death {
         Death::Request(_) => stage.proxy.has_hit(),
@@ -127,7 +157,9 @@ async fn cell(scene: Scene, death: Death, way: &str) -> (String, String) {
     };
     if !died {
         // The polls of a deployment are more or less: this run had fewer requests.
-        return ("ended before it".to_owned(), stage.stand().to_owned());
+        let stand = stage.stand();
+        assert_ne!(stand, "a third", "{}: {death:?}: {code:?}", scene.name);
+        return ("ended before it".to_owned(), stand.to_owned());
     }
     let (code, report) = stage.run(&scene.words(way), None).await;
     let outcome = report["outcome"].as_str().unwrap_or("no report").to_owned();
@@ -141,12 +173,11 @@ async fn cell(scene: Scene, death: Death, way: &str) -> (String, String) {
         _ => false,
     };
     assert!(expected, "{case}");
-    let (_, again) = stage.run(&scene.words("resume"), None).await;
-    assert_eq!(again["outcome"], "nothing_to_do", "a run that was ended is not open: {case}");
+    assert!(stage.runs().iter().all(|run| !run.is_open()), "a run that was ended is open: {case}");
     (outcome, stand.to_owned())
 }
 
-async fn matrix(platform: &str, scene: Scene) {
+async fn matrix(scene: Scene) {
     let points = points(scene).await;
     let mut table = BTreeMap::<(String, &str, String, String), usize>::new();
     let cells = points.iter().flat_map(|death| ["resume", "undo"].map(|way| (*death, way)));
@@ -162,20 +193,37 @@ async fn matrix(platform: &str, scene: Scene) {
     while let Some(cell) = cells.next().await {
         *table.entry(cell).or_default() += 1;
     }
-    let mut text = format!("kill -9, {platform}, {}: {} points\n", scene.name, points.len());
+    let mut text = format!("kill -9, {:?}, {}: {} points\n", scene.platform, scene.name, points.len());
     for ((kind, way, outcome, stand), count) in table {
-        text.push_str(&format!("  {kind:<18} {way:<7} {outcome:<16} {stand:<10} {count}\n"));
+        writeln!(text, "  {kind:<18} {way:<7} {outcome:<16} {stand:<10} {count}").expect("a string takes it");
     }
     // Past the test harness, which keeps back what a test prints.
     std::io::stderr().write_all(text.as_bytes()).expect("stderr");
 }
 
+/// Deployments have time.
+const THERE: Scene = Scene { platform: Platform::Marathon, name: "on its way there", faults: &[], timeout: 60 };
+
+/// One service never gets well, so the set goes back.
+const BACK: Scene =
+    Scene { platform: Platform::Marathon, name: "on its way back", faults: &["unhealthy=billing"], timeout: 3 };
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_dies_on_its_way_there_is_finished_or_taken_back() {
-    matrix("Marathon", Scene { name: "on its way there", faults: &[], timeout: 60 }).await;
+    matrix(THERE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_dies_on_its_way_back_is_taken_back() {
-    matrix("Marathon", Scene { name: "on its way back", faults: &["unhealthy=billing"], timeout: 1 }).await;
+    matrix(BACK).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_kubernetes_a_run_that_dies_on_its_way_there_is_finished_or_taken_back() {
+    matrix(Scene { platform: Platform::Kubernetes, ..THERE }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_kubernetes_a_run_that_dies_on_its_way_back_is_taken_back() {
+    matrix(Scene { platform: Platform::Kubernetes, timeout: 20, ..BACK }).await;
 }

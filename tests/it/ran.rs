@@ -47,6 +47,30 @@ async fn quiet(hall: &Hall) {
     panic!("the deployments did not end within 30 seconds");
 }
 
+/// Removes an application and makes it again as it was: Marathon forgets what it ran before.
+async fn make_again(hall: &Hall, service: &str) {
+    let id = application_id("dev", service);
+    let mut app = hall.drill.marathon().applications().app(&id).expect("an application");
+    let state = [
+        "id",
+        "version",
+        "versionInfo",
+        "tasksStaged",
+        "tasksRunning",
+        "tasksHealthy",
+        "tasksUnhealthy",
+        "deployments",
+    ];
+    for name in state {
+        app.as_object_mut().expect("an object").remove(name);
+    }
+    let url = format!("http://{}/v2/apps{id}", hall.drill.marathon().address());
+    http::client(&Trust::default()).expect("a client").delete(url).send().await.expect("an answer");
+    quiet(hall).await;
+    put(hall, service, &app).await;
+    quiet(hall).await;
+}
+
 /// The images that the services of `dev` are set to, without the registry.
 fn tags(hall: &Hall) -> Vec<String> {
     let proof = hall.drill.proof("dev", Stand::Good).expect("an environment");
@@ -73,7 +97,7 @@ async fn get_marks_where_built_and_ran_disagree_and_tells_what_ran() {
     let told: Vec<Vec<&str>> =
         output.stdout.lines().skip_while(|line| !line.starts_with("service")).map(cells).collect();
     assert_eq!(told[0], ["service", "ran", "from (UTC)", "until", "as known by"]);
-    let of_users: Vec<_> = told.iter().filter(|row| row[0] == "users").collect();
+    let of_users: Vec<_> = told.iter().filter(|row| row.len() == 5 && row[0] == "users").collect();
     let images: Vec<_> = of_users.iter().map(|row| row[1]).collect();
     assert_eq!(images, ["1.4.0-develop", "1.3.1-develop", "1.3.0-develop", "1.1.0-develop", "1.0.0-develop"]);
     assert_eq!(of_users[0][3], "now");
@@ -184,18 +208,7 @@ async fn what_is_not_known_is_refused_by_name_or_left_out() {
         assert!(output.stderr.contains(&line), "{output:?}");
     }
 
-    // Made again, an application has no memory of what was before.
-    let mut orders = hall.drill.marathon().applications().app(&application_id("dev", "orders")).expect("orders");
-    for name in
-        ["id", "version", "versionInfo", "tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy", "deployments"]
-    {
-        orders.as_object_mut().expect("an object").remove(name);
-    }
-    let url = format!("http://{}/v2/apps{}", hall.drill.marathon().address(), application_id("dev", "orders"));
-    http::client(&Trust::default()).expect("a client").delete(url).send().await.expect("an answer");
-    quiet(&hall).await;
-    put(&hall, "orders", &orders).await;
-    quiet(&hall).await;
+    make_again(&hall, "orders").await;
     let output = hall.run("run --date=DAY --by=ran --env=dev --yes").await;
     assert_eq!(output.code, 1, "{output:?}");
     let reasons: Vec<_> = output.stderr.lines().filter(|line| line.starts_with("  - ")).collect();
@@ -267,4 +280,25 @@ async fn an_image_that_get_does_not_know_is_asked_for() {
     let planned = report(&output);
     let step = &planned["steps"][2];
     assert_eq!((output.code, &step["digest"], &step["unchanged"]), (0, &json!(digest), &json!(true)), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_platform_forgot_the_journal_tells() {
+    let hall = Hall::open(&[]).await;
+    look(&hall).await;
+    let before = Utc::now();
+    assert_eq!(hall.run("run --date=DAY --env=dev --yes").await.code, 0);
+    make_again(&hall, "orders").await;
+    let output = hall.run(&format!("{LOOK} --format=json")).await;
+    let report = report(&output);
+    let spans: Vec<firebreak::platform::Ran> = serde_json::from_value(report["ran"]["orders"].clone()).expect("spans");
+    let images: Vec<_> = spans.iter().filter_map(|ran| ran.image.rsplit(':').next()).collect();
+    assert_eq!(images, ["1.1.0-develop", "1.1.0-develop", "1.2.0-develop"], "{output:?}");
+    assert!(spans[0].source.starts_with("set by Marathon's version "), "{spans:?}");
+    assert_eq!((&*spans[1].source, &*spans[2].source), ("run RUN set it", "run RUN found it"));
+    assert_eq!((spans[1].until, spans[2].until), (spans[0].from, spans[1].from));
+    assert!(spans[1].from.is_some_and(|from| from > before) && spans[1].doubt.is_none(), "{spans:?}");
+    assert_eq!(spans[2].doubt.as_deref(), Some("since when is not known"));
+    // What Marathon knows itself is not told twice.
+    assert_eq!(report["ran"]["web"].as_array().map(Vec::len), Some(5), "{output:?}");
 }

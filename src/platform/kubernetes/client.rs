@@ -176,7 +176,7 @@ impl Client {
         let request = request.map_err(|error| Unanswered::NotSent(error.into()))?;
         let what = || format!("Kubernetes did not answer {method} {path}");
         let answer = timeout(PATIENCE, async {
-            let answer = self.kube.send(request).await.map_err(unanswered)?;
+            let answer = self.kube.send(request).await.map_err(|error| unanswered(&error))?;
             let (parts, body) = answer.into_parts();
             let body = Limited::new(body, LONGEST).collect().await;
             let body = body.map_err(|error| Unanswered::Lost(anyhow!("{}", causes(&*error))))?.to_bytes();
@@ -194,15 +194,15 @@ impl Client {
 }
 
 /// Whether a request that failed had left: one that found no connection, or no login, had not.
-fn unanswered(error: kube::Error) -> Unanswered {
-    let never_left = match &error {
+fn unanswered(error: &kube::Error) -> Unanswered {
+    let never_left = match error {
         kube::Error::Service(error) => error
             .downcast_ref::<hyper_util::client::legacy::Error>()
             .is_some_and(hyper_util::client::legacy::Error::is_connect),
         kube::Error::Auth(_) => true,
         _ => false,
     };
-    let error = match &error {
+    let error = match error {
         kube::Error::Service(error) => anyhow!("{}", causes(&**error)),
         error => anyhow!("{}", causes(error)),
     };

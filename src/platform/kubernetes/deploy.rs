@@ -69,6 +69,7 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
         run => format!("firebreak run {run}: {}", change.to),
     };
     let write = kubernetes.patch(SET, id, workload::patch(object, &set, &cause))?;
+    let rollout = rollout::rollout(kind, object);
     let images = |(one, to): &(workload::Container, String)| Images {
         name: one.name.clone(),
         from: one.image.clone(),
@@ -78,7 +79,8 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
         application: id.clone(),
         uid: object["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
         cause,
-        was_well: rollout::rollout(kind, object).trouble.is_none(),
+        was_well: rollout.trouble.is_none(),
+        given_up: rollout.given_up,
         containers: set.iter().map(images).collect(),
     };
     Ok((write, written))

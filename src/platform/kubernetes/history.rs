@@ -32,7 +32,7 @@ pub(super) async fn of(kubernetes: &Kubernetes, application: &Application) -> an
     let containers = kubernetes.containers(application);
     let container = containers.first().map(|(name, _)| name.as_str()).unwrap_or_default();
     let templates: Vec<Template> = objects.iter().filter_map(|object| template(kind, object, container)).collect();
-    Ok(spans(uses(kind, &templates)))
+    Ok(spans(&uses(kind, &templates)))
 }
 
 /// A template that was in use, and the numbers of its uses.
@@ -110,7 +110,7 @@ fn uses(kind: Kind, templates: &[Template]) -> Vec<Use> {
 
 /// From when to when each use lasted, the newest first. What has lost its beginning is given the earliest that it may
 /// have had, and what came before it the latest end; both are doubtful.
-fn spans(uses: Vec<Use>) -> Vec<Ran> {
+fn spans(uses: &[Use]) -> Vec<Ran> {
     let mut spans: Vec<Ran> = Vec::new();
     let mut earliest = None;
     for (place, one) in uses.iter().enumerate() {
@@ -158,7 +158,7 @@ mod tests {
     fn told(kind: Kind, templates: &[Template]) -> Vec<(String, Option<u32>, Option<u32>, String)> {
         let minute = |time: DateTime<Utc>| u32::try_from((time - at(0)).num_minutes()).unwrap();
         let row = |ran: Ran| (ran.image, ran.from.map(minute), ran.until.map(minute), ran.doubt.unwrap_or_default());
-        spans(uses(kind, templates)).into_iter().map(row).collect()
+        spans(&uses(kind, templates)).into_iter().map(row).collect()
     }
 
     fn row(image: &str, from: u32, until: Option<u32>, doubt: &str) -> (String, Option<u32>, Option<u32>, String) {

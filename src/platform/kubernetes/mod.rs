@@ -130,9 +130,10 @@ impl Platform for Kubernetes {
 
     fn by_hand(&self, change: &Change) -> String {
         let Some((kind, name)) = parts(&change.application.id) else { return String::new() };
-        let set = self.containers(&change.application).into_iter();
-        let set: String = set.map(|(container, image)| format!(" {container}={}", quoted(&image))).collect();
-        format!("{} set image {}/{name}{set}", self.kubectl, kind.word())
+        let mut command = vec![format!("{} set image {}/{name}", self.kubectl, kind.word())];
+        let images = self.containers(&change.application);
+        command.extend(images.into_iter().map(|(container, image)| format!("{container}={}", quoted(&image))));
+        command.join(" ")
     }
 
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {

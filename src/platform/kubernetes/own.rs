@@ -25,6 +25,9 @@ pub(super) struct Written {
     pub(super) cause: String,
     /// It was well before.
     pub(super) was_well: bool,
+    /// Since when Kubernetes had given it up before, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) given_up: Option<String>,
     /// What was set.
     pub(super) containers: Vec<Images>,
 }
@@ -44,7 +47,7 @@ impl Written {
     /// What is to be set to take it back, where the object is still as this write left it.
     pub(super) fn back(&self, object: &Value) -> Option<Vec<(Container, String)>> {
         let is_ours = object["metadata"]["annotations"][CAUSE] == self.cause.as_str();
-        if !is_ours { None } else { self.pairs(object, |images| (&images.to, &images.from)) }
+        if is_ours { self.pairs(object, |images| (&images.to, &images.from)) } else { None }
     }
 
     /// The object runs what it ran before.
@@ -127,6 +130,7 @@ mod tests {
             uid: "u".to_owned(),
             cause: "firebreak run 7: b:1".to_owned(),
             was_well: true,
+            given_up: None,
             containers: vec![images],
         }
     }

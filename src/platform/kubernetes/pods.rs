@@ -25,17 +25,16 @@ pub(super) async fn reason(kubernetes: &Kubernetes, object: &Value) -> Option<St
 }
 
 fn waiting(pod: &Value) -> Option<String> {
-    let status = &pod["status"];
-    let lists = ["initContainerStatuses", "containerStatuses"].map(|name| status[name].as_array());
-    let mut states = lists.into_iter().flatten().flatten().map(|one| &one["state"]["waiting"]);
+    let lists = ["initContainerStatuses", "containerStatuses"].map(|name| pod["status"][name].as_array());
+    let mut waits = lists.into_iter().flatten().flatten().map(|one| &one["state"]["waiting"]);
     let normal = [json!("ContainerCreating"), json!("PodInitializing")];
     let name = pod["metadata"]["name"].as_str()?;
-    let stuck = states.find(|state| state["reason"].is_string() && !normal.contains(&state["reason"]));
+    let stuck = waits.find(|state| state["reason"].is_string() && !normal.contains(&state["reason"]));
     if let Some(reason) = stuck.and_then(|state| state["reason"].as_str()) {
         return Some(format!("pod {name}: {reason}"));
     }
     let unscheduled = |one: &&Value| one["type"] == "PodScheduled" && one["status"] == "False";
-    let why = status["conditions"].as_array()?.iter().find(unscheduled)?["message"].as_str()?;
+    let why = pod["status"]["conditions"].as_array()?.iter().find(unscheduled)?["message"].as_str()?;
     Some(format!("pod {name} finds no node: {why}"))
 }
 

@@ -34,7 +34,10 @@ pub(super) async fn until_arrived(
     deadline: Instant,
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
-    until(kubernetes, changes, deadline, watch, |kind, object, change, rollout| {
+    let own =
+        |change: &Change| Some((change.application.id.clone(), kubernetes.own.of(&change.application.id)?.given_up));
+    let given_up = changes.iter().filter_map(own).collect();
+    until(kubernetes, changes, given_up, deadline, watch, |kind, object, change, rollout| {
         let id = &change.application.id;
         match standing(kind, object, change) {
             Standing::Target => Ok(true),
@@ -58,7 +61,7 @@ pub(super) async fn until_settled(
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
-    until(kubernetes, changes, deadline, watch, |_, object, change, rollout| {
+    until(kubernetes, changes, HashMap::new(), deadline, watch, |_, object, change, rollout| {
         let own = kubernetes.own.of(&change.application.id);
         // What somebody else did meanwhile is not waited for.
         let is_back = own.as_ref().is_some_and(|own| own.is_back(object));
@@ -69,9 +72,12 @@ pub(super) async fn until_settled(
     .await
 }
 
+/// `given_up` says since when Kubernetes had given an application up before it was changed: that stays so until its first
+/// new pod is there. For one that is not in it, what is seen first counts as that.
 async fn until(
     kubernetes: &Kubernetes,
     changes: &[Change],
+    mut given_up: HashMap<String, Option<String>>,
     deadline: Instant,
     watch: &dyn Watch,
     is_there: impl Fn(Kind, &Value, &Change, &Rollout) -> anyhow::Result<bool>,
@@ -79,7 +85,6 @@ async fn until(
     let mut pause = FIRST_PAUSE;
     let mut seen = Instant::now();
     let mut unblock: HashMap<&str, Unblock> = HashMap::new();
-    let mut given_up: HashMap<&str, Option<String>> = HashMap::new();
     loop {
         match try_join_all(changes.iter().map(|change| kubernetes.object(&change.application.id))).await {
             Err(error) if seen.elapsed() >= OUT_OF_SIGHT => return Err(error.context("lost sight of the services")),
@@ -95,9 +100,8 @@ async fn until(
                     if is_there(*kind, object, change, &rollout)? {
                         continue;
                     }
-                    // What was given up before the change stays so until its first new pod is there.
-                    let first = given_up.entry(id).or_insert_with(|| rollout.given_up.clone());
-                    if rollout.given_up.is_some() && *first != rollout.given_up {
+                    let before = given_up.entry(id.clone()).or_insert_with(|| rollout.given_up.clone());
+                    if rollout.given_up.is_some() && *before != rollout.given_up {
                         bail!("{}", why(kubernetes, change, object, &rollout).await);
                     }
                     if rollout.moves {

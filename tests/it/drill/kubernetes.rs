@@ -41,8 +41,7 @@ impl Cluster {
     }
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> Answer {
-        let patch = method == Method::PATCH;
-        let media_type = if patch { "application/json-patch+json" } else { "application/json" };
+        let media_type = if method == Method::PATCH { "application/json-patch+json" } else { "application/json" };
         Api::read(self.request(method, path, media_type, body)).await
     }
 
@@ -315,7 +314,7 @@ async fn the_proof_sees_a_careful_rollback_and_a_careless_one() {
     assert!(!proof().holds);
     let all = async {
         while !proof().holds {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     };
     within("all four roll-outs end", all).await;

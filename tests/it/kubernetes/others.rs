@@ -180,6 +180,53 @@ async fn an_account_that_may_only_read_is_refused_before_anything_is_written() {
     assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admission_that_refuses_does_so_before_anything_is_written_and_no_secret_is_told() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    let name = &kubernetes.namespace;
+    let policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic";
+    let containers = "object.spec.template.spec.containers";
+    let rules = json!([{
+        "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["daemonsets"],
+    }]);
+    let validation = json!({
+        "expression": format!("{containers}.all(one, !one.image.endsWith(':1-dev'))"),
+        "messageExpression": format!("'too old, with the password ' + {containers}[0].env[0].value"),
+    });
+    let policy = json!({
+        "metadata": { "name": name },
+        "spec": { "matchConstraints": { "resourceRules": rules }, "validations": [validation] },
+    });
+    kubernetes.call(Method::POST, &format!("{policies}ies"), &policy).await;
+    let only = json!({ "matchLabels": { "kubernetes.io/metadata.name": name } });
+    let binding = json!({
+        "metadata": { "name": name },
+        "spec": {
+            "policyName": name, "validationActions": ["Deny"], "matchResources": { "namespaceSelector": only },
+        },
+    });
+    kubernetes.call(Method::POST, &format!("{policies}ybindings"), &binding).await;
+    let before = specs(&kubernetes, &OBJECTS).await;
+    let platform = platform(&kubernetes.url()).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    // The API server comes to know of it a moment later.
+    let patch = json!([{ "op": "replace", "path": "/spec/template/spec/containers/0/image", "value": TARGETS[2].1 }]);
+    while kubernetes.would_take("daemonsets/agent", &patch).await {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let refusal = refusal(&*platform, &planned).await;
+    assert_eq!(
+        refusal,
+        format!(
+            "Kubernetes refused the change of application '{name}/daemonset/agent': Kubernetes answered 422 Unprocessable \
+             Entity: daemonsets.apps \"agent\" is forbidden: ValidatingAdmissionPolicy '{name}' with binding '{name}' \
+             denied request: too old, with the password ***"
+        )
+    );
+    assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
+}
+
 /// What stands between us and Kubernetes: it passes everything on, but for the next patches that are no trial.
 struct Between {
     kubernetes: http::Client,

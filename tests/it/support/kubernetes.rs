@@ -138,6 +138,13 @@ impl Kubernetes {
         self.call(Method::PATCH, &self.path(what), merge).await
     }
 
+    /// Whether a JSON Patch would be taken; nothing is written.
+    pub async fn would_take(&self, what: &str, patch: &Value) -> bool {
+        let url = format!("{}{}?dryRun=All", self.cluster.server(), self.path(what));
+        let request = self.http.patch(url).bearer_auth("admin").header("Content-Type", "application/json-patch+json");
+        request.body(patch.to_string()).send().await.expect("an answer").status().is_success()
+    }
+
     /// Sets the image of a container as somebody else would.
     pub async fn set_image(&self, what: &str, container: &str, image: &str) {
         let mut containers = self.get(what).await["spec"]["template"]["spec"]["containers"].take();

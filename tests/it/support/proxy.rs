@@ -74,16 +74,13 @@ impl Proxy {
                     answer(&shared, client.request(method.clone(), url).headers(headers).body(body), &method).await
                 }
             });
-        let (address, task) = match socket {
-            Some(path) => {
-                let listener = UnixListener::bind(path).expect("a socket");
-                (String::new(), tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") }))
-            }
-            None => {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                let address = listener.local_addr().expect("its address").to_string();
-                (address, tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") }))
-            }
+        let (address, task) = if let Some(path) = socket {
+            let listener = UnixListener::bind(path).expect("a socket");
+            (String::new(), tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") }))
+        } else {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let address = listener.local_addr().expect("its address").to_string();
+            (address, tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") }))
         };
         Self { state, address, task }
     }
