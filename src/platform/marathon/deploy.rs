@@ -30,20 +30,18 @@ pub(super) async fn deploy(
         marathon.own.send();
         let about = json!({ "applications": ids_of(changes) });
         match marathon.client.write(Write::Update, about, Some(body)).await {
-            Ok(answer) => match refusal::holders(&answer) {
-                // Somebody's deployment holds an application. What it does there shows in the version afterwards.
-                Some(holders) => {
-                    marathon.own.forget();
-                    watch.warn(&format!("deployment {} holds the services: waiting for it", holders.join(", ")));
-                    let gone = marathon.until_gone(&holders, deadline, &[], watch).await;
-                    gone.context("somebody else's deployment holds the services")?;
-                }
-                None => {
+            Ok(answer) => {
+                let Some(holders) = refusal::holders(&answer) else {
                     let id = deployment(marathon, &answer, &secrets)?;
                     was_needed(marathon, changes, &id).await?;
                     break vec![id];
-                }
-            },
+                };
+                // Somebody's deployment holds an application. What it does there shows in the version afterwards.
+                marathon.own.forget();
+                watch.warn(&format!("deployment {} holds the services: waiting for it", holders.join(", ")));
+                let gone = marathon.until_gone(&holders, deadline, &[], watch).await;
+                gone.context("somebody else's deployment holds the services")?;
+            }
             Err(Unanswered::NotSent(error)) => {
                 marathon.own.forget();
                 return Err(error);
