@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use firebreak::drill::faults::Fault;
 use firebreak::drill::story::{Stand, good_day};
-use firebreak::drill::{Drill, Platform, Settings};
+use firebreak::drill::{Drill, Settings};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -27,7 +27,6 @@ pub struct Hall {
     pub drill: Drill,
     pub folder: TempDir,
     now: DateTime<Utc>,
-    platform: Platform,
 }
 
 impl Hall {
@@ -42,9 +41,8 @@ impl Hall {
         settings.pace = Duration::from_millis(5);
         settings.faults = faults.iter().map(|fault| fault.parse::<Fault>().expect("a fault")).collect();
         change(&mut settings);
-        let platform = settings.platform;
         let drill = Drill::start(settings).await.expect("a drill on free ports");
-        Self { drill, folder: tempfile::tempdir().expect("a folder"), now, platform }
+        Self { drill, folder: tempfile::tempdir().expect("a folder"), now }
     }
 
     /// The day to go back to.
@@ -89,15 +87,13 @@ impl Hall {
     }
 
     fn tame(&self, text: &str) -> String {
+        let platform = self.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_PLATFORM");
+        let platform = platform.expect("a platform").1.replace("marathon+http://", "");
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let (address, name) = match self.platform {
-            Platform::Marathon => (self.drill.marathon().address(), "MARATHON"),
-            Platform::Kubernetes => (self.drill.kubernetes().address(), "KUBERNETES"),
-        };
         without_runs(text)
             .replace(&format!(" on {host} "), " on HOST ")
             .replace(&self.drill.registry.address().to_string(), "REGISTRY")
-            .replace(&address.to_string(), name)
+            .replace(&platform, "MARATHON")
             .replace(&self.folder.path().display().to_string(), "FOLDER")
             .replace(&self.day(), "DAY")
     }
