@@ -161,8 +161,9 @@ enum Parsed<A> {
 }
 
 fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
-    let words = std::env::args_os().skip(1).map(|word| {
-        word.into_string().map_err(|word| UsageError(format!("the argument {} is not UTF-8", word.to_string_lossy())))
+    // Told by its place: it may be a secret.
+    let words = (1..).zip(std::env::args_os().skip(1)).map(|(place, word)| {
+        word.into_string().map_err(|_| UsageError(format!("argument {place} of the command line is not UTF-8")))
     });
     let words = words.collect::<Result<Vec<_>, _>>()?;
     match arguments::parse(usage, env!("CARGO_PKG_VERSION"), &words, &context::variable)? {

@@ -28,7 +28,8 @@ async fn look(hall: &Hall) -> Output {
 
 /// Writes to the drill's Marathon as somebody else, and gives the version that came of it.
 async fn put(hall: &Hall, service: &str, body: &Value) -> DateTime<Utc> {
-    let url = format!("http://{}/v2/apps{}?force=true", hall.drill.marathon().address(), application_id("dev", service));
+    let url =
+        format!("http://{}/v2/apps{}?force=true", hall.drill.marathon().address(), application_id("dev", service));
     let answer =
         http::client(&Trust::default()).expect("a client").put(url).json(body).send().await.expect("an answer");
     assert!(answer.status().is_success(), "{answer:?}");
