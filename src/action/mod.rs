@@ -71,9 +71,11 @@ where
     let (started, who, interrupt) = (context.started, context.who.clone(), context.interrupt.clone());
     let keeper = Arc::clone(&context.journal);
     let mut finding = runtime.block_on(async {
+        // Before anything is begun: a signal that comes in the middle must not leave temporary files behind.
+        let ends = Ends::listen();
         tokio::select! {
             result = go(decoded, context) => result.unwrap_or_else(|error| Finding::of(&error)),
-            end = interrupts(&interrupt, &console) => end,
+            end = interrupts(ends, &interrupt, &console) => end,
         }
     });
     // A prompt that was cut off still waits for a key in a thread of its own: do not wait for it.
@@ -176,8 +178,8 @@ fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
 }
 
 /// Ends with a finding when an interrupt ends the action; tells the action where it is to take back what it did.
-async fn interrupts(interrupt: &Interrupt, console: &Console) -> Finding {
-    let Ok(mut ends) = Ends::listen() else { return std::future::pending().await };
+async fn interrupts(ends: anyhow::Result<Ends>, interrupt: &Interrupt, console: &Console) -> Finding {
+    let Ok(mut ends) = ends else { return std::future::pending().await };
     loop {
         ends.any().await;
         match interrupt.arrive() {

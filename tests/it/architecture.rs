@@ -77,6 +77,8 @@ fn lower_floors_do_not_know_the_upper_ones() {
     refuse("src/watch.rs", &["crate::"], &[]);
     refuse("src/journal", &["crate::"], &[]);
     refuse("src/process.rs", &["crate::"], &[]);
+    refuse("src/temporary.rs", &["crate::"], &[]);
+    refuse("src", &["tempdir()"], &["src/temporary.rs", "src/rollback/simulation.rs"]);
 }
 
 #[test]

@@ -22,5 +22,7 @@ mod program;
 mod ran;
 mod readme;
 mod registry;
+mod secrets;
 mod static_programs;
+mod temporary;
 mod terminal;
