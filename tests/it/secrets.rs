@@ -268,17 +268,26 @@ async fn a_kubeconfigs_token_is_not_shown() {
     // A token that is not known, and kubeconfigs that cannot be read where the token stands.
     let good = scene.hall.drill.kubernetes().kubeconfig();
     let path = scene.given.path().join("kubeconfig");
-    let (token, member) = (format!("\"{}\"", OPERATOR.1), format!("{{\"token\":\"{}\"}}", OPERATOR.1));
-    assert!(good.contains(&member), "{good}");
+    let token = OPERATOR.1;
+    let with = |user: serde_json::Value| {
+        let mut file: serde_json::Value = serde_json::from_str(&good).expect("JSON");
+        file["users"][0]["user"] = user;
+        file.to_string()
+    };
+    let version = "client.authentication.k8s.io/v1";
+    let script = format!("echo {token}; echo {token} >&2; false");
     let broken = [
-        good.replace(OPERATOR.1, WRONG),
-        good.replace(&member, &token),
-        good.replace(&member, &format!("{{\"token\":[{token}]}}")),
-        good.replace(&member, &format!("{{\"exec\":{{\"command\":\"sh\",\"args\":[\"-c\",\"echo {0}; echo {0} >&2; false\"],\"env\":[{{\"name\":\"A\",\"value\":{token}}}],\"apiVersion\":\"client.authentication.k8s.io/v1\"}}}}", OPERATOR.1)),
-        good.replace(&member, &format!("{{\"exec\":{{\"command\":\"echo\",\"args\":[{token}],\"apiVersion\":\"client.authentication.k8s.io/v1\"}}}}")),
-        good.replace(&member, &format!("{{\"auth-provider\":{token}}}")),
-        good.replace(&member, &format!("{{\"client-certificate-data\":{token},\"client-key-data\":{token}}}")),
-        good.replace(&member, &format!("{{\"token\": {token} {token}")),
+        with(json!({ "token": WRONG })),
+        with(json!(token)),
+        with(json!({ "token": [token] })),
+        with(json!({ "exec": { "command": "sh", "args": ["-c", script], "apiVersion": version } })),
+        with(json!({ "exec": { "command": "echo", "args": [token], "apiVersion": version } })),
+        with(
+            json!({ "exec": { "command": "no-such", "env": [{ "name": "A", "value": token }], "apiVersion": version } }),
+        ),
+        with(json!({ "auth-provider": token })),
+        with(json!({ "client-certificate-data": token, "client-key-data": token })),
+        good.replacen(&format!("\"{token}\""), &format!("\"{token}\" {token}"), 1),
     ];
     for text in broken {
         std::fs::write(&path, text).expect("a kubeconfig");
