@@ -1,6 +1,6 @@
 # Every recipe is one line; what needs more stands in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help tools build test lint drill bench clean
+.PHONY: help tools build test lint fuzz drill bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ test: ## everything: tools, lints, the static programs, all tests
 
 tools: ## install what the tests and the drill need; says what it does, does nothing where all is there
 	@scripts/tools.sh
+
+fuzz: ## odd input for what reads texts of others, ten seconds each; FOR=<seconds>
+	@scripts/fuzz.sh $(or $(FOR),10)
 
 build: ## the static programs, put where the Ansible roles pick them up
 	@scripts/build.sh

@@ -50,7 +50,7 @@ fn repositories() -> Vec<String> {
 async fn read(url: &str, folder: &Path, immutable_tags: bool) {
     let http = client(&Trust::default()).expect("a client");
     let options = Options { immutable_tags, cache_folder: Some(folder.to_owned()), ..Options::default() };
-    let registry = Registry::new(url, http, options).expect("an address");
+    let registry = Registry::new(&url.into(), http, options).expect("an address");
     let images = registry.images(&repositories(), "develop", Utc::now(), &Unwatched).await.expect("all images");
     assert_eq!(images.iter().filter(|image| image.created.is_some()).count(), REPOSITORIES * TAGS);
     println!("{}", peak("self").unwrap_or_default());

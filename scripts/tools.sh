@@ -14,6 +14,7 @@ debian_packages=(
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
   gcc libc6-dev        # the programs are linked statically; a container of the tests runs a small one in C
+  g++                  # libFuzzer is compiled
   curl procps          # ask a drill, end a program by a signal
   zsh fish             # the completions are tried in them
   groff mandoc         # the man pages are formatted without a warning

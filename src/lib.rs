@@ -14,4 +14,5 @@ pub mod platform;
 pub mod process;
 pub mod registry;
 pub mod rollback;
+pub mod temporary;
 pub mod watch;

@@ -71,9 +71,11 @@ where
     let (started, who, interrupt) = (context.started, context.who.clone(), context.interrupt.clone());
     let keeper = Arc::clone(&context.journal);
     let mut finding = runtime.block_on(async {
+        // Before anything is begun: a signal that comes in the middle must not leave temporary files behind.
+        let ends = Ends::listen();
         tokio::select! {
             result = go(decoded, context) => result.unwrap_or_else(|error| Finding::of(&error)),
-            end = interrupts(&interrupt, &console) => end,
+            end = interrupts(ends, &interrupt, &console) => end,
         }
     });
     // A prompt that was cut off still waits for a key in a thread of its own: do not wait for it.
@@ -161,8 +163,9 @@ enum Parsed<A> {
 }
 
 fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
-    let words = std::env::args_os().skip(1).map(|word| {
-        word.into_string().map_err(|word| UsageError(format!("the argument {} is not UTF-8", word.to_string_lossy())))
+    // Told by its place: it may be a secret.
+    let words = (1..).zip(std::env::args_os().skip(1)).map(|(place, word)| {
+        word.into_string().map_err(|_| UsageError(format!("argument {place} of the command line is not UTF-8")))
     });
     let words = words.collect::<Result<Vec<_>, _>>()?;
     match arguments::parse(usage, env!("CARGO_PKG_VERSION"), &words, &context::variable)? {
@@ -175,8 +178,8 @@ fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
 }
 
 /// Ends with a finding when an interrupt ends the action; tells the action where it is to take back what it did.
-async fn interrupts(interrupt: &Interrupt, console: &Console) -> Finding {
-    let Ok(mut ends) = Ends::listen() else { return std::future::pending().await };
+async fn interrupts(ends: anyhow::Result<Ends>, interrupt: &Interrupt, console: &Console) -> Finding {
+    let Ok(mut ends) = ends else { return std::future::pending().await };
     loop {
         ends.any().await;
         match interrupt.arrive() {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::build::put;
 use super::{Program, Toolkit};
 use crate::action::manual::{Manual, Opt};
-use crate::process;
+use crate::{process, temporary};
 
 /// How long a program may take to print its help.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -79,8 +79,7 @@ pub fn help_of(program: &Path, requirements: Option<&Path>) -> anyhow::Result<St
         requirements.is_none() || kind == Kind::Python,
         "'{shown}' is no Python script, so it needs no list of Python packages"
     );
-    let folder =
-        tempfile::Builder::new().prefix("firebreak.").tempdir().context("failed to make a temporary folder")?;
+    let folder = temporary::folder()?;
     let copy = folder.path().join(name);
     put(&copy, &bytes).context("failed to write into a temporary folder")?;
     let copy = copy.display().to_string();

@@ -14,7 +14,7 @@ use crate::action::arguments::{Request, UsageError, parse};
 use crate::action::context::Context;
 use crate::action::manual::{Manual, Opt};
 use crate::action::report::Finding;
-use crate::process;
+use crate::{process, temporary};
 
 /// What the new file is made from.
 const TEMPLATE: &str = "_new/action.rs";
@@ -257,7 +257,7 @@ fn code(root: &Path, role: &str, brief: &Brief, options: &[Opt]) -> anyhow::Resu
     let options = Value::from(Serde(fields));
     let values = context! { name => role, title, problem, solution, options, switches, asked };
     let code = render::render_once(root, TEMPLATE, &values)?;
-    let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
+    let folder = temporary::folder()?;
     let path = folder.path().join("action.rs");
     std::fs::write(&path, code).context("failed to write a temporary file")?;
     let words = ["--edition=2024", "--config-path", &root.display().to_string(), &path.display().to_string()];

@@ -19,7 +19,6 @@ mod town;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
@@ -35,6 +34,7 @@ use self::slack::Slack;
 use self::story::Stand;
 pub use self::town::Platform;
 use self::town::{Kubeconfig, Town};
+use crate::temporary;
 
 /// How a drill is set up.
 #[derive(Debug, Clone)]
@@ -109,7 +109,7 @@ impl Drill {
         let slack = Slack::start(port(2), &faults, &log).await?;
         let inspector = Inspector::new(registry.shelves().clone(), town.shop(), prefix);
         let control = control::start(port(3), &faults, &log, inspector.clone()).await?;
-        let journal = tempfile::tempdir().context("failed to make a folder for the drill's journal")?;
+        let journal = temporary::folder()?;
         Ok(Self { registry, slack, faults, log, town, control, inspector, settings, journal })
     }
 

@@ -13,7 +13,7 @@ use super::{Drill, Platform, Proof};
 use crate::action::interrupt::Ends;
 use crate::action::operator::Operator;
 use crate::action::report::{Cell, Table, Tone};
-use crate::http;
+use crate::{http, temporary};
 
 /// Variables that could lead a program of the toolkit somewhere else than into the drill, or carry a real secret there.
 const FOREIGN: [&str; 7] = [
@@ -115,7 +115,7 @@ impl Walk<'_> {
         let head = vec!["service".to_owned(), "runs".to_owned()];
         self.operator.show(&Table { title: String::new(), head, rows: rows.collect(), legend: Vec::new() });
 
-        let folder = tempfile::tempdir().context("failed to make a folder for the drill's files")?;
+        let folder = temporary::folder()?;
         let dump = format!("--dump={}", folder.path().display());
         let repo = format!("--repo={}", story::SERVICES.join(","));
         say("Step 1 of 2, look: which days can be gone back to? Nothing is changed by this.\n");

@@ -1,7 +1,7 @@
 //! Where the shop of a drill runs: on a Marathon or on a Kubernetes.
 
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::kubernetes::{Kubernetes, Objects};
 use super::marathon::{Applications, Marathon};
 use super::story;
+use crate::temporary;
 
 /// Which platform a drill has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -58,9 +59,7 @@ pub(super) struct Kubeconfig(TempDir);
 
 impl Kubeconfig {
     pub(super) fn write(text: &str) -> anyhow::Result<Self> {
-        let own = std::fs::Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("firedrill-").permissions(own).tempdir();
-        let kubeconfig = Self(folder.context("failed to make a folder for the drill's kubeconfig")?);
+        let kubeconfig = Self(temporary::folder()?);
         let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(kubeconfig.path());
         let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
         written.context("failed to write the drill's kubeconfig")?;

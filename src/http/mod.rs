@@ -1,5 +1,6 @@
 //! The HTTP client that every port shares: TLS roots, name resolution, retries, URLs that are safe to print.
 
+mod address;
 mod names;
 mod proxy;
 pub mod retry;
@@ -12,6 +13,7 @@ use anyhow::Context as _;
 use hyper_util::client::legacy::connect::HttpConnector;
 use url::Url;
 
+pub use address::Address;
 pub use names::Names;
 pub(crate) use proxy::{is_loopback, of_the_environment_for as proxy_for};
 pub use reqwest::Client;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::line;
+use super::line::{self, Lines};
 use super::record::{Answer, Began, Ended, Planned, Record, State};
 
 /// A run, as far as it was written down.
@@ -51,12 +51,18 @@ impl Run {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let what = || format!("failed to read the journal '{}'", path.display());
         let lines = line::read(&std::fs::read(path).with_context(what)?).with_context(what)?;
-        let Some(Record::Began(began)) = lines.records.first().cloned() else {
-            bail!("{}: it has no beginning", what())
-        };
         let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self::of(&id, path, lines).with_context(what)
+    }
+
+    /// The run that these lines tell of.
+    ///
+    /// # Errors
+    /// When they have no beginning, or an answer without its call.
+    pub fn of(id: &str, path: &Path, lines: Lines) -> anyhow::Result<Self> {
+        let Some(Record::Began(began)) = lines.records.first().cloned() else { bail!("it has no beginning") };
         let mut run = Self {
-            id,
+            id: id.to_owned(),
             path: path.to_owned(),
             latest: began.clone(),
             began,
@@ -81,7 +87,7 @@ impl Run {
                 }
                 Record::Answer { number, answer, .. } => {
                     let place = numbers.iter().rposition(|known| *known == number);
-                    let place = place.with_context(|| format!("{}: an answer {number} without its call", what()))?;
+                    let place = place.with_context(|| format!("it has an answer {number} without its call"))?;
                     run.calls[place].answer = Some(answer);
                 }
                 Record::Ended(ended) => run.ended = Some(ended),

@@ -11,7 +11,7 @@ use super::Platform;
 use super::engine::Engine;
 use super::kubernetes::{self, Kubernetes};
 use super::marathon::Marathon;
-use crate::http;
+use crate::http::{self, Address};
 use crate::journal::Ledger;
 
 const KNOWN: &str = "known are marathon+http://HOST:PORT, marathon+https://HOST/service/marathon, \
@@ -47,12 +47,13 @@ pub struct Access {
 ///
 /// # Errors
 /// When the URL names no known platform, a user comes without a password, or an engine does not answer on its socket.
-pub async fn connect(url: &str, environment: &str, access: Access) -> anyhow::Result<Box<dyn Platform>> {
+pub async fn connect(address: &Address, environment: &str, access: Access) -> anyhow::Result<Box<dyn Platform>> {
     let Access { user, password, registry, http, ledger } = access;
+    let url = address.whole();
     if url.starts_with(kubernetes::SCHEME) {
         return Ok(Box::new(Kubernetes::new(url, environment, ledger).await?));
     }
-    let shown = http::printable(url);
+    let shown = address.to_string();
     let Some((kind, inner)) = url.split_once('+') else { bail!("'{shown}' names no platform: {KNOWN}") };
     match (kind, inner.split_once("://")) {
         ("marathon", Some(("http" | "https", _))) => {
@@ -94,14 +95,14 @@ mod tests {
             ("podman+tcp://host:1", "podman+tcp://host:1"),
             ("kubernetes+https://ann:pw@host", "kubernetes+https://host"),
         ] {
-            let error = connect(url, "dev", access()).await.err().expect(url);
+            let error = connect(&url.into(), "dev", access()).await.err().expect(url);
             assert_eq!(error.to_string(), format!("'{shown}' names no platform: {KNOWN}"));
         }
     }
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_an_error() {
-        let error = connect("podman+unix:///nowhere/podman.sock", "dev", access()).await.err();
+        let error = connect(&"podman+unix:///nowhere/podman.sock".into(), "dev", access()).await.err();
         assert!(error.expect("no engine").to_string().contains("podman+unix:///nowhere/podman.sock"));
     }
 }

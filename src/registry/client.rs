@@ -16,7 +16,7 @@ use super::error::RegistryError;
 use super::exchange::Question;
 use super::{digest, headers, manifest, tags};
 use crate::http::retry::{Answer, Retry};
-use crate::http::{is_loopback, printable, without_credentials};
+use crate::http::{Address, is_loopback, without_credentials};
 use crate::watch::Watch;
 
 /// The header that names the digest of a manifest.
@@ -97,8 +97,8 @@ impl Registry {
     ///
     /// # Errors
     /// When the URL is none of HTTP.
-    pub fn new(url: &str, http: reqwest::Client, options: Options) -> Result<Self, RegistryError> {
-        let mut base = address(url)?;
+    pub fn new(address: &Address, http: reqwest::Client, options: Options) -> Result<Self, RegistryError> {
+        let mut base = url_of(address)?;
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let user = options.user.clone().or_else(|| Some(decoded(base.username())).filter(|user| !user.is_empty()));
         let password = options.password.clone().or_else(|| base.password().map(|text| decoded(text).into()));
@@ -305,8 +305,9 @@ impl Registry {
     }
 }
 
-fn address(url: &str) -> Result<Url, RegistryError> {
-    let wrong = |why: &str| RegistryError::Address { address: printable(url), why: why.to_owned() };
+fn url_of(address: &Address) -> Result<Url, RegistryError> {
+    let url = address.whole();
+    let wrong = |why: &str| RegistryError::Address { address: address.to_string(), why: why.to_owned() };
     if !url.contains("://") {
         return Err(wrong("it has no scheme"));
     }
@@ -348,7 +349,7 @@ mod tests {
 
     fn registry(url: &str, options: Options) -> Result<Registry, RegistryError> {
         let client = crate::http::client(&crate::http::Trust { insecure: true, ..Default::default() }).unwrap();
-        Registry::new(url, client, options)
+        Registry::new(&url.into(), client, options)
     }
 
     #[test]

@@ -73,8 +73,8 @@ pub async fn undo(again: &Again, context: &Context) -> anyhow::Result<Finding> {
     if let Some(refusal) = site.refusal()? {
         return Ok(refusal);
     }
-    let registry = again.shared.registry.as_deref().unwrap_or(&recorded.registry);
-    let registry = again.shared.registry_at(registry, false, http.clone(), context)?;
+    let registry = again.shared.registry.clone().unwrap_or_else(|| recorded.registry.as_str().into());
+    let registry = again.shared.registry_at(&registry, false, http.clone(), context)?;
     let mut plan = reverse(&recorded, &platform.applications(site.environment).await?, &run.id)?;
     resolve(&mut plan, &registry, context).await?;
     note_standing(&mut plan, &*platform).await?;
@@ -91,7 +91,8 @@ async fn platform(again: &Again, http: &http::Client, context: &Context) -> anyh
     let Again { shared, means, .. } = again;
     let is_ours = |run: &Run| run.planned.as_ref().is_some_and(|planned| planned.environment == shared.environment);
     let (runs, _) = context.journal.folder()?.runs()?;
-    let used = || runs.iter().filter(|run| is_ours(run)).find_map(Recorded::read).map(|recorded| recorded.registry);
+    let used =
+        || runs.iter().filter(|run| is_ours(run)).find_map(Recorded::read).map(|recorded| recorded.registry.into());
     let login = match shared.registry.clone().or_else(used) {
         Some(url) => pull_login(&shared.registry_at(&url, false, http.clone(), context)?),
         None => None,

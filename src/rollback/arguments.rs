@@ -12,7 +12,7 @@ use super::undertaking::Site;
 use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
-use crate::http::{self, Trust};
+use crate::http::{self, Address, Trust};
 use crate::platform::{Access, Platform, RegistryLogin, connect};
 use crate::registry::{Options, Registry};
 
@@ -30,13 +30,13 @@ pub struct Arguments {
     flag_by: String,
     flag_date: Option<String>,
     flag_dump: PathBuf,
-    flag_registry: Option<String>,
+    flag_registry: Option<Address>,
     flag_registry_user: Option<String>,
     flag_registry_pwd: Option<SecretString>,
     flag_immutable_tags: bool,
     flag_cacert: Option<PathBuf>,
     flag_insecure: bool,
-    flag_platform: Option<String>,
+    flag_platform: Option<Address>,
     flag_user: Option<String>,
     flag_pwd: Option<SecretString>,
     flag_slack: Option<SecretString>,
@@ -67,7 +67,7 @@ pub struct Shared {
     /// The environment: of the images' tags for `get`, of the running services else.
     pub environment: String,
     /// The registry's URL; none for the one that `get` read, or the run used.
-    pub registry: Option<String>,
+    pub registry: Option<Address>,
     /// The user at the registry.
     pub registry_user: Option<String>,
     /// The password at the registry.
@@ -83,7 +83,7 @@ impl Shared {
     /// A [`UsageError`] where the URL is none of a registry.
     pub fn registry_at(
         &self,
-        url: &str,
+        url: &Address,
         immutable_tags: bool,
         http: http::Client,
         context: &Context,
@@ -110,7 +110,7 @@ pub fn pull_login(registry: &Registry) -> Option<RegistryLogin> {
 #[derive(Debug)]
 pub struct Means {
     /// Where the services run.
-    pub platform: String,
+    pub platform: Address,
     /// The user at the platform.
     pub user: Option<String>,
     /// The password at the platform.
@@ -154,7 +154,7 @@ pub struct Look {
     /// The repositories, each once, in the order given.
     pub repositories: Vec<String>,
     /// The registry's URL.
-    pub registry: String,
+    pub registry: Address,
     /// The folder that `rollback.json` is written to.
     pub dump: PathBuf,
     /// Tags never move there.
@@ -162,7 +162,7 @@ pub struct Look {
     /// How many dates are offered.
     pub keep: usize,
     /// Where the services run, if what ran is to be read.
-    pub platform: Option<String>,
+    pub platform: Option<Address>,
     /// The user at the platform.
     pub user: Option<String>,
     /// The password at the platform.
@@ -354,7 +354,7 @@ mod tests {
             let http = http::client(&Trust::default()).expect("a client");
             let password = user.map(|_| "given".to_owned().into());
             let options = Options { user: user.map(str::to_owned), password, ..Options::default() };
-            let login = pull_login(&Registry::new(url, http, options).expect("a registry"))?;
+            let login = pull_login(&Registry::new(&url.into(), http, options).expect("a registry"))?;
             Some((login.host, login.user, login.password.expose_secret().to_owned()))
         };
         let expected = |user: &str, password: &str| {

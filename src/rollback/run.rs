@@ -32,8 +32,8 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let Some(target) = target(act, &dump, context).await? else {
         return Ok(Finding::new(Outcome::Declined, "no date was chosen: nothing was changed"));
     };
-    let registry = shared.registry.as_deref().unwrap_or(&dump.registry);
-    let registry = shared.registry_at(registry, false, http.clone(), context)?;
+    let registry = shared.registry.clone().unwrap_or_else(|| dump.registry.as_str().into());
+    let registry = shared.registry_at(&registry, false, http.clone(), context)?;
     let platform = means.connect(&shared.environment, pull_login(&registry), &http, context).await?;
     let site = Site { means, environment: &shared.environment, platform: &*platform, http: &http, context };
     if let Some(refusal) = site.refusal()? {

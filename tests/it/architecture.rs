@@ -79,11 +79,17 @@ fn lower_floors_do_not_know_the_upper_ones() {
     refuse("src/watch.rs", &["crate::"], &[]);
     refuse("src/journal", &["crate::"], &[]);
     refuse("src/process.rs", &["crate::"], &[]);
+    refuse("src/temporary.rs", &["crate::"], &[]);
+    refuse("src", &["tempdir()"], &["src/temporary.rs", "src/rollback/simulation.rs"]);
 }
 
 #[test]
 fn only_the_console_prints_and_only_the_context_reads_the_environment() {
-    refuse("src", &["println!", "eprintln!", "print!(", "std::io::stdout", "std::io::stderr"], &["action/console.rs"]);
+    refuse(
+        "src",
+        &["println!", "eprintln!", "print!(", "std::io::stdout", "std::io::stderr"],
+        &["action/console.rs", "rollback/simulation.rs"],
+    );
     refuse("src", &["env::var"], &["action/context.rs"]);
 }
 

@@ -19,7 +19,7 @@ const WELL: [&str; 4] = ["--health-cmd", "[\"/program\", \"well\"]", "--health-i
 
 async fn platform(podman: &Podman) -> Box<dyn Platform> {
     let http = http::client(&Trust::default()).expect("a client");
-    connect(&podman.url(), "dev", access(http, None, None)).await.expect("a connection")
+    connect(&podman.url().into(), "dev", access(http, None, None)).await.expect("a connection")
 }
 
 /// Two services that run: `billing` as two replicas, `web` as one.
@@ -321,7 +321,7 @@ async fn the_login_of_a_registry_is_used_for_it_alone() {
         let login =
             RegistryLogin { host: host.to_owned(), user: LOGIN.0.to_owned(), password: password.to_owned().into() };
         let platform =
-            connect(&podman.url(), "dev", access(http.clone(), None, Some(login))).await.expect("a connection");
+            connect(&podman.url().into(), "dev", access(http.clone(), None, Some(login))).await.expect("a connection");
         let planned = changes(&*platform, "dev", &[("web", &new)]).await;
         let deployed = platform.deploy(&planned, LIMIT, &Unwatched).await;
         (deployed, platform.look(&planned).await.expect("a look"))

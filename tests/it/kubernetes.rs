@@ -37,7 +37,7 @@ const PROXY: (&str, &str) = ("proxy", "r:5000/mesh/envoy:1.30");
 
 async fn platform(url: &str) -> Box<dyn Platform> {
     let http = http::client(&Trust::default()).expect("a client");
-    connect(url, "dev", access(http, None, None)).await.expect("a platform")
+    connect(&url.into(), "dev", access(http, None, None)).await.expect("a platform")
 }
 
 /// A platform whose writes are written down.
@@ -45,7 +45,7 @@ async fn recorded(url: &str, notes: &Arc<Notes>) -> Box<dyn Platform> {
     let http = http::client(&Trust::default()).expect("a client");
     let mut access = access(http, None, None);
     access.ledger = Arc::clone(notes) as Arc<dyn Ledger>;
-    connect(url, "dev", access).await.expect("a platform")
+    connect(&url.into(), "dev", access).await.expect("a platform")
 }
 
 /// A ledger in memory, of the run `7-abc`.

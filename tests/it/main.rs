@@ -25,5 +25,7 @@ mod ran;
 mod readme;
 mod registry;
 mod reliability;
+mod secrets;
 mod static_programs;
+mod temporary;
 mod terminal;

@@ -37,7 +37,7 @@ async fn drill(faults: &[Fault]) -> (Drill, Box<dyn Platform>, Vec<Change>) {
 
 async fn platform(url: &str) -> Box<dyn Platform> {
     let http = http::client(&Trust::default()).expect("a client");
-    connect(url, "dev", access(http, None, None)).await.expect("a platform")
+    connect(&url.into(), "dev", access(http, None, None)).await.expect("a platform")
 }
 
 fn image(drill: &Drill, service: &str, stand: Stand) -> String {
@@ -347,7 +347,7 @@ async fn the_login_of_dcos() {
     let with = async |user: Option<&str>, password: Option<&str>| {
         let password = password.map(|password| SecretString::from(password.to_owned()));
         let access = Access { user: user.map(str::to_owned), password, ..access(http.clone(), None, None) };
-        let platform = connect(&url, "dev", access).await?;
+        let platform = connect(&url.as_str().into(), "dev", access).await?;
         platform.applications("dev").await.map(|applications| applications.len())
     };
     let failed = async |user, password| format!("{:#}", with(user, password).await.expect_err("no entry"));
@@ -412,12 +412,15 @@ async fn a_token_that_ran_out_is_renewed_once() {
     let http = http::client(&Trust::default()).expect("a client");
     let password = SecretString::from("p4ss".to_owned());
     let url = format!("marathon+http://{base}");
-    let platform =
-        connect(&url, "dev", access(http.clone(), Some(("ann", &password)), None)).await.expect("a platform");
+    let platform = connect(&url.as_str().into(), "dev", access(http.clone(), Some(("ann", &password)), None))
+        .await
+        .expect("a platform");
     assert_eq!(platform.applications("dev").await.expect("none"), []);
     assert_eq!(platform.applications("dev").await.expect("none"), []);
     assert_eq!(logins.load(Ordering::SeqCst), 2, "once at first, once more, and then no more");
-    let second = connect(&url, "dev", access(http.clone(), Some(("ann", &password)), None)).await.expect("a platform");
+    let second = connect(&url.as_str().into(), "dev", access(http.clone(), Some(("ann", &password)), None))
+        .await
+        .expect("a platform");
     let error = format!("{:#}", second.applications("dev").await.expect_err("no entry"));
     assert!(error.ends_with("it does not accept the login, check --user and --pwd"), "{error}");
     assert_eq!(logins.load(Ordering::SeqCst), 4, "one renewal, not one after another");

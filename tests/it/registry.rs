@@ -52,7 +52,7 @@ fn names(names: &[&str]) -> Vec<String> {
 
 fn open(url: &str, options: Options) -> Registry {
     let client = firebreak::http::client(&Trust::default()).unwrap();
-    Registry::new(url, client, options).unwrap()
+    Registry::new(&url.into(), client, options).unwrap()
 }
 
 fn remembering(folder: &Path) -> Options {
@@ -233,7 +233,7 @@ async fn an_authority_of_our_own_is_believed_only_when_named() {
     let expected = [dated("web", "1-develop", &digest, "2026-11-20T08:00:00Z", DateSource::Config)];
     let registry = |trust: &Trust| {
         let client = firebreak::http::client(trust).unwrap();
-        Registry::new(&server.url(), client, Options::default()).unwrap()
+        Registry::new(&server.url().into(), client, Options::default()).unwrap()
     };
     let named = Trust { authorities: Some(server.authority.clone()), insecure: false };
     assert_eq!(develop(&registry(&named), &["web"]).await.unwrap(), expected);

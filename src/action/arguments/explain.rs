@@ -5,6 +5,7 @@ use docopt::Docopt;
 use super::UsageError;
 use super::words::{Part, command_of, given};
 use crate::action::manual::{Atom, Manual, Opt, Pattern, Usage};
+use crate::http::printable;
 
 /// Why docopt refused these parts, each of which it knows.
 pub(super) fn explain(manual: &Manual, parts: &[Part]) -> UsageError {
@@ -196,7 +197,7 @@ impl<'a> Line<'a> {
         if let Some(part) = most.and_then(|most| words.get(most)) {
             let word = match part {
                 Part::Hidden(_) => "the word behind an option that has an empty value".to_owned(),
-                part => format!("'{}'", part.plain().unwrap_or_default()),
+                part => format!("'{}'", printable(part.plain().unwrap_or_default())),
             };
             found.push(error(format!("{} does not take {word}", self.subject())));
         }
@@ -286,6 +287,7 @@ fn no_command(manual: &Manual, parts: &[Part]) -> UsageError {
         Some(word) => {
             let hint = nearest(word, commands.iter().copied())
                 .map_or(String::new(), |near| format!(": did you mean `{near}`?"));
+            let word = printable(word);
             error(format!("there is no command '{word}' (there are {known}){hint}"))
         }
     }

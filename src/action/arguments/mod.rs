@@ -20,8 +20,8 @@ pub enum Request {
     Print(String),
 }
 
-/// The values of a command line that fits the usage text.
-#[derive(Debug, Clone)]
+/// The values of a command line that fits the usage text. Some are secrets, so it is printed without them.
+#[derive(Clone)]
 pub struct Arguments {
     /// The command word, empty for a program without commands.
     pub command: String,
@@ -75,6 +75,12 @@ pub fn parse(usage: &str, version: &str, words: &[String], lookup: Lookup<'_>) -
     give_defaults(&manual, &command, &parts, &mut values);
     refuse_other_choices(&manual, &command, &values)?;
     Ok(Request::Act(Arguments { command, values }))
+}
+
+impl std::fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arguments").field("command", &self.command).finish_non_exhaustive()
+    }
 }
 
 impl Arguments {

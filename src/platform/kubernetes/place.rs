@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use hyper_util::client::legacy::connect::Connect;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioExecutor;
 use kube::Config;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt as _;
 
@@ -35,8 +35,8 @@ impl Place {
     pub(super) async fn at(url: &str, environment: &str) -> anyhow::Result<Self> {
         let Asked { rest, kubeconfig } = asked(url)?;
         let file = match &kubeconfig {
-            Some(path) => Kubeconfig::read_from(path).map_err(anyhow::Error::new),
-            None => Kubeconfig::read().map_err(anyhow::Error::new),
+            Some(path) => Kubeconfig::read_from(path).map_err(told),
+            None => Kubeconfig::read().map_err(told),
         };
         let contexts: Vec<&str> = file.iter().flat_map(|file| &file.contexts).map(|one| one.name.as_str()).collect();
         let (context, namespace) = split(&rest, &contexts);
@@ -53,7 +53,11 @@ impl Place {
                 let proxy = proxy_of(&file, &context);
                 let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
                 let config = Config::from_custom_kubeconfig(file, &options).await;
-                (Some(context.clone()), config.with_context(|| format!("failed to use context '{context}'"))?, proxy)
+                (
+                    Some(context.clone()),
+                    config.map_err(told).with_context(|| format!("failed to use context '{context}'"))?,
+                    proxy,
+                )
             }
             (Err(error), Some(_)) => return Err(error.context("failed to read the kubeconfig")),
             (Err(error), None) if kubeconfig.is_some() => return Err(error.context("failed to read the kubeconfig")),
@@ -69,7 +73,7 @@ impl Place {
             Some(proxy) => Some(proxy.parse().context("the kubeconfig's proxy-url is not a URL")?),
             None => config.cluster_url.to_string().parse().ok().and_then(|url| http::proxy_for(&url)),
         };
-        let client = client(&config).context("failed to set up the client of Kubernetes")?;
+        let client = client(&config).map_err(quiet).context("failed to set up the client of Kubernetes")?;
         Ok(Self { context, kubeconfig, namespace, client })
     }
 
@@ -77,6 +81,23 @@ impl Place {
     pub(super) fn address(&self) -> String {
         format!("{SCHEME}{}/{}", self.context.as_deref().unwrap_or_default(), self.namespace)
     }
+}
+
+/// Why a kubeconfig is of no use. The library quotes what it stumbles over, which may be a token: only what is about the
+/// file itself is passed on.
+fn told(error: KubeconfigError) -> anyhow::Error {
+    match error {
+        KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath => anyhow::Error::new(error),
+        _ => anyhow!("it is not as a kubeconfig must be: `kubectl config view` says where"),
+    }
+}
+
+/// The same of the login that it describes, which may be a program that prints a token.
+fn quiet(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<kube::Error>() {
+        return anyhow!("the login that the kubeconfig describes does not work: `kubectl auth whoami` says why");
+    }
+    error
 }
 
 /// What a URL says.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use percent_encoding::percent_decode_str;
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -116,8 +117,9 @@ impl Client {
                 Access::Dcos { login, user: user.to_owned(), password: password.clone(), token: Mutex::default() }
             }
             None if !url.username().is_empty() => {
-                let password = url.password().unwrap_or_default().to_owned();
-                Access::Basic { user: url.username().to_owned(), password: password.into() }
+                let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+                let password = decoded(url.password().unwrap_or_default());
+                Access::Basic { user: decoded(url.username()), password: password.into() }
             }
             None => Access::Open,
         };

@@ -87,7 +87,7 @@ impl Ledger for Mortal {
 async fn process(podman: &Podman, ledger: Arc<dyn Ledger>) -> Box<dyn Platform> {
     let http = http::client(&Trust::default()).expect("a client");
     let access = Access { ledger, ..access(http, None, None) };
-    connect(&podman.url(), "dev", access).await.expect("a connection")
+    connect(&podman.url().into(), "dev", access).await.expect("a connection")
 }
 
 /// The process that comes after one that died.

@@ -319,7 +319,7 @@ async fn a_place_that_is_not_there_is_named() {
     let kubeconfig = kubeconfig.display();
     let http = http::client(&Trust::default()).expect("a client");
     let error = async |url: &str| {
-        let platform = connect(url, "dev", access(http.clone(), None, None)).await;
+        let platform = connect(&url.into(), "dev", access(http.clone(), None, None)).await;
         match platform {
             Ok(platform) => format!("{:#}", platform.applications("dev").await.expect_err("nothing there")),
             Err(error) => format!("{error:#}"),

@@ -5,6 +5,7 @@ pub mod ansible;
 pub mod contract;
 pub mod fake;
 pub mod kubernetes;
+pub mod marks;
 pub mod podman;
 pub mod program;
 pub mod proxy;
