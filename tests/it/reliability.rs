@@ -128,8 +128,12 @@ fn is_unmet(fault: &Fault) -> bool {
     match fault {
         Fault::Reset { writes } => *writes < 90,
         Fault::Unavailable { requests } => *requests < 900,
-        Fault::Hang { .. } | Fault::Lock { .. } | Fault::Change { .. } | Fault::LoseReply { .. } => true,
-        Fault::TooMany { .. } | Fault::GoneAtWrite => true,
+        Fault::Hang { .. }
+        | Fault::Lock { .. }
+        | Fault::Change { .. }
+        | Fault::LoseReply { .. }
+        | Fault::TooMany { .. }
+        | Fault::GoneAtWrite => true,
         _ => false,
     }
 }

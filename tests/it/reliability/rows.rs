@@ -1,6 +1,6 @@
 //! What can go wrong and how it ends: the rows that RELIABILITY.md shows.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use firebreak::drill::Platform;
 use firebreak::drill::Platform::{Kubernetes, Marathon};
@@ -184,7 +184,7 @@ pub fn table() -> String {
         let how = if options.is_empty() { trouble.to_string() } else { format!("{trouble}, `{options}`") };
         let on: Vec<_> = on.iter().map(|platform| format!("{platform:?}")).collect();
         let (on, outcome) = (on.join(", "), outcome.replace('_', " "));
-        text.push_str(&format!("| {what} | {how} | {on} | {outcome} | {code} | {then} |\n"));
+        let _ = writeln!(text, "| {what} | {how} | {on} | {outcome} | {code} | {then} |");
     }
     text.push_str(
         "| The program is killed (`kill -9`), anywhere | [the matrix](tests/it/matrix.rs) | Marathon, Kubernetes | \
