@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_the_dump_does_not_know_is_the_registrys_or_gone() {
+    fn an_image_that_the_dump_does_not_know_is_asked_for_or_gone() {
         let digest = format!("sha256:{}", "ab".repeat(32));
         for (text, reference, to) in [
             ("r:5000/billing:0-develop".to_owned(), "0-develop".to_owned(), "r:5000/billing:0-develop".to_owned()),
