@@ -48,7 +48,7 @@ fn desk(shell: &str) -> TempDir {
 
 /// What is typed, the tabulator being `>`, and the arguments that the program is then called with.
 const TYPED: &[(&str, &str)] = &[
-    ("rollback_service r>", "run"),
+    ("rollback_service ru>", "run"),
     ("rollback_service get --imm>", "get --immutable-tags"),
     ("rollback_service run --format=j>", "run --format=json"),
     ("rollback_service run --format j>", "run --format json"),

@@ -160,7 +160,7 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
     assert_eq!(said(changed_in_part), ["needs_operator: orders is neither at its target nor as before."]);
     assert_eq!(
         lines(changed_in_part).last().expect("a step"),
-        "Run: archiveArtifacts run.json,report.json,rollback.json"
+        "Run: archiveArtifacts run.json,report.json,*.journal,rollback.json"
     );
 }
 
@@ -198,7 +198,7 @@ fn goes_its_way(build: &Value) {
             "Run: fileExists report.json",
             "Run: readJSON report.json",
             "Run: echo done: All services are at 2026-11-19.",
-            "Run: archiveArtifacts run.json,report.json,rollback.json",
+            "Run: archiveArtifacts run.json,report.json,*.journal,rollback.json",
         ]
     );
     let limits: Vec<_> = build["options"]
