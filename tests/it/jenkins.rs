@@ -232,12 +232,13 @@ fn goes_its_way(build: &Value) {
         assert_eq!(play["takes"]["inventory"], "inventories/prod/hosts.ini");
     }
     let registry = "secret-of-firebreak-prod-registry-pwd";
-    assert_eq!(plays[0]["env"], json!({ "FIREBREAK_REGISTRY_PWD": registry }));
+    let pwd = "secret-of-firebreak-prod-pwd";
+    assert_eq!(plays[0]["env"], json!({ "FIREBREAK_REGISTRY_PWD": registry, "FIREBREAK_PWD": pwd }));
     assert_eq!(
         plays[2]["env"],
         json!({
             "FIREBREAK_REGISTRY_PWD": registry,
-            "FIREBREAK_PWD": "secret-of-firebreak-prod-pwd",
+            "FIREBREAK_PWD": pwd,
             "FIREBREAK_SLACK": "secret-of-firebreak-prod-slack",
             "FIREBREAK_APPROVER": "bert",
         })

@@ -155,7 +155,8 @@ async fn kill(state: &Mutex<State>) -> Response {
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
     let pid = nix::unistd::Pid::from_raw(i32::try_from(process).expect("a process number"));
-    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    // Before it dies: whoever waits for its end asks at once.
     state.lock().expect("the state").hit = true;
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
     std::future::pending().await
 }
