@@ -9,9 +9,10 @@ import stat
 import sys
 
 SHARED = {"--format", "--dump", "--env", "--registry", "--registry-user", "--registry-pwd", "--cacert"}
+SHARED |= {"--journal", "--platform", "--user", "--pwd"}
 TAKES = {
-    "get": SHARED | {"--repo", "--keep"},
-    "run": SHARED | {"--date", "--platform", "--user", "--pwd", "--slack", "--timeout"},
+    "get": SHARED | {"--repo", "--keep", "--running"},
+    "run": SHARED | {"--date", "--by", "--slack", "--timeout"},
 }
 SWITCHES = {"get": {"--insecure", "--immutable-tags"}, "run": {"--insecure", "--check", "--yes", "--allow-partial", "--pin"}}
 SECRETS = {"--registry-pwd", "--pwd", "--slack"}

@@ -162,7 +162,7 @@ async fn a_wrong_command_line_is_named() {
             "get --env=develop",
             "`get` needs --repo=<r>: Repositories of the services, separated by commas: billing,orders,team/web.",
         ),
-        ("get --repo=a --env=b --yes", "`get` does not take --yes: it belongs to `run`"),
+        ("get --repo=a --env=b --yes", "`get` does not take --yes: it belongs to `run`, `undo`, `resume`"),
         ("run --env=dev --keep=3", "`run` does not take --keep: it belongs to `get`"),
         (
             "run --env=dev --date=2026-02-30",
