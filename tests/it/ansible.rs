@@ -48,6 +48,10 @@ fn without_tags_it_only_looks() {
                 "--registry-pwd": "@FOLDER/secrets/registry_pwd",
                 "--cacert": "",
                 "--keep": "10",
+                "--running": "dev",
+                "--journal": "",
+                "--platform": "marathon+https://dcos.example",
+                "--user": "",
             },
             "switches": [],
             "secrets": { "--registry-pwd": { "value": "secret", "mode": "0o600", "folder_mode": "0o700" } },
@@ -94,6 +98,8 @@ fn with_the_tag_run_it_acts_and_keeps_the_report() {
                 "--user": "",
                 "--pwd": "@FOLDER/secrets/pwd",
                 "--registry": "https://registry.example",
+                "--by": "built",
+                "--journal": "",
                 "--registry-user": "",
                 "--registry-pwd": "@FOLDER/secrets/registry_pwd",
                 "--cacert": "",
@@ -388,7 +394,7 @@ fn the_roles_variables_are_the_programs_options() {
     // The role sets these itself.
     let own = ["--format", "--check", "--yes", "--help", "--version"];
     // What only the role knows: two words for one environment, and files around the program.
-    let around = ["approver", "build", "report", "temp"];
+    let around = ["approver", "build", "report", "temp", "records"];
     for command in ["get", "run"] {
         let options = manual
             .options
