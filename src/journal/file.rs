@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use chrono::Utc;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::Ledger;
 use super::line::{self, FIRST};
@@ -172,7 +171,7 @@ impl Journal {
 
 /// The id of a plan: equal plans have equal ones.
 fn id(plan: &Value) -> String {
-    Sha256::digest(plan.to_string()).iter().take(6).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    line::digest(&plan.to_string(), 6)
 }
 
 impl Page {

@@ -6,9 +6,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use sha2::{Digest as _, Sha256};
 
 use super::file::Journal;
+use super::line;
 use super::lock::{Holder, Lock, LockError};
 use super::record::Began;
 use super::run::{Run, number};
@@ -126,6 +126,5 @@ impl Folder {
 /// Six letters that tell this run from those of other hosts, and from one that begins at the same moment here.
 fn letters(began: &Began) -> String {
     let Began { at, host, process, .. } = began;
-    let digest = Sha256::digest(format!("{host} {process} {}", at.timestamp_nanos_opt().unwrap_or_default()));
-    digest.iter().take(3).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    line::digest(&format!("{host} {process} {}", at.timestamp_nanos_opt().unwrap_or_default()), 3)
 }

@@ -33,10 +33,14 @@ pub struct Lines {
 
 /// The checksum of a line that follows one of this checksum.
 fn sum(before: &str, json: &str) -> String {
-    let digest = Sha256::new().chain_update(before).chain_update(json).finalize();
-    digest.iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
+    digest(&format!("{before}{json}"), 8)
+}
+
+/// The first bytes of the SHA-256 of a text, in hexadecimal letters.
+pub(super) fn digest(text: &str, bytes: usize) -> String {
+    Sha256::digest(text).iter().take(bytes).fold(String::with_capacity(2 * bytes), |mut letters, byte| {
+        let _ = write!(letters, "{byte:02x}");
+        letters
     })
 }
 

@@ -1,6 +1,5 @@
 //! One at a time on this host: a lock for each environment and place, which says who holds it.
 
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,7 +11,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+
+use super::line;
 
 /// How often a lock is tried.
 const TRIES: u32 = 10;
@@ -94,10 +94,5 @@ fn lock_soon(file: &File) -> Result<(), Errno> {
 
 /// `dev-0123456789abcdef.lock`: the environment for people, and the place in a few letters.
 fn name(environment: &str, place: &str) -> String {
-    let digest = Sha256::digest(format!("{environment}\n{place}"));
-    let mut name = environment.replace('/', "_") + "-";
-    for byte in digest.iter().take(8) {
-        let _ = write!(name, "{byte:02x}");
-    }
-    name + ".lock"
+    format!("{}-{}.lock", environment.replace('/', "_"), line::digest(&format!("{environment}\n{place}"), 8))
 }
