@@ -154,20 +154,11 @@ mod tests {
     /// How a course of two steps ends, of which the one of this name fails; and the steps that were begun.
     async fn end(consent: Consent, fails: &str) -> (Outcome, String, bool, Vec<String>) {
         let folder = tempfile::tempdir().expect("a folder");
-        let process = Began {
-            at: DateTime::UNIX_EPOCH,
-            action: "rebuild".to_owned(),
-            command: "run".to_owned(),
-            version: "1".to_owned(),
-            who: Who::default(),
-            host: "here".to_owned(),
-            process: 1,
-        };
         let context = Context {
             started: DateTime::UNIX_EPOCH,
-            who: Who { user: "somebody".to_owned(), sudo_user: None, build: None, approver: None },
+            who: Who::default(),
             cache_folder: None,
-            journal: Arc::new(Keeper::new(Some(folder.path().to_owned()), process)),
+            journal: Arc::new(Keeper::new(Some(folder.path().to_owned()), Began::default())),
             operator: Arc::new(Nobody),
             watch: Arc::new(Unwatched),
             interrupt: Interrupt::default(),

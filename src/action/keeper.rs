@@ -66,10 +66,17 @@ impl Keeper {
     /// The last run that changes, or changed, something in this environment there and did not come to an end.
     ///
     /// # Errors
-    /// When the journals cannot be read.
+    /// When the journals cannot be read; also where one is damaged and no other run is open, for it may be that one.
     pub fn open_run(&self, environment: &str, place: &str) -> anyhow::Result<Option<Run>> {
-        let (runs, _) = self.folder()?.runs()?;
-        Ok(runs.into_iter().find(|run| run.is_of(environment, place) && run.is_open() && run.id != self.run()))
+        let (runs, damaged) = self.folder()?.runs()?;
+        let open = runs.into_iter().find(|run| run.is_of(environment, place) && run.is_open() && run.id != self.run());
+        match damaged.into_iter().next() {
+            Some(error) if open.is_none() => Err(error.context(
+                "whether an earlier run died half-way is not known, for its journal cannot be read: look how the \
+                 services stand, then move the journal away, and try again",
+            )),
+            _ => Ok(open),
+        }
     }
 
     /// Whether the last process of a run is there; none where that cannot be seen from this host.

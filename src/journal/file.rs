@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -52,14 +51,16 @@ impl Journal {
     /// When the file is there, or cannot be written.
     pub(super) fn create(path: PathBuf, run: String, began: Began) -> anyhow::Result<Self> {
         let what = || format!("failed to write the journal '{}'", path.display());
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).with_context(what)?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).with_context(what)?;
-        let page =
+        // It gets its name with its first line: whoever reads the folder finds no run without a beginning.
+        let new = tempfile::Builder::new().append(true).tempfile_in(folder).with_context(what)?;
+        let file = new.as_file().try_clone().with_context(what)?;
+        let mut page =
             Page { file, sum: FIRST.to_owned(), length: 0, calls: 0, state: None, lenient: false, trouble: None };
-        let journal = Self(Arc::new(Inner { run, path, page: Mutex::new(page) }));
-        journal.write(&Record::Began(began)).inspect_err(|_| drop(std::fs::remove_file(&journal.0.path)))?;
-        Ok(journal)
+        page.append(&Record::Began(began)).with_context(what)?;
+        new.persist_noclobber(&path).with_context(what)?;
+        File::open(folder).and_then(|folder| folder.sync_all()).with_context(what)?;
+        Ok(Self(Arc::new(Inner { run, path, page: Mutex::new(page) })))
     }
 
     /// Goes on with the journal of a run that died; what was torn is cut off.

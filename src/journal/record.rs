@@ -88,7 +88,7 @@ impl Record {
 }
 
 /// A process that began a run, or went on with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Began {
     /// When.
     pub at: DateTime<Utc>,

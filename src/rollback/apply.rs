@@ -261,13 +261,12 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use chrono::DateTime;
 
     use super::*;
     use crate::action::interrupt::Interrupt;
     use crate::journal::lock::{Holder, LockError};
     use crate::journal::record::Began;
-    use crate::journal::{Call, Folder, Who};
+    use crate::journal::{Call, Folder};
     use crate::platform::{Application, Ran};
     use crate::watch::Unwatched;
 
@@ -369,16 +368,7 @@ mod tests {
 
     /// The journal of a run that is about to change something.
     fn locked(folder: &Path) -> Journal {
-        let began = Began {
-            at: DateTime::UNIX_EPOCH,
-            action: "rollback_service".to_owned(),
-            command: "run".to_owned(),
-            version: "1".to_owned(),
-            who: Who::default(),
-            host: "here".to_owned(),
-            process: 1,
-        };
-        let journal = Folder::new(folder).begin(began).expect("a journal");
+        let journal = Folder::new(folder).begin(Began::default()).expect("a journal");
         journal.plan("dev", "script", serde_json::Value::Null).expect("a plan");
         journal.enter(State::Locked).expect("a state");
         journal

@@ -5,11 +5,10 @@ use chrono::TimeDelta;
 use indexmap::IndexMap;
 
 use super::dump::Dump;
-use super::plan::{
-    By, Environment, Plan, Problem, Refusal, Step, Wish, application_of, environment_of, is_of, notes, step,
-};
+use super::plan::{By, Environment, Plan, Step, Wish, application_of, environment_of, is_of, notes, step};
 use super::points::newest;
 use super::ran::{Held, held, is_image};
+use super::refusal::{Problem, Refusal};
 use crate::platform::image::ImageName;
 use crate::platform::{Application, Ran};
 use crate::registry::Image;

@@ -1,7 +1,8 @@
 //! The way back from what a run did: pure. Each service that is still as the run left it gets the image that it had before.
 
-use super::plan::{By, Plan, Problem, Refusal, Step};
+use super::plan::{By, Plan, Step};
 use super::recorded::{Recorded, RecordedStep};
+use super::refusal::{Problem, Refusal};
 use crate::platform::image::ImageName;
 use crate::platform::{Application, Change};
 use crate::registry::Image;

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::DateTime;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -17,7 +16,7 @@ use super::verify::State as Stands;
 use crate::action::interrupt::Interrupt;
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::record::Began;
-use crate::journal::{Answer, Call, Folder, Journal, Ledger as _, Run, State, Who};
+use crate::journal::{Answer, Call, Folder, Journal, Ledger as _, Run, State};
 use crate::platform::{Application, Change, DeployError, Platform, Ran, Standing};
 use crate::watch::{Unwatched, Watch};
 
@@ -286,18 +285,6 @@ fn changes() -> Vec<Change> {
     (0..COUNT).map(change).collect()
 }
 
-fn began() -> Began {
-    Began {
-        at: DateTime::UNIX_EPOCH,
-        action: "rollback_service".to_owned(),
-        command: "run".to_owned(),
-        version: "1".to_owned(),
-        who: Who::default(),
-        host: "here".to_owned(),
-        process: 1,
-    }
-}
-
 /// One process: a run, or one that goes on with it. None: it died.
 async fn process(world: &Arc<Mutex<World>>, journal: Journal, way: u64) -> Option<Applied> {
     lock(world).go_backs = 0;
@@ -337,7 +324,7 @@ async fn schedule(seed: u64, folder: &Folder) -> (Applied, World) {
     let service = Service { image: "before".to_owned(), revision: 1, sick: false, foreign: false };
     let world = World { services: vec![service; COUNT], dice: Dice(seed), calm: false, go_backs: 0 };
     let world = Arc::new(Mutex::new(world));
-    let journal = folder.begin(began()).expect("a journal");
+    let journal = folder.begin(Began::default()).expect("a journal");
     let run = journal.run().to_owned();
     journal.plan("dev", "simulated", Value::Null).expect("a plan");
     journal.enter(State::Locked).expect("a state");
@@ -353,7 +340,7 @@ async fn schedule(seed: u64, folder: &Folder) -> (Applied, World) {
             world.calm |= process_number == 3;
             1 + world.dice.throw(2)
         };
-        ended = process(&world, folder.go_on(&run, began()).expect("a journal"), way).await;
+        ended = process(&world, folder.go_on(&run, Began::default()).expect("a journal"), way).await;
     }
     unreachable!("it ends when all is calm")
 }
