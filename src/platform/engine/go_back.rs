@@ -65,6 +65,10 @@ async fn restore_one(engine: &Engine, service: &Service, id: &str) -> anyhow::Re
         bail!("the old container {} is gone", id.get(..12).unwrap_or(id));
     };
     let client = &engine.client;
+    if engine.own.is_stopping(id) {
+        // An engine carries a stop to its end also where nobody waits for it: this waits, so that it does not hit later.
+        client.stop(old).await?;
+    }
     let (back, ran) = match old.place {
         Place::Aside { ran } => {
             let now_there = |one: &&Container| one.name == old.name && one.place == Place::Standing;

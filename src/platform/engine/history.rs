@@ -2,13 +2,11 @@
 //! its image since its containers were made; what was before the journal must tell.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
-use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
+use super::Engine;
 use super::container::Container;
-use super::{Engine, Service};
 use crate::platform::{Application, Ran};
 
 /// One container, as far as it matters here.
@@ -23,18 +21,11 @@ struct Made {
 
 /// What each application runs, the newest first.
 pub(super) async fn history(engine: &Engine, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
-    let mut surveys: BTreeMap<&str, BTreeMap<String, Service>> = BTreeMap::new();
     let mut histories = Vec::with_capacity(applications.len());
-    for Application { id, .. } in applications {
-        let (environment, service) = id.split_once('/').with_context(|| format!("'{id}' is not of an engine"))?;
-        if !surveys.contains_key(environment) {
-            surveys.insert(environment, engine.survey(environment).await?);
-        }
+    for service in engine.services_of(applications.iter().map(|application| application.id.as_str())).await? {
         let mut made = Vec::new();
-        if let Some(service) = surveys.get(environment).and_then(|services| services.get(service)) {
-            for container in service.current() {
-                made.push(Made::of(container, engine.image_text(container).await?));
-            }
+        for container in service.current() {
+            made.push(Made::of(container, engine.image_text(container).await?));
         }
         histories.push(spans(&made));
     }

@@ -85,16 +85,20 @@ impl Engine {
 
     /// The services that changes are about, in their order; an empty one where there is none.
     async fn services(&self, changes: &[Change]) -> anyhow::Result<Vec<Service>> {
+        self.services_of(changes.iter().map(|change| change.application.id.as_str())).await
+    }
+
+    /// The services of these applications, in their order; an empty one where there is none.
+    async fn services_of<'a>(&self, ids: impl Iterator<Item = &'a str>) -> anyhow::Result<Vec<Service>> {
         let mut surveys: BTreeMap<&str, BTreeMap<String, Service>> = BTreeMap::new();
-        let mut found = Vec::with_capacity(changes.len());
-        for change in changes {
-            let id = &change.application.id;
+        let mut found = Vec::new();
+        for id in ids {
             let (environment, service) = id.split_once('/').with_context(|| format!("'{id}' is not of an engine"))?;
             if !surveys.contains_key(environment) {
                 surveys.insert(environment, self.survey(environment).await?);
             }
             let service = surveys.get(environment).and_then(|all| all.get(service)).cloned().unwrap_or_default();
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), service.clone());
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), service.clone());
             found.push(service);
         }
         Ok(found)
@@ -309,7 +313,7 @@ impl Platform for Engine {
     }
 
     async fn arrive(&self, _changes: &[Change], _limit: Duration, _watch: &dyn Watch) -> anyhow::Result<()> {
-        // An engine does nothing by itself: each step was a call of ours, and it was answered or it was not.
+        // An engine carries out one call at a time, and nothing by itself; `go_back` waits for a stop under way.
         Ok(())
     }
 

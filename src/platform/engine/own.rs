@@ -19,6 +19,8 @@ struct Deeds {
     made: BTreeSet<String>,
     /// Old ones that were given their names back, and are to be started: their names do not tell that any more.
     put_back: BTreeSet<String>,
+    /// Those whose stop was not answered: the engine may be at it still.
+    stopping: BTreeSet<String>,
     /// Old ones were removed, or may have been.
     settled: bool,
 }
@@ -59,6 +61,11 @@ impl Own {
         self.lock().put_back.contains(id)
     }
 
+    /// Whether a stop of this container was sent, and its answer is not known.
+    pub(super) fn is_stopping(&self, id: &str) -> bool {
+        self.lock().stopping.contains(id)
+    }
+
     /// Whether this run was at its target, and began to remove what it had kept for going back.
     pub(super) fn has_settled(&self) -> bool {
         self.lock().settled
@@ -87,6 +94,8 @@ impl Deeds {
                 (call::JOIN | call::RENAME, _, Place::Prepared) => drop(deeds.made.insert(id)),
                 (call::RENAME, _, Place::Aside { ran: true }) => drop(deeds.put_back.insert(id)),
                 (call::START, Some(Answer::Taken(_)), _) => drop(deeds.put_back.remove(&id)),
+                (call::STOP, None | Some(Answer::Lost(_)), _) => drop(deeds.stopping.insert(id)),
+                (call::STOP, Some(_), _) => drop(deeds.stopping.remove(&id)),
                 (call::REMOVE, _, Place::Aside { .. }) => deeds.settled = true,
                 _ => {}
             }
@@ -155,6 +164,14 @@ mod tests {
         assert_eq!(deeds(&[rename, start(Some(taken(Value::Null)))]).put_back, ids(&[]));
         let off = json!({"id": "1", "name": "dev-web-firebreak-off-0123456789ab", "to": "dev-web"});
         assert_eq!(deeds(&[("rename", off, None)]).put_back, ids(&[]), "it did not run before");
+    }
+
+    #[test]
+    fn a_stop_without_an_answer_may_be_under_way_still() {
+        let stop = |answer| ("stop", json!({"id": "1", "name": ASIDE}), answer);
+        assert_eq!(deeds(&[stop(None)]).stopping, ids(&["1"]));
+        assert_eq!(deeds(&[stop(Some(Answer::Lost("reset".to_owned())))]).stopping, ids(&["1"]));
+        assert_eq!(deeds(&[stop(None), stop(Some(taken(Value::Null)))]).stopping, ids(&[]));
     }
 
     #[test]
