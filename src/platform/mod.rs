@@ -120,7 +120,7 @@ pub trait Platform: Send + Sync {
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>>;
 
     /// Keeps everybody else of this toolkit out, on whatever host. It outlives this process, if it dies: the lock of a
-    /// run of the same id is taken over.
+    /// run of the same id is taken over. A platform that lets nobody write meanwhile by itself may leave it to that.
     ///
     /// # Errors
     /// [`LockError::Held`] with who holds it since when, or it cannot be had.

@@ -131,6 +131,15 @@ impl Client {
         &self.base
     }
 
+    /// How curl logs in, for a person; it asks for the password.
+    pub(super) fn curl_login(&self) -> String {
+        match &*self.access {
+            Access::Open => String::new(),
+            Access::Basic { user, .. } => format!(" -u '{}'", user.replace('\'', r"'\''")),
+            Access::Dcos { .. } => " -H \"Authorization: token=$(dcos config show core.dcos_acs_token)\"".to_owned(),
+        }
+    }
+
     /// What is at a path; none where there is nothing.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Option<Value>> {
         let answer = match self.send(&Method::GET, path, None).await {
@@ -150,27 +159,22 @@ impl Client {
     /// A write, sent once and carried to its end whatever becomes of the caller; written down before and after.
     pub(super) async fn write(&self, call: Write, about: Value, body: Option<Value>) -> Result<Answer, Unanswered> {
         let client = self.clone();
-        let carried =
-            self.writes.carry(async move {
-                let (name, method, path) = call.parts();
-                let number = match client.ledger.intent(name, about) {
-                    Ok(number) => number,
-                    Err(error) => return Ok(Err(Unanswered::NotSent(error))),
-                };
-                let outcome = match client.send(&method, &path, body.as_ref()).await {
-                    // Marathon, or a proxy before it, gave up waiting; the change may have been taken all the same.
-                    Ok(Answer {
-                        status:
-                            status @ (StatusCode::BAD_GATEWAY
-                            | StatusCode::SERVICE_UNAVAILABLE
-                            | StatusCode::GATEWAY_TIMEOUT),
-                        ..
-                    }) => Err(Unanswered::Lost(anyhow::anyhow!("Marathon answered {status}"))),
-                    outcome => outcome,
-                };
-                client.ledger.answer(number, written(&outcome));
-                Ok(outcome)
-            });
+        let carried = self.writes.carry(async move {
+            let (name, method, path) = call.parts();
+            let number = match client.ledger.intent(name, about) {
+                Ok(number) => number,
+                Err(error) => return Ok(Err(Unanswered::NotSent(error))),
+            };
+            let outcome = match client.send(&method, &path, body.as_ref()).await {
+                // Marathon, or a proxy before it, failed or gave up waiting; the change may have been taken all the same.
+                Ok(Answer { status, .. }) if status.is_server_error() => {
+                    Err(Unanswered::Lost(anyhow::anyhow!("Marathon answered {status}")))
+                }
+                outcome => outcome,
+            };
+            client.ledger.answer(number, written(&outcome));
+            Ok(outcome)
+        });
         carried.await.unwrap_or_else(|error| Err(Unanswered::Lost(error)))
     }
 

@@ -107,7 +107,8 @@ impl Platform for Marathon {
     fn by_hand(&self, change: &Change) -> String {
         let body = json!([application::restore(&change.application)]);
         let url = format!("{}/v2/apps", self.client.base());
-        format!("curl -X PUT -H 'Content-Type: application/json' '{url}' -d '{body}'")
+        let login = self.client.curl_login();
+        format!("curl --fail-with-body{login} -X PUT -H 'Content-Type: application/json' '{url}' -d '{body}'")
     }
 
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
