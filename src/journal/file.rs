@@ -82,8 +82,10 @@ impl Journal {
             }
         }
         let length = lines.length as u64;
-        let lenient = state == Some(State::GoingBack);
+        let lenient = state.is_some_and(is_lenient);
         let page = Page { file, sum: lines.sum, length, calls, state, lenient, trouble: None };
+        // Where the disk is full already it can still be taken back.
+        let _ = page.reserve(0);
         let journal = Self(Arc::new(Inner { run, path, page: Mutex::new(page) }));
         journal.write(&Record::Began(began))?;
         Ok(journal)
@@ -133,7 +135,7 @@ impl Journal {
             let follows = page.state.map_or(state == State::Planned, |before| before.leads_to(state));
             assert!(follows, "a run does not go from {:?} to {state:?}", page.state);
             page.state = Some(state);
-            page.lenient |= state == State::GoingBack || state == State::Verifying || state.is_end();
+            page.lenient = is_lenient(state);
         }
         self.write(&Record::State { at: Utc::now(), state })
     }
@@ -170,6 +172,12 @@ impl Journal {
     }
 }
 
+/// Whether a line that cannot be written stops nothing in this state: what is looked at or taken back does not wait for
+/// a disk, what is changed does.
+fn is_lenient(state: State) -> bool {
+    matches!(state, State::Verifying | State::GoingBack) || state.is_end()
+}
+
 /// The id of a plan: equal plans have equal ones.
 fn id(plan: &Value) -> String {
     line::digest(&plan.to_string(), 6)
@@ -179,7 +187,9 @@ impl Page {
     /// A line is written whole, or not at all as far as that can be had.
     fn append(&mut self, record: &Record) -> io::Result<()> {
         let (line, sum) = line::line(record, &self.sum);
-        let written = self.reserve(line.len() as u64).and_then(|()| {
+        let is_open = self.state.is_some_and(State::is_open);
+        let reserved = if self.lenient || is_open { Ok(()) } else { self.reserve(line.len() as u64) };
+        let written = reserved.and_then(|()| {
             self.file.write_all(line.as_bytes())?;
             self.file.sync_data()
         });
@@ -195,9 +205,6 @@ impl Page {
 
     /// A disk that is full is found out before something is changed; what was reserved until then lasts to the end.
     fn reserve(&self, coming: u64) -> io::Result<()> {
-        if self.lenient || self.state.is_some_and(State::is_open) {
-            return Ok(());
-        }
         match fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, self.length + coming + RESERVE) {
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),

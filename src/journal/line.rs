@@ -55,34 +55,31 @@ pub fn line(record: &Record, before: &str) -> (String, String) {
 /// Reads a journal. A last line that is not whole is left out.
 ///
 /// # Errors
-/// [`Damage`] at the first line that is not as it was written, unless it is the last.
+/// [`Damage`] at the first line that is not as it was written, unless it is the last, and at one that is of a kind unknown.
 pub fn read(bytes: &[u8]) -> Result<Lines, Damage> {
     let mut lines = Lines { records: Vec::new(), sum: FIRST.to_owned(), length: 0 };
     for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
         let is_last = lines.length + line.len() == bytes.len();
-        match read_one(line, &lines.sum) {
-            Ok((record, sum)) => {
-                lines.records.push(record);
-                lines.sum = sum;
-                lines.length += line.len();
-            }
+        let damage = |why: &str| Damage { line: number, why: why.to_owned() };
+        let (json, sum) = match checked(line, &lines.sum) {
+            Ok(checked) => checked,
             Err(_) if is_last => break,
-            Err(why) => return Err(Damage { line: number, why }),
-        }
+            Err(why) => return Err(damage(why)),
+        };
+        lines.records.push(serde_json::from_str(json).map_err(|_| damage("is of a newer version of firebreak"))?);
+        lines.sum = sum;
+        lines.length += line.len();
     }
     Ok(lines)
 }
 
-fn read_one(line: &[u8], before: &str) -> Result<(Record, String), String> {
+/// The JSON of a line that is as it was written, and its checksum.
+fn checked<'a>(line: &'a [u8], before: &str) -> Result<(&'a str, String), &'static str> {
     let whole = line.strip_suffix(b"\n").ok_or("has no end")?;
     let text = std::str::from_utf8(whole).map_err(|_| "is not UTF-8")?;
     let (given, json) = text.split_once(' ').ok_or("is no line of a journal")?;
     let expected = sum(before, json);
-    if given != expected {
-        return Err("does not match its checksum: somebody changed the file".to_owned());
-    }
-    let record = serde_json::from_str(json).map_err(|_| "is of a newer version of firebreak")?;
-    Ok((record, expected))
+    if given == expected { Ok((json, expected)) } else { Err("does not match its checksum: somebody changed the file") }
 }
 
 #[cfg(test)]
@@ -119,6 +116,16 @@ mod tests {
         assert_eq!(damage(&[&lines[1], &lines[0], &lines[2]]), Err(1));
         assert_eq!(damage(&[&lines[0], &lines[1], &changed]), Ok(2), "the last may be torn");
         assert_eq!(damage(&[]), Ok(0));
+    }
+
+    #[test]
+    fn a_line_of_a_newer_version_is_not_taken_for_one_that_was_torn() {
+        let json = r#"{"record":"dreamt"}"#;
+        let text = format!("{} {json}\n", sum(FIRST, json));
+        assert_eq!(
+            read(text.as_bytes()),
+            Err(Damage { line: 1, why: "is of a newer version of firebreak".to_owned() })
+        );
     }
 
     proptest! {
