@@ -20,6 +20,8 @@ pub struct Past {
     pub at: DateTime<Utc>,
     /// That state.
     pub state: State,
+    /// It died, and another process went on with it.
+    pub resumed: bool,
     /// What it was to change.
     pub changes: Vec<Change>,
 }
@@ -110,7 +112,9 @@ pub fn merge(application: &Application, remembered: Vec<Ran>, runs: &[Past]) -> 
                 doubt: changed.then(doubt),
             });
         }
-        next = Next { at: Some(event.at), image: event.from.clone() };
+        spans.extend(event.half_way.clone());
+        let begun = event.half_way.as_ref().and_then(|span| span.from);
+        next = Next { at: begun.or(Some(event.at)), image: event.from.clone() };
     }
     spans.extend(next.image.map(|image| Ran {
         image,
@@ -136,6 +140,8 @@ struct Event<'a> {
     from: Option<String>,
     /// What it left; none where that is not known.
     to: Option<String>,
+    /// The time between its death and its end, in which its services may have stood either way.
+    half_way: Option<Ran>,
 }
 
 impl<'a> Event<'a> {
@@ -143,6 +149,7 @@ impl<'a> Event<'a> {
     fn of(run: &'a Past, application: &Application, known: Option<DateTime<Utc>>) -> Option<Self> {
         let change = run.changes.iter().find(|change| change.application.id == application.id)?;
         let to = match run.state {
+            State::Restored if run.resumed => only(&change.application.images),
             State::Planned | State::Locked | State::Restored | State::Unchanged => return None,
             State::Done => Some(change.to.clone()),
             State::Applying | State::Verifying | State::GoingBack | State::NeedsOperator => None,
@@ -152,7 +159,14 @@ impl<'a> Event<'a> {
         }
         // The first that the platform remembers may be what this run made, shortly before its end.
         let at = known.map_or(run.at, |known| known.min(run.at));
-        Some(Self { run: &run.run, at, from: only(&change.application.images), to })
+        let half_way = run.resumed.then(|| Ran {
+            image: change.to.clone(),
+            from: Some(run.began),
+            until: Some(at),
+            source: format!("run {} died half-way", run.run),
+            doubt: Some("from when on, until that run was ended, is not known".to_owned()),
+        });
+        Some(Self { run: &run.run, at, from: only(&change.application.images), to, half_way })
     }
 }
 
@@ -193,7 +207,7 @@ pub(super) mod tests {
     fn run(minute: i64, from: &str, to: &str, state: State) -> Past {
         let change = Change { application: application(from), to: to.to_owned() };
         let run = format!("{minute}-abcdef");
-        Past { run, began: at(minute - 5), at: at(minute), state, changes: vec![change] }
+        Past { run, began: at(minute - 5), at: at(minute), state, resumed: false, changes: vec![change] }
     }
 
     /// Image, since, until, and whether it is in doubt.
@@ -235,6 +249,21 @@ pub(super) mod tests {
         let mut other = run(15, "x", "y", State::Done);
         other.changes[0].application.id = "dev/orders".to_owned();
         assert_eq!(merge(&application("b"), remembered.clone(), &[other]), remembered);
+    }
+
+    #[test]
+    fn between_its_death_and_its_end_a_run_leaves_in_doubt_what_ran() {
+        for (state, after) in [(State::Done, "b"), (State::Restored, "a")] {
+            let died = Past { resumed: true, ..run(50, "a", "b", state) };
+            let merged = merge(&application("c"), Vec::new(), &[run(100, after, "c", State::Done), died]);
+            let expected = [
+                ("c", Some(100), None, false),
+                (after, Some(50), Some(100), false),
+                ("b", Some(45), Some(50), true),
+                ("a", None, Some(45), true),
+            ];
+            assert_eq!(told(&merged), expected);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::plan::{Wish, application_of};
 use super::plan_ran::{Memory, unknown_images};
 use super::ran::{Past, merge};
 use super::recorded::Recorded;
-use super::undertaking::Site;
+use super::site::Site;
 use crate::action::context::Context;
 use crate::journal::Run;
 use crate::platform::{Application, Platform, Ran};
@@ -75,5 +75,6 @@ fn past(environment: &str, place: &str, context: &Context) -> Vec<Past> {
 fn of_run(run: &Run) -> Option<Past> {
     let (state, at) = run.state?;
     let changes = Recorded::read(run)?.changes();
-    Some(Past { run: run.id.clone(), began: run.began.at, at, state, changes })
+    let resumed = run.latest != run.began;
+    Some(Past { run: run.id.clone(), began: run.began.at, at, state, resumed, changes })
 }
