@@ -65,7 +65,7 @@ impl Consent {
             return Ok(None);
         }
         if !operator.present() {
-            return declined("`run` needs --yes where no terminal is: nothing was changed");
+            return declined("--yes is needed where no terminal is: nothing was changed");
         }
         let agreed = match word {
             Some(word) => {

@@ -106,11 +106,7 @@ impl Console {
             }
         };
         let seen: Vec<String> = subjects.iter().map(seen).collect();
-        format!(
-            "left at once, while services were being changed. They were last seen like this:{}\n\
-            Look at each of them, then run the same command again.",
-            seen.concat()
-        )
+        format!("left at once, while services were being changed. They were last seen like this:{}", seen.concat())
     }
 
     /// What was warned of so far.

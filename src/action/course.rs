@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::consent::{Consent, Proposal};
 use super::context::Context;
+use super::interrupt::Shield;
 use super::report::{Finding, Outcome, Table};
-use crate::journal::{Answer, Ledger as _, State};
+use crate::journal::{Answer, Journal, Ledger as _, State};
 use crate::watch::Progress;
 
 /// Steps that are planned and not yet taken.
@@ -61,22 +62,19 @@ impl Course {
             }
         };
         if let Some(died) = context.journal.open_run(environment, place)? {
-            context.watch.warn(&format!("run {} died half-way: what it began may be half done", died.id));
+            context.watch.warn(&died.died());
         }
+        let shield = context.interrupt.shield();
         journal.enter(State::Locked)?;
         journal.enter(State::Applying)?;
         let mut changed = false;
         for step in &self.steps {
             let at = |done, note: &str| context.watch.at(step, &Progress { done, total: 1, note: note.to_owned() });
             at(0, "begun");
-            let number = journal.intent(step, Value::Null)?;
-            match act(step).await {
-                Ok(news) => {
-                    journal.answer(number, Answer::Taken(json!({ "changed": news })));
-                    changed |= news;
-                }
+            match taken(journal, step, act(step), &shield).await {
+                Ok(news) => changed |= news,
                 Err(error) => {
-                    journal.answer(number, Answer::Lost(format!("{error:#}")));
+                    shield.over();
                     journal.enter(State::NeedsOperator)?;
                     let before = if changed { "steps before it were taken" } else { "nothing was changed before it" };
                     let message = format!("failed to {step}, which may be half done; {before}: {error:#}");
@@ -87,6 +85,7 @@ impl Course {
             }
             at(1, "done");
         }
+        shield.over();
         journal.enter(State::Verifying)?;
         journal.enter(State::Done)?;
         let mut finding = Finding::new(Outcome::Done, format!("{} taken", self.count()));
@@ -113,6 +112,29 @@ impl Course {
     }
 }
 
+/// Takes a step, written down before and after. One that is interrupted is cut off where it stands.
+async fn taken(
+    journal: &Journal,
+    step: &str,
+    act: impl Future<Output = anyhow::Result<bool>>,
+    shield: &Shield,
+) -> anyhow::Result<bool> {
+    let number = journal.intent(step, Value::Null)?;
+    let taken = tokio::select! {
+        biased;
+        () = shield.interrupted() => Err(anyhow::anyhow!("interrupted")),
+        taken = act => taken,
+    };
+    journal.answer(
+        number,
+        match &taken {
+            Ok(news) => Answer::Taken(json!({ "changed": news })),
+            Err(error) => Answer::Lost(format!("{error:#}")),
+        },
+    );
+    taken
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -121,7 +143,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::action::interrupt::Interrupt;
+    use crate::action::interrupt::{Interrupt, Meaning};
     use crate::action::keeper::Keeper;
     use crate::action::operator::Operator;
     use crate::action::report::Who;
@@ -167,6 +189,10 @@ mod tests {
         let mut begun = Vec::new();
         let act = async |step: &str| {
             begun.push(step.to_owned());
+            if fails == "interrupt" && begun.len() == 2 {
+                assert_eq!(context.interrupt.arrive(), Meaning::TakeBack);
+                std::future::pending::<()>().await;
+            }
             anyhow::ensure!(step != fails, "no power");
             Ok(true)
         };
@@ -181,12 +207,17 @@ mod tests {
         assert_eq!(end(Consent::Given, "stop it").await, (Outcome::NeedsOperator, first.to_owned(), true, begun));
         let second = "failed to start it, which may be half done; steps before it were taken: no power";
         let begun = vec!["stop it".to_owned(), "start it".to_owned()];
-        assert_eq!(end(Consent::Given, "start it").await, (Outcome::NeedsOperator, second.to_owned(), true, begun));
+        assert_eq!(
+            end(Consent::Given, "start it").await,
+            (Outcome::NeedsOperator, second.to_owned(), true, begun.clone())
+        );
+        let second = second.replace("no power", "interrupted");
+        assert_eq!(end(Consent::Given, "interrupt").await, (Outcome::NeedsOperator, second, true, begun));
     }
 
     #[tokio::test]
     async fn what_was_not_begun_changed_nothing() {
-        let declined = "`run` needs --yes where no terminal is: nothing was changed".to_owned();
+        let declined = "--yes is needed where no terminal is: nothing was changed".to_owned();
         assert_eq!(end(Consent::Asked, "stop it").await, (Outcome::Declined, declined, false, Vec::new()));
     }
 }

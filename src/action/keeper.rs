@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::report::Finding;
 use crate::journal::lock::Holder;
 use crate::journal::record::{Began, Ended};
-use crate::journal::{Answer, Folder, Journal, Ledger, Run};
+use crate::journal::{Answer, Folder, Journal, Ledger, Run, State};
 use crate::process::is_alive;
 
 /// Keeps the journal of this process.
@@ -69,7 +69,10 @@ impl Keeper {
     /// When the journals cannot be read; also where one is damaged and no other run is open, for it may be that one.
     pub fn open_run(&self, environment: &str, place: &str) -> anyhow::Result<Option<Run>> {
         let (runs, damaged) = self.folder()?.runs()?;
-        let open = runs.into_iter().find(|run| run.is_of(environment, place) && run.is_open() && run.id != self.run());
+        let ours = runs.into_iter().filter(|run| run.is_of(environment, place) && run.id != self.run());
+        // What a later run brought to its end is not half done any more.
+        let is_done = |run: &Run| run.state.is_some_and(|(state, _)| state == State::Done);
+        let open = ours.take_while(|run| !is_done(run)).find(Run::is_open);
         match damaged.into_iter().next() {
             Some(error) if open.is_none() => Err(error.context(
                 "whether an earlier run died half-way is not known, for its journal cannot be read: look how the \
@@ -102,6 +105,13 @@ impl Keeper {
     pub fn go_on(&self, run: &str) -> anyhow::Result<&Journal> {
         let journal = self.folder()?.go_on(run, self.now())?;
         Ok(self.journal.get_or_init(|| journal))
+    }
+
+    /// What is to be said where this process leaves at once; none where it changed nothing.
+    pub(super) fn died(&self) -> Option<String> {
+        let journal = self.journal.get().filter(|journal| journal.state().is_some_and(State::is_open))?;
+        let told = Run::read(journal.path()).map(|run| run.died());
+        Some(told.unwrap_or_else(|error| format!("what it did is not known: {error:#}")))
     }
 
     /// Writes the end down, and adds to the finding where it is all written.
@@ -138,5 +148,47 @@ impl Ledger for Keeper {
         if let Some(journal) = self.journal.get() {
             journal.answer(call, answer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A keeper whose folder has a run of `dev` that died while it was applying, and the journal of that run.
+    fn after_a_death(folder: &std::path::Path) -> (Keeper, PathBuf) {
+        let journal = Folder::new(folder).begin(Began::default()).expect("a journal");
+        journal.plan("dev", "there", Value::Null).expect("a plan");
+        for state in [State::Locked, State::Applying] {
+            journal.enter(state).expect("a state");
+        }
+        (Keeper::new(Some(folder.to_owned()), Began::default()), journal.path().to_owned())
+    }
+
+    #[test]
+    fn a_run_that_died_is_open_until_a_later_one_is_done() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (keeper, _) = after_a_death(folder.path());
+        assert!(keeper.open_run("dev", "there").expect("the journals").is_some());
+        assert!(keeper.open_run("dev", "elsewhere").expect("the journals").is_none());
+        let later = keeper.begin().expect("a journal");
+        later.plan("dev", "there", Value::Null).expect("a plan");
+        for state in [State::Locked, State::Applying, State::Verifying, State::Done] {
+            assert!(keeper.open_run("dev", "there").expect("the journals").is_some(), "its own run does not count");
+            later.enter(state).expect("a state");
+        }
+        let next = Keeper::new(Some(folder.path().to_owned()), Began::default());
+        assert!(next.open_run("dev", "there").expect("the journals").is_none());
+    }
+
+    #[test]
+    fn whether_a_run_is_open_cannot_be_known_of_a_damaged_journal() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (keeper, journal) = after_a_death(folder.path());
+        let text = std::fs::read_to_string(&journal).expect("the journal");
+        std::fs::write(&journal, text.replacen("there", "where", 1)).expect("to damage it");
+        let error = format!("{:#}", keeper.open_run("dev", "there").expect_err("a refusal"));
+        assert!(error.starts_with("whether an earlier run died half-way is not known"), "{error}");
+        assert!(error.contains(&*journal.to_string_lossy()) && error.contains("line 2"), "{error}");
     }
 }

@@ -75,7 +75,7 @@ where
         let ends = Ends::listen();
         tokio::select! {
             result = go(decoded, context) => result.unwrap_or_else(|error| Finding::of(&error)),
-            end = interrupts(ends, &interrupt, &console) => end,
+            end = interrupts(ends, &interrupt, &console, &keeper) => end,
         }
     });
     // A prompt that was cut off still waits for a key in a thread of its own: do not wait for it.
@@ -178,21 +178,26 @@ fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
 }
 
 /// Ends with a finding when an interrupt ends the action; tells the action where it is to take back what it did.
-async fn interrupts(ends: anyhow::Result<Ends>, interrupt: &Interrupt, console: &Console) -> Finding {
+async fn interrupts(ends: anyhow::Result<Ends>, interrupt: &Interrupt, console: &Console, keeper: &Keeper) -> Finding {
     let Ok(mut ends) = ends else { return std::future::pending().await };
     loop {
         ends.any().await;
         match interrupt.arrive() {
-            Meaning::End => return Finding::new(Outcome::Interrupted, "interrupted: nothing was changed"),
+            Meaning::End => return untouched(),
             Meaning::TakeBack => console.say("Interrupted: taking the set back. Interrupt again to leave at once."),
             Meaning::Hurry => console.say("It is over already: see the report. Nobody else is told."),
             Meaning::Leave => {
-                let mut finding = Finding::new(Outcome::Interrupted, console.last_seen());
+                let Some(died) = keeper.died() else { return untouched() };
+                let mut finding = Finding::new(Outcome::Interrupted, format!("{}\n{died}", console.last_seen()));
                 finding.changed = true;
                 return finding;
             }
         }
     }
+}
+
+fn untouched() -> Finding {
+    Finding::new(Outcome::Interrupted, "interrupted: nothing was changed")
 }
 
 fn complete(

@@ -36,7 +36,7 @@ Options of history:
   --action=<a>           Only runs of this program.
   --env=<e>              Only runs that were about this environment.
   --outcome=<o>          Only runs that ended like this. [choices: done nothing_to_do failed restored needs_operator
-                         declined interrupted died under_way]
+                         declined interrupted usage died under_way unknown]
   --since=<d>            Only runs that began then or later: a day (2026-11-20: UTC) or an instant.
   --journal=<dir>        Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
 

@@ -82,7 +82,7 @@ Exit status:
   2    The command line is wrong.
   3    Changed in part: needs an operator. Each service is named.
   4    Declined, or --yes is missing where no terminal is.
-  130  Interrupted; nothing was changed, or all was restored. A second interrupt leaves at once.
+  130  Interrupted; nothing was changed, or all was restored. A second interrupt leaves half-way.
 
 Examples:
   rollback_service get --repo=billing,orders,users,web --env=develop --registry=https://registry.example

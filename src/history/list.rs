@@ -4,21 +4,21 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::standing::{Standing, took, words};
+use super::life::{Life, took, words};
 use super::{environment, shown};
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table};
 use crate::journal::Run;
 
 /// The runs that were asked for, of so many in a folder.
-pub fn listed(runs: &[(&Run, Standing<'_>)], all: usize, folder: &Path, context: &Context) -> Finding {
+pub fn listed(runs: &[(&Run, Life<'_>)], all: usize, folder: &Path, context: &Context) -> Finding {
     let folder = folder.display();
     let message = match (runs.len(), all) {
         (0, 0) => format!("no run is in '{folder}'"),
         (0, _) => format!("none of the runs in '{folder}' is like that"),
         _ => "`firebreak history <id>` tells all of one".to_owned(),
     };
-    let values: Vec<_> = runs.iter().map(|(run, standing)| value(run, *standing, context)).collect();
+    let values: Vec<_> = runs.iter().map(|(run, life)| value(run, *life, context)).collect();
     let outcome = if runs.is_empty() { Outcome::NothingToDo } else { Outcome::Done };
     let mut finding = Finding::new(outcome, message).with("runs", values).with("folder", folder.to_string());
     if !runs.is_empty() {
@@ -27,8 +27,8 @@ pub fn listed(runs: &[(&Run, Standing<'_>)], all: usize, folder: &Path, context:
     finding
 }
 
-fn table(runs: &[(&Run, Standing<'_>)], context: &Context) -> Table {
-    let row = |(run, standing): &(&Run, Standing<'_>)| {
+fn table(runs: &[(&Run, Life<'_>)], context: &Context) -> Table {
+    let row = |(run, life): &(&Run, Life<'_>)| {
         let state = run.state.map(|(state, _)| state.to_string()).unwrap_or_default();
         vec![
             run.id.as_str().into(),
@@ -37,22 +37,22 @@ fn table(runs: &[(&Run, Standing<'_>)], context: &Context) -> Table {
             environment(run).unwrap_or_default().into(),
             run.began.who.to_string().into(),
             state.into(),
-            Cell::new(standing.tone(), standing.name().replace('_', " ")),
-            words(took(run, *standing, context.started)).into(),
+            Cell::new(life.tone(), life.name().replace('_', " ")),
+            words(took(run, *life, context.started)).into(),
         ]
     };
     Table {
         title: String::new(),
         head: ["run", "when", "action", "environment", "who", "state", "outcome", "took"].map(str::to_owned).to_vec(),
         rows: runs.iter().map(row).collect(),
-        legend: runs.iter().filter_map(|(run, standing)| standing.sentence(run)).collect(),
+        legend: runs.iter().filter_map(|(run, life)| life.sentence(run)).collect(),
     }
 }
 
 /// A run for programs.
-pub fn value(run: &Run, standing: Standing<'_>, context: &Context) -> Value {
-    let ended = match standing {
-        Standing::Ended(ended) => Some(ended),
+pub fn value(run: &Run, life: Life<'_>, context: &Context) -> Value {
+    let ended = match life {
+        Life::Ended(ended) => Some(ended),
         _ => None,
     };
     json!({
@@ -66,8 +66,8 @@ pub fn value(run: &Run, standing: Standing<'_>, context: &Context) -> Value {
         "who": run.began.who,
         "host": run.began.host,
         "state": run.state.map(|(state, _)| state),
-        "outcome": standing.name(),
-        "message": ended.map_or_else(|| standing.sentence(run), |ended| Some(ended.message.clone())),
-        "seconds": took(run, standing, context.started).num_seconds(),
+        "outcome": life.name(),
+        "message": ended.map_or_else(|| life.sentence(run), |ended| Some(ended.message.clone())),
+        "seconds": took(run, life, context.started).num_seconds(),
     })
 }

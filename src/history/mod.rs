@@ -1,13 +1,13 @@
 //! What was run on this host: `firebreak history`, read from the journals.
 
+mod life;
 mod list;
 mod one;
-mod standing;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use serde::Deserialize;
 
-use self::standing::Standing;
+use self::life::Life;
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::report::Finding;
@@ -37,13 +37,13 @@ pub fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
     for error in &damaged {
         context.watch.warn(&format!("{error:#}"));
     }
-    let runs: Vec<_> = runs.iter().map(|run| (run, Standing::of(run, context))).collect();
-    let wanted = |(run, standing): &&(&Run, Standing)| {
+    let runs: Vec<_> = runs.iter().map(|run| (run, Life::of(run, context))).collect();
+    let wanted = |(run, life): &&(&Run, Life)| {
         let is =
             |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
         is(&args.flag_action, Some(&run.began.action))
             && is(&args.flag_env, environment(run))
-            && is(&args.flag_outcome, Some(standing.name()))
+            && is(&args.flag_outcome, Some(life.name()))
             && since.is_none_or(|since| run.began.at >= since)
     };
     let shown: Vec<_> = runs.iter().filter(wanted).copied().collect();

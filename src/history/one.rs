@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::life::{Life, took, words};
 use super::list::value;
-use super::standing::{Standing, took, words};
 use super::{environment, shown};
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
@@ -12,31 +12,31 @@ use crate::journal::{Answer, Run};
 
 /// Everything of a run.
 pub fn shown_of(run: &Run, context: &Context) -> Finding {
-    let standing = Standing::of(run, context);
-    let message = match standing {
-        Standing::Ended(ended) => format!("{}: {}", ended.outcome.replace('_', " "), ended.message),
-        _ => standing.sentence(run).unwrap_or_default(),
+    let life = Life::of(run, context);
+    let message = match life {
+        Life::Ended(ended) => format!("{}: {}", ended.outcome.replace('_', " "), ended.message),
+        _ => life.sentence(run).unwrap_or_default(),
     };
-    let mut tables = vec![facts(run, standing, context)];
+    let mut tables = vec![facts(run, life, context)];
     let steps: Vec<_> = run.planned.iter().flat_map(|planned| steps(&planned.plan)).collect();
     if !steps.is_empty() {
         tables.push(Table { title: "The plan:".to_owned(), ..Table::lines(steps) });
     }
     tables.push(events(run));
     let mut finding =
-        Finding::new(Outcome::Done, message).with("run", value(run, standing, context)).with("records", &run.records);
+        Finding::new(Outcome::Done, message).with("run", value(run, life, context)).with("records", &run.records);
     finding.tables = tables;
     finding
 }
 
-fn facts(run: &Run, standing: Standing<'_>, context: &Context) -> Table {
+fn facts(run: &Run, life: Life<'_>, context: &Context) -> Table {
     let began = &run.began;
     let mut rows = vec![
         ("action", format!("{} {}, version {}", began.action, began.command, began.version)),
         ("who", began.who.to_string()),
         ("host", format!("{}, process {}", began.host, began.process)),
         ("began", shown(began.at)),
-        ("took", words(took(run, standing, context.started))),
+        ("took", words(took(run, life, context.started))),
     ];
     if let Some(planned) = &run.planned {
         rows.extend(environment(run).map(|environment| ("environment", environment.to_owned())));

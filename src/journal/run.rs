@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::line::{self, Lines};
 use super::record::{Answer, Began, Ended, Planned, Record, State};
 
+/// The action that can go on with a run, or take it back.
+const RESUMES: &str = "rollback_service";
+
 /// A run, as far as it was written down.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -58,7 +61,7 @@ impl Run {
     /// The run that these lines tell of.
     ///
     /// # Errors
-    /// When they have no beginning, or an answer without its call.
+    /// When they have no beginning.
     pub fn of(id: &str, path: &Path, lines: Lines) -> anyhow::Result<Self> {
         let Some(Record::Began(began)) = lines.records.first().cloned() else { bail!("it has no beginning") };
         let mut run = Self {
@@ -86,9 +89,10 @@ impl Run {
                     run.calls.push(Call { call, about, answer: None });
                 }
                 Record::Answer { number, answer, .. } => {
-                    let place = numbers.iter().rposition(|known| *known == number);
-                    let place = place.with_context(|| format!("it has an answer {number} without its call"))?;
-                    run.calls[place].answer = Some(answer);
+                    // On a full disk a call that takes something back may be missing; its answer says nothing then.
+                    if let Some(place) = numbers.iter().rposition(|known| *known == number) {
+                        run.calls[place].answer = Some(answer);
+                    }
                 }
                 Record::Ended(ended) => run.ended = Some(ended),
             }
@@ -101,6 +105,24 @@ impl Run {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.state.is_some_and(|(state, _)| state.is_open())
+    }
+
+    /// What is said of one that died, with both ways out where its program has them.
+    #[must_use]
+    pub fn died(&self) -> String {
+        let (id, action, Began { who, host, .. }) = (&self.id, &self.began.action, &self.latest);
+        let state = self.state.map_or_else(String::new, |(state, _)| format!(" while {state}"));
+        let died = format!("run {id} by {who} on {host} died{state}");
+        match &self.planned {
+            Some(Planned { environment, place, .. }) if self.is_open() && action == RESUMES => {
+                let given = format!("--run={id} --env={environment} --platform=<url>");
+                format!(
+                    "{died} on {place}: `{action} resume {given}` finishes it, `{action} undo {given}` takes it back"
+                )
+            }
+            _ if self.is_open() => format!("{died}: what it began may be half done"),
+            _ => format!("{died}: it had changed nothing"),
+        }
     }
 
     /// Whether it was about this environment there.
@@ -119,4 +141,21 @@ impl Run {
 /// The number that an id begins with.
 pub(super) fn number(id: &str) -> u64 {
     id.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_whose_call_could_not_be_written_leaves_the_run_readable() {
+        let at = DateTime::UNIX_EPOCH;
+        let answer = |number| Record::Answer { at, number, answer: Answer::Taken(Value::Null) };
+        let intent = Record::Intent { at, number: 2, call: "restore".to_owned(), about: Value::Null };
+        let records = vec![Record::Began(Began::default()), answer(1), intent, answer(2)];
+        let lines = Lines { records, sum: String::new(), length: 0 };
+        let run = Run::of("1-abcdef", Path::new("1-abcdef.journal"), lines).expect("a run");
+        let calls: Vec<_> = run.calls.iter().map(|call| (call.call.as_str(), call.answer.is_some())).collect();
+        assert_eq!(calls, [("restore", true)]);
+    }
 }

@@ -4,12 +4,14 @@ use super::apply::{Hands, resume, take_back};
 use super::arguments::{Again, pull_login};
 use super::recorded::Recorded;
 use super::reverse::reverse;
-use super::run::{check_images, note_before, note_standing, resolve};
+use super::run::{check_images, note_before, note_standing, nothing_to_do, resolve};
 use super::show::results_table;
-use super::undertaking::{Site, Undertaking, ended};
+use super::site::Site;
+use super::undertaking::{Undertaking, ended};
 use super::verify::Set;
 use crate::action::consent::{Consent, Proposal, is_production};
 use crate::action::context::Context;
+use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::http;
 use crate::journal::{Run, State};
@@ -31,7 +33,14 @@ enum Way {
 pub async fn go_on(again: &Again, context: &Context) -> anyhow::Result<Finding> {
     let http = http::client(&again.shared.trust)?;
     let platform = platform(again, &http, context).await?;
-    let site = again.site(&*platform, &http, context);
+    let notifier = Notifier::new(&http, again.means.slack.clone());
+    let site = Site {
+        means: &again.means,
+        environment: &again.shared.environment,
+        platform: &*platform,
+        notifier: &notifier,
+        context,
+    };
     let run = match &again.run {
         Some(id) => chosen(id, &site)?,
         None => match site.open_run()? {
@@ -40,7 +49,7 @@ pub async fn go_on(again: &Again, context: &Context) -> anyhow::Result<Finding> 
         },
     };
     if !run.is_open() {
-        return Ok(nothing(&format!("run {} did not die: {}", run.id, how_it_ended(&run))));
+        return ended_already(&site, &run).await;
     }
     end(&site, &run, Way::Forth).await
 }
@@ -52,10 +61,19 @@ pub async fn go_on(again: &Again, context: &Context) -> anyhow::Result<Finding> 
 pub async fn undo(again: &Again, context: &Context) -> anyhow::Result<Finding> {
     let http = http::client(&again.shared.trust)?;
     let platform = platform(again, &http, context).await?;
-    let site = again.site(&*platform, &http, context);
+    let notifier = Notifier::new(&http, again.means.slack.clone());
+    let site = Site {
+        means: &again.means,
+        environment: &again.shared.environment,
+        platform: &*platform,
+        notifier: &notifier,
+        context,
+    };
     let run = match &again.run {
         Some(id) => chosen(id, &site)?,
         None => match last(&site)? {
+            // To undo once more, as after a lost connection, must not put back what was undone.
+            Some(run) if run.began.command == "undo" && !run.is_open() => return Ok(nothing(&undone(&run))),
             Some(run) => run,
             None => return Ok(nothing(&format!("no run changed {}", place(&site)))),
         },
@@ -77,13 +95,14 @@ pub async fn undo(again: &Again, context: &Context) -> anyhow::Result<Finding> {
     let registry = again.shared.registry_at(&registry, false, http.clone(), context)?;
     let mut plan = reverse(&recorded, &platform.applications(site.environment).await?, &run.id)?;
     resolve(&mut plan, &registry, context).await?;
-    note_standing(&mut plan, &*platform).await?;
-    check_images(&plan, &registry, "choose a date for `rollback_service run`", context).await?;
+    let unwell = note_standing(&mut plan, &*platform).await?;
+    let changing = plan.steps.iter().filter(|step| !step.unchanged);
+    check_images(changing, &registry, "choose a date for `rollback_service run`", context).await?;
     note_before(&mut plan, &registry, context).await;
     let purpose = format!("as before run {}", run.id);
     let images = format!(", which went {}", recorded.purpose);
     let undertaking = Undertaking { site, plan, purpose, images, registry: registry.address().to_owned() };
-    undertaking.go(|| nothing(&format!("all is as before run {} already", run.id))).await
+    undertaking.go(|| nothing_to_do(&format!("as before run {}", run.id), &unwell)).await
 }
 
 /// The platform. An engine pulls from the registry that is given, or that the last run of the environment used.
@@ -97,7 +116,20 @@ async fn platform(again: &Again, http: &http::Client, context: &Context) -> anyh
         Some(url) => pull_login(&shared.registry_at(&url, false, http.clone(), context)?),
         None => None,
     };
-    means.connect(&shared.environment, login, http, context).await
+    means.place.connect(&shared.environment, login, http, context).await
+}
+
+/// A run that came to its end may have died before it gave its lock back.
+async fn ended_already(site: &Site<'_>, run: &Run) -> anyhow::Result<Finding> {
+    let holder = site.context.journal.holder_of(&run.id);
+    let _lock = match site.lock_here(&holder)? {
+        Ok(lock) => lock,
+        Err(held) => return Ok(held),
+    };
+    if site.means.consent != Consent::Withheld {
+        site.platform.unlock(site.environment, &holder).await?;
+    }
+    Ok(nothing(&format!("run {} did not die half-way: {}", run.id, how_it_ended(run))))
 }
 
 /// Ends a run that died. Nobody else may act meanwhile, and it is looked first.
@@ -127,7 +159,7 @@ async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
     let (limits, watch) = (site.limits(), &*context.watch);
     let act = async || {
         let text = format!("{} {} of '{}'", context.who, words(way, &run.id), site.environment);
-        site.notifier().say(&text, watch).await;
+        site.notifier.say(&text, watch).await;
         let hands = Hands { platform: site.platform, limits, shield: &shield, watch, journal };
         Ok(match way {
             Way::Forth => resume(&changes, recorded.initial(), hands).await,
@@ -178,6 +210,12 @@ fn nothing(message: &str) -> Finding {
 
 fn how_it_ended(run: &Run) -> String {
     run.state.map_or_else(|| "it was never agreed to".to_owned(), |(state, _)| format!("it ended as {state}"))
+}
+
+/// What is said of a last run that was an `undo` itself.
+fn undone(run: &Run) -> String {
+    let purpose = Recorded::read(run).map(|recorded| recorded.purpose).unwrap_or_default();
+    format!("the last run, {0}, undid already: {purpose}; to undo that, or another, give --run", run.id)
 }
 
 /// Whether something of it may still stand.

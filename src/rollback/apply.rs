@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::show::services;
-use super::verify::{ServiceResult, Set, State as Stands, all, failures, next};
+use super::verify::{ServiceResult, Set, Verdict, all, failures, next};
 use crate::action::interrupt::Shield;
 use crate::action::report::Outcome;
 use crate::journal::{Journal, State};
@@ -23,7 +23,7 @@ pub struct Applied {
     pub message: String,
     /// How each service stands, in the order of the changes; empty where that could not be seen and nothing was sent.
     pub results: Vec<ServiceResult>,
-    /// What a person types for those that are neither at their target nor as before.
+    /// What a person types to set back each that is not as before.
     pub by_hand: Vec<String>,
 }
 
@@ -179,10 +179,10 @@ impl Machine<'_> {
         let found = found.map(|standings| self.set.results(&standings));
         let interrupted = shield.is_interrupted();
         let reason = match (reason, found) {
-            (reason, Ok(results)) if !interrupted && all(&results, Stands::Target) => {
+            (reason, Ok(results)) if !interrupted && all(&results, Verdict::Target) => {
                 return self.done(reason, results).await;
             }
-            (reason, Ok(results)) if all(&results, Stands::Before) => {
+            (reason, Ok(results)) if all(&results, Verdict::Before) => {
                 return self.unchanged(reason.as_deref().unwrap_or("the platform did nothing"), results);
             }
             (Some(reason), _) => reason,
@@ -218,7 +218,7 @@ impl Machine<'_> {
         let trouble = trouble.map(|error| format!(" ({error:#})")).unwrap_or_default();
         let found = self.set.look(platform, limits.silence, limits.calm).await;
         match found.map(|standings| self.set.results(&standings)) {
-            Ok(results) if all(&results, Stands::Before) => {
+            Ok(results) if all(&results, Verdict::Before) => {
                 self.end(State::Restored, format!("{reason}; all that had been changed was restored"), results)
             }
             Ok(results) => self.needs_operator(&format!("{reason}; the set could not be restored{trouble}"), results),
@@ -230,7 +230,7 @@ impl Machine<'_> {
     }
 
     fn needs_operator(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
-        let pairs = self.set.changes.iter().zip(&results).filter(|(_, result)| result.state != Stands::Before);
+        let pairs = self.set.changes.iter().zip(&results).filter(|(_, result)| result.state != Verdict::Before);
         let by_hand = pairs.map(|(change, _)| self.hands.platform.by_hand(change)).collect();
         let applied = self.end(State::NeedsOperator, format!("{reason}. {}", next(&results)), results);
         Applied { by_hand, ..applied }
@@ -389,7 +389,7 @@ mod tests {
         Standing::Unwell { image: image.to_owned(), why: "0 of 1 healthy".to_owned() }
     }
 
-    fn states(applied: &Applied) -> Vec<Stands> {
+    fn states(applied: &Applied) -> Vec<Verdict> {
         applied.results.iter().map(|result| result.state).collect()
     }
 
@@ -411,7 +411,7 @@ mod tests {
             (Outcome::Done, "2 services rolled back and verified")
         );
         assert_eq!(calls, ["deploy", "settle"]);
-        assert_eq!(states(&applied), [Stands::Target, Stands::Target]);
+        assert_eq!(states(&applied), [Verdict::Target, Verdict::Target]);
     }
 
     #[tokio::test]
@@ -452,7 +452,7 @@ mod tests {
         let looks = [Ok(vec![Before, Before]), Ok(vec![Target, other.clone()]), Ok(vec![Before, other])];
         let (applied, _) = applied(&Script::new(Ok(()), &looks), &Interrupt::default()).await;
         assert_eq!(applied.outcome(), Outcome::NeedsOperator);
-        assert_eq!(states(&applied), [Stands::Before, Stands::NeedsOperator]);
+        assert_eq!(states(&applied), [Verdict::Before, Verdict::NeedsOperator]);
         assert_eq!(
             applied.message,
             "b did not get well: somebody else set it to this image; the set could not be restored. \
@@ -466,7 +466,7 @@ mod tests {
         let (applied, calls) = applied(&script, &Interrupt::default()).await;
         assert_eq!((applied.outcome(), applied.message.as_str()), (Outcome::Failed, "stale; nothing was changed"));
         assert_eq!(calls, ["deploy"]);
-        assert_eq!(states(&applied), [Stands::Target, Stands::Target]);
+        assert_eq!(states(&applied), [Verdict::Target, Verdict::Target]);
     }
 
     #[tokio::test]
@@ -497,7 +497,7 @@ mod tests {
         let script = Script::new(Err("connection refused"), &[Ok(vec![Before, Before]), Err("connection refused")]);
         let (applied, _) = applied(&script, &Interrupt::default()).await;
         assert_eq!(applied.outcome(), Outcome::NeedsOperator);
-        assert_eq!(states(&applied), [Stands::NeedsOperator, Stands::NeedsOperator]);
+        assert_eq!(states(&applied), [Verdict::NeedsOperator, Verdict::NeedsOperator]);
     }
 
     #[tokio::test]

@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::plan::{By, Wish};
 use super::target::Target;
-use super::undertaking::Site;
 use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
@@ -106,15 +105,22 @@ pub fn pull_login(registry: &Registry) -> Option<RegistryLogin> {
     Some(RegistryLogin { host: registry.host().to_owned(), user: user.to_owned(), password: password.clone() })
 }
 
+/// Where the services run, and as whom it is reached.
+#[derive(Debug)]
+pub struct Place {
+    /// The platform.
+    pub platform: Address,
+    /// The user there.
+    pub user: Option<String>,
+    /// The password there.
+    pub password: Option<SecretString>,
+}
+
 /// What every command takes that changes something.
 #[derive(Debug)]
 pub struct Means {
     /// Where the services run.
-    pub platform: Address,
-    /// The user at the platform.
-    pub user: Option<String>,
-    /// The password at the platform.
-    pub password: Option<SecretString>,
+    pub place: Place,
     /// The Slack webhook.
     pub slack: Option<SecretString>,
     /// How long a deployment may take.
@@ -123,7 +129,7 @@ pub struct Means {
     pub consent: Consent,
 }
 
-impl Means {
+impl Place {
     /// The platform; every write to it is written down in the journal of the context.
     ///
     /// # Errors
@@ -149,7 +155,7 @@ impl Means {
 /// What `get` takes.
 #[derive(Debug)]
 pub struct Look {
-    /// What both take.
+    /// What all take.
     pub shared: Shared,
     /// The repositories, each once, in the order given.
     pub repositories: Vec<String>,
@@ -162,11 +168,7 @@ pub struct Look {
     /// How many dates are offered.
     pub keep: usize,
     /// Where the services run, if what ran is to be read.
-    pub platform: Option<Address>,
-    /// The user at the platform.
-    pub user: Option<String>,
-    /// The password at the platform.
-    pub password: Option<SecretString>,
+    pub place: Option<Place>,
     /// The environment in the names of the running services.
     pub running: String,
 }
@@ -201,14 +203,6 @@ pub struct Again {
     pub run: Option<String>,
 }
 
-impl Again {
-    /// Where it acts.
-    #[must_use]
-    pub fn site<'a>(&'a self, platform: &'a dyn Platform, http: &'a http::Client, context: &'a Context) -> Site<'a> {
-        Site { means: &self.means, environment: &self.shared.environment, platform, http, context }
-    }
-}
-
 impl Act {
     /// What is asked of the plan, for this target.
     #[must_use]
@@ -230,6 +224,8 @@ impl Arguments {
             registry_password: self.flag_registry_pwd,
             trust: Trust { authorities: self.flag_cacert, insecure: self.flag_insecure },
         };
+        let place =
+            self.flag_platform.map(|platform| Place { platform, user: self.flag_user, password: self.flag_pwd });
         if self.cmd_get {
             let keep = number("--keep", &self.flag_keep, "dates")?;
             let running = self.flag_running.map(|running| word("--running", &running));
@@ -239,17 +235,13 @@ impl Arguments {
                 dump: self.flag_dump,
                 immutable_tags: self.flag_immutable_tags,
                 keep: usize::try_from(keep).unwrap_or(usize::MAX),
-                platform: self.flag_platform,
-                user: self.flag_user,
-                password: self.flag_pwd,
+                place,
                 running: running.transpose()?.unwrap_or_else(|| shared.environment.clone()),
                 shared,
             }));
         }
         let means = Means {
-            platform: self.flag_platform.unwrap_or_default(),
-            user: self.flag_user,
-            password: self.flag_pwd,
+            place: place.expect("docopt asks for it"),
             slack: self.flag_slack,
             limit: Duration::from_secs(number("--timeout", &self.flag_timeout, "seconds")?),
             consent: Consent::of(self.flag_check, self.flag_yes),

@@ -15,7 +15,6 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table};
 use crate::http;
-use crate::platform::{Access, connect};
 use crate::registry::Image;
 
 /// How long the platform may take to tell what ran.
@@ -41,7 +40,7 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
             "no tag of {names} ends with '{environment}': is --env right? The warnings above say what tags end with"
         );
     }
-    let ran = ran(look, registry.address(), http, context).await;
+    let ran = ran(look, registry.address(), &http, context).await;
     let points = points(&look.repositories, &images, look.keep);
     let mut dump = Dump::new(&look.repositories, environment, registry.address(), context.started, &images, &points);
     dump.ran = ran.clone().unwrap_or_default();
@@ -60,7 +59,7 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
         .with("dump", &path)
         .with("dates", points.iter().map(|point| matrix.date(point)).collect::<Vec<_>>())
         .with("undated", &undated);
-    if look.platform.is_some() {
+    if look.place.is_some() {
         finding = finding.with("running", &look.running).with("ran", &ran);
     }
     finding.tables = vec![matrix.table(&points)];
@@ -73,17 +72,10 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
 
 /// What each service ran, by its repository; none where that was not asked for, or cannot be read: the dates are worth
 /// having where the platform is what burns.
-async fn ran(look: &Look, registry: &str, http: http::Client, context: &Context) -> Option<Memories> {
-    let url = look.platform.as_ref()?;
+async fn ran(look: &Look, registry: &str, http: &http::Client, context: &Context) -> Option<Memories> {
+    let place = look.place.as_ref()?;
     let read = async {
-        let access = Access {
-            user: look.user.clone(),
-            password: look.password.clone(),
-            registry: None,
-            http,
-            ledger: context.journal.clone(),
-        };
-        let platform = connect(url, &look.running, access).await?;
+        let platform = place.connect(&look.running, None, http, context).await?;
         let applications = platform.applications(&look.running).await?;
         let (running, address) = (&look.running, platform.address());
         anyhow::ensure!(

@@ -35,6 +35,10 @@ fn step(was: &RecordedStep, applications: &[Application], run: &str) -> Result<S
     let Some(now) = applications.iter().find(|application| application.id == before.id) else {
         return Err(refused("it is no longer there".to_owned()));
     };
+    if now.instances == 0 && before.instances > 0 {
+        let count = before.instances;
+        return Err(refused(format!("it has no instance, and {count} before run {run}: give it those first, by hand")));
+    }
     let unchanged = now.images == before.images;
     if !unchanged && now.images != [was.change.to.as_str()] {
         let theirs = now.images.join(", ");

@@ -7,11 +7,13 @@ use super::dump::Dump;
 use super::plan::{By, Plan, Step, plan};
 use super::plan_ran::plan_ran;
 use super::remember::memory;
+use super::site::Site;
 use super::target::Target;
-use super::undertaking::{Site, Undertaking};
+use super::undertaking::Undertaking;
 use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
+use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome};
 use crate::platform::image::ImageName;
 use crate::platform::{Platform, Standing};
@@ -34,8 +36,9 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     };
     let registry = shared.registry.clone().unwrap_or_else(|| dump.registry.as_str().into());
     let registry = shared.registry_at(&registry, false, http.clone(), context)?;
-    let platform = means.connect(&shared.environment, pull_login(&registry), &http, context).await?;
-    let site = Site { means, environment: &shared.environment, platform: &*platform, http: &http, context };
+    let platform = means.place.connect(&shared.environment, pull_login(&registry), &http, context).await?;
+    let notifier = Notifier::new(&http, means.slack.clone());
+    let site = Site { means, environment: &shared.environment, platform: &*platform, notifier: &notifier, context };
     if let Some(refusal) = site.refusal()? {
         return Ok(refusal);
     }
@@ -55,7 +58,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
         }
     };
     let unwell = note_standing(&mut plan, &*platform).await?;
-    check_images(&plan, &registry, "run `rollback_service get` again", context).await?;
+    check_images(&plan.steps, &registry, "run `rollback_service get` again", context).await?;
     note_before(&mut plan, &registry, context).await;
 
     let undertaking = Undertaking {
@@ -65,7 +68,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
         images: format!(", with images of '{}', {}", dump.env, act.by),
         registry: registry.address().to_owned(),
     };
-    let finding = undertaking.go(|| nothing_to_do(target, &unwell)).await?;
+    let finding = undertaking.go(|| nothing_to_do(&format!("at {target}"), &unwell)).await?;
     Ok(finding.with("date", target.to_string()).with("by", act.by))
 }
 
@@ -112,7 +115,7 @@ pub(super) async fn note_standing(plan: &mut Plan, platform: &dyn Platform) -> a
 
 /// Every target must still be there, and its tag must still point at it. `else_do` says what is to be done if not.
 pub(super) async fn check_images(
-    plan: &Plan,
+    steps: impl IntoIterator<Item = &Step>,
     registry: &Registry,
     else_do: &str,
     context: &Context,
@@ -127,7 +130,7 @@ pub(super) async fn check_images(
         let by_digest = registry.digest_of(&image.repository, &image.digest, &*context.watch).await?;
         Ok(by_digest.is_none().then(|| format!("the image {} of '{}' is gone", image.digest, image.repository)))
     };
-    let problems: Vec<String> = try_join_all(plan.steps.iter().map(check)).await?.into_iter().flatten().collect();
+    let problems: Vec<String> = try_join_all(steps.into_iter().map(check)).await?.into_iter().flatten().collect();
     anyhow::ensure!(
         problems.is_empty(),
         "the registry has changed, and nothing was written: {}. To go on: {else_do}",
@@ -159,12 +162,12 @@ pub(super) async fn note_before(plan: &mut Plan, registry: &Registry, context: &
     }
 }
 
-fn nothing_to_do(target: Target, unwell: &[String]) -> Finding {
+/// The end where every service is set already as it was to be, `at 2026-11-20` say; some may not be well nevertheless.
+pub(super) fn nothing_to_do(wanted: &str, unwell: &[String]) -> Finding {
     if unwell.is_empty() {
-        let message = format!("every service stands at {target} already: nothing to do");
+        let message = format!("every service stands {wanted} already: nothing to do");
         return Finding::new(Outcome::NothingToDo, message);
     }
-    let message =
-        format!("every service is set to {target} already, and these are not well: '{}'", unwell.join("', '"));
+    let message = format!("every service is set {wanted} already, and these are not well: '{}'", unwell.join("', '"));
     Finding::new(Outcome::Failed, format!("{message}. Nothing was changed: look at them"))
 }

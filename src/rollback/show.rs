@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::plan::{By, Plan, Step};
-use super::verify::{ServiceResult, State};
+use super::verify::{ServiceResult, Verdict};
 use crate::action::report::{Cell, Table, Tone, Who};
 use crate::platform::Application;
 use crate::platform::image::ImageName;
@@ -62,10 +62,10 @@ pub fn plan_values(plan: &Plan) -> Vec<Value> {
 pub fn results_table(results: &[ServiceResult]) -> Table {
     let row = |result: &ServiceResult| {
         let tone = match result.state {
-            State::Target => Tone::Good,
-            State::Before => Tone::Plain,
-            State::Unchanged => Tone::Quiet,
-            State::NeedsOperator => Tone::Bad,
+            Verdict::Target => Tone::Good,
+            Verdict::Before => Tone::Plain,
+            Verdict::Untouched => Tone::Quiet,
+            Verdict::NeedsOperator => Tone::Bad,
         };
         let image = result.image.as_deref().map_or("unknown".to_owned(), short);
         vec![result.service.as_str().into(), Cell::new(tone, words(result.state)), image.into()]
@@ -108,12 +108,12 @@ pub fn services(count: usize) -> String {
     format!("{count} service{}", if count == 1 { "" } else { "s" })
 }
 
-fn words(state: State) -> &'static str {
+fn words(state: Verdict) -> &'static str {
     match state {
-        State::Target => "rolled back",
-        State::Before => "as before",
-        State::Unchanged => "unchanged",
-        State::NeedsOperator => "needs an operator",
+        Verdict::Target => "rolled back",
+        Verdict::Before => "as before",
+        Verdict::Untouched => "unchanged",
+        Verdict::NeedsOperator => "needs an operator",
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::apply::{Applied, Hands, Limits, apply, resume, take_back};
-use super::verify::State as Stands;
+use super::verify::Verdict;
 use crate::action::interrupt::Interrupt;
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::record::Began;
@@ -355,7 +355,7 @@ fn holds(applied: &Applied, world: &World) {
         State::Unchanged => assert!(services.iter().all(|service| service.image == "before" || service.foreign)),
         State::NeedsOperator => {
             for (service, result) in services.iter().zip(&applied.results) {
-                let is_named = result.state != Stands::Before;
+                let is_named = result.state != Verdict::Before;
                 assert!(is_named || service.image == "before", "a service that is neither was not named");
             }
             assert!(!applied.by_hand.is_empty());

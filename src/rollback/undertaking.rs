@@ -1,45 +1,18 @@
 //! From a plan to its end, whatever it was made from: it is shown and agreed to, written down, locked, applied, told.
 
-use std::time::Duration;
-
 use anyhow::Context as _;
 
-use super::apply::{Applied, Hands, Limits, apply};
-use super::arguments::Means;
+use super::apply::{Applied, Hands, apply};
 use super::plan::{Plan, Step};
 use super::recorded::Recorded;
-use super::show::{announcement, by_hand_table, left_out, plan_table, plan_values, results_table, sentence, services};
-use super::verify::{ServiceResult, State as Stands};
-use crate::action::consent::{Consent, Proposal, is_production};
-use crate::action::context::Context;
+use super::show::{announcement, by_hand_table, left_out, plan_table, plan_values, results_table, services};
+use super::site::{Site, unchanged};
+use super::verify::{ServiceResult, Verdict};
+use crate::action::consent::{Proposal, is_production};
 use crate::action::interrupt::Shield;
-use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome, Table};
-use crate::http;
-use crate::journal::lock::{Holder, Lock, LockError};
-use crate::journal::{Run, State};
-use crate::platform::{Application, Change, Platform};
-
-/// How long at most the platform may be silent while the services' standing is asked for.
-const SILENCE: Duration = Duration::from_mins(1);
-
-/// How long services may take to get well after their deployment is done.
-const CALM: Duration = Duration::from_secs(10);
-
-/// Where a run acts, and by whom.
-#[derive(Clone, Copy)]
-pub struct Site<'a> {
-    /// What every command that acts takes.
-    pub means: &'a Means,
-    /// The environment of the running services.
-    pub environment: &'a str,
-    /// Where they run.
-    pub platform: &'a dyn Platform,
-    /// The client that Slack is told by.
-    pub http: &'a http::Client,
-    /// Everything else.
-    pub context: &'a Context,
-}
+use crate::journal::State;
+use crate::platform::{Application, Change};
 
 /// A plan that is to be carried out.
 pub struct Undertaking<'a> {
@@ -53,122 +26,6 @@ pub struct Undertaking<'a> {
     pub images: String,
     /// The registry that the images come from.
     pub registry: String,
-}
-
-impl Site<'_> {
-    /// How long each step may take.
-    #[must_use]
-    pub fn limits(&self) -> Limits {
-        Limits { deployment: self.means.limit, silence: SILENCE.min(self.means.limit), calm: CALM }
-    }
-
-    /// Refuses where somebody acts just now, or a run died: before a plan is made in vain.
-    ///
-    /// # Errors
-    /// When the lock or the journals cannot be read. A refusal is a finding.
-    pub fn refusal(&self) -> anyhow::Result<Option<Finding>> {
-        if self.means.consent == Consent::Withheld && self.context.journal.folder().is_err() {
-            return Ok(None);
-        }
-        Ok(match self.lock_here(&self.context.journal.holder())? {
-            Ok(_lock) => self.open_run()?.map(|run| unchanged(&died(&run))),
-            Err(held) => Some(held),
-        })
-    }
-
-    /// Keeps everybody else on this host out, until the lock goes out of scope or the process ends.
-    ///
-    /// # Errors
-    /// When it cannot be had. That somebody else has it is a finding.
-    pub fn lock_here(&self, holder: &Holder) -> anyhow::Result<Result<Lock, Finding>> {
-        let folder = self.context.journal.folder()?;
-        match folder.lock(self.environment, self.platform.address(), holder) {
-            Ok(lock) => Ok(Ok(lock)),
-            Err(LockError::Failed(error)) => Err(error),
-            Err(held) => Ok(Err(unchanged(&held.to_string()))),
-        }
-    }
-
-    /// The run that died here, if one did. Only who has the lock of this host knows that it died.
-    ///
-    /// # Errors
-    /// When the journals cannot be read.
-    pub fn open_run(&self) -> anyhow::Result<Option<Run>> {
-        self.context.journal.open_run(self.environment, self.platform.address())
-    }
-
-    /// Keeps everybody else out where the services run, while `act` is under way. The caller has the lock of this host.
-    ///
-    /// # Errors
-    /// When the lock cannot be had. That somebody else has it is a finding.
-    pub async fn locked_there<T>(
-        &self,
-        holder: &Holder,
-        act: impl AsyncFnOnce() -> anyhow::Result<T>,
-    ) -> anyhow::Result<Result<T, Finding>> {
-        match self.lock_there(holder).await {
-            Ok(()) => {}
-            Err(LockError::Failed(error)) => return Err(error.context("failed to keep others out")),
-            Err(held) => {
-                let hint = "if that run died, `rollback_service resume` or `undo` on its host ends it";
-                return Ok(Err(unchanged(&format!("{held}; {hint}"))));
-            }
-        }
-        let acted = act().await;
-        if let Err(error) = self.platform.unlock(self.environment, holder).await {
-            self.context.watch.warn(&format!("the lock of '{}' could not be removed: {error:#}", self.environment));
-        }
-        acted.map(Ok)
-    }
-
-    /// The lock where the services run. One that a run of this host left behind, which has come to its end, is removed.
-    async fn lock_there(&self, holder: &Holder) -> Result<(), LockError> {
-        let locked = self.platform.lock(self.environment, holder).await;
-        let Err(LockError::Held(Some(other))) = &locked else { return locked };
-        let folder = self.context.journal.folder().map_err(LockError::Failed)?;
-        // Nobody else of this host acts here: its lock is ours.
-        if !folder.run(&other.run).is_ok_and(|run| run.id == other.run && !run.is_open()) {
-            return locked;
-        }
-        self.platform.unlock(self.environment, other).await.map_err(LockError::Failed)?;
-        self.platform.lock(self.environment, holder).await
-    }
-
-    /// Tells Slack how it ended, unless somebody is in a hurry.
-    pub async fn tell(&self, applied: &Applied, shield: &Shield) {
-        let notifier = self.notifier();
-        let say = async {
-            for result in &applied.results {
-                notifier.say(&sentence(result), &*self.context.watch).await;
-            }
-            notifier.say(&format!("{}: {}", self.environment, applied.message), &*self.context.watch).await;
-        };
-        tokio::select! {
-            () = say => {}
-            () = shield.hurried() => {}
-        }
-    }
-
-    /// Whoever is told.
-    #[must_use]
-    pub fn notifier(&self) -> Notifier {
-        Notifier::new(self.http, self.means.slack.clone())
-    }
-}
-
-/// The end of a run that was not to begin.
-fn unchanged(why: &str) -> Finding {
-    Finding::new(Outcome::Failed, format!("{why}; nothing was changed"))
-}
-
-/// What is said of a run that died, with both ways out.
-fn died(run: &Run) -> String {
-    let (id, who, host) = (&run.id, &run.latest.who, &run.latest.host);
-    let state = run.state.map_or_else(String::new, |(state, _)| format!(" while {state}"));
-    format!(
-        "run {id} by {who} on {host} died{state}: `rollback_service resume --run={id}` finishes it, \
-         `rollback_service undo --run={id}` takes it back"
-    )
 }
 
 impl Undertaking<'_> {
@@ -215,12 +72,12 @@ impl Undertaking<'_> {
             Err(held) => return Ok(Err(held)),
         };
         if let Some(run) = self.site.open_run()? {
-            return Ok(Err(unchanged(&died(&run))));
+            return Ok(Err(unchanged(&run.died())));
         }
         let act = async || {
             journal.enter(State::Locked)?;
             let text = announcement(&context.who, environment, &self.purpose, &self.plan);
-            self.site.notifier().say(&text, &*context.watch).await;
+            self.site.notifier.say(&text, &*context.watch).await;
             let (limits, watch) = (self.site.limits(), &*context.watch);
             Ok(apply(changes, Hands { platform, limits, shield, watch, journal }).await)
         };
@@ -293,5 +150,5 @@ pub fn ended(applied: &Applied) -> Finding {
 fn untouched(step: &Step) -> ServiceResult {
     let Application { id, service, images, .. } = &step.change.application;
     let (service, application, image) = (service.clone(), id.clone(), Some(images.join(", ")));
-    ServiceResult { service, application, state: Stands::Unchanged, image, detail: String::new() }
+    ServiceResult { service, application, state: Verdict::Untouched, image, detail: String::new() }
 }

@@ -15,7 +15,7 @@ pub struct ServiceResult {
     /// Its application.
     pub application: String,
     /// How it ended.
-    pub state: State,
+    pub state: Verdict,
     /// The image that it is set to, where that is known.
     pub image: Option<String>,
     /// What is to be said about it: why it is not well.
@@ -25,13 +25,14 @@ pub struct ServiceResult {
 /// How a service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum Verdict {
     /// It runs the target image and is well.
     Target,
     /// It is as it was before.
     Before,
     /// It was set to the target already, and not touched.
-    Unchanged,
+    #[serde(rename = "unchanged")]
+    Untouched,
     /// It is neither, or that cannot be known: somebody must look.
     NeedsOperator,
 }
@@ -43,7 +44,7 @@ pub(super) struct Set<'a> {
 }
 
 /// Whether all ended like this.
-pub(super) fn all(results: &[ServiceResult], state: State) -> bool {
+pub(super) fn all(results: &[ServiceResult], state: Verdict) -> bool {
     results.iter().all(|result| result.state == state)
 }
 
@@ -62,7 +63,7 @@ impl Set<'_> {
             match platform.look(self.changes).await {
                 Ok(standings) => {
                     let results = self.results(&standings);
-                    if begun.elapsed() >= calm || !results.iter().any(|result| result.state == State::NeedsOperator) {
+                    if begun.elapsed() >= calm || !results.iter().any(|result| result.state == Verdict::NeedsOperator) {
                         return Ok(standings);
                     }
                 }
@@ -88,7 +89,7 @@ impl Set<'_> {
     pub(super) fn unknown(&self) -> Vec<ServiceResult> {
         let unknown = |change: &Change| {
             let was = change.application.images.join(", ");
-            named(change, State::NeedsOperator, None, format!("it ran {was} and was being set to {}", change.to))
+            named(change, Verdict::NeedsOperator, None, format!("it ran {was} and was being set to {}", change.to))
         };
         self.changes.iter().map(unknown).collect()
     }
@@ -98,28 +99,28 @@ impl Set<'_> {
 fn result(change: &Change, now: &Standing, first: &Standing) -> ServiceResult {
     let before = || Some(change.application.images.join(", "));
     match now {
-        Standing::Target => named(change, State::Target, Some(change.to.clone()), String::new()),
-        Standing::Before { trouble: None } => named(change, State::Before, before(), String::new()),
+        Standing::Target => named(change, Verdict::Target, Some(change.to.clone()), String::new()),
+        Standing::Before { trouble: None } => named(change, Verdict::Before, before(), String::new()),
         Standing::Before { trouble: Some(why) } => match first {
-            Standing::Before { trouble: None } => named(change, State::NeedsOperator, before(), why.clone()),
-            _ => named(change, State::Before, before(), format!("{why}, and it was not well before")),
+            Standing::Before { trouble: None } => named(change, Verdict::NeedsOperator, before(), why.clone()),
+            _ => named(change, Verdict::Before, before(), format!("{why}, and it was not well before")),
         },
-        Standing::Unwell { image, why } => named(change, State::NeedsOperator, Some(image.clone()), why.clone()),
+        Standing::Unwell { image, why } => named(change, Verdict::NeedsOperator, Some(image.clone()), why.clone()),
         Standing::Other { image } => {
-            named(change, State::NeedsOperator, Some(image.clone()), "somebody else set it to this image".to_owned())
+            named(change, Verdict::NeedsOperator, Some(image.clone()), "somebody else set it to this image".to_owned())
         }
-        Standing::Gone => named(change, State::NeedsOperator, None, "it is no longer there".to_owned()),
+        Standing::Gone => named(change, Verdict::NeedsOperator, None, "it is no longer there".to_owned()),
     }
 }
 
-fn named(change: &Change, state: State, image: Option<String>, detail: String) -> ServiceResult {
+fn named(change: &Change, state: Verdict, image: Option<String>, detail: String) -> ServiceResult {
     let application = &change.application;
     ServiceResult { service: application.service.clone(), application: application.id.clone(), state, image, detail }
 }
 
 /// Which services did not get well, and why.
 pub(super) fn failures(results: &[ServiceResult]) -> String {
-    let unwell = results.iter().filter(|result| result.state != State::Target);
+    let unwell = results.iter().filter(|result| result.state != Verdict::Target);
     let said = |result: &ServiceResult| {
         let why = if result.detail.is_empty() { "it is as before" } else { &result.detail };
         format!("{} did not get well: {why}", result.service)
@@ -129,7 +130,7 @@ pub(super) fn failures(results: &[ServiceResult]) -> String {
 
 /// Whom somebody must look at.
 pub(super) fn next(results: &[ServiceResult]) -> String {
-    let unsure = results.iter().filter(|result| result.state != State::Before);
+    let unsure = results.iter().filter(|result| result.state != Verdict::Before);
     let list: Vec<_> = unsure.map(|result| format!("'{}'", result.application)).collect();
     format!("Look at {}; the commands that set each back by hand are shown", list.join(", "))
 }

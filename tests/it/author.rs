@@ -214,7 +214,7 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     assert_eq!((planned.code, planned.stdout), (0, format!("{table}would change 1 step. {beginning}")));
     let declined = run(&["run"]);
     assert_eq!(declined.code, 4);
-    assert!(declined.stderr.contains("`run` needs --yes where no terminal is: nothing was changed."), "{declined:?}");
+    assert!(declined.stderr.contains("--yes is needed where no terminal is: nothing was changed."), "{declined:?}");
     let done = run(&["run", "--yes", "--pwd=geheim"]);
     assert_eq!((done.code, done.stdout), (0, format!("{table}1 step taken. {beginning}")));
     assert!(done.stderr.contains("  mend the first thing: 1 of 1 done\n"), "{}", done.stderr);

@@ -178,8 +178,8 @@ run       when                  action                environment  who          
 1-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run  dev          ann, approved by bob, build 7  done               done            2 min 5 s
 run 7-xxxxxx has no end here: whether it is under way can be seen on ops2, as process N
 run 6-xxxxxx is under way, as process N
-run 5-xxxxxx died: it had changed nothing
-run 4-xxxxxx died while applying: `rollback_service resume --run=4-xxxxxx` finishes it, `rollback_service undo --run=4-xxxxxx` takes it back
+run 5-xxxxxx by ann on HOST died: it had changed nothing
+run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: `rollback_service resume --run=4-xxxxxx --env=prod --platform=<url>` finishes it, `rollback_service undo --run=4-xxxxxx --env=prod --platform=<url>` takes it back
 
 `firebreak history <id>` tells all of one
 ";
@@ -241,8 +241,9 @@ fn programs_get_the_same() {
     let run = report["runs"][0].as_object_mut().expect("a run");
     assert!(run.remove("seconds").expect("seconds").as_i64() >= Some(26 * 3600));
     assert!(run["began"].take().as_str().expect("a time").parse::<DateTime<Utc>>().is_ok());
-    let message = "run 4-xxxxxx died while applying: `rollback_service resume --run=4-xxxxxx` finishes it, \
-                   `rollback_service undo --run=4-xxxxxx` takes it back";
+    let message = "run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: \
+        `rollback_service resume --run=4-xxxxxx --env=prod --platform=<url>` finishes it, \
+                   `rollback_service undo --run=4-xxxxxx --env=prod --platform=<url>` takes it back";
     let expected = json!([{
         "run": "4-xxxxxx", "journal": "FOLDER/journals/4-xxxxxx.journal", "began": null,
         "action": "rollback_service", "command": "run", "environment": "prod", "place": PLACE,
@@ -286,7 +287,7 @@ YYYY-MM-DDTHH:MM:SSZ    create name=prod-web-firebreak-new image=r/web:1  taken:
 YYYY-MM-DDTHH:MM:SSZ    stop id=1 name=prod-web                           refused: no such container (404 Not Found)
 YYYY-MM-DDTHH:MM:SSZ    start id=7 name=prod-web                          not known
 
-run 4-xxxxxx died while applying: `rollback_service resume --run=4-xxxxxx` finishes it, `rollback_service undo --run=4-xxxxxx` takes it back
+run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: `rollback_service resume --run=4-xxxxxx --env=prod --platform=<url>` finishes it, `rollback_service undo --run=4-xxxxxx --env=prod --platform=<url>` takes it back
 ";
     let id = host.ids().into_iter().find(|id| id.starts_with("4-")).expect("the run");
     for id in ["4", &id] {
@@ -311,7 +312,7 @@ run 4-xxxxxx died while applying: `rollback_service resume --run=4-xxxxxx` finis
         journal.enter(state).expect("a state");
     }
     journal.end(host.ended("restored", "taken back as asked; all that had been changed was restored"));
-    let tables = stdout.split("\nrun 4-xxxxxx died").next().expect("the tables").replace("26 h 0 min", "2 min 5 s");
+    let tables = stdout.split("\nrun 4-xxxxxx by").next().expect("the tables").replace("26 h 0 min", "2 min 5 s");
     let first = "YYYY-MM-DDTHH:MM:SSZ  ";
     let expected = format!(
         "{tables}{first}rollback_service undo by carl goes on with it\n{first}going back\n{first}restored\n\

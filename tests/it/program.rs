@@ -146,7 +146,7 @@ async fn without_a_terminal_run_needs_a_date_and_a_yes() {
     let output = hall.run("run --date=DAY --env=dev").await;
     assert_eq!(output.code, 4, "{output:?}");
     assert!(
-        output.stderr.ends_with("error: `run` needs --yes where no terminal is: nothing was changed\n"),
+        output.stderr.ends_with("error: --yes is needed where no terminal is: nothing was changed\n"),
         "{output:?}"
     );
     hall.stands(Stand::Broken);
@@ -382,8 +382,11 @@ async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
         assert_eq!((output.code, refused["outcome"].as_str()), (1, Some("failed")), "{output:?}");
         assert_eq!(
             refused["message"],
-            "run RUN by tester on HOST died while applying: `rollback_service resume --run=RUN` finishes it, \
-             `rollback_service undo --run=RUN` takes it back; nothing was changed"
+            format!(
+                "run RUN by tester on HOST died while applying on http://{}: `rollback_service resume --run=RUN --env=dev --platform=<url>` finishes it, \
+                 `rollback_service undo --run=RUN --env=dev --platform=<url>` takes it back; nothing was changed",
+                hall.drill.marathon().address()
+            )
         );
         let output = hall.run(&format!("{way} --env=dev")).await;
         assert_eq!(output.code, 4, "nobody said yes: {output:?}");

@@ -7,12 +7,9 @@ use crate::action::report::Tone;
 use crate::journal::Run;
 use crate::journal::record::{Ended, Record};
 
-/// The action that can go on with a run, or take it back.
-const RESUMES: &str = "rollback_service";
-
 /// How a run stands.
 #[derive(Debug, Clone, Copy)]
-pub enum Standing<'a> {
+pub enum Life<'a> {
     /// It came to its end.
     Ended(&'a Ended),
     /// Its process is there.
@@ -25,7 +22,7 @@ pub enum Standing<'a> {
     Elsewhere,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> Life<'a> {
     /// How this run stands now.
     pub fn of(run: &'a Run, context: &Context) -> Self {
         match (&run.ended, run.is_open(), context.journal.is_alive(run)) {
@@ -61,16 +58,10 @@ impl<'a> Standing<'a> {
     /// What is to be known of a run that has no end, with the ways out.
     pub fn sentence(&self, run: &Run) -> Option<String> {
         let id = &run.id;
-        let state = run.state.map_or_else(String::new, |(state, _)| format!(" while {state}"));
         match self {
             Self::Ended(_) => None,
             Self::UnderWay => Some(format!("run {id} is under way, as process {}", run.latest.process)),
-            Self::DiedOpen if run.began.action == RESUMES => Some(format!(
-                "run {id} died{state}: `{RESUMES} resume --run={id}` finishes it, \
-                 `{RESUMES} undo --run={id}` takes it back"
-            )),
-            Self::DiedOpen => Some(format!("run {id} died{state}: what it began may be half done")),
-            Self::Died => Some(format!("run {id} died{state}: it had changed nothing")),
+            Self::DiedOpen | Self::Died => Some(run.died()),
             Self::Elsewhere => Some(format!(
                 "run {id} has no end here: whether it is under way can be seen on {}, as process {}",
                 run.latest.host, run.latest.process
@@ -80,13 +71,11 @@ impl<'a> Standing<'a> {
 }
 
 /// How long a run took, or takes until now; until its last word where that is all that is known.
-pub fn took(run: &Run, standing: Standing<'_>, now: DateTime<Utc>) -> TimeDelta {
-    let end = match standing {
-        Standing::Ended(ended) => ended.at,
-        Standing::UnderWay => now,
-        Standing::DiedOpen | Standing::Died | Standing::Elsewhere => {
-            run.records.last().map_or(run.began.at, Record::at)
-        }
+pub fn took(run: &Run, life: Life<'_>, now: DateTime<Utc>) -> TimeDelta {
+    let end = match life {
+        Life::Ended(ended) => ended.at,
+        Life::UnderWay => now,
+        Life::DiedOpen | Life::Died | Life::Elsewhere => run.records.last().map_or(run.began.at, Record::at),
     };
     (end - run.began.at).max(TimeDelta::zero())
 }
