@@ -1,5 +1,6 @@
 //! The Kubernetes platform against a real Kubernetes: API server and controllers of 1.33, on etcd.
 
+mod between;
 mod history;
 mod lease;
 mod others;

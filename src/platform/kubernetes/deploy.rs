@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::client::{Unanswered, Write};
+use super::client::{Answer, Unanswered, Write};
 use super::own::{Images, SET, Written};
 use super::workload::{self, CAUSE, Kind, parts};
 use super::{Kubernetes, rollout, wait};
@@ -97,8 +97,7 @@ async fn try_out(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) ->
             return Ok(());
         }
         let error = answer.error(&workload::secrets(&object));
-        if answer.status == StatusCode::BAD_REQUEST {
-            // A webhook of the cluster that has effects of its own: nothing can be tried there.
+        if cannot_be_tried(&answer) {
             watch.warn(&format!("the change of '{id}' could not be tried beforehand: {error:#}"));
             return Ok(());
         }
@@ -108,6 +107,12 @@ async fn try_out(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) ->
         sleep(PAUSE).await;
     }
     Err(busy(id))
+}
+
+/// A webhook of the cluster that has effects of its own: nothing can be tried there. One that denies without a code answers
+/// 400 as well, but gives no reason.
+fn cannot_be_tried(answer: &Answer) -> bool {
+    answer.status == StatusCode::BAD_REQUEST && answer.body["reason"] == "BadRequest"
 }
 
 /// Writes a change.

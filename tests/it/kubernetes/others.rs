@@ -1,9 +1,4 @@
-//! Those who are there besides us: what they set, what they forbid, what they keep, and what gets lost on the way.
-
-use axum::body::Bytes;
-use axum::extract::Request;
-use axum::response::IntoResponse as _;
-use tokio::net::TcpListener;
+//! Those who are there besides us: what they set, what they forbid, what they keep.
 
 use super::*;
 
@@ -225,91 +220,6 @@ async fn an_admission_that_refuses_does_so_before_anything_is_written_and_no_sec
         )
     );
     assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
-}
-
-/// What stands between us and Kubernetes: it passes everything on, but for the next patches that are no trial.
-struct Between {
-    kubernetes: http::Client,
-    server: String,
-    /// What becomes of the next patches: whether each arrives; their answers are lost.
-    lose: Mutex<Vec<bool>>,
-}
-
-async fn between(kubernetes: &Kubernetes, lose: &[bool]) -> (Arc<Between>, Box<dyn Platform>, Arc<Notes>) {
-    let lose = Mutex::new(lose.iter().rev().copied().collect());
-    let between = Arc::new(Between { kubernetes: kubernetes.http(), server: kubernetes.server(), lose });
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("its address"));
-    let state = Arc::clone(&between);
-    let router = axum::Router::new().fallback(move |request: Request| pass(Arc::clone(&state), request));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    let kubeconfig = kubernetes.kubeconfig_by(&url);
-    let notes = Arc::new(Notes::default());
-    let url = format!("kubernetes:///{}?kubeconfig={}", kubernetes.namespace, kubeconfig.display());
-    (between, recorded(&url, &notes).await, notes)
-}
-
-async fn pass(between: Arc<Between>, request: Request) -> axum::response::Response {
-    let (parts, body) = request.into_parts();
-    let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
-    let is_write = parts.method == Method::PATCH && !parts.uri.to_string().contains("dryRun");
-    let lost = if is_write { between.lose.lock().expect("what is lost").pop() } else { None };
-    let gone = || axum::http::StatusCode::GATEWAY_TIMEOUT.into_response();
-    if lost == Some(false) {
-        return gone();
-    }
-    let request = between.kubernetes.request(parts.method, format!("{}{}", between.server, parts.uri));
-    let answer = request
-        .headers(
-            parts
-                .headers
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.filter(|name| name != "host")?, value)))
-                .collect(),
-        )
-        .body(body)
-        .send()
-        .await
-        .expect("an answer");
-    let status = answer.status();
-    let body = answer.bytes().await.expect("a body");
-    if lost == Some(true) { gone() } else { (status, body).into_response() }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_reply_is_looked_into() {
-    let kubernetes = Kubernetes::start().await;
-    billing(&kubernetes, json!({})).await;
-    // The patch arrives, and so does the one that takes it back; then one that does not, and one that does.
-    let (_between, platform, notes) = between(&kubernetes, &[true, true]).await;
-    let planned = changes(&*platform, "dev", &TARGETS[..1]).await;
-    let tale = Tale::default();
-    platform.deploy(&planned, LIMIT, &tale).await.expect("it was taken all the same");
-    assert_eq!(tale.warnings(), ["Kubernetes answered 504 Gateway Timeout: looking what became of it"]);
-    assert_eq!(look(&*platform, &planned).await, [Target]);
-    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [BEFORE]);
-    assert_eq!(notes.names(), ["set", "restore"], "nothing was sent twice");
-    let lost = |call: &Call| matches!(call.answer, Some(Answer::Lost(_)));
-    assert!(notes.calls().iter().all(lost), "{:?}", notes.calls());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_never_arrived_is_not_sent_again_but_on_the_way_back() {
-    let kubernetes = Kubernetes::start().await;
-    set(&kubernetes).await;
-    let before = specs(&kubernetes, &OBJECTS).await;
-    // The first arrives, the second does not; of the way back the first try does not arrive.
-    let (between, platform, notes) = between(&kubernetes, &[]).await;
-    let planned = changes(&*platform, "dev", &TARGETS).await;
-    platform.deploy(&planned[..1], LIMIT, &Unwatched).await.expect("a deployment");
-    between.lose.lock().expect("what is lost").extend([false, false]);
-    assert_eq!(failure(&*platform, &planned[1..], LIMIT).await, "Kubernetes answered 504 Gateway Timeout");
-    assert_eq!(look(&*platform, &planned).await, [Target, BEFORE, BEFORE]);
-    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE]);
-    assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
-    assert_eq!(notes.names(), ["set", "set", "restore", "restore"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
