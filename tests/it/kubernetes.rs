@@ -209,6 +209,31 @@ async fn a_stateful_set_that_is_stuck_in_the_bad_version_gets_out_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_pod_that_flaps_while_the_new_one_starts_is_not_deleted() {
+    let kubernetes = Kubernetes::start().await;
+    let two = json!({ "spec": { "replicas": 2 } });
+    kubernetes.make("statefulsets", "ledger", &[("ledger", "r:5000/team/ledger:2-dev")], two).await;
+    kubernetes.until_well("statefulsets/ledger").await;
+    let notes = Arc::new(Notes::default());
+    let platform = recorded(&kubernetes.url(), &notes).await;
+    let planned = changes(&*platform, "dev", &[("ledger", "r:5000/team/ledger:sick-dev")]).await;
+    // Longer than an old pod may be unready.
+    let limit = Duration::from_secs(10);
+    let (error, ()) = tokio::join!(failure(&*platform, &planned, limit), async {
+        let the_new_one_is_there =
+            |set: &Value| set["status"]["updatedReplicas"] == 1 && set["status"]["readyReplicas"] == 1;
+        kubernetes.until("statefulsets/ledger", the_new_one_is_there).await;
+        kubernetes.set_ready("ledger-0", false).await;
+    });
+    assert!(error.ends_with("ledger has 1 of 2 pods updated, 0 ready (pod ledger-1: ImagePullBackOff)"), "{error}");
+    assert_eq!(notes.names(), ["set"]);
+    kubernetes.set_ready("ledger-0", true).await;
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [BEFORE]);
+    assert_eq!(notes.names(), ["set", "restore", "evict"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_kubernetes_gives_up_fails_at_once() {
     let kubernetes = Kubernetes::start().await;
     billing(&kubernetes, json!({ "spec": { "progressDeadlineSeconds": 1 } })).await;

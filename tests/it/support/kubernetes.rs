@@ -154,6 +154,14 @@ impl Kubernetes {
         self.change(what, &merge).await;
     }
 
+    /// Has a pod be ready, or not, until somebody says otherwise.
+    pub async fn set_ready(&self, pod: &str, is_ready: bool) {
+        let ready = if is_ready { "True" } else { "False" };
+        let conditions = json!([{ "type": "Ready", "status": ready }]);
+        let path = format!("/api/v1/namespaces/{}/pods/{pod}/status", self.namespace);
+        self.call(Method::PATCH, &path, &json!({ "status": { "conditions": conditions } })).await;
+    }
+
     /// Waits until every pod of an object has followed it and is ready.
     pub async fn until_well(&self, what: &str) {
         let is_well = |object: &Value| {
