@@ -98,7 +98,7 @@ impl Unblock {
         };
         if let Some(error) = refused.filter(|_| !self.warned) {
             self.warned = true;
-            let hand = format!("kubectl --namespace={} delete pod {name}", kubernetes.namespace);
+            let hand = format!("{} delete pod {name}", kubernetes.kubectl);
             watch.warn(&format!(
                 "pod '{name}' is not ready and holds '{id}' up, and cannot be deleted ({error:#}): {hand}"
             ));
