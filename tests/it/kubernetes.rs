@@ -4,6 +4,7 @@ mod between;
 mod history;
 mod lease;
 mod others;
+mod place;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};

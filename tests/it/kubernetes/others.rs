@@ -221,35 +221,3 @@ async fn an_admission_that_refuses_does_so_before_anything_is_written_and_no_sec
     );
     assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_place_that_is_not_there_is_named() {
-    let kubernetes = Kubernetes::start().await;
-    let kubeconfig = kubernetes.kubeconfig();
-    let kubeconfig = kubeconfig.display();
-    let http = http::client(&Trust::default()).expect("a client");
-    let error = async |url: &str| {
-        let platform = connect(&url.into(), "dev", access(http.clone(), None, None)).await;
-        match platform {
-            Ok(platform) => format!("{:#}", platform.applications("dev").await.expect_err("nothing there")),
-            Err(error) => format!("{error:#}"),
-        }
-    };
-    assert_eq!(
-        error(&format!("kubernetes://prod/shop?kubeconfig={kubeconfig}")).await,
-        "the kubeconfig has no context 'prod': it has admin, reader"
-    );
-    // Without a namespace it is the environment's, on the current context.
-    assert_eq!(
-        error(&format!("kubernetes://?kubeconfig={kubeconfig}")).await,
-        "there is no namespace 'dev' at kubernetes://admin/dev: name it in the URL"
-    );
-    let unread = error("kubernetes://prod/shop?kubeconfig=/nowhere/config").await;
-    assert!(unread.starts_with("failed to read the kubeconfig: ") && unread.contains("/nowhere/config"), "{unread}");
-    let gone = kubernetes.kubeconfig_by("http://127.0.0.1:1");
-    let unreached = error(&format!("kubernetes:///shop?kubeconfig={}", gone.display())).await;
-    let said =
-        unreached.strip_prefix("failed to list the ").and_then(|rest| rest.split_once(' ')).map(|(_, rest)| rest);
-    let why = "client error (Connect): tcp connect error: Connection refused (os error 111)";
-    assert_eq!(said, Some(&*format!("at kubernetes://admin/shop: failed to reach Kubernetes: {why}")), "{unreached}");
-}
