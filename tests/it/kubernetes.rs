@@ -134,7 +134,7 @@ async fn the_contract_holds() {
     let kubernetes = Kubernetes::start().await;
     set(&kubernetes).await;
     let platform = platform(&kubernetes.url()).await;
-    assert_eq!(platform.address(), format!("kubernetes://admin/{}", kubernetes.namespace));
+    assert_eq!(platform.address(), kubernetes.address_as("admin"));
     contract::hold(&*platform, "dev", &TARGETS).await;
 }
 

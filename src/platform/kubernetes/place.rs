@@ -26,6 +26,8 @@ pub(super) struct Place {
     pub(super) kubeconfig: Option<PathBuf>,
     /// The namespace.
     pub(super) namespace: String,
+    /// The API server, without scheme and user.
+    server: String,
     /// Who may ask there.
     pub(super) client: kube::Client,
 }
@@ -49,12 +51,13 @@ impl Place {
             None => config.cluster_url.to_string().parse().ok().and_then(|url| http::proxy_for(&url)),
         };
         let client = client(&config).map_err(quiet).context("failed to set up the client of Kubernetes")?;
-        Ok(Self { context, kubeconfig, namespace, client })
+        Ok(Self { context, kubeconfig, namespace, server: server(&config.cluster_url), client })
     }
 
-    /// For people to read.
+    /// For people to read. With the server, since on another host a context of the same name may be another cluster.
     pub(super) fn address(&self) -> String {
-        format!("{SCHEME}{}/{}", self.context.as_deref().unwrap_or_default(), self.namespace)
+        let context = self.context.as_deref().unwrap_or_default();
+        format!("{SCHEME}{context}/{} ({})", self.namespace, self.server)
     }
 }
 
@@ -120,6 +123,13 @@ fn quiet(error: anyhow::Error) -> anyhow::Error {
         return anyhow!("the login that the kubeconfig describes does not work: `kubectl auth whoami` says why");
     }
     error
+}
+
+/// Host and port of a server, and the path where many clusters are behind one.
+fn server(url: &::http::Uri) -> String {
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{host}{}", url.path().trim_end_matches('/'))
 }
 
 /// What a URL says.
@@ -222,6 +232,18 @@ mod tests {
         assert_eq!(named, Asked { rest: "prod/shop".to_owned(), kubeconfig: Some("/etc/a b".into()) });
         let error = asked("kubernetes://prod/shop?config=x").unwrap_err().to_string();
         assert_eq!(error, "'kubernetes://prod/shop?config=x' asks for '?config=x': known is ?kubeconfig=/path/to/file");
+    }
+
+    #[test]
+    fn a_server_is_named_without_what_must_not_be_shown() {
+        for (url, expected) in [
+            ("https://api.example:6443", "api.example:6443"),
+            ("https://ann:pw@api.example/", "api.example"),
+            ("https://[::1]:6443", "[::1]:6443"),
+            ("https://rancher.example/k8s/clusters/c-1/?token=s3cret", "rancher.example/k8s/clusters/c-1"),
+        ] {
+            assert_eq!(server(&url.parse().unwrap()), expected);
+        }
     }
 
     #[test]

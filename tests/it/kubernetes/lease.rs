@@ -93,11 +93,11 @@ async fn an_account_that_may_keep_nobody_out_is_told_what_it_lacks() {
     let Err(LockError::Failed(error)) = platform.lock("dev", &holder("7-abc", "ann on ops1")).await else {
         panic!("it may not");
     };
-    let namespace = &kubernetes.namespace;
+    let (place, namespace) = (kubernetes.address_as("reader"), &kubernetes.namespace);
     assert_eq!(
         format!("{error:#}"),
         format!(
-            "failed to lock kubernetes://reader/{namespace}: the account may not keep others out: let it get, create, \
+            "failed to lock {place}: the account may not keep others out: let it get, create, \
              update and delete leases.coordination.k8s.io: Kubernetes answered 403 Forbidden: leases.coordination.k8s.io \
              is forbidden: User \"reader\" cannot create resource \"leases\" in API group \"coordination.k8s.io\" in the \
              namespace \"{namespace}\""

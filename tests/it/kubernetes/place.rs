@@ -25,7 +25,10 @@ async fn a_place_that_is_not_there_is_named() {
     // Without a namespace it is the environment's, on the current context.
     assert_eq!(
         error(&format!("kubernetes://?kubeconfig={kubeconfig}")).await,
-        "there is no namespace 'dev' at kubernetes://admin/dev: name it in the URL"
+        format!(
+            "there is no namespace 'dev' at kubernetes://admin/dev ({}): name it in the URL",
+            kubernetes.server().trim_start_matches("https://")
+        )
     );
     let unread = error("kubernetes://prod/shop?kubeconfig=/nowhere/config").await;
     assert!(unread.starts_with("failed to read the kubeconfig: ") && unread.contains("/nowhere/config"), "{unread}");
@@ -34,7 +37,7 @@ async fn a_place_that_is_not_there_is_named() {
     let said =
         unreached.strip_prefix("failed to list the ").and_then(|rest| rest.split_once(' ')).map(|(_, rest)| rest);
     let why = "client error (Connect): tcp connect error: Connection refused (os error 111)";
-    assert_eq!(said, Some(&*format!("at kubernetes://admin/shop: failed to reach Kubernetes: {why}")), "{unreached}");
+    assert_eq!(said, Some(&*format!("at kubernetes://admin/shop (127.0.0.1:1): failed to reach Kubernetes: {why}")), "{unreached}");
 }
 
 /// What the program says of the current context, where a kubeconfig is as this home and this variable say.

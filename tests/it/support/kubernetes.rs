@@ -61,6 +61,11 @@ impl Kubernetes {
         format!("kubernetes://{user}/{}?kubeconfig={}", self.namespace, self.kubeconfig().display())
     }
 
+    /// What the platform says of itself where it is reached so.
+    pub fn address_as(&self, user: &str) -> String {
+        format!("kubernetes://{user}/{} (127.0.0.1:{})", self.namespace, self.cluster.port)
+    }
+
     /// A kubeconfig with a context for each user: `admin`, which is the current one, and `reader`.
     pub fn kubeconfig(&self) -> PathBuf {
         self.cluster.folder.path().join("kubeconfig")
