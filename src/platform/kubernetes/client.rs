@@ -66,6 +66,8 @@ pub(super) struct Write {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) body: Value,
+    /// What must not be shown of an answer.
+    pub(super) secrets: Secrets,
 }
 
 impl Answer {
@@ -156,9 +158,7 @@ impl Client {
         let path = format!("{}?fieldManager={MANAGER}", write.path);
         match self.send(&write.method, &path, &write.body).await {
             // It gave up waiting, or a proxy before it did; the change may have been taken all the same.
-            Ok(Answer { status, .. }) if status.is_server_error() => {
-                Err(Unanswered::Lost(anyhow!("Kubernetes answered {status}")))
-            }
+            Ok(answer) if answer.status.is_server_error() => Err(Unanswered::Lost(answer.error(&write.secrets))),
             outcome => outcome,
         }
     }

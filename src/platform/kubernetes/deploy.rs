@@ -68,7 +68,7 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
         "" => format!("firebreak: {}", change.to),
         run => format!("firebreak run {run}: {}", change.to),
     };
-    let write = kubernetes.patch(SET, id, workload::patch(object, &set, &cause))?;
+    let write = kubernetes.patch(SET, id, object, workload::patch(object, &set, &cause))?;
     let rollout = rollout::rollout(kind, object);
     let images = |(one, to): &(workload::Container, String)| Images {
         name: one.name.clone(),
@@ -179,9 +179,9 @@ async fn shows(kubernetes: &Kubernetes, id: &str, cause: &str) -> anyhow::Result
 
 impl Kubernetes {
     /// A JSON Patch of an application.
-    pub(super) fn patch(&self, call: &'static str, id: &str, body: Value) -> anyhow::Result<Write> {
+    pub(super) fn patch(&self, call: &'static str, id: &str, object: &Value, body: Value) -> anyhow::Result<Write> {
         let path = self.path(id)?;
-        Ok(Write { call, method: Method::PATCH, path, body })
+        Ok(Write { call, method: Method::PATCH, path, body, secrets: workload::secrets(object) })
     }
 
     /// Where an application is.

@@ -58,7 +58,7 @@ async fn restore(
                     "" => format!("firebreak: back to {}", images.join(", ")),
                     run => format!("firebreak run {run}: back to {}", images.join(", ")),
                 };
-                let write = kubernetes.patch(RESTORE, id, workload::patch(&object, &set, &cause))?;
+                let write = kubernetes.patch(RESTORE, id, &object, workload::patch(&object, &set, &cause))?;
                 match kubernetes.client.write(write, about(id, &set)).await {
                     Ok(answer) if answer.status.is_success() => return Ok(()),
                     Ok(answer) => {

@@ -56,7 +56,13 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
     let place = path(kubernetes);
     for _ in 0..TRIES {
         let body = lease(kubernetes, holder, &Value::Null);
-        let create = Write { call: "lock", method: Method::POST, path: collection(kubernetes), body };
+        let create = Write {
+            call: "lock",
+            method: Method::POST,
+            path: collection(kubernetes),
+            body,
+            secrets: Secrets::default(),
+        };
         let mut answer = taken(kubernetes, create, holder).await;
         if matches!(&answer, Ok(answer) if answer.status == StatusCode::CONFLICT) {
             let Some(theirs) = kubernetes.client.get(&place).await.map_err(failed)? else { continue };
@@ -66,7 +72,8 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
                 return Err(LockError::Held(holder_of(&theirs)));
             }
             let body = lease(kubernetes, holder, &theirs["metadata"]["resourceVersion"]);
-            let update = Write { call: "lock", method: Method::PUT, path: place.clone(), body };
+            let update =
+                Write { call: "lock", method: Method::PUT, path: place.clone(), body, secrets: Secrets::default() };
             answer = taken(kubernetes, update, holder).await;
         }
         match answer {
@@ -96,7 +103,8 @@ pub(super) async fn unlock(kubernetes: &Kubernetes, holder: &Holder) -> anyhow::
         let metadata = &found["metadata"];
         let only = json!({ "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"] });
         let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only });
-        let delete = Write { call: "unlock", method: Method::DELETE, path: path(kubernetes), body };
+        let delete =
+            Write { call: "unlock", method: Method::DELETE, path: path(kubernetes), body, secrets: Secrets::default() };
         match taken(kubernetes, delete, holder).await {
             Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND => return Ok(()),
             // The last renewal was on its way.
@@ -136,7 +144,13 @@ async fn renew(client: Client, path: String, mut lease: Value, run: String) {
     loop {
         sleep(RENEWED).await;
         lease["spec"]["renewTime"] = micro(Utc::now()).into();
-        let write = Write { call: "renew", method: Method::PUT, path: path.clone(), body: lease.clone() };
+        let write = Write {
+            call: "renew",
+            method: Method::PUT,
+            path: path.clone(),
+            body: lease.clone(),
+            secrets: Secrets::default(),
+        };
         match client.once(&write).await {
             Ok(answer) if answer.status.is_success() => lease = answer.body,
             // Nobody stops for it: every write says by itself what it must find.

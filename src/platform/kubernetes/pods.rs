@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Kubernetes;
 use super::client::{Unanswered, Write};
-use super::workload::Kind;
+use super::workload::{Kind, secrets};
 use crate::watch::Watch;
 
 /// The name of the write that deletes a pod.
@@ -86,12 +86,13 @@ impl Unblock {
             method: Method::DELETE,
             path: format!("/api/v1/namespaces/{}/pods/{name}", kubernetes.namespace),
             body: json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only }),
+            secrets: secrets(object),
         };
         let answer = kubernetes.client.write(write, json!({ "application": id, "pod": name, "uid": uid })).await;
         let refused = match answer {
             Ok(answer) if answer.status.is_success() || answer.is_conflict() => None,
             Ok(answer) if answer.status == StatusCode::NOT_FOUND => None,
-            Ok(answer) => Some(answer.error(&super::workload::secrets(object))),
+            Ok(answer) => Some(answer.error(&secrets(object))),
             // It is looked at again.
             Err(Unanswered::Lost(_)) => None,
             Err(Unanswered::NotSent(error)) => Some(error),
@@ -190,7 +191,8 @@ mod tests {
         let mut unblock = Unblock::default();
         let begin = Instant::now();
         let name = |pod: Option<&Value>| pod.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned());
-        let mut at = |stuck: &[&Value], seconds: u64| name(unblock.overdue(stuck, begin + Duration::from_secs(seconds)));
+        let mut at =
+            |stuck: &[&Value], seconds: u64| name(unblock.overdue(stuck, begin + Duration::from_secs(seconds)));
         assert_eq!(at(&[&one, &two], 0), None);
         assert_eq!(at(&[&one, &two], 4), None);
         assert_eq!(at(&[&one, &two], 5), Some("a-1".to_owned()));

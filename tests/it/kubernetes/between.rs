@@ -80,7 +80,8 @@ async fn pass(between: Arc<Between>, request: Request) -> Response {
         Some(Fate::Lost) | None => {}
     }
     let request = between.kubernetes.request(parts.method, format!("{}{}", between.server, parts.uri));
-    let headers = parts.headers.into_iter().filter_map(|(name, value)| Some((name.filter(|name| name != "host")?, value)));
+    let headers =
+        parts.headers.into_iter().filter_map(|(name, value)| Some((name.filter(|name| name != "host")?, value)));
     let answer = request.headers(headers.collect()).body(body).send().await.expect("an answer");
     let status = answer.status();
     let body = answer.bytes().await.expect("a body");
@@ -101,13 +102,14 @@ async fn a_lost_reply_is_looked_into() {
     let planned = changes(&*platform, "dev", &TARGETS[..1]).await;
     let tale = Tale::default();
     platform.deploy(&planned, LIMIT, &tale).await.expect("it was taken all the same");
-    assert_eq!(tale.warnings(), ["Kubernetes answered 504 Gateway Timeout: looking what became of it"]);
+    assert_eq!(tale.warnings(), ["Kubernetes answered 504 Gateway Timeout: gave up on ***: looking what became of it"]);
     assert_eq!(look(&*platform, &planned).await, [Target]);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(look(&*platform, &planned).await, [BEFORE]);
     assert_eq!(notes.names(), ["set", "restore"], "nothing was sent twice");
     let lost = |call: &Call| matches!(call.answer, Some(Answer::Lost(_)));
     assert!(notes.calls().iter().all(lost), "{:?}", notes.calls());
+    assert!(!format!("{:?}", notes.calls()).contains("s3cret"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +122,10 @@ async fn a_write_that_never_arrived_is_not_sent_again_but_on_the_way_back() {
     let planned = changes(&*platform, "dev", &TARGETS).await;
     platform.deploy(&planned[..1], LIMIT, &Unwatched).await.expect("a deployment");
     between.patches([Fate::Dropped, Fate::Dropped]);
-    assert_eq!(failure(&*platform, &planned[1..], LIMIT).await, "Kubernetes answered 504 Gateway Timeout");
+    assert_eq!(
+        failure(&*platform, &planned[1..], LIMIT).await,
+        "Kubernetes answered 504 Gateway Timeout: gave up on ***"
+    );
     assert_eq!(look(&*platform, &planned).await, [Target, BEFORE, BEFORE]);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE]);
@@ -135,9 +140,7 @@ async fn a_webhook_that_denies_without_a_code_refuses_and_one_that_cannot_be_tri
     let before = specs(&kubernetes, &["deployments/billing"]).await;
     let (between, platform, notes) = Between::stand(&kubernetes).await;
     let planned = changes(&*platform, "dev", &TARGETS[..1]).await;
-    let told = |reason: &str, message: &str| {
-        json!({ "kind": "Status", "status": "Failure", "reason": reason, "message": message, "code": 400 })
-    };
+    let told = |reason: &str, message: &str| json!({ "kind": "Status", "status": "Failure", "reason": reason, "message": message, "code": 400 });
     let denied = "admission webhook \"night.example\" denied the request: not at night";
     between.trials([Fate::Refused(StatusCode::BAD_REQUEST, told("", denied))]);
     let id = format!("{}/deployment/billing", kubernetes.namespace);

@@ -37,7 +37,11 @@ async fn a_place_that_is_not_there_is_named() {
     let said =
         unreached.strip_prefix("failed to list the ").and_then(|rest| rest.split_once(' ')).map(|(_, rest)| rest);
     let why = "client error (Connect): tcp connect error: Connection refused (os error 111)";
-    assert_eq!(said, Some(&*format!("at kubernetes://admin/shop (127.0.0.1:1): failed to reach Kubernetes: {why}")), "{unreached}");
+    assert_eq!(
+        said,
+        Some(&*format!("at kubernetes://admin/shop (127.0.0.1:1): failed to reach Kubernetes: {why}")),
+        "{unreached}"
+    );
 }
 
 /// What the program says of the current context, where a kubeconfig is as this home and this variable say.
