@@ -71,9 +71,19 @@ pub(super) struct Write {
 }
 
 impl Answer {
-    /// It was neither done nor may it have been: somebody changed the object, or the server is too busy to begin.
+    /// It was not done: somebody changed the object.
     pub(super) fn is_conflict(&self) -> bool {
-        matches!(self.status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
+        self.status == StatusCode::CONFLICT
+    }
+
+    /// It was not begun: the server is too busy.
+    pub(super) fn is_busy(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// How long to wait before what was asked so often is asked again; none where that is no use.
+    fn rest(&self, tried: u32) -> Option<Duration> {
+        if tried < RETRY.tries { RETRY.before_next(tried, &self.headers) } else { None }
     }
 
     /// What it says of a refusal, without what must not be shown.
@@ -108,14 +118,12 @@ impl Client {
         loop {
             tried += 1;
             let answer = self.send(&Method::GET, path, &Value::Null).await;
-            let again = match &answer {
-                Ok(answer) if answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS => true,
-                Ok(_) => false,
-                Err(_) => true,
+            let pause = match &answer {
+                Ok(answer) if answer.status.is_server_error() || answer.is_busy() => answer.rest(tried),
+                Ok(_) => None,
+                Err(_) => RETRY.before_next(tried, &HeaderMap::new()).filter(|_| tried < RETRY.tries),
             };
-            let none = HeaderMap::new();
-            let pause = RETRY.before_next(tried, answer.as_ref().map_or(&none, |answer| &answer.headers));
-            if let Some(pause) = pause.filter(|_| again && tried < RETRY.tries) {
+            if let Some(pause) = pause {
                 sleep(pause).await;
                 continue;
             }
@@ -138,8 +146,14 @@ impl Client {
         Ok(items)
     }
 
-    /// A write, sent once and carried to its end whatever becomes of the caller; written down before and after.
+    /// A write. It is sent again only where the server was too busy to begin with it.
     pub(super) async fn write(&self, write: Write, about: Value) -> Result<Answer, Unanswered> {
+        let write = Arc::new(write);
+        when_it_has_time(|| self.carry(Arc::clone(&write), about.clone())).await
+    }
+
+    /// A write, sent once and carried to its end whatever becomes of the caller; written down before and after.
+    async fn carry(&self, write: Arc<Write>, about: Value) -> Result<Answer, Unanswered> {
         let client = self.clone();
         let carried = self.writes.carry(async move {
             let number = match client.ledger.intent(write.call, about) {
@@ -166,7 +180,7 @@ impl Client {
     /// Has everything about a write checked, by the server and by whoever has a say at it, and nothing written.
     pub(super) async fn try_out(&self, write: &Write) -> anyhow::Result<Answer> {
         let path = format!("{}?fieldManager={MANAGER}&dryRun=All", write.path);
-        Ok(self.send(&write.method, &path, &write.body).await?)
+        Ok(when_it_has_time(|| self.send(&write.method, &path, &write.body)).await?)
     }
 
     async fn send(&self, method: &Method, path: &str, body: &Value) -> Result<Answer, Unanswered> {
@@ -189,6 +203,22 @@ impl Client {
             Ok(Err(Unanswered::Lost(error))) => Err(Unanswered::Lost(error.context(what()))),
             Ok(Err(not_sent)) => Err(not_sent),
             Err(_) => Err(Unanswered::Lost(anyhow!("nothing within {PATIENCE:?}").context(what()))),
+        }
+    }
+}
+
+/// Sends a write again while the server is too busy to begin with it, for as long as that is of use.
+async fn when_it_has_time<F>(mut send: impl FnMut() -> F) -> Result<Answer, Unanswered>
+where
+    F: Future<Output = Result<Answer, Unanswered>>,
+{
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let answer = send().await?;
+        match answer.rest(tried).filter(|_| answer.is_busy()) {
+            Some(pause) => sleep(pause).await,
+            None => return Ok(answer),
         }
     }
 }

@@ -61,6 +61,7 @@ async fn restore(
                 let write = kubernetes.patch(RESTORE, id, &object, workload::patch(&object, &set, &cause))?;
                 match kubernetes.client.write(write, about(id, &set)).await {
                     Ok(answer) if answer.status.is_success() => return Ok(()),
+                    Ok(answer) if answer.is_busy() => sleep(AGAIN).await,
                     Ok(answer) => {
                         if !answer.is_conflict() && !moved(kubernetes, id, &object).await? {
                             return Err(answer.error(&workload::secrets(&object)));

@@ -161,3 +161,36 @@ async fn a_webhook_that_denies_without_a_code_refuses_and_one_that_cannot_be_tri
     );
     assert_eq!(look(&*platform, &planned).await, [Target]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_too_busy_is_waited_for() {
+    let kubernetes = Kubernetes::start().await;
+    billing(&kubernetes, json!({})).await;
+    let (between, platform, notes) = Between::stand(&kubernetes).await;
+    let planned = changes(&*platform, "dev", &TARGETS[..1]).await;
+    let busy = |times: usize| {
+        let body = json!({ "reason": "TooManyRequests", "message": "try again later" });
+        (0..times).map(move |_| Fate::Refused(StatusCode::TOO_MANY_REQUESTS, body.clone()))
+    };
+    // For longer than it is waited for: nothing is changed, and nobody is said to have done so.
+    between.patches(busy(4));
+    let id = format!("{}/deployment/billing", kubernetes.namespace);
+    assert_eq!(
+        refusal(&*platform, &planned).await,
+        format!(
+            "Kubernetes refused the change of application '{id}': \
+             Kubernetes answered 429 Too Many Requests: try again later"
+        )
+    );
+    assert_eq!(look(&*platform, &planned).await, [BEFORE]);
+    between.trials(busy(2));
+    between.patches(busy(2));
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    assert_eq!(look(&*platform, &planned).await, [Target]);
+    // On the way back there is as much time as it takes.
+    between.patches(busy(6));
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [BEFORE]);
+    let times = |call: &str| notes.names().iter().filter(|name| *name == call).count();
+    assert_eq!((times("set"), times("restore")), (7, 7));
+}
