@@ -350,7 +350,11 @@ async fn what_is_typed_by_hand_is_the_way_back() {
             kubeconfig.display()
         )
     );
+    // Another process knows no better than by looking.
+    let fresh = self::platform(&kubernetes.url()).await;
+    look(&*fresh, &planned).await;
     for change in &planned {
+        assert_eq!(fresh.by_hand(change), platform.by_hand(change));
         let words = shlex::split(&platform.by_hand(change)).expect("words");
         let done = Command::new(Kubernetes::program("kubectl")).args(&words[1..]).output().expect("kubectl");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -19,7 +19,7 @@ use crate::journal::{self, Ledger};
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads are asked again a few times; a write never is.
+/// Reads are asked again a few times; a write only where it was not begun.
 const RETRY: Retry = Retry { tries: 4, first_pause: Duration::from_millis(200) };
 
 /// No answer is longer, in bytes: thousands of objects fit into it.
