@@ -37,9 +37,10 @@ pub(super) async fn until_arrived(
     let own =
         |change: &Change| Some((change.application.id.clone(), kubernetes.own.of(&change.application.id)?.given_up));
     let given_up = changes.iter().filter_map(own).collect();
-    until(kubernetes, changes, given_up, deadline, watch, |kind, object, change, rollout| {
+    until(kubernetes, changes, given_up, deadline, watch, |change, seen| {
         let id = &change.application.id;
-        match standing(kind, object, change) {
+        let Some(Seen { kind, object, rollout }) = seen else { bail!("application '{id}' is no longer there") };
+        match standing(*kind, object, change) {
             Standing::Target => Ok(true),
             Standing::Other { image } => bail!("somebody set '{id}' to '{image}' meanwhile"),
             Standing::Before { .. } => bail!("somebody set '{id}' back meanwhile"),
@@ -61,7 +62,9 @@ pub(super) async fn until_settled(
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
-    until(kubernetes, changes, HashMap::new(), deadline, watch, |_, object, change, rollout| {
+    until(kubernetes, changes, HashMap::new(), deadline, watch, |change, seen| {
+        // What is gone gets no better by waiting, and keeps none of the others from it.
+        let Some(Seen { object, rollout, .. }) = seen else { return Ok(true) };
         let own = kubernetes.own.of(&change.application.id);
         // What somebody else did meanwhile is not waited for.
         let is_back = own.as_ref().is_some_and(|own| own.is_back(object));
@@ -72,6 +75,15 @@ pub(super) async fn until_settled(
     .await
 }
 
+/// An object as it was seen.
+struct Seen<'a> {
+    kind: Kind,
+    object: &'a Value,
+    rollout: Rollout,
+}
+
+/// Waits until each is there; what is seen of one that is gone is none.
+///
 /// `given_up` says since when Kubernetes had given an application up before it was changed: that stays so until its first
 /// new pod is there. For one that is not in it, what is seen first counts as that.
 async fn until(
@@ -80,7 +92,7 @@ async fn until(
     mut given_up: HashMap<String, Option<String>>,
     deadline: Instant,
     watch: &dyn Watch,
-    is_there: impl Fn(Kind, &Value, &Change, &Rollout) -> anyhow::Result<bool>,
+    is_there: impl Fn(&Change, Option<&Seen>) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
     let mut pause = FIRST_PAUSE;
     let mut seen = Instant::now();
@@ -94,12 +106,15 @@ async fn until(
                 let mut behind = Vec::new();
                 for (change, (kind, object)) in changes.iter().zip(&found) {
                     let id = &change.application.id;
-                    let Some(object) = object else { bail!("application '{id}' is no longer there") };
-                    let rollout = rollout(*kind, object);
-                    tell(change, &rollout, watch);
-                    if is_there(*kind, object, change, &rollout)? {
+                    let seen =
+                        object.as_ref().map(|object| Seen { kind: *kind, object, rollout: rollout(*kind, object) });
+                    if let Some(seen) = &seen {
+                        tell(change, &seen.rollout, watch);
+                    }
+                    if is_there(change, seen.as_ref())? {
                         continue;
                     }
+                    let Some(Seen { object, rollout, .. }) = seen else { continue };
                     let before = given_up.entry(id.clone()).or_insert_with(|| rollout.given_up.clone());
                     if rollout.given_up.is_some() && *before != rollout.given_up {
                         bail!("{}", why(kubernetes, change, object, &rollout).await);

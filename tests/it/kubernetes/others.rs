@@ -126,6 +126,18 @@ async fn what_somebody_changed_since_the_write_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_deleted_since_the_write_keeps_none_of_the_others_from_going_back() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    let platform = platform(&kubernetes.url()).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    kubernetes.delete("deployments/billing").await;
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [Standing::Gone, BEFORE, BEFORE]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_who_sets_it_while_it_is_waited_for_is_noticed() {
     let kubernetes = Kubernetes::start().await;
     billing(&kubernetes, json!({})).await;

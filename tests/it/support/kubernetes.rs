@@ -143,6 +143,11 @@ impl Kubernetes {
         self.call(Method::PATCH, &self.path(what), merge).await
     }
 
+    /// Deletes an object as somebody else would.
+    pub async fn delete(&self, what: &str) {
+        self.call(Method::DELETE, &self.path(what), &Value::Null).await;
+    }
+
     /// Whether a JSON Patch would be taken; nothing is written.
     pub async fn would_take(&self, what: &str, patch: &Value) -> bool {
         let url = format!("{}{}?dryRun=All", self.cluster.server(), self.path(what));
