@@ -79,7 +79,7 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
         application: id.clone(),
         uid: object["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
         cause,
-        was_well: rollout.trouble.is_none(),
+        lacked: rollout.lacks,
         given_up: rollout.given_up,
         containers: set.iter().map(images).collect(),
     };

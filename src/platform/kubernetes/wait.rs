@@ -51,7 +51,7 @@ pub(super) async fn until_arrived(
 }
 
 /// Waits until those that are set to what they were are well again. One that was not well before need not get well: it
-/// is given a little time to go back as far as it does.
+/// is waited for until it lacks what it lacked, for a little time.
 ///
 /// # Errors
 /// When Kubernetes gives one up, or time runs out; with the reason.
@@ -68,8 +68,9 @@ pub(super) async fn until_settled(
         let own = kubernetes.own.of(&change.application.id);
         // What somebody else did meanwhile is not waited for.
         let is_back = own.as_ref().is_some_and(|own| own.is_back(object));
-        let was_well = own.is_none_or(|own| own.was_well);
-        let is_as_it_was = !was_well && (!rollout.moves || begun.elapsed() >= UNWELL_BEFORE);
+        let lacked = own.and_then(|own| own.lacked);
+        let is_as_it_was =
+            lacked.is_some() && (!rollout.moves || rollout.lacks == lacked || begun.elapsed() >= UNWELL_BEFORE);
         Ok(!is_back || rollout.trouble.is_none() || is_as_it_was)
     })
     .await
