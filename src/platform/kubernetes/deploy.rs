@@ -64,10 +64,7 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
     if set.is_empty() {
         bail!("application '{id}' has no container with the image '{}'", change.application.images.join("' or '"));
     }
-    let cause = match kubernetes.client.ledger.run() {
-        "" => format!("firebreak: {}", change.to),
-        run => format!("firebreak run {run}: {}", change.to),
-    };
+    let cause = kubernetes.cause(&change.to);
     let write = kubernetes.patch(SET, id, object, workload::patch(object, &set, &cause))?;
     let rollout = rollout::rollout(kind, object);
     let images = |(one, to): &(workload::Container, String)| Images {
@@ -178,6 +175,14 @@ async fn shows(kubernetes: &Kubernetes, id: &str, cause: &str) -> anyhow::Result
 }
 
 impl Kubernetes {
+    /// Why an object is changed, as it is written into it.
+    pub(super) fn cause(&self, what: &str) -> String {
+        match self.client.ledger.run() {
+            "" => format!("firebreak: {what}"),
+            run => format!("firebreak run {run}: {what}"),
+        }
+    }
+
     /// A JSON Patch of an application.
     pub(super) fn patch(&self, call: &'static str, id: &str, object: &Value, body: Value) -> anyhow::Result<Write> {
         let path = self.path(id)?;

@@ -54,10 +54,7 @@ async fn restore(
             Ok((_, Some(object))) => {
                 let Some(set) = written.back(&object) else { return Ok(()) };
                 let images: Vec<&str> = written.containers.iter().map(|images| images.from.as_str()).collect();
-                let cause = match kubernetes.client.ledger.run() {
-                    "" => format!("firebreak: back to {}", images.join(", ")),
-                    run => format!("firebreak run {run}: back to {}", images.join(", ")),
-                };
+                let cause = kubernetes.cause(&format!("back to {}", images.join(", ")));
                 let write = kubernetes.patch(RESTORE, id, &object, workload::patch(&object, &set, &cause))?;
                 match kubernetes.client.write(write, about(id, &set)).await {
                     Ok(answer) if answer.status.is_success() => return Ok(()),
