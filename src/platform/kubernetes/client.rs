@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -24,6 +25,9 @@ const RETRY: Retry = Retry { tries: 4, first_pause: Duration::from_millis(200) }
 
 /// No answer is longer, in bytes: thousands of objects fit into it.
 const LONGEST: usize = 64 << 20;
+
+/// How many items of a list are asked for at once.
+const PAGE: usize = 500;
 
 /// Who is named as the one that last set a field.
 const MANAGER: &str = "firebreak";
@@ -137,13 +141,21 @@ impl Client {
         }
     }
 
-    /// The items of a list.
+    /// The items of a list, read page by page.
     pub(super) async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
-        let listed = self.get(path).await?;
-        let Some(Value::Array(items)) = listed.map(|mut listed| listed["items"].take()) else {
-            bail!("what answers GET {path} is no Kubernetes: it gives no list");
-        };
-        Ok(items)
+        let first = format!("{path}{}limit={PAGE}", if path.contains('?') { '&' } else { '?' });
+        let (mut next, mut all) = (first.clone(), Vec::new());
+        loop {
+            let mut listed = self.get(&next).await?.unwrap_or_default();
+            let Value::Array(items) = listed["items"].take() else {
+                bail!("what answers GET {path} is no Kubernetes: it gives no list");
+            };
+            all.extend(items);
+            let Some(more) = listed["metadata"]["continue"].as_str().filter(|more| !more.is_empty()) else {
+                return Ok(all);
+            };
+            next = format!("{first}&continue={}", utf8_percent_encode(more, NON_ALPHANUMERIC));
+        }
     }
 
     /// A write. It is sent again only where the server was too busy to begin with it.

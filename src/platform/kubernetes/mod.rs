@@ -152,7 +152,7 @@ impl Platform for Kubernetes {
     }
 
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
-        try_join_all(applications.iter().map(|application| history::of(self, application))).await
+        history::of(self, applications).await
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {

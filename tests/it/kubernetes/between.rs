@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// What stands between us and Kubernetes: it passes everything on, but for the next patches.
+/// What stands between us and Kubernetes: it passes everything on, but for the next patches. Lists are of one item a page.
 struct Between {
     kubernetes: http::Client,
     server: String,
@@ -19,6 +19,8 @@ struct Between {
     patches: Mutex<VecDeque<Fate>>,
     /// What becomes of the next that are only tried.
     trials: Mutex<VecDeque<Fate>>,
+    /// What was asked for.
+    asked: Mutex<Vec<String>>,
 }
 
 /// What becomes of a patch.
@@ -38,6 +40,7 @@ impl Between {
             server: kubernetes.server(),
             patches: Mutex::default(),
             trials: Mutex::default(),
+            asked: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
@@ -79,7 +82,9 @@ async fn pass(between: Arc<Between>, request: Request) -> Response {
         Some(Fate::Refused(status, body)) => return answered(*status, body),
         Some(Fate::Lost) | None => {}
     }
-    let request = between.kubernetes.request(parts.method, format!("{}{}", between.server, parts.uri));
+    let uri = parts.uri.to_string().replace("limit=500", "limit=1");
+    between.asked.lock().expect("what was asked for").push(uri.clone());
+    let request = between.kubernetes.request(parts.method, format!("{}{uri}", between.server));
     let headers =
         parts.headers.into_iter().filter_map(|(name, value)| Some((name.filter(|name| name != "host")?, value)));
     let answer = request.headers(headers.collect()).body(body).send().await.expect("an answer");
@@ -193,4 +198,24 @@ async fn a_server_that_is_too_busy_is_waited_for() {
     assert_eq!(look(&*platform, &planned).await, [BEFORE]);
     let times = |call: &str| notes.names().iter().filter(|name| *name == call).count();
     assert_eq!((times("set"), times("restore")), (7, 7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_read_to_their_end_and_what_ran_of_all_is_read_at_once() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    kubernetes.make("deployments", "orders", &[("orders", "r:5000/team/orders:2-dev")], json!({})).await;
+    kubernetes.until_well("deployments/orders").await;
+    let (between, platform, _) = Between::stand(&kubernetes).await;
+    let applications = platform.applications("dev").await.expect("applications");
+    let services: Vec<&str> = applications.iter().map(|one| one.service.as_str()).collect();
+    assert_eq!(services, ["agent", "billing", "ledger", "orders"]);
+    let ran = platform.history(&applications).await.expect("what ran");
+    for (application, ran) in applications.iter().zip(ran) {
+        let images: Vec<&String> = ran.iter().map(|one| &one.image).collect();
+        assert_eq!(images, [&application.images[0]]);
+    }
+    let asked = between.asked.lock().expect("what was asked for");
+    let pages = |list: &str| asked.iter().filter(|uri| uri.contains(list)).count();
+    assert_eq!([pages("/replicasets?"), pages("/controllerrevisions?")], [2, 2], "one item each: {asked:?}");
 }
