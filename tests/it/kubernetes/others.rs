@@ -158,18 +158,10 @@ async fn somebody_who_sets_it_while_it_is_waited_for_is_noticed() {
 async fn an_account_that_may_only_read_is_refused_before_anything_is_written() {
     let kubernetes = Kubernetes::start().await;
     set(&kubernetes).await;
-    let rights = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{}", kubernetes.namespace);
     // It may set Deployments, the first of the set, but not the others.
     let read = json!({ "apiGroups": ["apps"], "resources": ["*"], "verbs": ["get", "list"] });
     let write = json!({ "apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"] });
-    let role = json!({ "metadata": { "name": "reader" }, "rules": [read, write] });
-    kubernetes.call(Method::POST, &format!("{rights}/roles"), &role).await;
-    let binding = json!({
-        "metadata": { "name": "reader" },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader" },
-        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader" }],
-    });
-    kubernetes.call(Method::POST, &format!("{rights}/rolebindings"), &binding).await;
+    kubernetes.let_reader(&json!([read, write])).await;
     let before = specs(&kubernetes, &OBJECTS).await;
     let platform = platform(&kubernetes.url_as("reader")).await;
     let planned = changes(&*platform, "dev", &TARGETS).await;
@@ -219,9 +211,7 @@ async fn an_admission_that_refuses_does_so_before_anything_is_written_and_no_sec
     let planned = changes(&*platform, "dev", &TARGETS).await;
     // The API server comes to know of it a moment later.
     let patch = json!([{ "op": "replace", "path": "/spec/template/spec/containers/0/image", "value": TARGETS[2].1 }]);
-    while kubernetes.would_take("daemonsets/agent", &patch).await {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    kubernetes.until_refused("daemonsets/agent", &patch).await;
     let refusal = refusal(&*platform, &planned).await;
     assert_eq!(
         refusal,
