@@ -183,7 +183,7 @@ fn notes(kind: Kind, object: &Value, found: &[Container]) -> Vec<String> {
         });
     } else if kind == Kind::Deployment && object["spec"]["strategy"]["type"] == "Recreate" {
         notes.push("down while it restarts".to_owned());
-    } else if !has_readiness(object) {
+    } else if !found.is_empty() && !found.iter().any(|one| has_readiness(object, one)) {
         notes.push("no readiness probe: that it runs is all that can be seen".to_owned());
     }
     if let Some(keeper) = keeper(object) {
@@ -194,9 +194,8 @@ fn notes(kind: Kind, object: &Value, found: &[Container]) -> Vec<String> {
     notes
 }
 
-fn has_readiness(object: &Value) -> bool {
-    let containers = object["spec"]["template"]["spec"]["containers"].as_array();
-    containers.is_some_and(|containers| containers.iter().any(|one| !one["readinessProbe"].is_null()))
+fn has_readiness(object: &Value, container: &Container) -> bool {
+    object.pointer(&container.path).is_some_and(|one| !one["readinessProbe"].is_null())
 }
 
 /// Who sets it back to what a repository says, by the marks that they leave.
@@ -301,6 +300,17 @@ mod tests {
         assert_eq!(parts("dev/deployment/billing"), Some((Kind::Deployment, "billing")));
         assert_eq!(parts("dev/pod/billing"), None);
         assert_eq!(application(Kind::Deployment, &json!({"metadata": {"name": "x"}})), None);
+    }
+
+    #[test]
+    fn only_the_services_own_readiness_probe_counts() {
+        let notes = |container: usize| {
+            let mut object = object(&[("proxy", "envoy:1"), ("app", "billing:2")], &[]);
+            object["spec"]["template"]["spec"]["containers"][container]["readinessProbe"] = Value::Null;
+            application(Kind::Deployment, &object).unwrap().notes
+        };
+        assert_eq!(notes(0), [""; 0]);
+        assert_eq!(notes(1), ["no readiness probe: that it runs is all that can be seen"]);
     }
 
     #[test]
