@@ -198,11 +198,17 @@ fn has_readiness(object: &Value, container: &Container) -> bool {
     object.pointer(&container.path).is_some_and(|one| !one["readinessProbe"].is_null())
 }
 
-/// Who sets it back to what a repository says, by the marks that they leave.
+/// Who sets it back to what a repository says, by the marks that they leave and by who wrote it.
 fn keeper(object: &Value) -> Option<&'static str> {
     let marks = ["annotations", "labels"].map(|name| object["metadata"][name].as_object());
     let has = |prefix: &str| marks.iter().flatten().any(|marks| marks.keys().any(|key| key.starts_with(prefix)));
-    if has("argocd.argoproj.io/") {
+    // What Argo CD tracks by is often but a label that Helm sets, too; that it wrote is always known.
+    let fields = object["metadata"]["managedFields"].as_array();
+    let wrote = |prefix: &str| {
+        let is_it = |one: &Value| one["manager"].as_str().is_some_and(|name| name.starts_with(prefix));
+        fields.is_some_and(|fields| fields.iter().any(is_it))
+    };
+    if has("argocd.argoproj.io/") || wrote("argocd") {
         Some("Argo CD")
     } else if has("kustomize.toolkit.fluxcd.io/") || has("helm.toolkit.fluxcd.io/") {
         Some("Flux")

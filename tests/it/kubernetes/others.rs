@@ -24,6 +24,11 @@ async fn what_an_operator_should_know_is_told() {
     ] {
         kubernetes.make(kind, name, &app, more).await;
     }
+    let path = format!("/apis/apps/v1/namespaces/{}/deployments", kubernetes.namespace);
+    kubernetes.make("deployments", "argo-label", &app, json!({})).await;
+    let label = json!({ "metadata": { "labels": { "app.kubernetes.io/instance": "shop" } } });
+    let by = format!("{path}/argo-label?fieldManager=argocd-controller");
+    kubernetes.call(Method::PATCH, &by, &label).await;
     kubernetes.make("deployments", "which", &[PROXY, ("app", "r:5000/team/other:1")], json!({})).await;
     kubernetes.until_well("daemonsets/on-delete").await;
     let platform = platform(&kubernetes.url()).await;
@@ -41,6 +46,7 @@ async fn what_an_operator_should_know_is_told() {
     let which = "which of its containers is the service is not known: proxy, app";
     let expected = [
         ("deployment/argo", 1, 1, keeps("Argo CD"), None),
+        ("deployment/argo-label", 1, 1, keeps("Argo CD"), None),
         ("deployment/flux", 1, 1, keeps("Flux"), None),
         ("deployment/none", 0, 1, "0 replicas: only its image is set".to_owned(), None),
         ("daemonset/on-delete", 1, 1, String::new(), Some(on_delete)),
