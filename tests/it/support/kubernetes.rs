@@ -221,6 +221,16 @@ impl Kubernetes {
         self.until(what, is_well).await;
     }
 
+    /// Waits until a pod of a service waits for its image; its name.
+    pub async fn until_waits(&self, service: &str) -> String {
+        let waits = |pod: &Value| pod["status"]["containerStatuses"][0]["state"]["waiting"].is_object();
+        let found = |pods: &Value| pods["items"].as_array()?.iter().find(|pod| waits(pod)).cloned();
+        let path = format!("/api/v1/namespaces/{}/pods?labelSelector=service%3D{service}", self.namespace);
+        self.until_at(&path, |pods| found(pods).is_some()).await;
+        let pods = self.call(Method::GET, &path, &Value::Null).await;
+        found(&pods).expect("a pod that waits")["metadata"]["name"].as_str().expect("its name").to_owned()
+    }
+
     /// Waits until an object is as wanted.
     pub async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
         self.until_at(&self.path(what), is_so).await;
