@@ -18,7 +18,7 @@ use crate::journal::Call;
 use crate::journal::lock::{Holder, LockError};
 use crate::watch::Watch;
 
-pub use connect::{Access, RegistryLogin, connect};
+pub use connect::{Access, RegistryLogin, connect, takes_login};
 
 /// A running application, as it was read: what a service is on this platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

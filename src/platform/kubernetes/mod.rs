@@ -45,7 +45,7 @@ pub(super) struct Kubernetes {
     kubectl: String,
     own: Own,
     held: Held,
-    /// The containers of each application that are the service, and their images, as they were listed.
+    /// The containers of each application that are the service, and their images, as they were first seen.
     listed: Mutex<HashMap<String, Vec<(String, String)>>>,
 }
 
