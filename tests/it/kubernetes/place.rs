@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use firebreak::journal::lock::Holder;
+
 use super::*;
 use crate::support::program::PROGRAM;
 
@@ -44,6 +46,18 @@ async fn a_place_that_is_not_there_is_named() {
     );
 }
 
+#[test]
+fn a_user_that_would_be_passed_over_is_refused() {
+    for command in ["get --repo=billing --registry=http://127.0.0.1:1", "run", "undo", "resume"] {
+        let words = format!("{command} --env=dev --user=ann --platform=kubernetes://prod/shop");
+        let output = Command::new(PROGRAM).args(words.split(' ')).env_clear().output().expect("the program");
+        assert_eq!(output.status.code(), Some(2), "{words}");
+        let said = String::from_utf8(output.stderr).expect("a text");
+        let why = "--user: 'ann' would be passed over at kubernetes://prod/shop: the kubeconfig says who you are there";
+        assert!(said.contains(why), "{said}");
+    }
+}
+
 /// What the program says of the current context, where a kubeconfig is as this home and this variable say.
 fn said(home: &Path, kubeconfig: Option<&Path>) -> String {
     let mut command = Command::new(PROGRAM);
@@ -77,4 +91,32 @@ fn only_where_nobody_named_a_kubeconfig_and_there_is_none_it_is_the_clusters_own
     std::fs::write(&config, "apiVersion: v1\nkind: Config\n").expect("a file");
     let why = "the kubeconfig has no current context: name one in the URL; it has none";
     assert!(said(home.path(), None).contains(why));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_that_is_there_to_be_applied_is_enough() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    kubernetes.set_image("statefulsets/ledger", "ledger", "r:5000/team/ledger:2-sick-dev").await;
+    kubernetes.until("statefulsets/ledger", |object| object["status"]["readyReplicas"] == 1).await;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("share/kubernetes/role.yml");
+    let mut read = Command::new(Kubernetes::program("kubectl"));
+    read.args(["create", "--dry-run=client", "--output=json"]).arg("--kubeconfig").arg(kubernetes.kubeconfig());
+    let role = read.arg("--filename").arg(file).output().expect("kubectl");
+    assert!(role.status.success(), "{}", String::from_utf8_lossy(&role.stderr));
+    let role: Value = serde_json::from_slice(&role.stdout).expect("a Role");
+    kubernetes.let_reader(&role["rules"]).await;
+
+    let platform = platform(&kubernetes.url_as("reader")).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    let applications: Vec<_> = planned.iter().map(|change| change.application.clone()).collect();
+    platform.history(&applications).await.expect("what ran");
+    let holder = Holder { run: "7-abc".to_owned(), who: "ann on ops1".to_owned(), since: chrono::Utc::now() };
+    platform.lock("dev", &holder).await.expect("the lock");
+    let tale = Tale::default();
+    platform.deploy(&planned, LIMIT, &tale).await.expect("a deployment, with a pod that was in its way");
+    assert_eq!(look(&*platform, &planned).await, [Target, Target, Target]);
+    platform.go_back(&planned[..1], LIMIT, &tale).await.expect("the way back");
+    platform.unlock("dev", &holder).await.expect("to unlock");
+    assert_eq!(tale.warnings(), [""; 0]);
 }
