@@ -57,13 +57,13 @@ General options:
   --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
   --platform=<url>      Where the services run: marathon+https://host, kubernetes://context/namespace,
                         podman+unix:///path/to/socket, docker+unix:///path/to/socket. [env: FIREBREAK_PLATFORM]
-  --user=<u>            The user at DC/OS.
+  --user=<u>            The user at DC/OS. Kubernetes has its own in the kubeconfig.
   --pwd=<p>             The password at DC/OS. [env: FIREBREAK_PWD] [secret]
   --registry=<url>      The registry: https://host. After `get` the same, if not given. [env: FIREBREAK_REGISTRY]
   --registry-user=<u>   The user at the registry.
   --registry-pwd=<p>    The password at the registry. [env: FIREBREAK_REGISTRY_PWD] [secret]
-  --cacert=<file>       Trust the certificate authorities in this PEM file as well.
-  --insecure            Trust any certificate. Never do this in production.
+  --cacert=<file>       Trust the certificate authorities in this PEM file as well. Not for Kubernetes.
+  --insecure            Trust any certificate. Never do this in production. Not for Kubernetes.
   --format=<f>          Tables for people, or one JSON document. [choices: table json] [default: table]
   -h, --help            Show this text.
   --version             Show the version.

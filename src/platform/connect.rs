@@ -43,6 +43,12 @@ pub struct Access {
     pub ledger: Arc<dyn Ledger>,
 }
 
+/// Whether a platform takes a user and a password. Kubernetes does not: its kubeconfig says who one is.
+#[must_use]
+pub fn takes_login(address: &Address) -> bool {
+    !address.whole().starts_with(kubernetes::SCHEME)
+}
+
 /// The platform at a URL, where `environment` is to be found.
 ///
 /// # Errors

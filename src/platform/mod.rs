@@ -18,7 +18,7 @@ use crate::journal::Call;
 use crate::journal::lock::{Holder, LockError};
 use crate::watch::Watch;
 
-pub use connect::{Access, RegistryLogin, connect};
+pub use connect::{Access, RegistryLogin, connect, takes_login};
 
 /// A running application, as it was read: what a service is on this platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +157,8 @@ pub trait Platform: Send + Sync {
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError>;
 
     /// Waits until what was written for these changes, by this process or one that died, has come to an end by itself,
-    /// good or bad; `look` says which. Writes nothing.
+    /// good or bad; `look` says which. Sets nothing; an instance that holds up the others may be removed, for the
+    /// platform to make it anew.
     ///
     /// # Errors
     /// When it takes longer than `limit`, or the platform is out of sight.

@@ -12,7 +12,7 @@ use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::http::{self, Address, Trust};
-use crate::platform::{Access, Platform, RegistryLogin, connect};
+use crate::platform::{Access, Platform, RegistryLogin, connect, takes_login};
 use crate::registry::{Options, Registry};
 
 /// The command line, by docopt's field names.
@@ -217,6 +217,14 @@ impl Arguments {
     /// # Errors
     /// A [`UsageError`] that names the option and what it may be.
     pub fn check(self) -> Result<Command, UsageError> {
+        // A password alone may come from an environment that serves other platforms as well.
+        if let (Some(user), Some(platform)) = (&self.flag_user, &self.flag_platform)
+            && !takes_login(platform)
+        {
+            return Err(UsageError(format!(
+                "--user: '{user}' would be passed over at {platform}: the kubeconfig says who you are there"
+            )));
+        }
         let shared = Shared {
             environment: word("--env", &self.flag_env)?,
             registry: self.flag_registry,

@@ -1,8 +1,10 @@
 //! The Kubernetes platform against a real Kubernetes: API server and controllers of 1.33, on etcd.
 
+mod between;
 mod history;
 mod lease;
 mod others;
+mod place;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -20,7 +22,7 @@ use crate::support::kubernetes::Kubernetes;
 
 use Standing::Target;
 
-/// Short, for what is not to succeed.
+/// Short, for what is not to succeed: what is told of it is there already.
 const SHORT: Duration = Duration::from_secs(2);
 
 /// The services of [`set`], and what they go back to.
@@ -119,6 +121,26 @@ async fn failure(platform: &dyn Platform, planned: &[Change], limit: Duration) -
     }
 }
 
+/// Deploys what does not arrive, until it has come so far: an interrupt.
+async fn deploy_until(platform: &dyn Platform, planned: &[Change], so_far: impl Future<Output = ()>) {
+    tokio::select! {
+        deployed = platform.deploy(planned, LIMIT, &Unwatched) => panic!("it comes to no end: {deployed:?}"),
+        () = so_far => {}
+    }
+}
+
+/// Why what is on its way does not arrive.
+async fn why(platform: &dyn Platform, planned: &[Change]) -> String {
+    format!("{:#}", platform.arrive(planned, SHORT, &Unwatched).await.expect_err("it does not arrive"))
+}
+
+/// Whether the status has a condition of this type that is so.
+fn is(object: &Value, condition: &str, status: &str, reason: &str) -> bool {
+    let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    let mut known = conditions.map(|one| (&one["type"], &one["status"], &one["reason"]));
+    known.any(|known| known == (&json!(condition), &json!(status), &json!(reason)))
+}
+
 /// Deploys what is to be refused before anything is sent; the error's text.
 async fn refusal(platform: &dyn Platform, planned: &[Change]) -> String {
     match platform.deploy(planned, LIMIT, &Unwatched).await {
@@ -132,7 +154,7 @@ async fn the_contract_holds() {
     let kubernetes = Kubernetes::start().await;
     set(&kubernetes).await;
     let platform = platform(&kubernetes.url()).await;
-    assert_eq!(platform.address(), format!("kubernetes://admin/{}", kubernetes.namespace));
+    assert_eq!(platform.address(), kubernetes.address_as("admin"));
     contract::hold(&*platform, "dev", &TARGETS).await;
 }
 
@@ -169,12 +191,21 @@ async fn one_that_never_gets_ready_is_restored_with_the_set() {
     let platform = platform(&kubernetes.url()).await;
     let targets = [TARGETS[0], ("ledger", "r:5000/team/ledger:sick-dev"), ("agent", "r:5000/team/agent:sick-dev")];
     let planned = changes(&*platform, "dev", &targets).await;
+    let so_far = async {
+        kubernetes.until_well(OBJECTS[0]).await;
+        let is_on = |set: &Value| set["status"]["updatedReplicas"] == 1 && set["status"]["readyReplicas"] == 1;
+        kubernetes.until(OBJECTS[1], is_on).await;
+        let is_on = |set: &Value| set["status"]["updatedNumberScheduled"] == 1 && set["status"]["numberReady"] == 0;
+        kubernetes.until(OBJECTS[2], is_on).await;
+        kubernetes.until_waits("ledger").await;
+        kubernetes.until_waits("agent").await;
+    };
+    deploy_until(&*platform, &planned, so_far).await;
     assert_eq!(
-        failure(&*platform, &planned, SHORT).await,
-        "failed to bring the services to their targets within 2s: \
-         ledger has 1 of 2 pods updated, 1 ready (pod ledger-1: ImagePullBackOff); \
+        why(&*platform, &planned).await,
+        "ledger has 1 of 2 pods updated, 1 ready (pod ledger-1: ImagePullBackOff); \
          agent has 0 of 1 pods ready (pod agent-?: ImagePullBackOff)"
-            .replace("agent-?", &pod(&kubernetes, "agent").await)
+            .replace("agent-?", &kubernetes.until_waits("agent").await)
     );
     let standing = look(&*platform, &planned).await;
     assert!(matches!(&standing[..], [Target, Standing::Unwell { .. }, Standing::Unwell { .. }]), "{standing:?}");
@@ -182,13 +213,6 @@ async fn one_that_never_gets_ready_is_restored_with_the_set() {
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE]);
     assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
-}
-
-/// The name of the only pod of a service.
-async fn pod(kubernetes: &Kubernetes, service: &str) -> String {
-    let path = format!("/api/v1/namespaces/{}/pods?labelSelector=service%3D{service}", kubernetes.namespace);
-    let pods = kubernetes.call(Method::GET, &path, &Value::Null).await;
-    pods["items"][0]["metadata"]["name"].as_str().expect("a pod").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,15 +232,54 @@ async fn a_stateful_set_that_is_stuck_in_the_bad_version_gets_out_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_pod_that_flaps_while_the_new_one_starts_is_not_deleted() {
+    let kubernetes = Kubernetes::start().await;
+    let two = json!({ "spec": { "replicas": 2 } });
+    kubernetes.make("statefulsets", "ledger", &[("ledger", "r:5000/team/ledger:2-dev")], two).await;
+    kubernetes.until_well("statefulsets/ledger").await;
+    let notes = Arc::new(Notes::default());
+    let platform = recorded(&kubernetes.url(), &notes).await;
+    let planned = changes(&*platform, "dev", &[("ledger", "r:5000/team/ledger:sick-dev")]).await;
+    // Longer than an old pod may be unready.
+    let limit = Duration::from_secs(10);
+    let (error, ()) = tokio::join!(failure(&*platform, &planned, limit), async {
+        let the_new_one_is_there =
+            |set: &Value| set["status"]["updatedReplicas"] == 1 && set["status"]["readyReplicas"] == 1;
+        kubernetes.until("statefulsets/ledger", the_new_one_is_there).await;
+        kubernetes.set_ready("ledger-0", false).await;
+    });
+    assert!(error.ends_with("ledger has 1 of 2 pods updated, 0 ready (pod ledger-1: ImagePullBackOff)"), "{error}");
+    assert_eq!(notes.names(), ["set"]);
+    kubernetes.set_ready("ledger-0", true).await;
+    kubernetes.until("statefulsets/ledger", |set| set["status"]["readyReplicas"] == 1).await;
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [BEFORE]);
+    assert_eq!(notes.names(), ["set", "restore", "evict"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_kubernetes_gives_up_fails_at_once() {
     let kubernetes = Kubernetes::start().await;
-    billing(&kubernetes, json!({ "spec": { "progressDeadlineSeconds": 1 } })).await;
+    billing(&kubernetes, json!({})).await;
     let platform = platform(&kubernetes.url()).await;
     let planned = changes(&*platform, "dev", &[("billing", "r:5000/team/billing:sick-dev")]).await;
-    let error = failure(&*platform, &planned, LIMIT).await;
-    let expected = "failed to bring the services to their targets within 60s: billing has 1 of 2 pods updated, 2 ready; \
-                    it made no progress within its deadline (pod billing-";
-    assert!(error.starts_with(expected) && error.ends_with(": ImagePullBackOff)"), "{error}");
+    let so_far = async {
+        kubernetes.until("deployments/billing", |object| object["status"]["updatedReplicas"] == 1).await;
+        kubernetes.until_waits("billing").await;
+    };
+    deploy_until(&*platform, &planned, so_far).await;
+    kubernetes.change("deployments/billing", &json!({ "spec": { "progressDeadlineSeconds": 1 } })).await;
+    let sick = kubernetes.until_waits("billing").await;
+    // It is not waited for until this has passed.
+    let limit = Duration::from_hours(1);
+    let arrives = tokio::time::timeout(LIMIT, platform.arrive(&planned, limit, &Unwatched)).await;
+    assert_eq!(
+        arrives.expect("it is given up").expect_err("it is given up").to_string(),
+        format!(
+            "billing has 1 of 2 pods updated, 2 ready; it made no progress within its deadline \
+             (pod {sick}: ImagePullBackOff)"
+        )
+    );
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(look(&*platform, &planned).await, [BEFORE]);
 }
@@ -226,9 +289,7 @@ async fn what_kubernetes_had_given_up_before_goes_back() {
     let kubernetes = Kubernetes::start().await;
     billing(&kubernetes, json!({ "spec": { "progressDeadlineSeconds": 1 } })).await;
     kubernetes.set_image("deployments/billing", "billing", "r:5000/team/billing:3-sick-dev").await;
-    let is_late = |one: &Value| one["reason"] == "ProgressDeadlineExceeded";
-    let given_up =
-        |object: &Value| object["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(is_late));
+    let given_up = |object: &Value| is(object, "Progressing", "False", "ProgressDeadlineExceeded");
     kubernetes.until("deployments/billing", given_up).await;
     let platform = platform(&kubernetes.url()).await;
     // The condition stays until the first new pod is there.
@@ -244,18 +305,13 @@ async fn a_quota_that_lets_no_pod_start_is_named() {
     let path = format!("/api/v1/namespaces/{}/resourcequotas", kubernetes.namespace);
     let quota = json!({ "metadata": { "name": "small" }, "spec": { "hard": { "pods": "2" } } });
     kubernetes.call(Method::POST, &path, &quota).await;
-    loop {
-        let quota = kubernetes.call(Method::GET, &format!("{path}/small"), &Value::Null).await;
-        if quota["status"]["used"]["pods"] == "2" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    kubernetes.until_at(&format!("{path}/small"), |quota| quota["status"]["used"]["pods"] == "2").await;
     let platform = platform(&kubernetes.url()).await;
     let planned = changes(&*platform, "dev", &TARGETS[..1]).await;
-    let error = failure(&*platform, &planned, SHORT).await;
-    let expected = "failed to bring the services to their targets within 2s: billing has 0 of 2 pods updated, 2 ready; \
-                    no pod can be made: pods \"billing-";
+    let refused = |object: &Value| is(object, "ReplicaFailure", "True", "FailedCreate");
+    deploy_until(&*platform, &planned, kubernetes.until("deployments/billing", refused)).await;
+    let error = why(&*platform, &planned).await;
+    let expected = "billing has 0 of 2 pods updated, 2 ready; no pod can be made: pods \"billing-";
     assert!(error.starts_with(expected), "{error}");
     assert!(error.ends_with("exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2"), "{error}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
@@ -323,7 +379,11 @@ async fn what_is_typed_by_hand_is_the_way_back() {
             kubeconfig.display()
         )
     );
+    // Another process knows no better than by looking.
+    let fresh = self::platform(&kubernetes.url()).await;
+    look(&*fresh, &planned).await;
     for change in &planned {
+        assert_eq!(fresh.by_hand(change), platform.by_hand(change));
         let words = shlex::split(&platform.by_hand(change)).expect("words");
         let done = Command::new(Kubernetes::program("kubectl")).args(&words[1..]).output().expect("kubectl");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -19,11 +20,14 @@ use crate::journal::{self, Ledger};
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads are asked again a few times; a write never is.
+/// Reads are asked again a few times; a write only where it was not begun.
 const RETRY: Retry = Retry { tries: 4, first_pause: Duration::from_millis(200) };
 
 /// No answer is longer, in bytes: thousands of objects fit into it.
 const LONGEST: usize = 64 << 20;
+
+/// How many items of a list are asked for at once.
+const PAGE: usize = 500;
 
 /// Who is named as the one that last set a field.
 const MANAGER: &str = "firebreak";
@@ -66,12 +70,24 @@ pub(super) struct Write {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) body: Value,
+    /// What must not be shown of an answer.
+    pub(super) secrets: Secrets,
 }
 
 impl Answer {
-    /// It was neither done nor may it have been: somebody changed the object, or the server is too busy to begin.
+    /// It was not done: somebody changed the object.
     pub(super) fn is_conflict(&self) -> bool {
-        matches!(self.status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
+        self.status == StatusCode::CONFLICT
+    }
+
+    /// It was not begun: the server is too busy.
+    pub(super) fn is_busy(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// How long to wait before what was asked so often is asked again; none where that is no use.
+    fn rest(&self, tried: u32) -> Option<Duration> {
+        if tried < RETRY.tries { RETRY.before_next(tried, &self.headers) } else { None }
     }
 
     /// What it says of a refusal, without what must not be shown.
@@ -106,14 +122,12 @@ impl Client {
         loop {
             tried += 1;
             let answer = self.send(&Method::GET, path, &Value::Null).await;
-            let again = match &answer {
-                Ok(answer) if answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS => true,
-                Ok(_) => false,
-                Err(_) => true,
+            let pause = match &answer {
+                Ok(answer) if answer.status.is_server_error() || answer.is_busy() => answer.rest(tried),
+                Ok(_) => None,
+                Err(_) => RETRY.before_next(tried, &HeaderMap::new()).filter(|_| tried < RETRY.tries),
             };
-            let none = HeaderMap::new();
-            let pause = RETRY.before_next(tried, answer.as_ref().map_or(&none, |answer| &answer.headers));
-            if let Some(pause) = pause.filter(|_| again && tried < RETRY.tries) {
+            if let Some(pause) = pause {
                 sleep(pause).await;
                 continue;
             }
@@ -127,17 +141,31 @@ impl Client {
         }
     }
 
-    /// The items of a list.
+    /// The items of a list, read page by page.
     pub(super) async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
-        let listed = self.get(path).await?;
-        let Some(Value::Array(items)) = listed.map(|mut listed| listed["items"].take()) else {
-            bail!("what answers GET {path} is no Kubernetes: it gives no list");
-        };
-        Ok(items)
+        let first = format!("{path}{}limit={PAGE}", if path.contains('?') { '&' } else { '?' });
+        let (mut next, mut all) = (first.clone(), Vec::new());
+        loop {
+            let mut listed = self.get(&next).await?.unwrap_or_default();
+            let Value::Array(items) = listed["items"].take() else {
+                bail!("what answers GET {path} is no Kubernetes: it gives no list");
+            };
+            all.extend(items);
+            let Some(more) = listed["metadata"]["continue"].as_str().filter(|more| !more.is_empty()) else {
+                return Ok(all);
+            };
+            next = format!("{first}&continue={}", utf8_percent_encode(more, NON_ALPHANUMERIC));
+        }
+    }
+
+    /// A write. It is sent again only where the server was too busy to begin with it.
+    pub(super) async fn write(&self, write: Write, about: Value) -> Result<Answer, Unanswered> {
+        let write = Arc::new(write);
+        when_it_has_time(|| self.carry(Arc::clone(&write), about.clone())).await
     }
 
     /// A write, sent once and carried to its end whatever becomes of the caller; written down before and after.
-    pub(super) async fn write(&self, write: Write, about: Value) -> Result<Answer, Unanswered> {
+    async fn carry(&self, write: Arc<Write>, about: Value) -> Result<Answer, Unanswered> {
         let client = self.clone();
         let carried = self.writes.carry(async move {
             let number = match client.ledger.intent(write.call, about) {
@@ -156,9 +184,7 @@ impl Client {
         let path = format!("{}?fieldManager={MANAGER}", write.path);
         match self.send(&write.method, &path, &write.body).await {
             // It gave up waiting, or a proxy before it did; the change may have been taken all the same.
-            Ok(Answer { status, .. }) if status.is_server_error() => {
-                Err(Unanswered::Lost(anyhow!("Kubernetes answered {status}")))
-            }
+            Ok(answer) if answer.status.is_server_error() => Err(Unanswered::Lost(answer.error(&write.secrets))),
             outcome => outcome,
         }
     }
@@ -166,7 +192,7 @@ impl Client {
     /// Has everything about a write checked, by the server and by whoever has a say at it, and nothing written.
     pub(super) async fn try_out(&self, write: &Write) -> anyhow::Result<Answer> {
         let path = format!("{}?fieldManager={MANAGER}&dryRun=All", write.path);
-        Ok(self.send(&write.method, &path, &write.body).await?)
+        Ok(when_it_has_time(|| self.send(&write.method, &path, &write.body)).await?)
     }
 
     async fn send(&self, method: &Method, path: &str, body: &Value) -> Result<Answer, Unanswered> {
@@ -189,6 +215,22 @@ impl Client {
             Ok(Err(Unanswered::Lost(error))) => Err(Unanswered::Lost(error.context(what()))),
             Ok(Err(not_sent)) => Err(not_sent),
             Err(_) => Err(Unanswered::Lost(anyhow!("nothing within {PATIENCE:?}").context(what()))),
+        }
+    }
+}
+
+/// Sends a write again while the server is too busy to begin with it, for as long as that is of use.
+async fn when_it_has_time<F>(mut send: impl FnMut() -> F) -> Result<Answer, Unanswered>
+where
+    F: Future<Output = Result<Answer, Unanswered>>,
+{
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let answer = send().await?;
+        match answer.rest(tried).filter(|_| answer.is_busy()) {
+            Some(pause) => sleep(pause).await,
+            None => return Ok(answer),
         }
     }
 }

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::client::{Unanswered, Write};
+use super::client::{Answer, Unanswered, Write};
 use super::own::{Images, SET, Written};
 use super::workload::{self, CAUSE, Kind, parts};
 use super::{Kubernetes, rollout, wait};
@@ -64,11 +64,8 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
     if set.is_empty() {
         bail!("application '{id}' has no container with the image '{}'", change.application.images.join("' or '"));
     }
-    let cause = match kubernetes.client.ledger.run() {
-        "" => format!("firebreak: {}", change.to),
-        run => format!("firebreak run {run}: {}", change.to),
-    };
-    let write = kubernetes.patch(SET, id, workload::patch(object, &set, &cause))?;
+    let cause = kubernetes.cause(&change.to);
+    let write = kubernetes.patch(SET, id, object, workload::patch(object, &set, &cause))?;
     let rollout = rollout::rollout(kind, object);
     let images = |(one, to): &(workload::Container, String)| Images {
         name: one.name.clone(),
@@ -79,7 +76,7 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
         application: id.clone(),
         uid: object["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
         cause,
-        was_well: rollout.trouble.is_none(),
+        lacked: rollout.lacks,
         given_up: rollout.given_up,
         containers: set.iter().map(images).collect(),
     };
@@ -97,8 +94,7 @@ async fn try_out(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) ->
             return Ok(());
         }
         let error = answer.error(&workload::secrets(&object));
-        if answer.status == StatusCode::BAD_REQUEST {
-            // A webhook of the cluster that has effects of its own: nothing can be tried there.
+        if cannot_be_tried(&answer) {
             watch.warn(&format!("the change of '{id}' could not be tried beforehand: {error:#}"));
             return Ok(());
         }
@@ -108,6 +104,12 @@ async fn try_out(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) ->
         sleep(PAUSE).await;
     }
     Err(busy(id))
+}
+
+/// A webhook of the cluster that has effects of its own: nothing can be tried there. One that denies without a code answers
+/// 400 as well, but gives no reason.
+fn cannot_be_tried(answer: &Answer) -> bool {
+    answer.status == StatusCode::BAD_REQUEST && answer.body["reason"] == "BadRequest"
 }
 
 /// Writes a change.
@@ -173,10 +175,18 @@ async fn shows(kubernetes: &Kubernetes, id: &str, cause: &str) -> anyhow::Result
 }
 
 impl Kubernetes {
+    /// Why an object is changed, as it is written into it.
+    pub(super) fn cause(&self, what: &str) -> String {
+        match self.client.ledger.run() {
+            "" => format!("firebreak: {what}"),
+            run => format!("firebreak run {run}: {what}"),
+        }
+    }
+
     /// A JSON Patch of an application.
-    pub(super) fn patch(&self, call: &'static str, id: &str, body: Value) -> anyhow::Result<Write> {
+    pub(super) fn patch(&self, call: &'static str, id: &str, object: &Value, body: Value) -> anyhow::Result<Write> {
         let path = self.path(id)?;
-        Ok(Write { call, method: Method::PATCH, path, body })
+        Ok(Write { call, method: Method::PATCH, path, body, secrets: workload::secrets(object) })
     }
 
     /// Where an application is.

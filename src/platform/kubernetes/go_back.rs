@@ -54,13 +54,11 @@ async fn restore(
             Ok((_, Some(object))) => {
                 let Some(set) = written.back(&object) else { return Ok(()) };
                 let images: Vec<&str> = written.containers.iter().map(|images| images.from.as_str()).collect();
-                let cause = match kubernetes.client.ledger.run() {
-                    "" => format!("firebreak: back to {}", images.join(", ")),
-                    run => format!("firebreak run {run}: back to {}", images.join(", ")),
-                };
-                let write = kubernetes.patch(RESTORE, id, workload::patch(&object, &set, &cause))?;
+                let cause = kubernetes.cause(&format!("back to {}", images.join(", ")));
+                let write = kubernetes.patch(RESTORE, id, &object, workload::patch(&object, &set, &cause))?;
                 match kubernetes.client.write(write, about(id, &set)).await {
                     Ok(answer) if answer.status.is_success() => return Ok(()),
+                    Ok(answer) if answer.is_busy() => sleep(AGAIN).await,
                     Ok(answer) => {
                         if !answer.is_conflict() && !moved(kubernetes, id, &object).await? {
                             return Err(answer.error(&workload::secrets(&object)));

@@ -3,6 +3,7 @@
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join;
 use serde_json::Value;
 
 use super::Kubernetes;
@@ -14,25 +15,39 @@ const NUMBER: &str = "deployment.kubernetes.io/revision";
 /// The numbers of its uses before that.
 const EARLIER: &str = "deployment.kubernetes.io/revision-history";
 
-/// What an application ran, the newest first.
-pub(super) async fn of(kubernetes: &Kubernetes, application: &Application) -> anyhow::Result<Vec<Ran>> {
-    let id = &application.id;
-    let what = || format!("failed to read what '{id}' ran");
-    let (kind, _) = parts(id).with_context(what)?;
-    let list = if kind == Kind::Deployment { "replicasets" } else { "controllerrevisions" };
-    let path = format!("/apis/apps/v1/namespaces/{}/{list}", kubernetes.namespace);
-    let mut objects = kubernetes.client.list(&path).await.with_context(what)?;
+/// What each application ran, the newest first.
+pub(super) async fn of(kubernetes: &Kubernetes, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
+    let kinds: Vec<Kind> = applications.iter().filter_map(|one| Some(parts(&one.id)?.0)).collect();
+    let list = async |name: &str, is_wanted: bool| {
+        if !is_wanted {
+            return Ok(Vec::new());
+        }
+        let path = format!("/apis/apps/v1/namespaces/{}/{name}", kubernetes.namespace);
+        kubernetes.client.list(&path).await.with_context(|| format!("failed to read what ran: the {name}"))
+    };
+    let (replica_sets, revisions) = try_join(
+        list("replicasets", kinds.contains(&Kind::Deployment)),
+        list("controllerrevisions", kinds.iter().any(|kind| *kind != Kind::Deployment)),
+    )
+    .await?;
+    let ran = |application: &Application| {
+        let id = &application.id;
+        let (kind, _) = parts(id).with_context(|| format!("'{id}' is no application of Kubernetes"))?;
+        let kept = if kind == Kind::Deployment { &replica_sets } else { &revisions };
+        let containers = kubernetes.containers(application);
+        let container = containers.first().map(|(name, _)| name.as_str()).unwrap_or_default();
+        let own = kept.iter().filter(|object| is_owned(object, application));
+        let templates: Vec<Template> = own.filter_map(|object| template(kind, object, container)).collect();
+        Ok(spans(&uses(kind, &templates)))
+    };
+    applications.iter().map(ran).collect()
+}
+
+fn is_owned(object: &Value, application: &Application) -> bool {
     // The uid stands before the slash: another object of that name has a history of its own.
     let uid = application.revision.split('/').next().unwrap_or_default();
-    let is_owned = |object: &Value| {
-        let owners = object["metadata"]["ownerReferences"].as_array();
-        owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid))
-    };
-    objects.retain(is_owned);
-    let containers = kubernetes.containers(application);
-    let container = containers.first().map(|(name, _)| name.as_str()).unwrap_or_default();
-    let templates: Vec<Template> = objects.iter().filter_map(|object| template(kind, object, container)).collect();
-    Ok(spans(&uses(kind, &templates)))
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid))
 }
 
 /// A template that was in use, and the numbers of its uses.

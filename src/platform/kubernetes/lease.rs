@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::secrets::Secrets;
 use super::Kubernetes;
@@ -56,7 +56,13 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
     let place = path(kubernetes);
     for _ in 0..TRIES {
         let body = lease(kubernetes, holder, &Value::Null);
-        let create = Write { call: "lock", method: Method::POST, path: collection(kubernetes), body };
+        let create = Write {
+            call: "lock",
+            method: Method::POST,
+            path: collection(kubernetes),
+            body,
+            secrets: Secrets::default(),
+        };
         let mut answer = taken(kubernetes, create, holder).await;
         if matches!(&answer, Ok(answer) if answer.status == StatusCode::CONFLICT) {
             let Some(theirs) = kubernetes.client.get(&place).await.map_err(failed)? else { continue };
@@ -66,14 +72,13 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
                 return Err(LockError::Held(holder_of(&theirs)));
             }
             let body = lease(kubernetes, holder, &theirs["metadata"]["resourceVersion"]);
-            let update = Write { call: "lock", method: Method::PUT, path: place.clone(), body };
+            let update =
+                Write { call: "lock", method: Method::PUT, path: place.clone(), body, secrets: Secrets::default() };
             answer = taken(kubernetes, update, holder).await;
         }
         match answer {
             Ok(answer) if answer.status.is_success() => {
-                let renewal = renew(kubernetes.client.clone(), place, answer.body, holder.run.clone());
-                kubernetes.held.set(Some(tokio::spawn(renewal)));
-                return Ok(());
+                return keep(kubernetes, holder, answer.body).await.map_err(failed);
             }
             // Somebody was quicker; or it is gone. Of an answer that was lost the next try tells what became.
             Ok(answer) if answer.is_conflict() || answer.status == StatusCode::NOT_FOUND => {}
@@ -83,6 +88,24 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
         }
     }
     Err(failed(anyhow!("the lease '{NAME}' changed again and again: try again")))
+}
+
+/// Has a Lease be renewed for as long as it is held. Once at once: an account that may only make it is told so now.
+async fn keep(kubernetes: &Kubernetes, holder: &Holder, mut lease: Value) -> anyhow::Result<()> {
+    let place = path(kubernetes);
+    match renewal(&kubernetes.client, &place, &lease).await {
+        Ok(answer) if answer.status.is_success() => lease = answer.body,
+        Ok(answer) if answer.status == StatusCode::FORBIDDEN => {
+            // Nobody is kept out by what cannot be renewed.
+            let _ = unlock(kubernetes, holder).await;
+            return Err(refusal(&answer));
+        }
+        // The next one may get through.
+        _ => {}
+    }
+    let renewal = renew(kubernetes.client.clone(), place, lease, holder.run.clone());
+    kubernetes.held.set(Some(tokio::spawn(renewal)));
+    Ok(())
 }
 
 pub(super) async fn unlock(kubernetes: &Kubernetes, holder: &Holder) -> anyhow::Result<()> {
@@ -96,7 +119,8 @@ pub(super) async fn unlock(kubernetes: &Kubernetes, holder: &Holder) -> anyhow::
         let metadata = &found["metadata"];
         let only = json!({ "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"] });
         let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only });
-        let delete = Write { call: "unlock", method: Method::DELETE, path: path(kubernetes), body };
+        let delete =
+            Write { call: "unlock", method: Method::DELETE, path: path(kubernetes), body, secrets: Secrets::default() };
         match taken(kubernetes, delete, holder).await {
             Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND => return Ok(()),
             // The last renewal was on its way.
@@ -135,18 +159,30 @@ async fn is_left(kubernetes: &Kubernetes, theirs: &Value) -> anyhow::Result<bool
 async fn renew(client: Client, path: String, mut lease: Value, run: String) {
     loop {
         sleep(RENEWED).await;
-        lease["spec"]["renewTime"] = micro(Utc::now()).into();
-        let write = Write { call: "renew", method: Method::PUT, path: path.clone(), body: lease.clone() };
-        match client.once(&write).await {
-            Ok(answer) if answer.status.is_success() => lease = answer.body,
+        // Whatever keeps one renewal must not keep the next ones until the Lease is nobody's.
+        match timeout(LASTS / 3, renewed(&client, &path, &lease)).await {
+            Ok(Ok(Some(now))) if now["spec"]["holderIdentity"] == run.as_str() => lease = now,
+            Ok(Ok(_)) => return,
             // Nobody stops for it: every write says by itself what it must find.
-            _ => match client.get(&path).await {
-                Ok(Some(now)) if now["spec"]["holderIdentity"] == run.as_str() => lease = now,
-                Ok(_) => return,
-                Err(_) => {}
-            },
+            Ok(Err(_)) | Err(_) => {}
         }
     }
+}
+
+/// A Lease after a renewal; as it is, where that was not taken.
+async fn renewed(client: &Client, path: &str, lease: &Value) -> anyhow::Result<Option<Value>> {
+    match renewal(client, path, lease).await {
+        Ok(answer) if answer.status.is_success() => Ok(Some(answer.body)),
+        _ => client.get(path).await,
+    }
+}
+
+/// Renews a Lease once.
+async fn renewal(client: &Client, path: &str, lease: &Value) -> Result<Answer, Unanswered> {
+    let mut body = lease.clone();
+    body["spec"]["renewTime"] = micro(Utc::now()).into();
+    let secrets = Secrets::default();
+    client.once(&Write { call: "renew", method: Method::PUT, path: path.to_owned(), body, secrets }).await
 }
 
 /// The Lease as it is held by somebody; with the version that it replaces.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use self::client::Client;
@@ -44,7 +45,7 @@ pub(super) struct Kubernetes {
     kubectl: String,
     own: Own,
     held: Held,
-    /// The containers of each application that are the service, and their images, as they were listed.
+    /// The containers of each application that are the service, and their images, as they were first seen.
     listed: Mutex<HashMap<String, Vec<(String, String)>>>,
 }
 
@@ -84,6 +85,20 @@ impl Kubernetes {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown = || vec![(application.service.clone(), application.images.first().cloned().unwrap_or_default())];
         listed.get(&application.id).cloned().unwrap_or_else(unknown)
+    }
+
+    /// Remembers the containers that are an application, as far as they are not known: in a run that another process
+    /// began nobody listed them. One that is set to something else meanwhile had what the application had.
+    fn remember(&self, application: &Application, object: &Value) {
+        let had = |image: String| match application.images.first() {
+            Some(first) if !application.images.contains(&image) => first.clone(),
+            _ => image,
+        };
+        let found = workload::of_service(object, &application.service).unwrap_or_default();
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed
+            .entry(application.id.clone())
+            .or_insert_with(|| found.into_iter().map(|one| (one.name, had(one.image))).collect());
     }
 }
 
@@ -137,7 +152,7 @@ impl Platform for Kubernetes {
     }
 
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
-        try_join_all(applications.iter().map(|application| history::of(self, application))).await
+        history::of(self, applications).await
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {
@@ -161,8 +176,11 @@ impl Platform for Kubernetes {
     async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {
         self.client.writes.over().await;
         let objects = try_join_all(changes.iter().map(|change| self.object(&change.application.id))).await?;
-        let standing = |(change, (kind, object)): (&Change, (Kind, Option<serde_json::Value>))| match object {
-            Some(object) => rollout::standing(kind, &object, change),
+        let standing = |(change, (kind, object)): (&Change, (Kind, Option<Value>))| match object {
+            Some(object) => {
+                self.remember(&change.application, &object);
+                rollout::standing(kind, &object, change)
+            }
             None => Standing::Gone,
         };
         Ok(changes.iter().zip(objects).map(standing).collect())

@@ -23,8 +23,9 @@ pub(super) struct Written {
     pub(super) uid: String,
     /// Why it was changed, as it stands in the object: that tells our write, even where its answer was lost.
     pub(super) cause: String,
-    /// It was well before.
-    pub(super) was_well: bool,
+    /// What it lacked before; none where it was well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lacked: Option<String>,
     /// Since when Kubernetes had given it up before, in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) given_up: Option<String>,
@@ -129,7 +130,7 @@ mod tests {
             application: "dev/deployment/b".to_owned(),
             uid: "u".to_owned(),
             cause: "firebreak run 7: b:1".to_owned(),
-            was_well: true,
+            lacked: None,
             given_up: None,
             containers: vec![images],
         }

@@ -1,6 +1,7 @@
 //! From `kubernetes://<context>/<namespace>` to a place: which cluster, as whom, and where in it.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use hyper_util::client::legacy::connect::Connect;
@@ -25,6 +26,8 @@ pub(super) struct Place {
     pub(super) kubeconfig: Option<PathBuf>,
     /// The namespace.
     pub(super) namespace: String,
+    /// The API server, without scheme and user.
+    server: String,
     /// Who may ask there.
     pub(super) client: kube::Client,
 }
@@ -34,53 +37,75 @@ impl Place {
     /// context is then the current one, or the cluster that this runs in; the namespace is named by the environment.
     pub(super) async fn at(url: &str, environment: &str) -> anyhow::Result<Self> {
         let Asked { rest, kubeconfig } = asked(url)?;
-        let file = match &kubeconfig {
-            Some(path) => Kubeconfig::read_from(path).map_err(told),
-            None => Kubeconfig::read().map_err(told),
-        };
-        let contexts: Vec<&str> = file.iter().flat_map(|file| &file.contexts).map(|one| one.name.as_str()).collect();
+        let file = read(kubeconfig.as_deref())?;
+        let contexts: Vec<&str> = file.iter().flat_map(contexts_of).collect();
         let (context, namespace) = split(&rest, &contexts);
         let namespace = namespace_of(namespace.unwrap_or(environment))?.to_owned();
         let context = Some(context).filter(|context| !context.is_empty()).map(str::to_owned);
-        let current = file.as_ref().ok().and_then(|file| file.current_context.clone());
-        let (context, mut config, proxy) = match (file, context.or(current)) {
-            (Ok(file), Some(context)) => {
-                if !contexts_of(&file).any(|name| name == context) {
-                    let known: Vec<&str> = contexts_of(&file).collect();
-                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                    bail!("the kubeconfig has no context '{}': it has {known}", http::printable(&context));
-                }
-                let proxy = proxy_of(&file, &context);
-                let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-                let config = Config::from_custom_kubeconfig(file, &options).await;
-                (
-                    Some(context.clone()),
-                    config.map_err(told).with_context(|| format!("failed to use context '{context}'"))?,
-                    proxy,
-                )
-            }
-            (Err(error), Some(_)) => return Err(error.context("failed to read the kubeconfig")),
-            (Err(error), None) if kubeconfig.is_some() => return Err(error.context("failed to read the kubeconfig")),
-            (file, None) => match Config::incluster() {
-                Ok(config) => (None, config, None),
-                Err(outside) => {
-                    let why = file.err().map_or("it names no current context".to_owned(), |error| format!("{error:#}"));
-                    bail!("no cluster is known: there is no kubeconfig to use ({why}), and this is no pod ({outside})");
-                }
-            },
+        let (context, mut config, proxy) = match file {
+            Some(file) => of_context(file, context).await?,
+            None => (None, in_cluster(context)?, None),
         };
         config.proxy_url = match proxy {
             Some(proxy) => Some(proxy.parse().context("the kubeconfig's proxy-url is not a URL")?),
             None => config.cluster_url.to_string().parse().ok().and_then(|url| http::proxy_for(&url)),
         };
         let client = client(&config).map_err(quiet).context("failed to set up the client of Kubernetes")?;
-        Ok(Self { context, kubeconfig, namespace, client })
+        Ok(Self { context, kubeconfig, namespace, server: server(&config.cluster_url), client })
     }
 
-    /// For people to read.
+    /// For people to read. With the server, since on another host a context of the same name may be another cluster.
     pub(super) fn address(&self) -> String {
-        format!("{SCHEME}{}/{}", self.context.as_deref().unwrap_or_default(), self.namespace)
+        let context = self.context.as_deref().unwrap_or_default();
+        format!("{SCHEME}{context}/{} ({})", self.namespace, self.server)
     }
+}
+
+/// The kubeconfig that is named by the URL or by KUBECONFIG, or else the usual one; none where nobody named one and the
+/// usual one is not there.
+fn read(named: Option<&Path>) -> anyhow::Result<Option<Kubeconfig>> {
+    let named = match named {
+        Some(path) => Kubeconfig::read_from(path).map(Some),
+        None => Kubeconfig::from_env(),
+    };
+    let found = match named {
+        Ok(None) => match Kubeconfig::read() {
+            Err(KubeconfigError::FindPath) => Ok(None),
+            Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => Ok(None),
+            usual => usual.map(Some),
+        },
+        named => named,
+    };
+    found.map_err(|error| told(error).context("failed to read the kubeconfig"))
+}
+
+/// A context of a kubeconfig, the current one if none is named: its name, what it says, and its proxy.
+async fn of_context(
+    file: Kubeconfig,
+    named: Option<String>,
+) -> anyhow::Result<(Option<String>, Config, Option<String>)> {
+    let known: Vec<&str> = contexts_of(&file).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let Some(context) = named.or(file.current_context.clone()).filter(|context| !context.is_empty()) else {
+        bail!("the kubeconfig has no current context: name one in the URL; it has {known}");
+    };
+    if !contexts_of(&file).any(|name| name == context) {
+        bail!("the kubeconfig has no context '{}': it has {known}", http::printable(&context));
+    }
+    let proxy = proxy_of(&file, &context);
+    let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+    let config = Config::from_custom_kubeconfig(file, &options).await.map_err(told);
+    let config = config.with_context(|| format!("failed to use context '{context}'"))?;
+    Ok((Some(context), config, proxy))
+}
+
+/// The cluster that this runs in.
+fn in_cluster(named: Option<String>) -> anyhow::Result<Config> {
+    if let Some(context) = named {
+        bail!("there is no kubeconfig that could have a context '{}'", http::printable(&context));
+    }
+    Config::incluster()
+        .map_err(|outside| anyhow!("no cluster is known: there is no kubeconfig, and this is no pod ({outside})"))
 }
 
 /// Why a kubeconfig is of no use. The library quotes what it stumbles over, which may be a token: only what is about the
@@ -98,6 +123,13 @@ fn quiet(error: anyhow::Error) -> anyhow::Error {
         return anyhow!("the login that the kubeconfig describes does not work: `kubectl auth whoami` says why");
     }
     error
+}
+
+/// Host and port of a server, and the path where many clusters are behind one.
+fn server(url: &::http::Uri) -> String {
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{host}{}", url.path().trim_end_matches('/'))
 }
 
 /// What a URL says.
@@ -200,6 +232,18 @@ mod tests {
         assert_eq!(named, Asked { rest: "prod/shop".to_owned(), kubeconfig: Some("/etc/a b".into()) });
         let error = asked("kubernetes://prod/shop?config=x").unwrap_err().to_string();
         assert_eq!(error, "'kubernetes://prod/shop?config=x' asks for '?config=x': known is ?kubeconfig=/path/to/file");
+    }
+
+    #[test]
+    fn a_server_is_named_without_what_must_not_be_shown() {
+        for (url, expected) in [
+            ("https://api.example:6443", "api.example:6443"),
+            ("https://ann:pw@api.example/", "api.example"),
+            ("https://[::1]:6443", "[::1]:6443"),
+            ("https://rancher.example/k8s/clusters/c-1/?token=s3cret", "rancher.example/k8s/clusters/c-1"),
+        ] {
+            assert_eq!(server(&url.parse().unwrap()), expected);
+        }
     }
 
     #[test]

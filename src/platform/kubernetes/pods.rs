@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Kubernetes;
 use super::client::{Unanswered, Write};
-use super::workload::Kind;
+use super::workload::{Kind, secrets};
 use crate::watch::Watch;
 
 /// The name of the write that deletes a pod.
@@ -75,49 +75,129 @@ impl Unblock {
         if kind != Kind::StatefulSet || object["spec"]["podManagementPolicy"] == "Parallel" {
             return;
         }
-        let (Some(wanted), Some(pods)) = (object["status"]["updateRevision"].as_str(), of(kubernetes, object).await)
-        else {
-            return;
-        };
-        let uid = &object["metadata"]["uid"];
-        let is_stuck = |pod: &&Value| {
-            let metadata = &pod["metadata"];
-            let owners = metadata["ownerReferences"].as_array();
-            owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
-                && metadata["labels"]["controller-revision-hash"] != wanted
-                && metadata["deletionTimestamp"].is_null()
-                && !is_ready(pod)
-        };
-        let Some(pod) = pods.iter().rev().find(is_stuck) else { return };
+        let Some(pods) = of(kubernetes, object).await else { return };
+        let Some(pod) = self.overdue(&stuck(object, &pods), Instant::now()) else { return };
         let metadata = &pod["metadata"];
-        let (Some(name), Some(pod_uid)) = (metadata["name"].as_str(), metadata["uid"].as_str()) else { return };
-        let since = *self.unready.entry(pod_uid.to_owned()).or_insert_with(Instant::now);
-        if since.elapsed() < GRACE {
-            return;
-        }
+        let (Some(name), Some(uid)) = (metadata["name"].as_str(), metadata["uid"].as_str()) else { return };
         // Only that pod, and only as it was seen: one that got ready meanwhile stays.
-        let only = json!({ "uid": pod_uid, "resourceVersion": metadata["resourceVersion"] });
+        let only = json!({ "uid": uid, "resourceVersion": metadata["resourceVersion"] });
         let write = Write {
             call: EVICT,
             method: Method::DELETE,
             path: format!("/api/v1/namespaces/{}/pods/{name}", kubernetes.namespace),
             body: json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only }),
+            secrets: secrets(object),
         };
-        let answer = kubernetes.client.write(write, json!({ "application": id, "pod": name, "uid": pod_uid })).await;
+        let answer = kubernetes.client.write(write, json!({ "application": id, "pod": name, "uid": uid })).await;
         let refused = match answer {
             Ok(answer) if answer.status.is_success() || answer.is_conflict() => None,
             Ok(answer) if answer.status == StatusCode::NOT_FOUND => None,
-            Ok(answer) => Some(answer.error(&super::workload::secrets(object))),
+            Ok(answer) => Some(answer.error(&secrets(object))),
             // It is looked at again.
             Err(Unanswered::Lost(_)) => None,
             Err(Unanswered::NotSent(error)) => Some(error),
         };
         if let Some(error) = refused.filter(|_| !self.warned) {
             self.warned = true;
-            let hand = format!("kubectl --namespace={} delete pod {name}", kubernetes.namespace);
+            let hand = format!("{} delete pod {name}", kubernetes.kubectl);
             watch.warn(&format!(
                 "pod '{name}' is not ready and holds '{id}' up, and cannot be deleted ({error:#}): {hand}"
             ));
         }
+    }
+
+    /// The last of the pods that are stuck now, if it has been so for long.
+    fn overdue<'a>(&mut self, stuck: &[&'a Value], now: Instant) -> Option<&'a Value> {
+        let uid = |pod: &Value| pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        self.unready.retain(|known, _| stuck.iter().any(|pod| uid(pod) == *known));
+        for pod in stuck {
+            self.unready.entry(uid(pod)).or_insert(now);
+        }
+        let last = *stuck.last()?;
+        (now - self.unready[&uid(last)] >= GRACE).then_some(last)
+    }
+}
+
+/// The pods of an old template that are not ready, where nothing else is on its way: a pod that goes, or a new one that
+/// is not ready, may be what the StatefulSet waits for, and a set that needs most of its members bears no second loss.
+/// A pod of the bad version is an old one as soon as the set is to run another.
+fn stuck<'a>(object: &Value, pods: &'a [Value]) -> Vec<&'a Value> {
+    let (uid, status) = (&object["metadata"]["uid"], &object["status"]);
+    if status["observedGeneration"] != object["metadata"]["generation"] {
+        return Vec::new();
+    }
+    let is_owned = |pod: &&Value| {
+        let owners = pod["metadata"]["ownerReferences"].as_array();
+        owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
+    };
+    let unready: Vec<&Value> = pods.iter().filter(is_owned).filter(|pod| is_going(pod) || !is_ready(pod)).collect();
+    let is_new = |pod: &Value| pod["metadata"]["labels"]["controller-revision-hash"] == status["updateRevision"];
+    if unready.iter().any(|pod| is_going(pod) || is_new(pod)) { Vec::new() } else { unready }
+}
+
+fn is_going(pod: &Value) -> bool {
+    !pod["metadata"]["deletionTimestamp"].is_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pod of the set `u`, whose wanted template is `new`.
+    fn pod(name: &str, revision: &str, ready: bool) -> Value {
+        let ready = if ready { "True" } else { "False" };
+        json!({
+            "metadata": {
+                "name": name, "uid": name, "ownerReferences": [{"uid": "u"}],
+                "labels": {"controller-revision-hash": revision},
+            },
+            "status": {"conditions": [{"type": "Ready", "status": ready}]},
+        })
+    }
+
+    fn names(pods: &[Value]) -> Vec<&str> {
+        let set = json!({
+            "metadata": {"uid": "u", "generation": 3}, "status": {"observedGeneration": 3, "updateRevision": "new"},
+        });
+        stuck(&set, pods).into_iter().filter_map(|pod| pod["metadata"]["name"].as_str()).collect()
+    }
+
+    #[test]
+    fn a_pod_of_an_old_template_is_stuck_only_where_nothing_else_is_on_its_way() {
+        let old = |name: &str| pod(name, "old", false);
+        assert_eq!(names(&[pod("a-0", "new", true), old("a-1")]), ["a-1"], "a set that was set back");
+        assert_eq!(names(&[old("a-0"), old("a-1")]), ["a-0", "a-1"]);
+        assert_eq!(names(&[pod("a-0", "old", true), pod("a-1", "new", true)]), [""; 0]);
+        assert_eq!(names(&[old("a-0"), pod("a-1", "new", false)]), [""; 0], "the new one starts, or is broken");
+        let mut going = pod("a-1", "old", true);
+        going["metadata"]["deletionTimestamp"] = "2026-11-20T10:00:00Z".into();
+        assert_eq!(names(&[old("a-0"), going]), [""; 0], "another one goes");
+        let mut another = pod("b-0", "new", false);
+        another["metadata"]["ownerReferences"][0]["uid"] = "v".into();
+        assert_eq!(names(&[another, old("a-1")]), ["a-1"], "another set's");
+    }
+
+    #[test]
+    fn nothing_is_stuck_in_what_the_controller_has_not_seen() {
+        let set = json!({
+            "metadata": {"uid": "u", "generation": 4}, "status": {"observedGeneration": 3, "updateRevision": "bad"},
+        });
+        assert!(stuck(&set, &[pod("a-0", "old", false)]).is_empty());
+    }
+
+    #[test]
+    fn only_the_last_goes_and_only_when_it_was_stuck_all_the_time() {
+        let (one, two) = (pod("a-0", "old", false), pod("a-1", "old", false));
+        let mut unblock = Unblock::default();
+        let begin = Instant::now();
+        let name = |pod: Option<&Value>| pod.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned());
+        let mut at =
+            |stuck: &[&Value], seconds: u64| name(unblock.overdue(stuck, begin + Duration::from_secs(seconds)));
+        assert_eq!(at(&[&one, &two], 0), None);
+        assert_eq!(at(&[&one, &two], 4), None);
+        assert_eq!(at(&[&one, &two], 5), Some("a-1".to_owned()));
+        assert_eq!(at(&[], 6), None, "both recovered");
+        assert_eq!(at(&[&one], 7), None, "it flaps");
+        assert_eq!(at(&[&one], 12), Some("a-0".to_owned()));
     }
 }

@@ -14,7 +14,9 @@ pub(super) struct Rollout {
     pub(super) total: u64,
     /// Pods are still being replaced.
     pub(super) moves: bool,
-    /// Why it is not well; none where it is.
+    /// How many of its pods lack what; none where it is well.
+    pub(super) lacks: Option<String>,
+    /// Why it is not well, with all that is known of it; none where it is.
     pub(super) trouble: Option<String>,
     /// Since when Kubernetes has given it up, in its own words; none where it has not.
     pub(super) given_up: Option<String>,
@@ -30,7 +32,7 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
     let since = late.map(|one| one["lastUpdateTime"].to_string());
     if count("observedGeneration") < generation {
         let trouble = Some("its controller has not seen the change yet".to_owned());
-        return Rollout { done: 0, total, moves: true, trouble, given_up: since };
+        return Rollout { done: 0, total, moves: true, lacks: trouble.clone(), trouble, given_up: since };
     }
     let (updated, ready, available) = match kind {
         Kind::DaemonSet => (count("updatedNumberScheduled"), count("numberReady"), count("numberAvailable")),
@@ -41,7 +43,7 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
     // A StatefulSet and a DaemonSet replace pods one for one.
     let old = if kind == Kind::Deployment { count("replicas").saturating_sub(updated) } else { 0 };
     let lasts = object["spec"]["minReadySeconds"].as_u64().unwrap_or(0) > 0;
-    let trouble = if updated < total {
+    let lacks = if updated < total {
         Some(format!("{updated} of {total} pods updated, {ready} ready"))
     } else if ready < total {
         Some(format!("{ready} of {total} pods ready"))
@@ -53,13 +55,14 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
         None
     };
     let no_pods = condition(object, "ReplicaFailure", "True").and_then(|one| one["message"].as_str());
-    let trouble = trouble.map(|trouble| match (&since, no_pods) {
-        (_, Some(message)) => format!("{trouble}; no pod can be made: {message}"),
-        (Some(_), None) => format!("{trouble}; it made no progress within its deadline"),
-        (None, None) => trouble,
+    let trouble = lacks.clone().map(|lacks| match (&since, no_pods) {
+        (_, Some(message)) => format!("{lacks}; no pod can be made: {message}"),
+        (Some(_), None) => format!("{lacks}; it made no progress within its deadline"),
+        (None, None) => lacks,
     });
     let given_up = since.filter(|_| trouble.is_some());
-    Rollout { done: updated.min(ready).min(total), total, moves: updated < total || old > 0, trouble, given_up }
+    let moves = updated < total || old > 0;
+    Rollout { done: updated.min(ready).min(total), total, moves, lacks, trouble, given_up }
 }
 
 fn condition<'a>(object: &'a Value, kind: &str, status: &str) -> Option<&'a Value> {
@@ -117,7 +120,7 @@ mod tests {
     }
 
     fn of(kind: Kind, fields: &Value) -> (u64, u64, bool, Option<String>, bool) {
-        let Rollout { done, total, moves, trouble, given_up } = rollout(kind, &with(fields));
+        let Rollout { done, total, moves, trouble, given_up, .. } = rollout(kind, &with(fields));
         (done, total, moves, trouble, given_up.is_some())
     }
 

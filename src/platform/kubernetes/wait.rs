@@ -37,9 +37,10 @@ pub(super) async fn until_arrived(
     let own =
         |change: &Change| Some((change.application.id.clone(), kubernetes.own.of(&change.application.id)?.given_up));
     let given_up = changes.iter().filter_map(own).collect();
-    until(kubernetes, changes, given_up, deadline, watch, |kind, object, change, rollout| {
+    until(kubernetes, changes, given_up, deadline, watch, |change, seen| {
         let id = &change.application.id;
-        match standing(kind, object, change) {
+        let Some(Seen { kind, object, rollout }) = seen else { bail!("application '{id}' is no longer there") };
+        match standing(*kind, object, change) {
             Standing::Target => Ok(true),
             Standing::Other { image } => bail!("somebody set '{id}' to '{image}' meanwhile"),
             Standing::Before { .. } => bail!("somebody set '{id}' back meanwhile"),
@@ -50,7 +51,7 @@ pub(super) async fn until_arrived(
 }
 
 /// Waits until those that are set to what they were are well again. One that was not well before need not get well: it
-/// is given a little time to go back as far as it does.
+/// is waited for until it lacks what it lacked, for a little time.
 ///
 /// # Errors
 /// When Kubernetes gives one up, or time runs out; with the reason.
@@ -61,17 +62,29 @@ pub(super) async fn until_settled(
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
-    until(kubernetes, changes, HashMap::new(), deadline, watch, |_, object, change, rollout| {
+    until(kubernetes, changes, HashMap::new(), deadline, watch, |change, seen| {
+        // What is gone gets no better by waiting, and keeps none of the others from it.
+        let Some(Seen { object, rollout, .. }) = seen else { return Ok(true) };
         let own = kubernetes.own.of(&change.application.id);
         // What somebody else did meanwhile is not waited for.
         let is_back = own.as_ref().is_some_and(|own| own.is_back(object));
-        let was_well = own.is_none_or(|own| own.was_well);
-        let is_as_it_was = !was_well && (!rollout.moves || begun.elapsed() >= UNWELL_BEFORE);
+        let lacked = own.and_then(|own| own.lacked);
+        let is_as_it_was =
+            lacked.is_some() && (!rollout.moves || rollout.lacks == lacked || begun.elapsed() >= UNWELL_BEFORE);
         Ok(!is_back || rollout.trouble.is_none() || is_as_it_was)
     })
     .await
 }
 
+/// An object as it was seen.
+struct Seen<'a> {
+    kind: Kind,
+    object: &'a Value,
+    rollout: Rollout,
+}
+
+/// Waits until each is there; what is seen of one that is gone is none.
+///
 /// `given_up` says since when Kubernetes had given an application up before it was changed: that stays so until its first
 /// new pod is there. For one that is not in it, what is seen first counts as that.
 async fn until(
@@ -80,7 +93,7 @@ async fn until(
     mut given_up: HashMap<String, Option<String>>,
     deadline: Instant,
     watch: &dyn Watch,
-    is_there: impl Fn(Kind, &Value, &Change, &Rollout) -> anyhow::Result<bool>,
+    is_there: impl Fn(&Change, Option<&Seen>) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
     let mut pause = FIRST_PAUSE;
     let mut seen = Instant::now();
@@ -94,12 +107,15 @@ async fn until(
                 let mut behind = Vec::new();
                 for (change, (kind, object)) in changes.iter().zip(&found) {
                     let id = &change.application.id;
-                    let Some(object) = object else { bail!("application '{id}' is no longer there") };
-                    let rollout = rollout(*kind, object);
-                    tell(change, &rollout, watch);
-                    if is_there(*kind, object, change, &rollout)? {
+                    let seen =
+                        object.as_ref().map(|object| Seen { kind: *kind, object, rollout: rollout(*kind, object) });
+                    if let Some(seen) = &seen {
+                        tell(change, &seen.rollout, watch);
+                    }
+                    if is_there(change, seen.as_ref())? {
                         continue;
                     }
+                    let Some(Seen { object, rollout, .. }) = seen else { continue };
                     let before = given_up.entry(id.clone()).or_insert_with(|| rollout.given_up.clone());
                     if rollout.given_up.is_some() && *before != rollout.given_up {
                         bail!("{}", why(kubernetes, change, object, &rollout).await);

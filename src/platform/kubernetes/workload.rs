@@ -183,7 +183,7 @@ fn notes(kind: Kind, object: &Value, found: &[Container]) -> Vec<String> {
         });
     } else if kind == Kind::Deployment && object["spec"]["strategy"]["type"] == "Recreate" {
         notes.push("down while it restarts".to_owned());
-    } else if !has_readiness(object) {
+    } else if !found.is_empty() && !found.iter().any(|one| has_readiness(object, one)) {
         notes.push("no readiness probe: that it runs is all that can be seen".to_owned());
     }
     if let Some(keeper) = keeper(object) {
@@ -194,16 +194,21 @@ fn notes(kind: Kind, object: &Value, found: &[Container]) -> Vec<String> {
     notes
 }
 
-fn has_readiness(object: &Value) -> bool {
-    let containers = object["spec"]["template"]["spec"]["containers"].as_array();
-    containers.is_some_and(|containers| containers.iter().any(|one| !one["readinessProbe"].is_null()))
+fn has_readiness(object: &Value, container: &Container) -> bool {
+    object.pointer(&container.path).is_some_and(|one| !one["readinessProbe"].is_null())
 }
 
-/// Who sets it back to what a repository says, by the marks that they leave.
+/// Who sets it back to what a repository says, by the marks that they leave and by who wrote it.
 fn keeper(object: &Value) -> Option<&'static str> {
     let marks = ["annotations", "labels"].map(|name| object["metadata"][name].as_object());
     let has = |prefix: &str| marks.iter().flatten().any(|marks| marks.keys().any(|key| key.starts_with(prefix)));
-    if has("argocd.argoproj.io/") {
+    // What Argo CD tracks by is often but a label that Helm sets, too; that it wrote is always known.
+    let fields = object["metadata"]["managedFields"].as_array();
+    let wrote = |prefix: &str| {
+        let is_it = |one: &Value| one["manager"].as_str().is_some_and(|name| name.starts_with(prefix));
+        fields.is_some_and(|fields| fields.iter().any(is_it))
+    };
+    if has("argocd.argoproj.io/") || wrote("argocd") {
         Some("Argo CD")
     } else if has("kustomize.toolkit.fluxcd.io/") || has("helm.toolkit.fluxcd.io/") {
         Some("Flux")
@@ -301,6 +306,17 @@ mod tests {
         assert_eq!(parts("dev/deployment/billing"), Some((Kind::Deployment, "billing")));
         assert_eq!(parts("dev/pod/billing"), None);
         assert_eq!(application(Kind::Deployment, &json!({"metadata": {"name": "x"}})), None);
+    }
+
+    #[test]
+    fn only_the_services_own_readiness_probe_counts() {
+        let notes = |container: usize| {
+            let mut object = object(&[("proxy", "envoy:1"), ("app", "billing:2")], &[]);
+            object["spec"]["template"]["spec"]["containers"][container]["readinessProbe"] = Value::Null;
+            application(Kind::Deployment, &object).unwrap().notes
+        };
+        assert_eq!(notes(0), [""; 0]);
+        assert_eq!(notes(1), ["no readiness probe: that it runs is all that can be seen"]);
     }
 
     #[test]

@@ -5,12 +5,21 @@ use firebreak::platform::Ran;
 
 use super::*;
 
-/// Sets the only container of an object, waits until it runs, and lets a second pass: Kubernetes counts in seconds.
-async fn runs(kubernetes: &Kubernetes, what: &str, image: &str) {
-    let name = what.split('/').nth(1).expect("a name");
-    kubernetes.set_image(what, name, image).await;
-    kubernetes.until_well(what).await;
+/// Waits until all run, and lets a second pass: Kubernetes counts in seconds.
+async fn run(kubernetes: &Kubernetes, objects: &[&str]) {
+    for what in objects {
+        kubernetes.until_well(what).await;
+    }
     tokio::time::sleep(Duration::from_millis(1100)).await;
+}
+
+/// Has all run this tag, in their only container.
+async fn set_all(kubernetes: &Kubernetes, objects: &[&str], tag: &str) {
+    for what in objects {
+        let name = what.split('/').nth(1).expect("a name");
+        kubernetes.set_image(what, name, &format!("r:5000/team/{name}:{tag}")).await;
+    }
+    run(kubernetes, objects).await;
 }
 
 /// Images and doubts, the newest first; the times are those of the objects that are named.
@@ -33,15 +42,9 @@ async fn what_ran_is_told_with_its_times_and_its_doubts() {
         let (kind, name) = what.split_once('/').expect("kind and name");
         kubernetes.make(kind, name, &[(name, &format!("r:5000/team/{name}:1-dev"))], json!({})).await;
     }
-    for what in objects {
-        kubernetes.until_well(what).await;
-    }
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    run(&kubernetes, &objects).await;
     for tag in ["2-dev", "3-dev"] {
-        for what in objects {
-            let name = what.split('/').nth(1).expect("a name");
-            runs(&kubernetes, what, &format!("r:5000/team/{name}:{tag}")).await;
-        }
+        set_all(&kubernetes, &objects, tag).await;
     }
     let platform = platform(&kubernetes.url()).await;
     let applications = platform.applications("dev").await.expect("applications");
@@ -57,10 +60,7 @@ async fn what_ran_is_told_with_its_times_and_its_doubts() {
     }
 
     // The first runs a second time: since when is lost, and with it until when the third ran.
-    for what in objects {
-        let name = what.split('/').nth(1).expect("a name");
-        runs(&kubernetes, what, &format!("r:5000/team/{name}:1-dev")).await;
-    }
+    set_all(&kubernetes, &objects, "1-dev").await;
     let applications = platform.applications("dev").await.expect("applications");
     for (application, ran) in applications.iter().zip(platform.history(&applications).await.expect("what ran")) {
         let image = |tag: &str| format!("r:5000/team/{}:{tag}", application.service);

@@ -93,14 +93,32 @@ async fn an_account_that_may_keep_nobody_out_is_told_what_it_lacks() {
     let Err(LockError::Failed(error)) = platform.lock("dev", &holder("7-abc", "ann on ops1")).await else {
         panic!("it may not");
     };
-    let namespace = &kubernetes.namespace;
+    let (place, namespace) = (kubernetes.address_as("reader"), &kubernetes.namespace);
     assert_eq!(
         format!("{error:#}"),
         format!(
-            "failed to lock kubernetes://reader/{namespace}: the account may not keep others out: let it get, create, \
+            "failed to lock {place}: the account may not keep others out: let it get, create, \
              update and delete leases.coordination.k8s.io: Kubernetes answered 403 Forbidden: leases.coordination.k8s.io \
              is forbidden: User \"reader\" cannot create resource \"leases\" in API group \"coordination.k8s.io\" in the \
              namespace \"{namespace}\""
         )
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_may_make_a_lease_and_not_renew_it_is_told_at_once() {
+    let kubernetes = Kubernetes::start().await;
+    let leases =
+        |verbs: &[&str]| json!([{ "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs }]);
+    kubernetes.let_reader(&leases(&["get", "create", "delete"])).await;
+    let platform = platform(&kubernetes.url_as("reader")).await;
+    let holder = holder("7-abc", "ann on ops1");
+    let error = match platform.lock("dev", &holder).await {
+        Err(LockError::Failed(error)) => format!("{error:#}"),
+        other => panic!("it may not: {other:?}"),
+    };
+    assert!(error.contains("let it get, create, update and delete leases.coordination.k8s.io"), "{error}");
+    assert!(error.contains("cannot update resource \"leases\""), "{error}");
+    let left = kubernetes.call(Method::GET, &path(&kubernetes), &Value::Null).await;
+    assert_eq!(left["items"], json!([]), "and nobody waits for it");
 }

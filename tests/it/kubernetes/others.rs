@@ -1,9 +1,4 @@
-//! Those who are there besides us: what they set, what they forbid, what they keep, and what gets lost on the way.
-
-use axum::body::Bytes;
-use axum::extract::Request;
-use axum::response::IntoResponse as _;
-use tokio::net::TcpListener;
+//! Those who are there besides us: what they set, what they forbid, what they keep.
 
 use super::*;
 
@@ -29,6 +24,11 @@ async fn what_an_operator_should_know_is_told() {
     ] {
         kubernetes.make(kind, name, &app, more).await;
     }
+    let path = format!("/apis/apps/v1/namespaces/{}/deployments", kubernetes.namespace);
+    kubernetes.make("deployments", "argo-label", &app, json!({})).await;
+    let label = json!({ "metadata": { "labels": { "app.kubernetes.io/instance": "shop" } } });
+    let by = format!("{path}/argo-label?fieldManager=argocd-controller");
+    kubernetes.call(Method::PATCH, &by, &label).await;
     kubernetes.make("deployments", "which", &[PROXY, ("app", "r:5000/team/other:1")], json!({})).await;
     kubernetes.until_well("daemonsets/on-delete").await;
     let platform = platform(&kubernetes.url()).await;
@@ -46,6 +46,7 @@ async fn what_an_operator_should_know_is_told() {
     let which = "which of its containers is the service is not known: proxy, app";
     let expected = [
         ("deployment/argo", 1, 1, keeps("Argo CD"), None),
+        ("deployment/argo-label", 1, 1, keeps("Argo CD"), None),
         ("deployment/flux", 1, 1, keeps("Flux"), None),
         ("deployment/none", 0, 1, "0 replicas: only its image is set".to_owned(), None),
         ("daemonset/on-delete", 1, 1, String::new(), Some(on_delete)),
@@ -131,6 +132,18 @@ async fn what_somebody_changed_since_the_write_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_deleted_since_the_write_keeps_none_of_the_others_from_going_back() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    let platform = platform(&kubernetes.url()).await;
+    let planned = changes(&*platform, "dev", &TARGETS).await;
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    kubernetes.delete("deployments/billing").await;
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [Standing::Gone, BEFORE, BEFORE]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_who_sets_it_while_it_is_waited_for_is_noticed() {
     let kubernetes = Kubernetes::start().await;
     billing(&kubernetes, json!({})).await;
@@ -151,18 +164,10 @@ async fn somebody_who_sets_it_while_it_is_waited_for_is_noticed() {
 async fn an_account_that_may_only_read_is_refused_before_anything_is_written() {
     let kubernetes = Kubernetes::start().await;
     set(&kubernetes).await;
-    let rights = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{}", kubernetes.namespace);
     // It may set Deployments, the first of the set, but not the others.
     let read = json!({ "apiGroups": ["apps"], "resources": ["*"], "verbs": ["get", "list"] });
     let write = json!({ "apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"] });
-    let role = json!({ "metadata": { "name": "reader" }, "rules": [read, write] });
-    kubernetes.call(Method::POST, &format!("{rights}/roles"), &role).await;
-    let binding = json!({
-        "metadata": { "name": "reader" },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader" },
-        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader" }],
-    });
-    kubernetes.call(Method::POST, &format!("{rights}/rolebindings"), &binding).await;
+    kubernetes.let_reader(&json!([read, write])).await;
     let before = specs(&kubernetes, &OBJECTS).await;
     let platform = platform(&kubernetes.url_as("reader")).await;
     let planned = changes(&*platform, "dev", &TARGETS).await;
@@ -212,9 +217,7 @@ async fn an_admission_that_refuses_does_so_before_anything_is_written_and_no_sec
     let planned = changes(&*platform, "dev", &TARGETS).await;
     // The API server comes to know of it a moment later.
     let patch = json!([{ "op": "replace", "path": "/spec/template/spec/containers/0/image", "value": TARGETS[2].1 }]);
-    while kubernetes.would_take("daemonsets/agent", &patch).await {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    kubernetes.until_refused("daemonsets/agent", &patch).await;
     let refusal = refusal(&*platform, &planned).await;
     assert_eq!(
         refusal,
@@ -225,121 +228,4 @@ async fn an_admission_that_refuses_does_so_before_anything_is_written_and_no_sec
         )
     );
     assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
-}
-
-/// What stands between us and Kubernetes: it passes everything on, but for the next patches that are no trial.
-struct Between {
-    kubernetes: http::Client,
-    server: String,
-    /// What becomes of the next patches: whether each arrives; their answers are lost.
-    lose: Mutex<Vec<bool>>,
-}
-
-async fn between(kubernetes: &Kubernetes, lose: &[bool]) -> (Arc<Between>, Box<dyn Platform>, Arc<Notes>) {
-    let lose = Mutex::new(lose.iter().rev().copied().collect());
-    let between = Arc::new(Between { kubernetes: kubernetes.http(), server: kubernetes.server(), lose });
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("its address"));
-    let state = Arc::clone(&between);
-    let router = axum::Router::new().fallback(move |request: Request| pass(Arc::clone(&state), request));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    let kubeconfig = kubernetes.kubeconfig_by(&url);
-    let notes = Arc::new(Notes::default());
-    let url = format!("kubernetes:///{}?kubeconfig={}", kubernetes.namespace, kubeconfig.display());
-    (between, recorded(&url, &notes).await, notes)
-}
-
-async fn pass(between: Arc<Between>, request: Request) -> axum::response::Response {
-    let (parts, body) = request.into_parts();
-    let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
-    let is_write = parts.method == Method::PATCH && !parts.uri.to_string().contains("dryRun");
-    let lost = if is_write { between.lose.lock().expect("what is lost").pop() } else { None };
-    let gone = || axum::http::StatusCode::GATEWAY_TIMEOUT.into_response();
-    if lost == Some(false) {
-        return gone();
-    }
-    let request = between.kubernetes.request(parts.method, format!("{}{}", between.server, parts.uri));
-    let answer = request
-        .headers(
-            parts
-                .headers
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.filter(|name| name != "host")?, value)))
-                .collect(),
-        )
-        .body(body)
-        .send()
-        .await
-        .expect("an answer");
-    let status = answer.status();
-    let body = answer.bytes().await.expect("a body");
-    if lost == Some(true) { gone() } else { (status, body).into_response() }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_reply_is_looked_into() {
-    let kubernetes = Kubernetes::start().await;
-    billing(&kubernetes, json!({})).await;
-    // The patch arrives, and so does the one that takes it back; then one that does not, and one that does.
-    let (_between, platform, notes) = between(&kubernetes, &[true, true]).await;
-    let planned = changes(&*platform, "dev", &TARGETS[..1]).await;
-    let tale = Tale::default();
-    platform.deploy(&planned, LIMIT, &tale).await.expect("it was taken all the same");
-    assert_eq!(tale.warnings(), ["Kubernetes answered 504 Gateway Timeout: looking what became of it"]);
-    assert_eq!(look(&*platform, &planned).await, [Target]);
-    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [BEFORE]);
-    assert_eq!(notes.names(), ["set", "restore"], "nothing was sent twice");
-    let lost = |call: &Call| matches!(call.answer, Some(Answer::Lost(_)));
-    assert!(notes.calls().iter().all(lost), "{:?}", notes.calls());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_never_arrived_is_not_sent_again_but_on_the_way_back() {
-    let kubernetes = Kubernetes::start().await;
-    set(&kubernetes).await;
-    let before = specs(&kubernetes, &OBJECTS).await;
-    // The first arrives, the second does not; of the way back the first try does not arrive.
-    let (between, platform, notes) = between(&kubernetes, &[]).await;
-    let planned = changes(&*platform, "dev", &TARGETS).await;
-    platform.deploy(&planned[..1], LIMIT, &Unwatched).await.expect("a deployment");
-    between.lose.lock().expect("what is lost").extend([false, false]);
-    assert_eq!(failure(&*platform, &planned[1..], LIMIT).await, "Kubernetes answered 504 Gateway Timeout");
-    assert_eq!(look(&*platform, &planned).await, [Target, BEFORE, BEFORE]);
-    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE]);
-    assert_eq!(specs(&kubernetes, &OBJECTS).await, before);
-    assert_eq!(notes.names(), ["set", "set", "restore", "restore"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_place_that_is_not_there_is_named() {
-    let kubernetes = Kubernetes::start().await;
-    let kubeconfig = kubernetes.kubeconfig();
-    let kubeconfig = kubeconfig.display();
-    let http = http::client(&Trust::default()).expect("a client");
-    let error = async |url: &str| {
-        let platform = connect(&url.into(), "dev", access(http.clone(), None, None)).await;
-        match platform {
-            Ok(platform) => format!("{:#}", platform.applications("dev").await.expect_err("nothing there")),
-            Err(error) => format!("{error:#}"),
-        }
-    };
-    assert_eq!(
-        error(&format!("kubernetes://prod/shop?kubeconfig={kubeconfig}")).await,
-        "the kubeconfig has no context 'prod': it has admin, reader"
-    );
-    // Without a namespace it is the environment's, on the current context.
-    assert_eq!(
-        error(&format!("kubernetes://?kubeconfig={kubeconfig}")).await,
-        "there is no namespace 'dev' at kubernetes://admin/dev: name it in the URL"
-    );
-    let unread = error("kubernetes://prod/shop?kubeconfig=/nowhere/config").await;
-    assert!(unread.starts_with("failed to read the kubeconfig: ") && unread.contains("/nowhere/config"), "{unread}");
-    let gone = kubernetes.kubeconfig_by("http://127.0.0.1:1");
-    let unreached = error(&format!("kubernetes:///shop?kubeconfig={}", gone.display())).await;
-    let said =
-        unreached.strip_prefix("failed to list the ").and_then(|rest| rest.split_once(' ')).map(|(_, rest)| rest);
-    let why = "client error (Connect): tcp connect error: Connection refused (os error 111)";
-    assert_eq!(said, Some(&*format!("at kubernetes://admin/shop: failed to reach Kubernetes: {why}")), "{unreached}");
 }

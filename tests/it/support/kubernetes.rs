@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use firebreak::http::{self, Trust};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use super::{Server, free_port, need};
 
@@ -59,6 +61,11 @@ impl Kubernetes {
     /// The platform's URL for a user.
     pub fn url_as(&self, user: &str) -> String {
         format!("kubernetes://{user}/{}?kubeconfig={}", self.namespace, self.kubeconfig().display())
+    }
+
+    /// What the platform says of itself where it is reached so.
+    pub fn address_as(&self, user: &str) -> String {
+        format!("kubernetes://{user}/{} (127.0.0.1:{})", self.namespace, self.cluster.port)
     }
 
     /// A kubeconfig with a context for each user: `admin`, which is the current one, and `reader`.
@@ -138,11 +145,42 @@ impl Kubernetes {
         self.call(Method::PATCH, &self.path(what), merge).await
     }
 
-    /// Whether a JSON Patch would be taken; nothing is written.
-    pub async fn would_take(&self, what: &str, patch: &Value) -> bool {
+    /// Deletes an object as somebody else would.
+    pub async fn delete(&self, what: &str) {
+        self.call(Method::DELETE, &self.path(what), &Value::Null).await;
+    }
+
+    /// Lets the user `reader` do in this namespace what these rules of a Role say.
+    pub async fn let_reader(&self, rules: &Value) {
+        let rights = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{}", self.namespace);
+        let role = json!({ "metadata": { "name": "reader" }, "rules": rules });
+        self.call(Method::POST, &format!("{rights}/roles"), &role).await;
+        let binding = json!({
+            "metadata": { "name": "reader" },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader" },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader" }],
+        });
+        self.call(Method::POST, &format!("{rights}/rolebindings"), &binding).await;
+        // The API server comes to know of it a moment later.
+        let asked = json!({ "spec": { "user": "reader", "resourceAttributes": {
+            "namespace": self.namespace, "group": rules[0]["apiGroups"][0],
+            "resource": rules[0]["resources"][0], "verb": rules[0]["verbs"][0],
+        } } });
+        let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        let may = async || self.call(Method::POST, reviews, &asked).await["status"]["allowed"] == true;
+        until_so(may).await.expect("the rights of the reader");
+    }
+
+    /// Waits until a JSON Patch would be refused; nothing is written.
+    pub async fn until_refused(&self, what: &str, patch: &Value) {
         let url = format!("{}{}?dryRun=All", self.cluster.server(), self.path(what));
-        let request = self.http.patch(url).bearer_auth("admin").header("Content-Type", "application/json-patch+json");
-        request.body(patch.to_string()).send().await.expect("an answer").status().is_success()
+        until_so(async || {
+            let request = self.http.patch(&url).bearer_auth("admin");
+            let request = request.header("Content-Type", "application/json-patch+json").body(patch.to_string());
+            !request.send().await.expect("an answer").status().is_success()
+        })
+        .await
+        .unwrap_or_else(|_| panic!("{what} would still be changed by {patch}"));
     }
 
     /// Sets the image of a container as somebody else would.
@@ -152,6 +190,14 @@ impl Kubernetes {
         found.expect("the container")["image"] = image.into();
         let merge = json!({ "spec": { "template": { "spec": { "containers": containers } } } });
         self.change(what, &merge).await;
+    }
+
+    /// Has a pod be ready, or not, until somebody says otherwise.
+    pub async fn set_ready(&self, pod: &str, is_ready: bool) {
+        let ready = if is_ready { "True" } else { "False" };
+        let conditions = json!([{ "type": "Ready", "status": ready }]);
+        let path = format!("/api/v1/namespaces/{}/pods/{pod}/status", self.namespace);
+        self.call(Method::PATCH, &path, &json!({ "status": { "conditions": conditions } })).await;
     }
 
     /// Waits until every pod of an object has followed it and is ready.
@@ -175,17 +221,30 @@ impl Kubernetes {
         self.until(what, is_well).await;
     }
 
+    /// Waits until a pod of a service waits for its image; its name.
+    pub async fn until_waits(&self, service: &str) -> String {
+        let waits = |pod: &Value| pod["status"]["containerStatuses"][0]["state"]["waiting"].is_object();
+        let found = |pods: &Value| pods["items"].as_array()?.iter().find(|pod| waits(pod)).cloned();
+        let path = format!("/api/v1/namespaces/{}/pods?labelSelector=service%3D{service}", self.namespace);
+        self.until_at(&path, |pods| found(pods).is_some()).await;
+        let pods = self.call(Method::GET, &path, &Value::Null).await;
+        found(&pods).expect("a pod that waits")["metadata"]["name"].as_str().expect("its name").to_owned()
+    }
+
     /// Waits until an object is as wanted.
     pub async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
-        let deadline = Instant::now() + Duration::from_mins(1);
-        loop {
-            let object = self.get(what).await;
-            if is_so(&object) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{what} did not come so far: {object:#}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.until_at(&self.path(what), is_so).await;
+    }
+
+    /// The same of what is at any path.
+    pub async fn until_at(&self, path: &str, is_so: impl Fn(&Value) -> bool) {
+        let mut last = Value::Null;
+        until_so(async || {
+            last = self.call(Method::GET, path, &Value::Null).await;
+            is_so(&last)
+        })
+        .await
+        .unwrap_or_else(|_| panic!("{path} did not come so far: {last:#}"));
     }
 
     fn path(&self, what: &str) -> String {
@@ -223,6 +282,16 @@ impl Cluster {
     fn http(&self) -> http::Client {
         client(self.folder.path())
     }
+}
+
+/// Asks until it is so; a minute is far more than it takes.
+async fn until_so(mut is_so: impl AsyncFnMut() -> bool) -> Result<(), Elapsed> {
+    let coming = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), coming).await
 }
 
 fn client(folder: &Path) -> http::Client {
