@@ -5,8 +5,12 @@
 def questions = [
     rollback_service: {
         choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
+        choiceParam('action', ['run', 'undo', 'resume'],
+            'What to do. undo: Restores what the last run changed. resume: Finishes a run that died, or takes it back.')
         stringParam('repo', '',
             'Repositories of the services, separated by commas: billing,orders,team/web. Leave it empty: then as the environment has it.')
+        stringParam('run', '',
+            'The run; without it the last one. `firebreak history` shows them. Leave it empty: then as the environment has it.')
     },
 ]
 

@@ -11,8 +11,8 @@ Solution:
   `get` reads from the registry when each image was built, and from the platform what ran; it shows the dates that
   can be gone back to, and writes them to rollback.json. `run` takes for each service its newest image built on that
   day or before, or with --by=ran what ran at its end, checks that it is still there, shows the plan, asks, and deploys
-  the set as one. It verifies every service; where one fails, the whole set is taken back.
-  Every run is in a journal: `undo` restores what the last one changed; `resume` finishes one that died.
+  the set as one. It verifies every service; where one fails, the whole set is taken back. Every run is in a journal.
+  `undo` restores what the last run changed. `resume` finishes a run that died, or takes it back.
 
 Symptoms:
   Yesterday's release is broken; its services fit only one another and must go back together

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::variables::variables;
 pub use super::variables::{Kind, Variable};
+use super::variables::{identifier, variables};
 use super::{Adopted, Program};
 use crate::action::manual::{Manual, Opt};
 
@@ -38,10 +38,10 @@ pub struct Role {
     pub secrets: Vec<Variable>,
     /// What stands behind `--` on a command line is a positional argument, whatever it begins with.
     pub dashes: bool,
-    /// What the entry points call.
+    /// What looks.
     pub get: Command,
-    /// What the entry points call.
-    pub run: Command,
+    /// What acts: `run`, and each further command of a program of this toolkit.
+    pub acts: Vec<Command>,
     /// All variables, in the order of their options.
     pub variables: Vec<Variable>,
     /// The exit codes and their meanings.
@@ -50,11 +50,13 @@ pub struct Role {
     pub examples: Vec<String>,
 }
 
-/// One of the two things that a role does.
+/// One of the things that a role does.
 #[derive(Debug, Clone, Serialize)]
 pub struct Command {
-    /// `get` or `run`.
+    /// The tag, and the file of tasks: `get`, `run`, or a further command.
     pub entry: String,
+    /// The same as part of a variable's name.
+    pub id: String,
     /// The program's own word for it; none where it has none.
     pub word: Option<String>,
     /// What the command line begins with: that word, or `--help` where there is no command to look with.
@@ -89,21 +91,26 @@ impl Role {
         let manual = &program.manual;
         let solution = paragraph(manual.section("Solution").unwrap_or_default());
         let title = capital(manual.title.trim_end_matches('.'));
-        let (get, run) = summaries(if solution.is_empty() { &title } else { &solution });
-        let words = Words::of(program);
-        let variables = variables(program, &words);
+        let said = if solution.is_empty() { &title } else { &solution };
+        let entries = Entry::of(program);
+        let variables = variables(program, &entries);
         let native = program.adopted.is_none();
-        let command = |entry: &str, word: &Option<String>, summary| {
+        let command = |Entry { name: entry, word }: &Entry| {
             // What is known to mean the same in every program of this toolkit can mean anything in another's.
             let option =
                 |name: &str| options_of(manual, word.as_deref()).find(|option| option.name == name).filter(|_| native);
             let own: Vec<_> = variables.iter().filter(|it| it.commands.iter().any(|name| name == entry)).collect();
-            let help = (entry == "get" && word.is_none()).then(|| "--help".to_owned());
+            let help = (entry == GET && word.is_none()).then(|| "--help".to_owned());
             Command {
-                entry: entry.to_owned(),
+                entry: entry.clone(),
+                id: identifier(entry),
                 word: word.clone(),
                 words: word.iter().cloned().chain(help.clone()).collect(),
-                summary: if help.is_some() { "Shows the program's help.".to_owned() } else { summary },
+                summary: if help.is_some() {
+                    "Shows the program's help.".to_owned()
+                } else {
+                    summary(said, entry, &entries)
+                },
                 json: option("--format").is_some_and(|option| option.choices.iter().any(|choice| choice == "json")),
                 yes: option("--yes").is_some(),
                 check: option("--check").is_some(),
@@ -114,6 +121,8 @@ impl Role {
                 variables: own.into_iter().cloned().collect(),
             }
         };
+        let get = command(&entries[0]);
+        let acts = entries[1..].iter().map(command).collect();
         let adopted = program.adopted.as_ref();
         Self {
             name: program.name.clone(),
@@ -129,8 +138,8 @@ impl Role {
             requirements: adopted.and_then(|adopted| adopted.requirements.clone()),
             secrets: variables.iter().filter(|variable| variable.secret).cloned().collect(),
             dashes: native || manual.usages.iter().any(|usage| usage.pattern.names("--")),
-            get: command("get", &words.get, get),
-            run: command("run", &words.run, run),
+            get,
+            acts,
             solution,
             variables,
             exits: exits(manual.section("Exit status").unwrap_or_default()),
@@ -144,20 +153,34 @@ impl Role {
     }
 }
 
-/// The program's own words for the two entry points.
-pub(super) struct Words {
-    /// The command that looks.
-    pub get: Option<String>,
-    /// The command that acts.
-    pub run: Option<String>,
+/// The entry that only looks; each other acts.
+pub(super) const GET: &str = "get";
+
+/// An entry point of a role, and the program's own word for it.
+pub(super) struct Entry {
+    pub name: String,
+    pub word: Option<String>,
 }
 
-impl Words {
-    fn of(program: &Program) -> Self {
-        match &program.adopted {
-            None => Self { get: Some("get".to_owned()), run: Some("run".to_owned()) },
-            Some(Adopted { get, run, .. }) => Self { get: get.clone(), run: run.clone() },
+impl Entry {
+    /// `get`, `run`, and each further command. One of several words is left to a terminal.
+    fn of(program: &Program) -> Vec<Self> {
+        if let Some(Adopted { get, run, .. }) = &program.adopted {
+            // What else such a program can do is not known.
+            let entry = |name: &str, word: &Option<String>| Self { name: name.to_owned(), word: word.clone() };
+            return vec![entry(GET, get), entry("run", run)];
         }
+        let mut names = vec![GET, "run"];
+        for usage in &program.manual.usages {
+            let heads = usage.pattern.heads();
+            let alone = usage.commands.iter().all(|word| heads.contains(&word.as_str()));
+            for head in heads.into_iter().filter(|_| alone) {
+                if !names.contains(&head) {
+                    names.push(head);
+                }
+            }
+        }
+        names.into_iter().map(|name| Self { name: name.to_owned(), word: Some(name.to_owned()) }).collect()
     }
 }
 
@@ -172,15 +195,13 @@ pub(super) fn paragraph(text: &str) -> String {
     paragraphs.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-/// What a solution says of `get` and of `run`: from that word to the other.
-fn summaries(solution: &str) -> (String, String) {
-    let (get, run) = (solution.find("`get` "), solution.find("`run` "));
-    let part = |from: Option<usize>, other: Option<usize>| {
-        let Some(from) = from else { return solution.to_owned() };
-        let end = other.filter(|end| *end > from).unwrap_or(solution.len());
-        capital(solution[from + 6..end].trim())
-    };
-    (part(get, run), part(run, get))
+/// What a solution says of an entry point: from its name to that of the next. All of it, where it does not name it.
+fn summary(solution: &str, entry: &str, entries: &[Entry]) -> String {
+    let place = |name: &str| solution.find(&format!("`{name}` "));
+    let Some(from) = place(entry) else { return solution.to_owned() };
+    let others = entries.iter().filter_map(|other| place(&other.name));
+    let end = others.filter(|end| *end > from).min().unwrap_or(solution.len());
+    capital(solution[from + entry.len() + "`` ".len()..end].trim())
 }
 
 fn capital(text: &str) -> String {

@@ -149,8 +149,8 @@ fn looks(program: &Program) -> Vec<String> {
 /// The plays that look and act.
 fn plays(program: &Program) -> Vec<String> {
     let look = format!("ansible-playbook -i inventories/<environment> playbooks/{}.yml", program.name);
-    let act = format!("{look} --tags run");
-    vec![look, act]
+    let acts = Role::of(program).acts.into_iter().map(|act| format!("{look} --tags {}", act.entry));
+    std::iter::once(look.clone()).chain(acts).collect()
 }
 
 fn button(program: &Program) -> String {

@@ -1,6 +1,6 @@
 //! From templates to texts. The folder `templates` is laid out as the repository is: `ROLE` in a path stands for every
-//! role, `PROGRAM` for every program; a template without either is rendered once, one whose name or folder begins with
-//! `_` only where another includes it or a command asks for it.
+//! role, `ACT` behind it for every entry point of that role which acts, `PROGRAM` for every program; a template without
+//! them is rendered once, one whose name or folder begins with `_` only where another includes it or a command asks for it.
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +8,10 @@ use anyhow::Context as _;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior, context};
+use serde::Serialize;
 
 use super::cli::Cli;
-use super::facts::Role;
+use super::facts::{Command, Role};
 use super::{Toolkit, entries, quote};
 
 /// A file that is derived, and what it should hold.
@@ -34,36 +35,49 @@ pub fn render(toolkit: &Toolkit) -> anyhow::Result<Vec<Derived>> {
         let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read templates/{name}"))?;
         environment.add_template_owned(name.clone(), text).map_err(|error| wrong(&name, &error))?;
     }
-    let roles: Vec<(String, Value)> =
-        toolkit.roles().map(|role| (role.name.clone(), Value::from(Serde(Role::of(role))))).collect();
-    let programs: Vec<(String, Value)> =
-        toolkit.programs.iter().map(|it| (it.name.clone(), Value::from(Serde(Cli::of(it))))).collect();
-    let all = |named: &[(String, Value)]| named.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>();
-    let environments = Value::from(Serde(toolkit.environments()?));
-    let shared = context! { environments => environments, roles => all(&roles), programs => all(&programs) };
+    let roles: Vec<Role> = toolkit.roles().map(Role::of).collect();
+    let programs: Vec<Cli> = toolkit.programs.iter().map(Cli::of).collect();
+    let environments = toolkit.environments()?;
+    let shared = context! { environments => seen(&environments), roles => seen(&roles), programs => seen(&programs) };
 
     let mut derived = Vec::new();
     for (name, template) in environment.templates().filter(|(name, _)| !is_part(name)) {
-        let (placeholder, stands_for) = match name {
-            _ if name.contains("ROLE") => ("ROLE", &roles[..]),
-            _ if name.contains("PROGRAM") => ("PROGRAM", &programs[..]),
-            _ => ("", &[(String::new(), Value::UNDEFINED)][..]),
-        };
-        for (called, value) in stands_for {
-            let own = if placeholder == "ROLE" {
-                context! { role => value }
-            } else {
-                context! { program => value }
-            };
+        for (path, own) in stands_for(name, &roles, &programs) {
             let text = template.render(context! { ..own, ..shared.clone() }).map_err(|error| wrong(name, &error))?;
             if !text.trim().is_empty() {
-                let path = if placeholder.is_empty() { name.to_owned() } else { name.replace(placeholder, called) };
                 derived.push(Derived { path: PathBuf::from(path), text });
             }
         }
     }
     derived.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(derived)
+}
+
+/// What a template sees of this.
+fn seen<T: Clone + Serialize + Send + Sync + 'static>(thing: &T) -> Value {
+    Value::from(Serde(thing.clone()))
+}
+
+/// The paths that a template stands for, each with what it alone sees.
+fn stands_for(name: &str, roles: &[Role], programs: &[Cli]) -> Vec<(String, Value)> {
+    if name.contains("ROLE") {
+        let files = roles.iter().flat_map(|role| {
+            let path = name.replace("ROLE", &role.name);
+            if !name.contains("ACT") {
+                return vec![(path, context! { role => seen(role) })];
+            }
+            let file = |act: &Command| {
+                (path.replace("ACT", &act.entry), context! { role => seen(role), command => seen(act) })
+            };
+            role.acts.iter().map(file).collect()
+        });
+        return files.collect();
+    }
+    if name.contains("PROGRAM") {
+        let file = |program: &Cli| (name.replace("PROGRAM", &program.name), context! { program => seen(program) });
+        return programs.iter().map(file).collect();
+    }
+    vec![(name.to_owned(), Value::UNDEFINED)]
 }
 
 fn is_part(name: &str) -> bool {

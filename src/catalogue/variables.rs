@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Program;
-use super::facts::Words;
+use super::facts::{Entry, GET};
 use crate::action::manual::{Manual, Opt};
 
 /// What a role fills in by itself, so that it is no variable.
@@ -14,7 +14,8 @@ const OWN: [&str; 6] = ["-h", "--help", "--version", "--format", "--yes", "--che
 const OWN_OF_ADOPTED: [&str; 3] = ["-h", "--help", "--version"];
 
 /// The variables that every role has beside its program's options, and what its button asks for by itself.
-const GENERAL: [&str; 7] = ["report", "temp", "approver", "build", "environment", "who", "confirmation"];
+const GENERAL: [&str; 9] =
+    ["report", "records", "temp", "approver", "build", "environment", "action", "who", "confirmation"];
 
 /// A variable of a role.
 #[derive(Debug, Clone, Serialize)]
@@ -43,7 +44,7 @@ pub struct Variable {
     pub environment: Option<String>,
     /// It must not be seen.
     pub secret: bool,
-    /// The entry points that take it.
+    /// The entry points that take it: the tags.
     pub commands: Vec<String>,
     /// The entry points that cannot do without it.
     pub required: Vec<String>,
@@ -75,12 +76,12 @@ pub enum Kind {
     Folder,
 }
 
-pub(super) fn variables(program: &Program, words: &Words) -> Vec<Variable> {
+pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
     let manual = &program.manual;
-    let entries = [("get", &words.get), ("run", &words.run)];
     // An adopted program that has no command to look with is looked at by its help alone.
-    let entries = entries.into_iter().filter(|(entry, word)| *entry == "run" || word.is_some());
-    let entries: Vec<(&str, &str)> = entries.map(|(entry, word)| (entry, word.as_deref().unwrap_or(""))).collect();
+    let entries = entries.iter().filter(|entry| entry.name != GET || entry.word.is_some());
+    let entries: Vec<(&str, &str)> =
+        entries.map(|entry| (entry.name.as_str(), entry.word.as_deref().unwrap_or(""))).collect();
     let own = if program.adopted.is_none() { &OWN[..] } else { &OWN_OF_ADOPTED };
     let mut variables: Vec<Variable> = Vec::new();
     for option in manual.options.iter().filter(|option| !own.contains(&option.name.as_str())) {
@@ -148,7 +149,7 @@ impl Variable {
         let open = option.default.is_none() && option.environment.is_none() && !option.secret;
         let required = commands.iter().filter(|(entry, word)| {
             (open && kind != Kind::Switch && manual.is_needed(word, &option.name))
-                || (option.found.is_some() && *entry == "run")
+                || (option.found.is_some() && *entry != GET)
         });
         let required = names(required);
         let unsaid = (!option.choices.is_empty() && text.is_empty() && required.is_empty()).then(String::new);
@@ -212,8 +213,8 @@ fn free(name: String, more: &str, taken: &[Variable]) -> String {
     if is_taken { name + more } else { name }
 }
 
-/// `--registry-user`, `<image-env>` or `FILE` as part of a variable's name.
-fn identifier(name: &str) -> String {
+/// `--registry-user`, `<image-env>`, `FILE` or a command as part of a variable's name.
+pub(super) fn identifier(name: &str) -> String {
     name.trim_matches(['-', '<', '>']).replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_lowercase()
 }
 
@@ -233,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_a_button_asks_by_itself_is_no_name_of_a_variable() {
-        let names = ["report", "temp", "approver", "build", "environment", "who", "confirmation"];
+        let names = GENERAL;
         let options = names.iter().map(|name| format!("  --{name}=<x>  X.\n")).collect::<Vec<_>>().concat();
         let text = format!("Mend.\n\nUsage:\n  mend [options] <who>\n\nOptions:\n{options}");
         let program = Program::from_text(Path::new("roles/mend/usage.txt"), text).expect("a text").expect("a program");

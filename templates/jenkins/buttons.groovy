@@ -2,10 +2,15 @@
 // Job DSL, called by the Jenkinsfile in the root: `paths` of the buttons, `repository` is its URL.
 // What is asked before a build. The Jenkinsfile says the same, but Jenkins reads that only when a build begins: without this,
 // a button would ask nothing the first time, and each time that the seed has run.
+<% from "_actions" import actions %>
 def questions = [
 <% for role in roles %>
     << role.name >>: {
         choiceParam('environment', [<< environments | map(attribute="name") | map("groovy") | join(", ") >>], 'Which environment is on fire?')
+<% if role.acts | length > 1 %>
+        choiceParam('action', [<< role.acts | map(attribute="entry") | map("groovy") | join(", ") >>],
+            << actions(role) | groovy >>)
+<% endif %>
 <% for variable in role.variables if variable.asked %>
 <% set help = (variable.description ~ (" One value a line." if variable.kind == "list") ~ (" Leave it empty: then as the environment has it." if variable.kind != "switch" else "")) | groovy %>
 <% if variable.kind == "switch" %>

@@ -8,13 +8,22 @@ import os
 import stat
 import sys
 
-SHARED = {"--format", "--dump", "--env", "--registry", "--registry-user", "--registry-pwd", "--cacert"}
+SHARED = {"--format", "--env", "--registry", "--registry-user", "--registry-pwd", "--cacert"}
 SHARED |= {"--journal", "--platform", "--user", "--pwd"}
+AGAIN = SHARED | {"--run", "--slack", "--timeout"}
 TAKES = {
-    "get": SHARED | {"--repo", "--keep", "--running"},
-    "run": SHARED | {"--date", "--by", "--slack", "--timeout"},
+    "get": SHARED | {"--dump", "--repo", "--keep", "--running"},
+    "run": SHARED | {"--dump", "--date", "--by", "--slack", "--timeout"},
+    "undo": AGAIN,
+    "resume": AGAIN,
 }
-SWITCHES = {"get": {"--insecure", "--immutable-tags"}, "run": {"--insecure", "--check", "--yes", "--allow-partial", "--pin"}}
+ACTS = {"--insecure", "--check", "--yes"}
+SWITCHES = {
+    "get": {"--insecure", "--immutable-tags"},
+    "run": ACTS | {"--allow-partial", "--pin"},
+    "undo": ACTS,
+    "resume": ACTS,
+}
 SECRETS = {"--registry-pwd", "--pwd", "--slack"}
 
 
@@ -51,7 +60,7 @@ def read(words):
 def main():
     command, options, switches, secrets = read(sys.argv[1:])
     folder = os.path.dirname(os.path.abspath(__file__))
-    dump = os.path.join(options["--dump"], "rollback.json")
+    dump = os.path.join(options.get("--dump", ""), "rollback.json")
     note = {
         "command": command,
         "options": options,
@@ -81,7 +90,7 @@ def main():
             json.dump({"all": options["--repo"].split(","), "rollbacks": {"2026-11-20": []}, "incomplete": {}}, file)
         report["text"] = "date        billing\n2026-11-20  1.5.0-develop\n2026-11-19  ↑ 1.4.0-develop\n↑ nothing was built that day"
     else:
-        unchanged = options["--date"] == "2026-11-21"
+        unchanged = options.get("--date") == "2026-11-21"
         to = "billing:1.5.0" if unchanged else "billing:1.4.0"
         report["steps"] = [{"service": "billing", "from": "billing:1.5.0", "to": to, "unchanged": unchanged}]
         report["changed"] = not unchanged

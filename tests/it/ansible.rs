@@ -1,13 +1,14 @@
 //! The playbook, run by the real Ansible: what reaches the program, what is shown, what stays behind.
 
+mod real;
+
 use std::process::Command;
 
 use firebreak::action::manual::Manual;
-use firebreak::drill::story::Stand;
 use serde_json::{Value, json};
 
 use crate::support::ansible::{Ground, Played, tool};
-use crate::support::program::{Hall, PROGRAM};
+use crate::support::program::PROGRAM;
 
 const RUN: [&str; 4] = ["--tags", "run", "-e", "rollback_service_date=2026-11-20"];
 
@@ -125,6 +126,57 @@ fn with_the_tag_run_it_acts_and_keeps_the_report() {
 
     let again = ground.play(&["--tags", "run", "-e", "rollback_service_date=2026-11-21"]);
     succeeds(&again, 0);
+}
+
+#[test]
+fn each_further_command_has_a_tag_of_its_name() {
+    let ground = Ground::with_stand_in();
+    for command in ["undo", "resume"] {
+        let mut play = ground.command(&["--tags", command, "-e", "rollback_service_report=report.json"]);
+        play.envs([("FIREBREAK_PWD", "a"), ("FIREBREAK_REGISTRY_PWD", "b"), ("FIREBREAK_SLACK", "c")]);
+        succeeds(&Ground::end(play), 1);
+        let report = std::fs::read(ground.path("report.json")).expect("a report");
+        assert_eq!(serde_json::from_slice::<Value>(&report).expect("JSON")["command"], command);
+
+        let checked = ground.play(&["--tags", command, "-e", "rollback_service_run=7-abc123", "--check", "--diff"]);
+        // The program's own change, and the difference that shows it.
+        succeeds(&checked, 2);
+        assert!(checked.text.contains("\n-billing: billing:1.5.0\n+billing: billing:1.4.0\n"), "{}", checked.text);
+    }
+    let secret = |value: &str| json!({ "value": value, "mode": "0o600", "folder_mode": "0o700" });
+    let [undo, chosen, resume, _] = ground.notes().try_into().expect("four calls");
+    assert_eq!(
+        undo,
+        json!({
+            "command": "undo",
+            "options": {
+                "--format": "json",
+                "--env": "dev",
+                "--run": "",
+                "--platform": "marathon+https://dcos.example",
+                "--user": "",
+                "--pwd": "@FOLDER/secrets/pwd",
+                "--registry": "https://registry.example",
+                "--journal": "",
+                "--registry-user": "",
+                "--registry-pwd": "@FOLDER/secrets/registry_pwd",
+                "--cacert": "",
+                "--slack": "@FOLDER/secrets/slack",
+                "--timeout": "600",
+            },
+            "switches": ["--yes"],
+            "secrets": { "--pwd": secret("a"), "--registry-pwd": secret("b"), "--slack": secret("c") },
+            "folder": "FOLDER",
+            "folder_mode": "0o700",
+            "files": ["rollback_service", "secrets"],
+            "build": "",
+            "approver": "",
+        })
+    );
+    assert_eq!(chosen["options"]["--run"], "7-abc123");
+    assert_eq!(chosen["switches"], json!(["--yes", "--check"]));
+    assert_eq!((&resume["command"], &resume["options"]), (&json!("resume"), &undo["options"]));
+    assert_eq!(ground.left_over(), [""; 0]);
 }
 
 #[test]
@@ -296,6 +348,10 @@ fn what_is_missing_or_wrong_is_named_before_anything_runs() {
     );
     refused(&["--tags", "rnu"], "There is no tag 'rnu', so nothing was done.");
     refused(&["--tags", "never", "--check"], "There is no tag 'never', so nothing was done.");
+    for tag in ["undo", "resume"] {
+        let why = format!("`--tags {tag}` needs rollback_service_env: The environment in the names");
+        refused(&["--tags", tag, "-e", "rollback_service_env="], &why);
+    }
     std::fs::write(ground.path("empty.ini"), "[firebreak]\n").expect("an inventory without a host");
     let mut command = Command::new(tool("ansible-playbook"));
     let template = ground.command(&[]);
@@ -342,44 +398,6 @@ fn every_environment_has_its_own_variables_beside_the_shared_ones() {
     }
 }
 
-/// The same against the real program and the drill: the broken release goes back, and one that fails is restored.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_real_program_takes_a_broken_release_back() {
-    let hall = Hall::open(&[]).await;
-    let ground = Ground::with(PROGRAM.as_ref());
-    let day = ground.variables(&json!({ "rollback_service_date": hall.day() }));
-    let play = async |words: &[&str]| {
-        let mut command = ground.command(words);
-        command.envs(hall.drill.environment());
-        tokio::task::spawn_blocking(|| Ground::end(command)).await.expect("a play")
-    };
-    let look = play(&[]).await;
-    succeeds(&look, 0);
-    assert!(look.text.contains("written to ./rollback.json"), "{}", look.text);
-    assert!(look.text.contains("\n        date        billing  "), "{}", look.text);
-    let words = look.text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains(&format!("{} 1.2.0-develop ↑ 1.1.0-develop ", hall.day())), "{}", look.text);
-
-    let planned = play(&["--tags", "run", "-e", &day, "--check", "--diff"]).await;
-    succeeds(&planned, 2);
-    assert!(planned.text.contains("\n-billing: ") && planned.text.contains("\n+billing: "), "{}", planned.text);
-    hall.stands(Stand::Broken);
-
-    hall.drill.faults.order("unhealthy=billing".parse().expect("a fault"));
-    let failed = play(&["--tags", "run", "-e", &day, "-e", "rollback_service_timeout=2"]).await;
-    assert_eq!(failed.code, 2, "{}", failed.text);
-    for line in ["rc: 1", "dev: failed to bring the services to their targets within 2s", "as before"] {
-        assert!(failed.text.contains(line), "'{line}' is missing: {}", failed.text);
-    }
-    hall.stands(Stand::Broken);
-
-    hall.drill.faults.clear();
-    succeeds(&play(&["--tags", "run", "-e", &day]).await, 1);
-    hall.stands(Stand::Good);
-    succeeds(&play(&["--tags", "run", "-e", &day]).await, 0);
-    assert_eq!(ground.left_over(), [""; 0]);
-}
-
 /// The role's variables are the program's options, with the same defaults: neither can know one that the other does not.
 #[test]
 fn the_roles_variables_are_the_programs_options() {
@@ -395,7 +413,7 @@ fn the_roles_variables_are_the_programs_options() {
     let own = ["--format", "--check", "--yes", "--help", "--version"];
     // What only the role knows: two words for one environment, and files around the program.
     let around = ["approver", "build", "report", "temp", "records"];
-    for command in ["get", "run"] {
+    for command in ["get", "run", "undo", "resume"] {
         let options = manual
             .options
             .iter()

@@ -202,6 +202,40 @@ fn positionals_and_lists_go_through_as_they_are() {
 }
 
 #[test]
+fn each_further_command_becomes_a_tag_until_the_text_names_it_no_more() {
+    let ground = Ground::in_folder(odd());
+    let role = ground.path("roles/more_ways");
+    std::fs::create_dir_all(role.join("files")).expect("a folder");
+    std::fs::copy(ground.path("roles/fix_labels/files/fix.py"), role.join("files/more_ways")).expect("the program");
+    for (tag, words, given) in [
+        ("run", &[][..], json!(["run"])),
+        ("off", &["--check"], json!(["off", "--check"])),
+        ("roll-back", &["-e", "more_ways_to=x"], json!(["roll-back", "--to=x"])),
+    ] {
+        let played = play(&ground, "more_ways", &[&["--tags", tag], words].concat(), "0");
+        assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
+        assert_eq!(note(&ground)["given"], given);
+        assert!(played.text.contains(&format!("more_ways {tag} ended with 0\n")), "{}", played.text);
+    }
+    let checked = play(&ground, "more_ways", &["--tags", "roll-back", "--check"], "0");
+    assert_eq!((checked.code, checked.recap("changed")), (0, 0), "{}", checked.text);
+    assert!(checked.text.contains("Not run. The program cannot plan without acting"), "{}", checked.text);
+    // It is more than one word, so it is left to a terminal.
+    let queue = play(&ground, "more_ways", &["--tags", "queue"], "0");
+    assert!(queue.text.contains("There is no tag 'queue', so nothing was done."), "{}", queue.text);
+
+    let source = ground.path("src/bin/more_ways.rs");
+    let text = std::fs::read_to_string(&source).expect("the text");
+    std::fs::write(&source, text.replace("(run | off)", "run").replace("run and off", "run")).expect("the text");
+    assert!(role.join("tasks/off.yml").exists());
+    assert_eq!(firebreak(ground.folder.path(), &["sync"]).status.code(), Some(0));
+    assert!(!role.join("tasks/off.yml").exists());
+    let gone = play(&ground, "more_ways", &["--tags", "off"], "0");
+    assert!(gone.text.contains("There is no tag 'off', so nothing was done."), "{}", gone.text);
+    assert_eq!(ground.left_over(), [""; 0]);
+}
+
+#[test]
 fn an_adopted_script_gets_its_secrets_where_nobody_sees_them() {
     let ground = Ground::in_folder(odd());
     let secret = "MARKED {{ 1 }} 'one'\n";

@@ -112,7 +112,14 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
     changed_in_part["ansiblePlaybook"][2] = json!({ "fails": "2", "writes":
         { "report.json": { "outcome": "needs_operator", "message": "orders is neither at its target nor as before." } } });
 
+    let mut undo = build("prod", "");
+    undo["params"]["action"] = json!("undo");
+    undo["params"]["run"] = json!("7-abc123");
+    undo["ansiblePlaybook"].as_array_mut().expect("plays").remove(0);
+    undo["input"][0] = json!({ "by": "anna" });
+
     let builds = run(&json!([
+        undo,
         build("prod", ""),
         build("dev", INJECTION),
         nobody_chooses,
@@ -127,14 +134,16 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
     for build in &builds {
         assert_eq!(build["findings"], json!([]), "{}", build["file"]);
     }
+    let (undo, builds) = builds.split_first().expect("answers");
     let [good, injected, nobody_chooses, declined, same_person, mistyped, look_fails, no_date, changed_in_part, seed] =
-        builds.as_slice()
+        builds
     else {
         panic!("as many answers as builds")
     };
 
     goes_its_way(good);
     keeps_typed_text_as_data(injected);
+    undoes_without_a_look(undo, good);
     makes_a_button_of_every_role(seed, good);
 
     for (build, result, error, stages) in [
@@ -166,7 +175,7 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
 
 fn goes_its_way(build: &Value) {
     assert_eq!(build["result"], "SUCCESS");
-    assert_eq!(build["description"], "prod with date 2026-11-19, approved by bert: done");
+    assert_eq!(build["description"], "prod run with date 2026-11-19, approved by bert: done");
     assert_eq!(
         lines(build),
         [
@@ -185,7 +194,7 @@ fn goes_its_way(build: &Value) {
             "Plan: readJSON plan.json",
             "Plan: archiveArtifacts plan.json",
             "Approve: timeout",
-            "Approve > timeout: input Run rollback_service in prod with date 2026-11-19? Chosen by anna.\n\
+            "Approve > timeout: input Run rollback_service run in prod with date 2026-11-19? Chosen by anna.\n\
              service  from   to\nbilling  1.5.0  1.4.0\nThe look is two days old.\nwould change 1 service\n\
              warning: the clock is wrong",
             "Approve: milestone",
@@ -243,6 +252,25 @@ fn goes_its_way(build: &Value) {
             "FIREBREAK_APPROVER": "bert",
         })
     );
+}
+
+/// What it does otherwise than a run.
+fn undoes_without_a_look(build: &Value, run: &Value) {
+    assert_eq!(build["result"], "SUCCESS");
+    assert_eq!(build["description"], "prod undo, approved by bert: done");
+    let looks = ["Look: writeJSON look.json", "Look: ansiblePlaybook get", "Look: readJSON rollback.json"];
+    let expected = lines(run).into_iter().filter(|line| !looks.contains(&line.as_str())).map(|line| {
+        line.replace("ansiblePlaybook run", "ansiblePlaybook undo")
+            .replace("prod: choose from what the look found.", "prod: undo. Go on?")
+            .replace("Run rollback_service run in prod with date 2026-11-19?", "Run rollback_service undo in prod?")
+    });
+    assert_eq!(lines(build), expected.collect::<Vec<_>>());
+    let id = json!({ "__ansible_unsafe": "7-abc123" });
+    for (play, report) in calls(build, "ansiblePlaybook").iter().zip(["plan.json", "report.json"]) {
+        let expected =
+            json!({ "rollback_service_run": id, "rollback_service_dump": ".", "rollback_service_report": report });
+        assert_eq!(play["variables"], json!([expected]));
+    }
 }
 
 fn keeps_typed_text_as_data(build: &Value) {
@@ -355,7 +383,7 @@ fn a_button_of_every_shape_goes_its_way() {
     for role in ["empty_queue", "warm"] {
         write(&format!("playbooks/{role}.yml"), "");
     }
-    for path in ["roles/ROLE/Jenkinsfile", "jenkins/buttons.groovy"] {
+    for path in ["roles/ROLE/Jenkinsfile", "jenkins/buttons.groovy", "_actions"] {
         write(&format!("templates/{path}"), &template(path));
     }
     let toolkit = Toolkit::open(folder.path()).expect("the toolkit");

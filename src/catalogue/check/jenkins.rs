@@ -97,8 +97,9 @@ pub fn lock(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
             head.contains("lock") || options.is_some_and(|(options, _)| options.contains("lock"))
         })
     };
-    let runs = groovy.arguments("tags").filter(|tags| tags.text.split(',').any(|tag| tag.trim() == "run"));
-    let mut open = runs.map(|run| run.range.start).filter(|at| !plans(*at) && !locked(*at));
+    let acts =
+        groovy.arguments("tags").filter(|tags| tags.text.split(',').any(|tag| !["", "get"].contains(&tag.trim())));
+    let mut open = acts.map(|tags| tags.range.start).filter(|at| !plans(*at) && !locked(*at));
     let Some(at) = open.next() else { return Vec::new() };
     let role = pipeline.path.parent().and_then(Path::file_name).map_or("role".into(), |name| name.to_string_lossy());
     let finding = "it runs without a lock, so two builds can act at once";

@@ -6,6 +6,7 @@ use super::{Fault, meant};
 use crate::action::arguments;
 use crate::action::manual::{Manual, Opt, Usage};
 use crate::action::report::Outcome;
+use crate::catalogue::facts::Command;
 use crate::catalogue::name::{self, is_secret};
 
 /// The longest title that fits a table.
@@ -284,22 +285,36 @@ pub fn found_nowhere(text: &Text, manual: &Manual) -> Vec<Fault> {
     lost.map(fault).collect()
 }
 
-/// `get` or `run` without `--format`: Ansible and Jenkins read the report as JSON.
+/// A command of a role without `--format`: Ansible and Jenkins read the report as JSON.
 pub fn format_missing(text: &Text, manual: &Manual) -> Vec<Fault> {
-    if !text.own || text.role.is_none() {
-        return Vec::new();
-    }
-    let mut faults = Vec::new();
-    for command in ["get", "run"] {
-        let json = |option: &Opt| option.name == "--format" && option.choices.iter().any(|choice| choice == "json");
-        if !manual.options.iter().any(|option| json(option) && manual.takes(command, option)) {
-            let usage = manual.usages.iter().find(|usage| usage.commands.iter().any(|word| word == command));
-            let finding = format!("`{command}` cannot report in JSON, which Ansible and Jenkins read");
-            let mend = "describe --format=<f> with [choices: table json] [default: table]";
-            faults.push(text.fault(usage.map_or(1, |usage| usage.line), finding, mend));
-        }
-    }
-    faults
+    let silent = entries(text).filter(|command| text.own && !command.json);
+    let fault = |command: &Command| {
+        let finding = format!("`{}` cannot report in JSON, which Ansible and Jenkins read", command.entry);
+        let mend = "describe --format=<f> with [choices: table json] [default: table]";
+        text.fault(usage_line(manual, &command.entry), finding, mend)
+    };
+    silent.map(fault).collect()
+}
+
+/// A command of a role that is called like something else where its name becomes a tag and a file of tasks.
+pub fn command_taken(text: &Text, manual: &Manual) -> Vec<Fault> {
+    let taken = entries(text).filter(|command| name::TAKEN.contains(&command.entry.as_str()));
+    let fault = |command: &Command| {
+        let finding = format!("`{}` would be a tag and a file of tasks, and there is one of that name", command.entry);
+        text.fault(usage_line(manual, &command.entry), finding, "give it another name")
+    };
+    taken.map(fault).collect()
+}
+
+/// What a role can be told to do.
+fn entries(text: &Text) -> impl Iterator<Item = &Command> {
+    text.role.iter().flat_map(|role| std::iter::once(&role.get).chain(&role.acts))
+}
+
+/// The first usage line of a command.
+fn usage_line(manual: &Manual, command: &str) -> usize {
+    let mut usages = manual.usages.iter();
+    usages.find(|usage| usage.commands.iter().any(|word| word == command)).map_or(1, |usage| usage.line)
 }
 
 /// The exit codes with their lines.

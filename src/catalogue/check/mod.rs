@@ -101,6 +101,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "env-case", look: Look::Manual(manuals::env_case) },
     Rule { name: "found-nowhere", look: Look::Manual(manuals::found_nowhere) },
     Rule { name: "format-missing", look: Look::Manual(manuals::format_missing) },
+    Rule { name: "command-taken", look: Look::Manual(manuals::command_taken) },
     Rule { name: "exit-order", look: Look::Manual(manuals::exit_order) },
     Rule { name: "exit-unknown", look: Look::Manual(manuals::exit_unknown) },
     Rule { name: "example-refused", look: Look::Examples(manuals::example_refused) },

@@ -132,6 +132,24 @@ impl Ground {
         entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
     }
 
+    /// Ends the program that a play has started, without a chance to say so.
+    pub fn kill(&self) {
+        let processes = std::fs::read_dir("/proc").expect("the processes").flatten().map(|entry| entry.path());
+        let ours = |path: &PathBuf| {
+            std::fs::read_link(path.join("exe")).is_ok_and(|program| program.starts_with(self.path("tmp")))
+        };
+        let ours: Vec<_> = processes.filter(ours).collect();
+        let [process] = ours.as_slice() else { panic!("one program runs, not {ours:?}") };
+        let status = Command::new("kill").arg("-9").arg(process.file_name().expect("its number")).status();
+        assert!(status.expect("kill").success());
+    }
+
+    /// The journals that were brought to the controller.
+    pub fn records(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.folder.path()).expect("the folder").flatten().map(|entry| entry.path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "journal")).collect()
+    }
+
     /// Every file below the folder that holds `text`.
     pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
