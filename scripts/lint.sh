@@ -8,8 +8,8 @@ check() {
   "$@"
 }
 
-check cargo fmt --check
-check shellcheck --external-sources .ci/run scripts/*.sh
+check cargo fmt --all --check
+check shellcheck --external-sources .ci/run fuzz/rustc scripts/*.sh
 check yamllint --strict .
 check ansible-lint --offline --strict
 check typos

@@ -9,5 +9,6 @@ scripts/build.sh
 say "what is derived, and every rule"
 bin/firebreak sync --check
 bin/firebreak check
+scripts/fuzz.sh 5
 say "cargo test"
 cargo test --locked --no-fail-fast
