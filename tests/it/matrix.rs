@@ -8,6 +8,7 @@ mod stage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Mutex;
 
 use firebreak::journal::record::Record;
 use futures_util::StreamExt as _;
@@ -137,16 +138,28 @@ const ENDED_BEFORE: &str = "ended before it";
 /// How often each came of the cells.
 type Table = BTreeMap<Cell, usize>;
 
-/// The matrix of a scene in a drill: each cell has one of its own.
+/// The matrix of a scene in drills. One in which all is as before, and no run is left that could be undone, serves again.
 async fn matrix(scene: Scene) {
     let mut stage = Stage::open(scene).await;
     let words = stage.begin();
     stage.run(&scene.words(&words), None).await;
     let points = points(scene, &stage);
+    let free = Mutex::new(Vec::new());
     let cells = points.iter().flat_map(|death| WAYS.map(|way| (*death, way)));
-    let mut cells = stream::iter(cells.map(|(death, way)| async move {
-        let played = async move { cell(scene, &mut Stage::open(scene).await, death, way).await };
-        tokio::spawn(played).await.expect("the cell holds")
+    let mut cells = stream::iter(cells.map(|(death, way)| {
+        let free = &free;
+        async move {
+            let kept = free.lock().expect("those that are free").pop();
+            let played = tokio::spawn(async move {
+                let mut stage = if let Some(stage) = kept { stage } else { Stage::open(scene).await };
+                (cell(scene, &mut stage, death, way).await, stage)
+            });
+            let (cell, stage) = played.await.expect("the cell holds");
+            if ["restored", "nothing_to_do"].contains(&&*cell.2) && cell.3 == "as before" {
+                free.lock().expect("those that are free").push(stage);
+            }
+            cell
+        }
     }))
     .buffer_unordered(AT_ONCE);
     let mut table = Table::new();

@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use super::{Death, Platform, Scene};
 use crate::support::need;
-use crate::support::podman::{Podman, Temper};
+use crate::support::podman::{Podman, Temper, WELL};
 use crate::support::program::{Hall, PROGRAM};
 use crate::support::proxy::{Place, Proxy};
 
@@ -185,7 +185,7 @@ impl Yard {
         };
         let releases = [release(0), release(1)];
         for service in SERVICES {
-            podman.container(&format!("dev-{service}"), &format!("{}/{service}:1-develop", podman.registry), &[]);
+            podman.container(&format!("dev-{service}"), &format!("{}/{service}:1-develop", podman.registry), &WELL);
         }
         let yard = Self { podman, folder: tempfile::tempdir().expect("a folder"), releases, target: 1 };
         let look = yard.command("get --repo=billing,web --env=develop");
