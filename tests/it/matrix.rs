@@ -182,6 +182,9 @@ async fn matrix_of_engine(scene: Scene) {
         let cell = cell(scene, &mut stage, *death, WAYS[place % 2]).await;
         *table.entry(cell).or_default() += 1;
     }
+    let words = stage.begin();
+    let (code, report) = stage.run(&scene.words(&words), None).await;
+    assert!(code == Some(0) && stage.is_tidy(), "what died was not cleared up after: {code:?}, {report:#}");
     tell(scene, points.len(), &table);
 }
 

@@ -140,6 +140,14 @@ impl Stage {
         runs
     }
 
+    /// Whether nothing is left of what died, after a run that came to its end.
+    pub fn is_tidy(&self) -> bool {
+        match &self.shop {
+            Shop::Drill(_) => true,
+            Shop::Engine(yard) => yard.all() == yard.containers(yard.target),
+        }
+    }
+
     /// All at their targets, all as before, or neither.
     pub fn stand(&self) -> &'static str {
         let (at_target, as_before) = match &self.shop {
@@ -210,14 +218,20 @@ impl Yard {
         format!("run --date={}", self.releases[self.target].to_rfc3339_opts(SecondsFormat::Nanos, true))
     }
 
-    /// Every container there is, with its image and its state; but the lock of a run that ended, which the next one
-    /// removes.
+    /// The containers with their images and their states; but what runs left that died when they had ended: their lock,
+    /// and old containers that stand by, stopped. The next run removes them.
     fn found(&self) -> Vec<String> {
+        let is_left = |line: &String| {
+            line.starts_with("firebreak-lock-dev ") || line.contains("-firebreak-old-") && line.ends_with(" exited")
+        };
+        self.all().into_iter().filter(|line| !is_left(line)).collect()
+    }
+
+    fn all(&self) -> Vec<String> {
         let list: Value = serde_json::from_str(&self.podman.run(&["ps", "--all", "--format", "json"])).expect("JSON");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let line = |one: &Value| format!("{} {} {}", text(&one["Names"][0]), text(&one["Image"]), text(&one["State"]));
         let mut found: Vec<String> = list.as_array().expect("a list").iter().map(line).collect();
-        found.retain(|line| !line.starts_with("firebreak-lock-dev "));
         found.sort();
         found
     }
