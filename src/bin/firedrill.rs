@@ -38,7 +38,7 @@ Options of proof:
 Faults:
   unhealthy=<service>       its new instances never get healthy
   hang[=<n>]                the next n deployments never end by themselves
-  refuse=<service>          every change of it is refused (422)
+  refuse=<service>[:400]    every change of it is refused (422; on kubernetes also 400)
   lock=<service>[:<ms>]     somebody else holds it (409), for so long or for ever
   change=<service>[:<n>]    somebody changes it after its nth read
   lose-reply[=<n>]          the next n writes are carried out and not answered

@@ -25,6 +25,8 @@ pub enum Fault {
     Refuse {
         /// The service.
         service: String,
+        /// With 400 and no reason, as a webhook of Kubernetes does that gives no status of its own.
+        is_bare: bool,
     },
     /// Somebody else's deployment holds the service (409) from the first write to it on. On Kubernetes somebody else has
     /// the first Lease that is written in its namespace.
@@ -96,7 +98,7 @@ pub enum Fault {
 pub const FORMS: [(&str, &str); 18] = [
     ("unhealthy=<service>", "its new instances never get healthy"),
     ("hang[=<n>]", "the next n deployments never end by themselves"),
-    ("refuse=<service>", "every change of it is refused (422)"),
+    ("refuse=<service>[:400]", "every change of it is refused (422; on kubernetes also 400)"),
     ("lock=<service>[:<ms>]", "somebody else holds it (409), for so long or for ever"),
     ("change=<service>[:<n>]", "somebody changes it after its nth read"),
     ("lose-reply[=<n>]", "the next n writes are carried out and not answered"),
@@ -148,7 +150,9 @@ fn parse(text: &str) -> Option<Fault> {
     match name {
         "unhealthy" if short() => Some(Fault::Unhealthy { service: service()? }),
         "hang" if short() => Some(Fault::Hang { deployments: number(first, Some(1))? }),
-        "refuse" if short() => Some(Fault::Refuse { service: service()? }),
+        "refuse" if second.is_none_or(|status| status == "400") => {
+            Some(Fault::Refuse { service: service()?, is_bare: second.is_some() })
+        }
         "lock" => {
             let milliseconds = second.map(str::parse).transpose().ok()?;
             Some(Fault::Lock { service: service()?, milliseconds })
@@ -190,7 +194,8 @@ impl fmt::Display for Fault {
         match self {
             Self::Unhealthy { service } => write!(formatter, "unhealthy={service}"),
             Self::Hang { deployments } => write!(formatter, "hang={deployments}"),
-            Self::Refuse { service } => write!(formatter, "refuse={service}"),
+            Self::Refuse { service, is_bare: false } => write!(formatter, "refuse={service}"),
+            Self::Refuse { service, is_bare: true } => write!(formatter, "refuse={service}:400"),
             Self::Lock { service, milliseconds: None } => write!(formatter, "lock={service}"),
             Self::Lock { service, milliseconds: Some(time) } => write!(formatter, "lock={service}:{time}"),
             Self::Change { service, reads } => write!(formatter, "change={service}:{reads}"),
@@ -287,7 +292,7 @@ mod tests {
         prop_oneof![
             service().prop_map(|service| Fault::Unhealthy { service }),
             any::<u64>().prop_map(|deployments| Fault::Hang { deployments }),
-            service().prop_map(|service| Fault::Refuse { service }),
+            (service(), any::<bool>()).prop_map(|(service, is_bare)| Fault::Refuse { service, is_bare }),
             (service(), any::<Option<u64>>()).prop_map(|(service, milliseconds)| Fault::Lock { service, milliseconds }),
             (service(), any::<u64>()).prop_map(|(service, reads)| Fault::Change { service, reads }),
             any::<u64>().prop_map(|writes| Fault::LoseReply { writes }),

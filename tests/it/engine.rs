@@ -13,9 +13,7 @@ use firebreak::watch::Unwatched;
 use serde_json::{Value, json};
 
 use crate::support::contract::{self, BEFORE, LIMIT, Tale, access, changes};
-use crate::support::podman::{LOGIN, Podman, Temper};
-
-const WELL: [&str; 4] = ["--health-cmd", "[\"/program\", \"well\"]", "--health-interval", "1s"];
+use crate::support::podman::{LOGIN, Podman, Temper, WELL};
 
 async fn platform(podman: &Podman) -> Box<dyn Platform> {
     let http = http::client(&Trust::default()).expect("a client");

@@ -19,6 +19,7 @@ mod kubernetes;
 mod manual;
 mod marathon;
 mod matrix;
+mod on_kubernetes;
 mod operators;
 mod program;
 mod ran;

@@ -1,118 +1,66 @@
 //! Kill -9 at every point of a run: at each line of the journal before it is synced, and at each request to the platform
 //! before it is sent, after it was carried out, after it was answered. Then `resume`, and in another run of the matrix
 //! `undo`: the run always comes to an end, and the services are all at their targets or all as before, never a third.
+//! On the drill's Marathon and Kubernetes, and on a real Podman.
 
-use std::collections::BTreeMap;
+mod stage;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::process::Stdio;
+use std::sync::Mutex;
 
-use firebreak::drill::Platform;
-use firebreak::drill::story::Stand;
-use firebreak::journal::{Folder, Run};
+use firebreak::journal::record::Record;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use serde_json::Value;
-use tokio::process::Command;
 
-use crate::support::need;
-use crate::support::program::{Hall, PROGRAM};
-use crate::support::proxy::{Moment, Place, Point, Proxy};
+use self::stage::Stage;
+use crate::support::proxy::{Moment, Point};
 
-/// How many cells of the matrix are tried at a time.
-const AT_ONCE: usize = 4;
+/// How many cells of the matrix are tried at a time. Most of their time they wait.
+const AT_ONCE: usize = 8;
+
+/// How a run that died is ended.
+const WAYS: [&str; 2] = ["resume", "undo"];
 
 /// Where the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Death {
+pub enum Death {
     /// At a request to the platform.
     Request(Point),
     /// When the nth line of the journal was written and is not synced.
     Line(usize),
 }
 
-/// A drill whose platform is reached through a proxy.
-struct Stage {
-    hall: Hall,
-    proxy: Proxy,
-    /// What leads the program to the proxy.
-    environment: Vec<(&'static str, String)>,
+impl Death {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Request(Point { moment: Moment::Before, .. }) => "request, before",
+            Self::Request(Point { moment: Moment::Between, .. }) => "request, between",
+            Self::Request(Point { moment: Moment::After, .. }) => "request, after",
+            Self::Line(_) => "journal line",
+        }
+    }
 }
 
-impl Stage {
-    async fn open(scene: Scene) -> Self {
-        let hall = Hall::furnished(scene.faults, |settings| settings.platform = scene.platform).await;
-        hall.look().await;
-        let (address, kubeconfig) = match scene.platform {
-            Platform::Marathon => (hall.drill.marathon().address(), String::new()),
-            Platform::Kubernetes => (hall.drill.kubernetes().address(), hall.drill.kubernetes().kubeconfig()),
-        };
-        let proxy = Proxy::start(Place::Port(address.to_string()), None).await;
-        let environment = match scene.platform {
-            Platform::Marathon => ("FIREBREAK_PLATFORM", format!("marathon+http://{}", proxy.address)),
-            Platform::Kubernetes => {
-                let path = hall.folder.path().join("kubeconfig");
-                let text = kubeconfig.replace(&address.to_string(), &proxy.address);
-                std::fs::write(&path, text).expect("a kubeconfig");
-                ("KUBECONFIG", path.display().to_string())
-            }
-        };
-        Self { hall, proxy, environment: vec![environment] }
-    }
-
-    fn command(&self, words: &str, death: Option<Death>) -> Command {
-        let mut command = self.hall.command(words);
-        if let Some(Death::Line(line)) = death {
-            let mut traced = Command::new(need("strace", "strace"));
-            traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"]);
-            traced.arg("-e").arg(format!("inject=fdatasync:signal=KILL:when={line}")).arg(PROGRAM);
-            traced.args(command.as_std().get_args()).current_dir(self.hall.folder.path()).env_clear();
-            for (name, value) in command.as_std().get_envs() {
-                traced.env(name, value.expect("a variable"));
-            }
-            traced.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-            command = traced;
-        }
-        command.envs(self.environment.clone());
-        command
-    }
-
-    /// Runs the program, which dies where it is told to; its exit code and its report.
-    async fn run(&self, words: &str, death: Option<Death>) -> (Option<i32>, Value) {
-        self.proxy.aim(if let Some(Death::Request(point)) = death { Some(point) } else { None });
-        let child = self.command(&format!("{words} --yes --format=json"), death).spawn().expect("a start");
-        self.proxy.is(child.id().expect("it still runs"));
-        let output = child.wait_with_output().await.expect("its end");
-        (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
-    }
-
-    /// The runs that were written down.
-    fn runs(&self) -> Vec<Run> {
-        let journal = self.hall.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_JOURNAL");
-        let (runs, damaged) = Folder::new(journal.expect("a journal").1).runs().expect("the runs");
-        assert!(damaged.is_empty(), "{damaged:?}");
-        runs
-    }
-
-    /// All at their targets, all as before, or neither.
-    fn stand(&self) -> &'static str {
-        let is = |stand| self.hall.drill.proof("dev", stand).expect("an environment").holds;
-        match (is(Stand::Good), is(Stand::Broken)) {
-            (true, _) => "at target",
-            (_, true) => "as before",
-            _ => "a third",
-        }
-    }
+/// What the services run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    Marathon,
+    Kubernetes,
+    Podman,
 }
 
 /// What the run is, and what goes wrong in it besides its death.
 #[derive(Clone, Copy)]
-struct Scene {
+pub struct Scene {
     platform: Platform,
     name: &'static str,
     faults: &'static [&'static str],
     /// How long a deployment may take, in seconds.
     timeout: u64,
+    /// Whether it is played from its first write on: until then it is as another scene.
+    is_late: bool,
 }
 
 impl Scene {
@@ -121,92 +69,156 @@ impl Scene {
     }
 }
 
-const RUN: &str = "run --date=DAY";
-
-/// The points at which a run of a scene can die: the requests that it makes to the platform, the lines of its journal. A
-/// read changes nothing, so to die after it is to die before the next request; and of the same reads again and again,
-/// while a deployment takes its time, the first and the last are enough.
-async fn points(scene: Scene) -> Vec<Death> {
-    let stage = Stage::open(scene).await;
-    stage.run(&scene.words(RUN), None).await;
+/// The points at which the run of a scene can die, as one that lived to its end shows: the requests that it makes to the
+/// platform, the lines of its journal. To die after a read, which changes nothing, is to die before the next request; and
+/// of the same reads again and again, while a deployment takes its time, the first and the last are enough.
+fn points(scene: Scene, stage: &Stage) -> Vec<Death> {
     let seen = stage.proxy.seen();
+    let records = &stage.runs()[0].records;
+    let first_write = seen.iter().position(|writes| *writes).expect("a write");
+    let first_intent = records.iter().position(|record| matches!(record, Record::Intent { .. })).expect("an intent");
+    let (from, first_line) = if scene.is_late { (first_write, first_intent + 1) } else { (0, 1) };
     let mut points = Vec::new();
-    for (request, writes) in seen.iter().enumerate() {
+    for request in from..seen.len() {
         let reads = |requests: &mut dyn Iterator<Item = &bool>| requests.take_while(|writes| !**writes).count();
         let (since, until) = (reads(&mut seen[..request].iter().rev()), reads(&mut seen[request..].iter()));
-        let moments: &[_] = match since.min(until) {
-            _ if *writes => &[Moment::Before, Moment::Between, Moment::After],
-            0..2 => &[Moment::Before],
+        let moments: &[_] = match (since, until) {
+            (_, 0) => &[Moment::Before, Moment::Between, Moment::After],
+            (0, _) if request > 0 => &[],
+            (0 | 1, _) | (_, 1) => &[Moment::Before],
             _ => &[],
         };
         points.extend(moments.iter().map(|moment| Death::Request(Point { request, moment: *moment })));
     }
-    points.extend((1..=stage.runs()[0].records.len()).map(Death::Line));
+    points.extend((first_line..=records.len()).map(Death::Line));
     points
 }
 
-/// One cell: the run dies there, and is ended that way. How the services stood when it had died, the outcome, how they
-/// stand then.
-async fn cell(scene: Scene, death: Death, way: &str) -> (String, String) {
-    let stage = Stage::open(scene).await;
-    let (code, _) = stage.run(&scene.words(RUN), Some(death)).await;
+/// The outcome of a cell, and how the services stand then.
+type Cell = (&'static str, &'static str, String, &'static str);
+
+/// The run of a cell dies, and is ended that way.
+async fn cell(scene: Scene, stage: &mut Stage, death: Death, way: &'static str) -> Cell {
+    let words = stage.begin();
+    let (code, report) = stage.run(&scene.words(&words), Some(death)).await;
+    let case = format!("{:?}, {}: {death:?}, then {way}", scene.platform, scene.name);
     let died = match death {
         Death::Request(_) => stage.proxy.has_hit(),
         // What strace ran was killed, and strace ends in the same way.
         Death::Line(_) => code.is_none() || code == Some(137),
     };
     if !died {
-        // The polls of a deployment are more or less: this run had fewer requests.
+        // The polls of a deployment are more or less: this run had fewer.
+        let had = match death {
+            Death::Request(point) => stage.proxy.seen().len() > point.request,
+            Death::Line(line) => stage.runs()[0].records.len() >= line,
+        };
+        assert!(!had, "it came past the point, and lives: {case}: {code:?}, {report:#}");
         let stand = stage.stand();
-        assert_ne!(stand, "a third", "{}: {death:?}: {code:?}", scene.name);
-        return ("ended before it".to_owned(), stand.to_owned());
+        assert_ne!(stand, "a third", "{case}: {code:?}, {report:#}");
+        return (death.kind(), way, ENDED_BEFORE.to_owned(), stand);
     }
-    let (code, report) = stage.run(&scene.words(way), None).await;
+    let (code, report) = stage.run(&scene.words(&stage.again(way)), None).await;
     let outcome = report["outcome"].as_str().unwrap_or("no report").to_owned();
     let stand = stage.stand();
-    let case = format!("{}: {death:?}, then {way}: exit code {code:?}, {stand}, {report:#}", scene.name);
     let expected = match outcome.as_str() {
         "done" => code == Some(0) && stand == if way == "undo" { "as before" } else { "at target" },
         "restored" => code == Some(1) && stand == "as before",
-        // It had not begun, or it had ended already.
-        "nothing_to_do" => code == Some(0) && stand != "a third",
+        // It had changed nothing, or it had ended already.
+        "nothing_to_do" => code == Some(0) && (stand == "as before" || stand == "at target" && way == "resume"),
         _ => false,
     };
-    assert!(expected, "{case}");
+    assert!(expected, "{case}: exit code {code:?}, {stand}, {report:#}");
     assert!(stage.runs().iter().all(|run| !run.is_open()), "a run that was ended is open: {case}");
-    (outcome, stand.to_owned())
+    (death.kind(), way, outcome, stand)
 }
 
+const ENDED_BEFORE: &str = "ended before it";
+
+/// How often each came of the cells.
+type Table = BTreeMap<Cell, usize>;
+
+/// The matrix of a scene in drills. One in which all is as before, and no run is left that could be undone, serves again.
 async fn matrix(scene: Scene) {
-    let points = points(scene).await;
-    let mut table = BTreeMap::<(String, &str, String, String), usize>::new();
-    let cells = points.iter().flat_map(|death| ["resume", "undo"].map(|way| (*death, way)));
-    let mut cells = stream::iter(cells.map(|(death, way)| async move {
-        let kind = match death {
-            Death::Request(point) => format!("request, {:?}", point.moment).to_lowercase(),
-            Death::Line(_) => "journal line".to_owned(),
-        };
-        let (outcome, stand) = tokio::spawn(cell(scene, death, way)).await.expect("the cell holds");
-        (kind, way, outcome, stand)
+    let mut stage = Stage::open(scene).await;
+    let words = stage.begin();
+    stage.run(&scene.words(&words), None).await;
+    let points = points(scene, &stage);
+    let free = Mutex::new(Vec::new());
+    let cells = points.iter().flat_map(|death| WAYS.map(|way| (*death, way)));
+    let mut cells = stream::iter(cells.map(|(death, way)| {
+        let free = &free;
+        async move {
+            let kept = free.lock().expect("those that are free").pop();
+            let played = tokio::spawn(async move {
+                let mut stage = if let Some(stage) = kept { stage } else { Stage::open(scene).await };
+                (cell(scene, &mut stage, death, way).await, stage)
+            });
+            let (cell, stage) = played.await.expect("the cell holds");
+            if ["restored", "nothing_to_do"].contains(&&*cell.2) && cell.3 == "as before" {
+                free.lock().expect("those that are free").push(stage);
+            }
+            cell
+        }
     }))
     .buffer_unordered(AT_ONCE);
+    let mut table = Table::new();
     while let Some(cell) = cells.next().await {
         *table.entry(cell).or_default() += 1;
     }
-    let mut text = format!("kill -9, {:?}, {}: {} points\n", scene.platform, scene.name, points.len());
+    tell(scene, points.len(), &table);
+}
+
+/// The matrix of a scene on a real Podman, whose containers go to and fro: every write, and of the two ways each in turn.
+async fn matrix_of_engine(scene: Scene) {
+    let mut stage = Stage::of_engine().await;
+    let words = stage.begin();
+    stage.run(&scene.words(&words), None).await;
+    let seen = stage.proxy.seen();
+    let is_write = |death: &Death| matches!(death, Death::Request(point) if seen[point.request]);
+    let points: Vec<Death> = points(scene, &stage).into_iter().filter(is_write).collect();
+    let mut table = Table::new();
+    for (place, death) in points.iter().enumerate() {
+        let cell = cell(scene, &mut stage, *death, WAYS[place % 2]).await;
+        *table.entry(cell).or_default() += 1;
+    }
+    let words = stage.begin();
+    let (code, report) = stage.run(&scene.words(&words), None).await;
+    assert!(code == Some(0) && stage.is_tidy(), "what died was not cleared up after: {code:?}, {report:#}");
+    tell(scene, points.len(), &table);
+}
+
+/// Prints the matrix of a scene, in which every sort of death was seen to be ended both ways.
+fn tell(scene: Scene, points: usize, table: &Table) {
+    let mut text = format!("kill -9, {:?}, {}: {points} points\n", scene.platform, scene.name);
     for ((kind, way, outcome, stand), count) in table {
         writeln!(text, "  {kind:<18} {way:<7} {outcome:<16} {stand:<10} {count}").expect("a string takes it");
     }
     // Past the test harness, which keeps back what a test prints.
     std::io::stderr().write_all(text.as_bytes()).expect("stderr");
+    let count = |is: &dyn Fn(&Cell) -> bool| table.iter().filter(|(cell, _)| is(cell)).map(|(_, count)| count).sum();
+    let kinds: BTreeSet<&str> = table.keys().map(|(kind, ..)| *kind).collect();
+    assert!(kinds.len() >= 3, "{text}");
+    for (kind, way) in kinds.iter().flat_map(|kind| WAYS.map(|way| (*kind, way))) {
+        let ended: usize = count(&|cell| (cell.0, cell.1) == (kind, way) && ["done", "restored"].contains(&&*cell.2));
+        assert!(ended > 0, "nothing was ended after {kind} by {way}:\n{text}");
+    }
+    let (missed, all): (usize, usize) = (count(&|cell| cell.2 == ENDED_BEFORE), count(&|_| true));
+    assert!(missed * 10 < all, "{missed} of {all} died of nothing:\n{text}");
 }
 
 /// Deployments have time.
-const THERE: Scene = Scene { platform: Platform::Marathon, name: "on its way there", faults: &[], timeout: 60 };
+const THERE: Scene =
+    Scene { platform: Platform::Marathon, name: "on its way there", faults: &[], timeout: 60, is_late: false };
 
 /// One service never gets well, so the set goes back.
-const BACK: Scene =
-    Scene { platform: Platform::Marathon, name: "on its way back", faults: &["unhealthy=billing"], timeout: 3 };
+const BACK: Scene = Scene {
+    platform: Platform::Marathon,
+    name: "on its way back",
+    faults: &["unhealthy=billing"],
+    timeout: 3,
+    is_late: true,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_dies_on_its_way_there_is_finished_or_taken_back() {
@@ -226,4 +238,9 @@ async fn on_kubernetes_a_run_that_dies_on_its_way_there_is_finished_or_taken_bac
 #[tokio::test(flavor = "multi_thread")]
 async fn on_kubernetes_a_run_that_dies_on_its_way_back_is_taken_back() {
     matrix(Scene { platform: Platform::Kubernetes, timeout: 20, ..BACK }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_real_podman_a_run_that_dies_is_finished_or_taken_back() {
+    matrix_of_engine(Scene { platform: Platform::Podman, ..THERE }).await;
 }

@@ -48,7 +48,8 @@ pub(super) fn step(store: &mut Store, key: &Key, fate: &Fate, idle: &mut u32, de
     {
         store.change_spec(set, "replicas", json!(scaled.new));
     }
-    report(store, key, current.as_ref(), &sets, told, is_paused, idle, deadline)
+    let seen = Seen { new: current.as_ref(), old: &sets, told, is_paused, deadline };
+    report(store, key, &seen, idle)
 }
 
 /// The ReplicaSets of a Deployment, the oldest first.
@@ -226,18 +227,22 @@ impl Plan {
     }
 }
 
-/// Writes the status, tidies up where all is done, and says whether it is.
-#[expect(clippy::too_many_arguments, reason = "all that a status is made of")]
-fn report(
-    store: &mut Store,
-    key: &Key,
-    new: Option<&Key>,
-    old: &[Key],
+/// What a step of a roll-out has come to.
+struct Seen<'a> {
+    /// The ReplicaSet of the template.
+    new: Option<&'a Key>,
+    /// The other ones.
+    old: &'a [Key],
+    /// What there is to tell.
     told: Option<&'static str>,
     is_paused: bool,
-    idle: &mut u32,
+    /// How many steps it may go without progress.
     deadline: Option<u32>,
-) -> bool {
+}
+
+/// Writes the status, tidies up where all is done, and says whether it is.
+fn report(store: &mut Store, key: &Key, seen: &Seen, idle: &mut u32) -> bool {
+    let Seen { new, old, told, is_paused, deadline } = *seen;
     let Some(deployment) = store.get(key).cloned() else { return true };
     let wanted = number(&deployment, "/spec/replicas");
     let updated = new.map(|set| replica_set::counts(store, set)).unwrap_or_default();

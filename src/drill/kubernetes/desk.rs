@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::discovery;
 use super::refusal::{Cause, Refusal, parse_error};
 use super::resource::{Key, Resource};
 use super::selector::Selector;
@@ -141,17 +140,6 @@ impl Target {
 impl Desk {
     pub(super) fn answer(&self, path: &str, asked: &Asked) -> Result<Response, Refusal> {
         let user = user(asked.headers).ok_or_else(Refusal::who)?;
-        if let Some(page) = discovery::page(path) {
-            return match *asked.method {
-                Method::GET | Method::HEAD => Ok(page
-                    .as_str()
-                    .map_or_else(|| axum::Json(page.clone()).into_response(), |text| text.to_owned().into_response())),
-                _ => Err(Refusal::method()),
-            };
-        }
-        if path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" && asked.method == Method::POST {
-            return self.review(user, asked);
-        }
         let target = Target::read(path)?;
         let verb = target.verb(asked.method);
         // As the real one: first who may, then what is there.
@@ -172,18 +160,6 @@ impl Desk {
 
     fn may(&self, user: &str, verb: &str) -> bool {
         ["get", "list"].contains(&verb) || user == OPERATOR.0 && !self.faults.any(|fault| *fault == Fault::Forbid)
-    }
-
-    /// Whether the caller may do something, as the caller asks for itself.
-    fn review(&self, user: &str, asked: &Asked) -> Result<Response, Refusal> {
-        let mut review: Value =
-            serde_json::from_slice(asked.body).map_err(|error| Refusal::bad(&parse_error(&error)))?;
-        let allowed = self.may(user, review["spec"]["resourceAttributes"]["verb"].as_str().unwrap_or_default());
-        review["apiVersion"] = json!("authorization.k8s.io/v1");
-        review["kind"] = json!("SelfSubjectAccessReview");
-        review["metadata"] = json!({"creationTimestamp": null});
-        review["status"] = json!({ "allowed": allowed });
-        Ok((StatusCode::CREATED, axum::Json(review)).into_response())
     }
 
     fn serve(&self, key: &Key, verb: &str, asked: &Asked) -> Result<Response, Refusal> {

@@ -2,13 +2,13 @@
 //! Real HTTP on loopback, strict.
 //!
 //! It refuses as the real one does: by `Status` objects, in the same words where a client could read them. It keeps
-//! resource versions and generations, takes JSON Patch alone, and rolls out in small steps that take time.
+//! resource versions and generations, takes JSON Patch alone, and rolls out in small steps that take time. `kubectl` does
+//! not work with it: that one sends no token by plain HTTP.
 
 mod daemon_set;
 mod definition;
 mod deployment;
 mod desk;
-mod discovery;
 mod pods;
 mod refusal;
 mod replica_set;
@@ -157,12 +157,6 @@ impl Objects {
     pub fn object(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
         let resource = Resource::ALL.into_iter().find(|resource| resource.kind() == kind)?;
         lock(&self.world).store.get(&Key::new(resource, namespace, name)).cloned()
-    }
-
-    /// Whether no roll-out is under way.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        lock(&self.world).is_quiet()
     }
 }
 

@@ -168,10 +168,15 @@ impl Refusal {
     /// 500, as the real one has it: a new object with a resource version.
     pub(super) fn has_version() -> Self {
         let message = "resourceVersion should not be set on objects to be created";
+        Self::without_reason(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    fn without_reason(status: StatusCode, message: &str) -> Self {
         let body = json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "code": 500,
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
+            "code": status.as_u16(),
         });
-        Self::Status(StatusCode::INTERNAL_SERVER_ERROR, Box::new(body))
+        Self::Status(status, Box::new(body))
     }
 
     /// 422: a JSON Patch that cannot be applied; a test that fails is one. The server does not say which operation.
@@ -201,10 +206,15 @@ impl Refusal {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", &message, Some(details))
     }
 
-    /// 422 by an admission webhook, which may be anybody's rule.
-    pub(super) fn admission() -> Self {
+    /// By an admission webhook, which may be anybody's rule: 422, or what one that gives no status makes of it, a 400
+    /// without a reason.
+    pub(super) fn admission(is_bare: bool) -> Self {
         let message = "admission webhook \"drill.firebreak\" denied the request: it is refused, as ordered";
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, None)
+        if is_bare {
+            Self::without_reason(StatusCode::BAD_REQUEST, message)
+        } else {
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, None)
+        }
     }
 }
 

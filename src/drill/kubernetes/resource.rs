@@ -1,7 +1,5 @@
 //! The kinds of objects that the API server keeps, and where they are found.
 
-use serde_json::{Value, json};
-
 /// A kind of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Resource {
@@ -79,14 +77,6 @@ impl Resource {
             Pods => &["delete", "get", "list"],
             Deployments | StatefulSets | DaemonSets | Leases => &["create", "delete", "get", "list", "patch", "update"],
         }
-    }
-
-    /// Its line in the list of its group's resources.
-    pub(super) fn discovery(self) -> Value {
-        json!({
-            "name": self.plural(), "singularName": self.kind().to_lowercase(), "namespaced": self != Namespaces,
-            "kind": self.kind(), "verbs": self.verbs(),
-        })
     }
 }
 

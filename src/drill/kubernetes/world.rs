@@ -46,11 +46,6 @@ impl World {
         Self { store: Store::default(), faults: faults.clone(), rollouts, restless, foreign, renewed: None, pace }
     }
 
-    /// Whether every workload is as it is to be, or will never be otherwise.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.restless.is_empty()
-    }
-
     /// A workload was made, changed, or lost a pod: its controller has to look.
     pub(super) fn wake(&mut self, key: &Key) {
         if let Some(object) = self.store.get(key).filter(|_| key.resource.is_workload()) {
@@ -83,7 +78,7 @@ impl World {
 
     /// Lets all that is restless come up, at once.
     pub(super) fn settle(&mut self, pullable: &dyn Fn(&str) -> bool) {
-        while !self.is_quiet() {
+        while !self.restless.is_empty() {
             self.tick(Instant::now(), pullable);
         }
     }

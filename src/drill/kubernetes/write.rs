@@ -69,26 +69,24 @@ impl World {
         if !dry && key.resource == Resource::Leases {
             self.lock_as_ordered(key);
         }
-        let Some(old) = self.store.get(key).cloned() else {
-            if key.resource != Resource::Leases {
-                return Err(Refusal::missing(key));
-            }
-            object["metadata"].as_object_mut().map(|metadata| metadata.shift_remove("resourceVersion"));
-            return Ok((StatusCode::CREATED, self.create(key, object, dry)?));
-        };
-        let (uid, found) = (&object["metadata"]["uid"], &old["metadata"]["uid"]);
-        if !uid.is_null() && uid != found {
+        let old = self.store.get(key).cloned();
+        let found = old.as_ref().and_then(|old| old["metadata"]["uid"].as_str()).unwrap_or_default();
+        if let Some(uid) = object["metadata"]["uid"].as_str().filter(|uid| *uid != found) {
             let place = format!("/registry/{}/{}/{}", key.resource.plural(), key.namespace, key.name);
-            let text = |uid: &Value| uid.as_str().unwrap_or_default().to_owned();
             let why = format!(
                 "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: \
-                 Precondition failed: UID in precondition: {}, UID in object meta: {}",
-                text(uid),
-                text(found),
+                 Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
             );
             return Err(Refusal::conflict(key, &why));
         }
-        Ok((StatusCode::OK, self.replace(key, &old, object, dry)?))
+        if let Some(old) = old {
+            return Ok((StatusCode::OK, self.replace(key, &old, object, dry)?));
+        }
+        if key.resource != Resource::Leases {
+            return Err(Refusal::missing(key));
+        }
+        object["metadata"].as_object_mut().map(|metadata| metadata.shift_remove("resourceVersion"));
+        Ok((StatusCode::CREATED, self.create(key, object, dry)?))
     }
 
     /// Changes an object by a JSON Patch.
@@ -259,8 +257,12 @@ impl World {
 
     /// An ordered fault that meets a change of a workload.
     fn refuse_as_ordered(&self, key: &Key) -> Result<(), Refusal> {
-        let is_refused = |fault: &Fault| matches!(fault, Fault::Refuse { service } if is_of(service, &key.id()));
-        if key.resource.is_workload() && self.faults.any(is_refused) { Err(Refusal::admission()) } else { Ok(()) }
+        let refused = |fault: &Fault| match fault {
+            Fault::Refuse { service, is_bare } if is_of(service, &key.id()) => Some(*is_bare),
+            _ => None,
+        };
+        let refused = if key.resource.is_workload() { self.faults.find(refused) } else { None };
+        refused.map_or(Ok(()), |is_bare| Err(Refusal::admission(is_bare)))
     }
 
     /// The workload that a pod belongs to.

@@ -256,7 +256,7 @@ impl World {
     fn refuse_as_ordered(&mut self, targets: &BTreeMap<String, Option<Definition>>) -> Result<(), Refusal> {
         let meets = |service: &str| targets.keys().find(|id| is_of(service, id)).cloned();
         let refuse = |fault: &Fault| match fault {
-            Fault::Refuse { service } => meets(service),
+            Fault::Refuse { service, .. } => meets(service),
             _ => None,
         };
         if self.faults.find(refuse).is_some() {

@@ -56,12 +56,12 @@ fn workload(host: &str, environment: &str, service: &str, image: &str) -> Value 
                 json!({"name": "orders", "image": format!("{host}/proxy:1.0.0-develop"), "args": ["--to=orders"]});
             let volumes = json!([{"name": "data", "hostPath": {"path": "/srv/billing", "type": ""}}]);
             let pod = json!({"containers": [sidecar, container], "volumes": volumes});
-            (labels("money", "back"), json!({"replicas": 2, "progressDeadlineSeconds": 2, "template": {"spec": pod}}))
+            (labels("money", "back"), json!({"replicas": 2, "progressDeadlineSeconds": 1, "template": {"spec": pod}}))
         }
         "orders" => {
             let pod = json!({"containers": [container]});
             let spec = json!({
-                "replicas": 1, "progressDeadlineSeconds": 2, "strategy": {"type": "Recreate"}, "template": {"spec": pod},
+                "replicas": 1, "progressDeadlineSeconds": 1, "strategy": {"type": "Recreate"}, "template": {"spec": pod},
             });
             (labels("sales", "back"), spec)
         }

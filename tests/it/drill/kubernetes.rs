@@ -3,13 +3,18 @@
 mod real;
 mod rollout;
 
+use std::time::Duration;
+
 use firebreak::drill::kubernetes::{OPERATOR, READER};
 use firebreak::drill::story::{self, Stand};
 use firebreak::drill::{Drill, Platform, Settings};
+use firebreak::http::{self, Trust};
+use firebreak::platform::connect;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::{Answer, Api, client, quick, within};
+use crate::support::contract;
 
 const BILLING: &str = "/apis/apps/v1/namespaces/dev/deployments/billing";
 const ORDERS: &str = "/apis/apps/v1/namespaces/dev/deployments/orders";
@@ -18,8 +23,17 @@ const WEB: &str = "/apis/apps/v1/namespaces/dev/daemonsets/web";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/dev/leases";
 
 async fn start(faults: &[&str]) -> Drill {
+    start_at(quick().pace, faults).await
+}
+
+/// One whose controllers do nothing: what a caller read stays as it is until the caller writes it.
+async fn start_still(faults: &[&str]) -> Drill {
+    start_at(Duration::from_hours(1), faults).await
+}
+
+async fn start_at(pace: Duration, faults: &[&str]) -> Drill {
     let faults = faults.iter().map(|text| text.parse().expect("a fault")).collect();
-    let settings = Settings { faults, platform: Platform::Kubernetes, ..quick() };
+    let settings = Settings { faults, pace, platform: Platform::Kubernetes, ..quick() };
     Drill::start(settings).await.expect("a drill on free ports")
 }
 
@@ -66,7 +80,7 @@ impl Cluster {
                 if is_so(&object) {
                     return object;
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
         within(path, coming).await
@@ -172,7 +186,6 @@ async fn lists_say_what_they_are_are_filtered_and_come_in_pages() {
     assert_eq!(names(&cluster.get("/apis/apps/v1/namespaces/none/deployments").await), Vec::<String>::new());
     let pods = cluster.get("/api/v1/namespaces/dev/pods?labelSelector=app%3Dusers").await;
     assert_eq!(names(&pods), ["users-0", "users-1"]);
-    assert_eq!(cluster.get("/version").await["minor"], "33");
     assert_eq!(cluster.get("/api/v1/namespaces/dev").await["status"], json!({"phase": "Active"}));
     let wrong = cluster.call(Method::GET, &format!("{path}?fieldSelector=spec.replicas%3D1"), &Value::Null).await;
     let message = "\"spec.replicas\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"";
@@ -250,7 +263,7 @@ async fn somebody_else_has_the_lease_for_a_while_or_for_ever() {
 
 #[tokio::test]
 async fn writes_are_refused_cut_off_or_not_answered_as_ordered() {
-    let drill = start(&["refuse=billing"]).await;
+    let drill = start_still(&["refuse=billing"]).await;
     let cluster = Cluster::of(&drill);
     let before = cluster.get(BILLING).await;
     let message = "admission webhook \"drill.firebreak\" denied the request: it is refused, as ordered";
@@ -259,6 +272,12 @@ async fn writes_are_refused_cut_off_or_not_answered_as_ordered() {
     refused(&dry, 422, "Invalid", message, &Value::Null);
     drill.faults.clear();
     let order = |fault: &str| drill.faults.order(fault.parse().expect("a fault"));
+    order("refuse=billing:400");
+    let bare = cluster.set(BILLING, "other:1").await;
+    let mut body = refusal(400, "", message, &Value::Null);
+    body.as_object_mut().expect("an object").remove("reason");
+    assert_eq!((bare.status, bare.body), (400, body));
+    drill.faults.clear();
     order("forbid");
     let answer = cluster.set(BILLING, "other:1").await;
     assert_eq!((answer.status, &answer.body["reason"]), (403, &json!("Forbidden")));
@@ -314,7 +333,7 @@ async fn the_proof_sees_a_careful_rollback_and_a_careless_one() {
     assert!(!proof().holds);
     let all = async {
         while !proof().holds {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
     within("all four roll-outs end", all).await;
@@ -347,4 +366,22 @@ async fn the_kubeconfig_is_nobody_elses_and_goes_away() {
     );
     drop(drill);
     assert!(!path.parent().expect("a folder").exists());
+}
+
+fn platform_url(drill: &Drill) -> String {
+    let kubeconfig = drill.environment().into_iter().find(|(name, _)| name == "KUBECONFIG").expect("a kubeconfig").1;
+    format!("kubernetes://drill/dev?kubeconfig={kubeconfig}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contract_of_platforms_holds() {
+    let drill = start(&[]).await;
+    let http = http::client(&Trust::default()).expect("a client");
+    let access = contract::access(http, None, None);
+    let platform = connect(&platform_url(&drill).as_str().into(), "dev", access).await.expect("a platform");
+    let targets = ["billing:1.2.0", "orders:1.1.0", "users:1.3.1", "web:2.2.0"];
+    let targets =
+        targets.map(|name| (name.split(':').next().expect("a name"), image(&drill, &format!("{name}-develop"))));
+    let targets: Vec<(&str, &str)> = targets.iter().map(|(service, to)| (*service, to.as_str())).collect();
+    contract::hold(&*platform, "dev", &targets).await;
 }

@@ -162,14 +162,14 @@ fn serve_prints_the_environment_and_ends_when_told() {
 #[test]
 fn a_drill_that_is_ended_ends_its_command_and_a_ctrl_c_is_left_to_it() {
     let mut child = firedrill();
-    let script = "trap 'echo heard; exit 5' INT; echo ready; read line";
-    child.args(["--", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    // A shell runs its trap between two commands: one that waits for its input may have begun to before the signal came,
+    // and to wait after it was looked for.
+    let script = "trap 'echo heard; exit 5' INT; echo ready; while :; do sleep 0.1; done";
+    child.args(["--", "sh", "-c", script]).stdin(Stdio::null()).stdout(Stdio::piped());
     // Ctrl-C goes to the whole group of a terminal's foreground, so the drill and its command get it.
     std::os::unix::process::CommandExt::process_group(&mut child, 0);
     for (signal, to_group, expected, heard) in [("-INT", true, 5, "heard\n"), ("-TERM", false, 137, "")] {
         let mut child = child.spawn().expect("firedrill");
-        // Waiting for it would close it, and the command would end by itself.
-        let _input = child.stdin.take();
         let mut output = BufReader::new(child.stdout.take().expect("stdout"));
         let mut line = String::new();
         output.read_line(&mut line).expect("a line");

@@ -28,8 +28,8 @@ pub enum Trouble {
     Later(&'static [&'static str], (&'static str, usize)),
     /// Somebody else sets another image of `users` when the changes were tried and the first is about to be written.
     Somebody,
-    /// A fault, and an interrupt when the first change is made.
-    Interrupt(&'static str),
+    /// A fault, and this signal when the first change is made.
+    Interrupt(&'static str, &'static str),
     /// The disk of the journal is full before it begins.
     FullDisk,
     /// Somebody else fills the disk of the journal when the first change is made.
@@ -72,6 +72,7 @@ const DONE: (&str, i32, Then) = ("done", 0, Target);
 const FAILED: (&str, i32, Then) = ("failed", 1, Before);
 const RESTORED: (&str, i32, Then) = ("restored", 1, Before);
 const OPERATOR: (&str, i32, Then) = ("needs_operator", 3, Named);
+const INTERRUPTED: (&str, i32, Then) = ("interrupted", 130, Before);
 
 /// The four changes are tried by the server, and the first of them is not written.
 pub const FIRST_PATCH: (&str, usize) = ("PATCH", 4);
@@ -90,6 +91,13 @@ pub const ROWS: &[Row] = &[
     row("Somebody else holds the Lease, and lets go of it at once", Faults(&["lock=web:200"]), "", &[Kubernetes], DONE),
     row("They keep it", Faults(&["lock=web"]), "--timeout=2", &[Kubernetes], FAILED),
     row("The third service's change is refused (422)", Faults(&["refuse=users"]), "", BOTH, FAILED),
+    row(
+        "A webhook refuses it with 400, as one that cannot be asked beforehand does",
+        Faults(&["refuse=users:400"]),
+        "",
+        &[Kubernetes],
+        RESTORED,
+    ),
     row("The account may read and not write (403)", Faults(&["forbid"]), "", BOTH, FAILED),
     row("A deployment hangs", Faults(&["hang"]), "--timeout=2", BOTH, RESTORED),
     row(
@@ -145,7 +153,9 @@ pub const ROWS: &[Row] = &[
     row("The disk of the journal is full", FullDisk, "", BOTH, FAILED),
     row("Others fill the disk of the journal when the first change is made", DiskFills, "", BOTH, DONE),
     row("The clock jumps three days forth and back, all the time", ClockJumps, "", BOTH, DONE),
-    row("An interrupt (Ctrl-C, SIGTERM, SIGHUP)", Interrupt("hang"), "", BOTH, ("interrupted", 130, Before)),
+    row("A Ctrl-C", Interrupt("hang", "-INT"), "", BOTH, INTERRUPTED),
+    row("The system ends the program", Interrupt("hang", "-TERM"), "", BOTH, INTERRUPTED),
+    row("The terminal is closed", Interrupt("hang", "-HUP"), "", BOTH, INTERRUPTED),
 ];
 
 impl fmt::Display for Trouble {
@@ -155,7 +165,7 @@ impl fmt::Display for Trouble {
             Later(faults, (method, 5)) => write!(formatter, "`{}` after the first {method}", faults.join("` `")),
             Later(faults, (method, _)) => write!(formatter, "`{}` before the first {method}", faults.join("` `")),
             Somebody => formatter.write_str("a patch after the trial of all"),
-            Interrupt(fault) => write!(formatter, "`{fault}`, `kill -INT`"),
+            Interrupt(fault, signal) => write!(formatter, "`{fault}`, `kill {signal}`"),
             FullDisk => formatter.write_str("a full tmpfs"),
             DiskFills => formatter.write_str("a tmpfs that `dd` fills"),
             ClockJumps => formatter.write_str("faketime"),
@@ -187,9 +197,11 @@ pub fn table() -> String {
         let _ = writeln!(text, "| {what} | {how} | {on} | {outcome} | {code} | {then} |");
     }
     text.push_str(
-        "| The program is killed (`kill -9`), anywhere | [the matrix](tests/it/matrix.rs) | Marathon, Kubernetes | \
-         `resume`: done, or restored where it was going back; `undo`: restored | 0 or 1 | \
-         all at their targets, or all as before |\n",
+        "| The program is killed (`kill -9`), anywhere, then `resume` | [the matrix](tests/it/matrix.rs) | \
+         Marathon, Kubernetes, Podman | done; restored where it was going back, or could not be done; nothing to do where \
+         it had changed nothing, or had ended | 0 or 1 | all at their targets, or all as before |\n\
+         | The same, then `undo` | [the matrix](tests/it/matrix.rs) | Marathon, Kubernetes, Podman | restored; done where \
+         it had ended at its target; nothing to do where it had changed nothing | 0 or 1 | all as before |\n",
     );
     text
 }

@@ -27,6 +27,9 @@ const PROGRAM: &str = r#"
 pub const LOGIN: (&str, &str) = ("ann", "p4ss");
 const USERS: &str = "ann:$2y$04$lhU/NEwflgeaQji1FCbdjeGssiEl9J4D0atOeS2eGRCw/HLKUohoK\n";
 
+/// What makes a container have its health checked.
+pub const WELL: [&str; 4] = ["--health-cmd", "[\"/program\", \"well\"]", "--health-interval", "1s"];
+
 /// What an image does when it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Temper {

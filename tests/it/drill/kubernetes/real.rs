@@ -124,6 +124,12 @@ fn lease(version: Option<&str>) -> Value {
     lease
 }
 
+/// The object as one that was read, and is not there any more.
+fn with_uid(mut object: Value) -> Value {
+    object["metadata"]["uid"] = json!("another");
+    object
+}
+
 const IMAGE: &str = "/spec/template/spec/containers/1/image";
 const APPS: &str = "/apis/apps/v1/namespaces/NS";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/NS/leases";
@@ -218,6 +224,11 @@ fn writes() -> Vec<Question> {
         Question::new(Method::DELETE, &format!("{l}?dryRun=All"), Body::None),
         Question { user: 1, ..Question::new(Method::DELETE, &l, Body::None) },
         Question::new(Method::DELETE, &l, Body::None),
+        Question::new(Method::DELETE, &l, Body::None),
+        ask(Method::PUT, &l, with_uid(lease(None))),
+        ask(Method::PUT, &l, with_uid(lease(Some("1")))),
+        ask(Method::PUT, &format!("{APPS}/deployments/none"), with_uid(workload("none"))),
+        ask(Method::PUT, &l, lease(None)),
         Question::new(Method::DELETE, &l, Body::None),
         Question::new(Method::DELETE, &format!("{APPS}/deployments/none"), Body::None),
     ]

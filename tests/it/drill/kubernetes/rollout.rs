@@ -1,5 +1,7 @@
 //! How the controllers roll out, and when they do not.
 
+use std::cell::Cell;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -137,8 +139,10 @@ async fn a_paused_deployment_does_not_roll() {
     let cluster = Cluster::of(&drill);
     let pause = json!([{"op": "add", "path": "/spec/paused", "value": true}]);
     assert_eq!(cluster.call(Method::PATCH, BILLING, &pause).await.status, 200);
-    assert_eq!(cluster.set(BILLING, &image(&drill, "billing:1.2.0-develop")).await.status, 200);
+    // Until its controller has seen it, its status changes, and with it the version that a write asks for.
     let seen = |object: &Value| object["status"]["observedGeneration"] == object["metadata"]["generation"];
+    cluster.until(BILLING, seen).await;
+    assert_eq!(cluster.set(BILLING, &image(&drill, "billing:1.2.0-develop")).await.status, 200);
     let paused = cluster.until(BILLING, seen).await;
     assert_eq!((progressing(&paused), &paused["status"]["updatedReplicas"]), ("DeploymentPaused", &Value::Null));
     assert_eq!(paused["status"]["readyReplicas"], 2);
@@ -179,18 +183,15 @@ async fn a_daemon_set_is_rolled_out_a_node_at_a_time() {
     let drill = start(&[]).await;
     let cluster = Cluster::of(&drill);
     assert_eq!(cluster.set(WEB, &image(&drill, "web:2.2.0-develop")).await.status, 200);
-    let mut least = 3;
-    let after = loop {
-        let web = cluster.get(WEB).await;
-        least = least.min(web["status"]["numberReady"].as_u64().expect("a number"));
-        let is_done = web["status"]["observedGeneration"] == 5
+    let least = Cell::new(3);
+    let is_done = |web: &Value| {
+        least.set(web["status"]["numberReady"].as_u64().expect("a number").min(least.get()));
+        web["status"]["observedGeneration"] == 5
             && web["status"]["updatedNumberScheduled"] == 3
-            && web["status"]["numberReady"] == 3;
-        if is_done {
-            break web;
-        }
+            && web["status"]["numberReady"] == 3
     };
-    assert!(least >= 2, "only {least} of 3 were ready");
+    let after = cluster.until(WEB, is_done).await;
+    assert!(least.get() >= 2, "only {least:?} of 3 were ready");
     let status = json!({
         "currentNumberScheduled": 3, "numberMisscheduled": 0, "desiredNumberScheduled": 3, "numberReady": 3,
         "observedGeneration": 5, "updatedNumberScheduled": 3, "numberAvailable": 3,
