@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioExecutor;
 use kube::Config;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt as _;
 
@@ -44,7 +44,8 @@ impl Place {
         let context = Some(context).filter(|context| !context.is_empty()).map(str::to_owned);
         let current = file.as_ref().ok().and_then(|file| file.current_context.clone());
         let (context, mut config, proxy) = match (file, context.or(current)) {
-            (Ok(file), Some(context)) => {
+            (Ok(mut file), Some(context)) => {
+                hush(&mut file);
                 if !contexts_of(&file).any(|name| name == context) {
                     let known: Vec<&str> = contexts_of(&file).collect();
                     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -98,6 +99,16 @@ fn quiet(error: anyhow::Error) -> anyhow::Error {
         return anyhow!("the login that the kubeconfig describes does not work: `kubectl auth whoami` says why");
     }
     error
+}
+
+/// A login that is a program gets the terminal only where it cannot do without: what it says there may hold a token.
+fn hush(file: &mut Kubeconfig) {
+    let users = file.auth_infos.iter_mut().filter_map(|user| user.auth_info.as_mut());
+    for login in users.filter_map(|user| user.exec.as_mut()) {
+        if login.interactive_mode != Some(ExecInteractiveMode::Always) {
+            login.interactive_mode = Some(ExecInteractiveMode::Never);
+        }
+    }
 }
 
 /// What a URL says.
