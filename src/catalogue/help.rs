@@ -1,11 +1,12 @@
 //! What a program that was not written here says of itself, and whether its role's usage text still says the same.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::build::put;
 use super::{Program, Toolkit};
 use crate::action::manual::{Manual, Opt};
 use crate::{process, temporary};
@@ -81,7 +82,8 @@ pub fn help_of(program: &Path, requirements: Option<&Path>) -> anyhow::Result<St
     );
     let folder = temporary::folder()?;
     let copy = folder.path().join(name);
-    put(&copy, &bytes).context("failed to write into a temporary folder")?;
+    let draft = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&copy);
+    draft.and_then(|mut file| file.write_all(&bytes)).context("failed to write into a temporary folder")?;
     let copy = copy.display().to_string();
     if kind != Kind::Python {
         return process::read_within(PATIENCE, &copy, &["--help"], folder.path())

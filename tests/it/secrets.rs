@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use firebreak::action::arguments::{Request, parse};
 use firebreak::drill::kubernetes::OPERATOR;
 use firebreak::drill::registry::Auth;
-use firebreak::drill::story::SECRET;
+use firebreak::drill::story::{SECRET, Stand};
 use firebreak::drill::{Platform, Settings};
 use firebreak::rollback::arguments::Arguments;
 use serde_json::json;
@@ -15,6 +15,8 @@ use tokio::process::Command;
 use crate::support::ansible::Ground;
 use crate::support::marks::{Outcome, encoded};
 use crate::support::program::{Hall, PROGRAM};
+
+const TOOLKIT: &str = env!("CARGO_BIN_EXE_firebreak");
 
 const DCOS: &str = "MARK/dcos pass+1=";
 const REGISTRY: &str = "MARK@registry:pass/2%";
@@ -104,6 +106,25 @@ impl Scene {
         self.run(command, code).await
     }
 
+    /// What the toolkit tells of the runs.
+    async fn history(&mut self) {
+        let journal = self.journal();
+        let names = std::fs::read_dir(&journal).expect("the journals");
+        let names = names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let runs: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".journal")?.to_owned())).collect();
+        assert!(!runs.is_empty());
+        for run in runs.iter().map(Some).chain([None]) {
+            for format in ["table", "json"] {
+                let mut command = Command::new(TOOLKIT);
+                command.arg("history").args(run).arg(format!("--format={format}"));
+                command.env_clear().env("FIREBREAK_JOURNAL", &journal).current_dir(env!("CARGO_MANIFEST_DIR"));
+                let output = command.output().await.expect("firebreak ends");
+                assert_eq!(output.status.code(), Some(0), "{output:?}");
+                self.outcome.add(format!("firebreak history {run:?}"), [output.stdout, output.stderr].concat());
+            }
+        }
+    }
+
     fn order(&self, fault: &str) {
         self.hall.drill.faults.order(fault.parse().expect("a fault"));
     }
@@ -133,24 +154,28 @@ async fn whatever_way_they_are_given_and_however_it_ends_nothing_shows_them() {
         scene.play(&format!("undo --env=dev --yes --format={format}"), way, 0).await;
         scene.play(&format!("resume --env=dev --yes --format={format}"), way, 0).await;
     }
-    for fault in ["unhealthy=billing", "refuse=users", "lose-reply", "forbid", "slack-fails", "gone-at-write", "gone"] {
-        scene.hall.drill.faults.clear();
+    for (fault, code, then) in [
+        ("unhealthy=billing", 1, "resume"),
+        ("refuse=users", 1, "resume"),
+        ("lose-reply", 0, "undo"),
+        ("forbid", 1, "resume"),
+        ("slack-fails", 0, "undo"),
+        ("gone", 1, "resume"),
+        ("gone-at-write", 3, "undo"),
+    ] {
         scene.order(fault);
-        let mut command = scene.command(&format!("{RUN} --timeout=2 --format=json"), Way::Variable);
-        let output = command.output().await.expect("the program ends");
-        scene.outcome.add(format!("stdout with {fault}"), output.stdout);
-        scene.outcome.add(format!("stderr with {fault}"), output.stderr);
+        scene.play(&format!("{RUN} --timeout=2 --format=json"), Way::Variable, code).await;
         scene.hall.drill.faults.clear();
-        let mut command = scene.command("resume --env=dev --yes", Way::Word);
-        let output = command.output().await.expect("the program ends");
-        scene.outcome.add(format!("resume after {fault}"), [output.stdout, output.stderr].concat());
+        scene.play(&format!("{then} --env=dev --yes"), Way::Word, 0).await;
+        scene.hall.stands(Stand::Broken);
     }
+    scene.history().await;
     let outcome = scene.end();
     outcome.is_free_of(&ALL);
 
     // What is no secret is found in each of these places, so that a secret would be.
     let found = outcome.places_of("billing").join("\n");
-    for place in ["what was printed by", "stdout with refuse=users", "rollback.json", ".journal", "Slack"] {
+    for place in ["what was printed by", "firebreak history", "rollback.json", ".journal", "Slack"] {
         assert!(found.contains(place), "'{place}' is missing: {found}");
     }
     assert!(outcome.places_of("tester").iter().any(|place| place.ends_with(".journal")));
@@ -302,14 +327,13 @@ async fn a_kubeconfigs_token_is_not_shown() {
 async fn the_drill_and_the_toolkit_say_nothing_of_what_their_environment_holds() {
     let mut scene = Scene::open(&[], |_| {}).await;
     let drill = env!("CARGO_BIN_EXE_firedrill");
-    let toolkit = env!("CARGO_BIN_EXE_firebreak");
     let programs: [(&str, &[&str], i32); 6] = [
         (drill, &[], 0),
         (drill, &["--platform=kubernetes"], 0),
         (drill, &["--fault=refuse=web"], 1),
         (drill, &["proof", "--control=http://127.0.0.1:1"], 1),
-        (toolkit, &["list"], 0),
-        (toolkit, &["no-such-command"], 2),
+        (TOOLKIT, &["list"], 0),
+        (TOOLKIT, &["no-such-command"], 2),
     ];
     for (program, words, code) in programs {
         let mut command = Command::new(program);
@@ -344,11 +368,42 @@ async fn ansible_at_its_loudest_shows_none() {
         scene.outcome.add(format!("the play that ends with {code}"), played.text);
         scene.hall.drill.faults.clear();
     }
+    // What was put there for the play came out of nothing, and the program is large.
+    std::fs::remove_dir_all(ground.path("roles")).expect("the roles");
     scene.outcome.add_folder(ground.folder.path());
     let outcome = scene.end();
     outcome.is_free_of(&ALL);
     let found = outcome.places_of("1.2.0-develop").join("\n");
     assert!(found.contains("the play that ends with 0") && found.contains("report.json"), "{found}");
+}
+
+/// What is no secret stands on the command line on the host, and is shown by Ansible.
+#[test]
+fn the_role_refuses_a_password_in_a_url_without_showing_it() {
+    let ground = Ground::with_stand_in();
+    std::fs::write(ground.path("rollback.json"), "{}").expect("a dump");
+    let url = |scheme: &str, user: &str| format!("{scheme}://{user}@registry.example");
+    let guarded = format!("bob:{}", encoded(REGISTRY));
+    let mut outcome = Outcome::default();
+    for (variable, url) in [
+        ("rollback_service_registry", url("https", &guarded)),
+        ("rollback_service_platform", url("marathon+https", &guarded)),
+        ("rollback_service_platform", url("marathon+https", &format!("bob:{SLACK}/{SLACK}"))),
+    ] {
+        let given = ground.variables(&json!({ variable: url, "rollback_service_date": "2026-11-20" }));
+        for tag in ["get", "run"] {
+            let played = ground.play(&["-vvv", "--diff", "--tags", tag, "-e", &given]);
+            assert_eq!(played.code, 2, "{}", played.text);
+            let refusal = format!("{variable} holds a password in a URL");
+            assert!(played.text.contains(&refusal), "{}", played.text);
+            outcome.add(format!("{tag} with {variable}"), played.text);
+        }
+    }
+    outcome.is_free_of(&ALL);
+    assert_eq!(ground.left_over(), [""; 0]);
+    assert!(!ground.path("note").exists(), "the program was called");
+    let given = ground.variables(&json!({ "rollback_service_registry": url("https", "bob") }));
+    assert_eq!(ground.play(&["-e", &given]).code, 0, "a user alone is no secret");
 }
 
 #[test]

@@ -3,12 +3,15 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use firebreak::drill::Request;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
 
-use crate::support::program::Hall;
+use crate::support::program::{Hall, send, until};
 
 const SIGNALS: [&str; 3] = ["-INT", "-TERM", "-HUP"];
 
@@ -26,7 +29,7 @@ fn below(folder: &Path) -> Vec<(PathBuf, u32)> {
 }
 
 /// Waits until something stands in the folder for temporary files that `enough` accepts.
-fn wait(child: &mut Child, folder: &Path, enough: impl Fn(&[(PathBuf, u32)]) -> bool) -> Vec<(PathBuf, u32)> {
+async fn wait(child: &mut Child, folder: &Path, enough: impl Fn(&[(PathBuf, u32)]) -> bool) -> Vec<(PathBuf, u32)> {
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let found = below(folder);
@@ -35,25 +38,27 @@ fn wait(child: &mut Child, folder: &Path, enough: impl Fn(&[(PathBuf, u32)]) -> 
         }
         let ended = child.try_wait().expect("the state of a child");
         assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}: {found:?}");
-        std::thread::sleep(Duration::from_millis(5));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-fn end(mut child: Child, signal: &str) -> Option<i32> {
-    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
-    assert!(sent.success());
-    child.wait().expect("its end").code()
+/// The program without input and output, its temporary files in this folder.
+fn quiet(program: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("TMPDIR", folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
 }
 
-/// Folders at the top that only their owner enters: what is in them is nobody else's.
+/// Only their owner enters the folders at the top, and reads the files in them.
 fn are_private(found: &[(PathBuf, u32)], folder: &Path) {
     let top: Vec<_> = found.iter().filter(|(path, _)| path.parent() == Some(folder)).collect();
     assert!(!top.is_empty());
     assert!(top.iter().all(|(path, mode)| path.is_dir() && *mode == 0o700), "{found:?}");
+    assert!(found.iter().all(|(_, mode)| [0o600, 0o700].contains(mode)), "{found:?}");
 }
 
-#[test]
-fn a_drill_keeps_its_files_to_itself_and_takes_them_with_it() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_keeps_its_files_to_itself_and_takes_them_with_it() {
     let cases: [(&[&str], usize); 3] = [
         (&["serve"], 1),
         (&["serve", "--platform=kubernetes"], 3),
@@ -62,72 +67,84 @@ fn a_drill_keeps_its_files_to_itself_and_takes_them_with_it() {
     for (words, count) in cases {
         for signal in SIGNALS {
             let folder = tempfile::tempdir().expect("a folder");
-            let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
-            command.args(words).env("TMPDIR", folder.path()).stdin(Stdio::null());
+            let mut command = quiet(env!("CARGO_BIN_EXE_firedrill"), folder.path());
             // Of a group of its own: what is sent to it is not sent to the tests.
-            std::os::unix::process::CommandExt::process_group(&mut command, 0);
-            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("firedrill");
-            let found = wait(&mut child, folder.path(), |found| found.len() >= count);
-            are_private(&found, folder.path());
-            let files: Vec<_> = found.iter().filter(|(path, _)| path.ends_with("config")).collect();
-            assert!(files.iter().all(|(_, mode)| *mode == 0o600), "{found:?}");
+            let mut child = command.args(words).process_group(0).spawn().expect("firedrill");
+            are_private(&wait(&mut child, folder.path(), |found| found.len() >= count).await, folder.path());
             if signal == "-INT" && words.contains(&"sleep") {
-                // Ctrl-C is left to the command, which is ended by a termination.
-                assert!(
-                    Command::new("kill")
-                        .args(["-INT", "--", &format!("-{}", child.id())])
-                        .status()
-                        .expect("kill")
-                        .success()
-                );
-                child.wait().expect("its end");
+                // Ctrl-C is left to the command, which it reaches as well.
+                let group = child.id().and_then(|id| id.try_into().ok()).map(Pid::from_raw).expect("a process");
+                killpg(group, Signal::SIGINT).expect("a signal to the group");
             } else {
-                end(child, signal);
+                send(&child, signal).await;
             }
+            child.wait().await.expect("its end");
             assert_eq!(below(folder.path()), [], "{words:?} {signal}");
         }
     }
 }
 
-#[test]
-fn a_program_that_is_adopted_is_asked_in_a_folder_of_its_own_which_goes_away() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_adopted_is_asked_in_a_folder_of_its_own_which_goes_away() {
     for signal in SIGNALS {
         let (place, folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let script = place.path().join("slow");
         std::fs::write(&script, "#!/bin/sh\nsleep 2\n").expect("a script");
         std::fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("an executable");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
-        command.arg("adopt").arg(&script).env("TMPDIR", folder.path()).current_dir(env!("CARGO_MANIFEST_DIR"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut command = quiet(env!("CARGO_BIN_EXE_firebreak"), folder.path());
+        command.arg("adopt").arg(&script).current_dir(env!("CARGO_MANIFEST_DIR"));
         let mut child = command.spawn().expect("firebreak");
-        let found = wait(&mut child, folder.path(), |found| found.len() >= 2);
-        are_private(&found, folder.path());
-        assert_ne!(end(child, signal), Some(0));
+        are_private(&wait(&mut child, folder.path(), |found| found.len() >= 2).await, folder.path());
+        send(&child, signal).await;
+        assert_ne!(child.wait().await.expect("its end").code(), Some(0));
         assert_eq!(below(folder.path()), [], "{signal}");
     }
 }
+
+const LOOK: &str = "get --repo=billing,orders,users,web --env=develop --running=dev";
+const RUN: &str = "run --date=DAY --env=dev --yes";
 
 /// `rollback_service` writes nothing but what it keeps, so a signal leaves nothing; a draft stands beside its target.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_that_is_ended_leaves_no_temporary_file() {
     let hall = Hall::open(&[]).await;
-    hall.look().await;
-    let kept = below(hall.folder.path());
-    hall.drill.faults.order("latency=20".parse().expect("a fault"));
-    let look = "get --repo=billing,orders,users,web --env=develop --running=dev";
-    for words in [look, "run --date=DAY --env=dev --yes", "undo --env=dev --yes"] {
-        for (signal, after) in SIGNALS.into_iter().zip([40, 150, 300]) {
-            let temporary: TempDir = tempfile::tempdir().expect("a folder");
-            let mut command = hall.command(words);
-            command.env("TMPDIR", temporary.path()).env("XDG_CACHE_HOME", hall.folder.path().join("cache"));
-            let mut child = command.spawn().expect("the program starts");
-            tokio::time::sleep(Duration::from_millis(after)).await;
-            assert_eq!(below(temporary.path()), []);
-            let id = child.id().expect("a process").to_string();
-            assert!(Command::new("kill").args([signal, &id]).status().expect("kill").success());
-            child.wait().await.expect("its end");
-            assert_eq!(below(temporary.path()), []);
-            assert_eq!(below(hall.folder.path()), kept, "{words} {signal}");
-        }
+    assert_eq!(hall.run(LOOK).await.code, 0);
+    for (signal, requests) in SIGNALS.into_iter().zip([1, 4, 8]) {
+        order(&hall, "latency=50");
+        // From that moment nothing is answered any more.
+        let stop = |log: &[Request]| log.len() >= requests;
+        interrupt(&hall, LOOK, signal, stop, "latency=60000").await;
     }
+    let changed = |log: &[Request]| log.iter().any(|request| request.method == "PUT");
+    for signal in SIGNALS {
+        order(&hall, "hang");
+        interrupt(&hall, RUN, signal, changed, "latency=1").await;
+    }
+    assert_eq!(hall.run(RUN).await.code, 0);
+    for signal in SIGNALS {
+        order(&hall, "hang");
+        interrupt(&hall, "undo --env=dev --yes", signal, changed, "latency=1").await;
+    }
+}
+
+fn order(hall: &Hall, fault: &str) {
+    hall.drill.faults.clear();
+    hall.drill.faults.order(fault.parse().expect("a fault"));
+}
+
+/// Runs the program up to a moment, where the world becomes another and a signal is sent: nothing is left.
+async fn interrupt(hall: &Hall, words: &str, signal: &str, moment: impl Fn(&[Request]) -> bool, then: &str) {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let kept = below(hall.folder.path());
+    hall.drill.log.clear();
+    let child = hall.command(words).env("TMPDIR", temporary.path()).spawn().expect("the program starts");
+    until("the moment of the signal", || moment(&hall.drill.log.all())).await;
+    order(hall, then);
+    assert_eq!(below(temporary.path()), []);
+    send(&child, signal).await;
+    let output = hall.end(child).await;
+    assert_eq!(output.code, 130, "{words} {signal}: {output:?}");
+    assert_eq!(below(temporary.path()), []);
+    assert_eq!(below(hall.folder.path()), kept, "{words} {signal}");
+    hall.drill.faults.clear();
 }

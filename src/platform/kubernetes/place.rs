@@ -9,7 +9,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioExecutor;
 use kube::Config;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt as _;
 
@@ -81,7 +81,7 @@ fn read(named: Option<&Path>) -> anyhow::Result<Option<Kubeconfig>> {
 
 /// A context of a kubeconfig, the current one if none is named: its name, what it says, and its proxy.
 async fn of_context(
-    file: Kubeconfig,
+    mut file: Kubeconfig,
     named: Option<String>,
 ) -> anyhow::Result<(Option<String>, Config, Option<String>)> {
     let known: Vec<&str> = contexts_of(&file).collect();
@@ -92,6 +92,7 @@ async fn of_context(
     if !contexts_of(&file).any(|name| name == context) {
         bail!("the kubeconfig has no context '{}': it has {known}", http::printable(&context));
     }
+    hush(&mut file);
     let proxy = proxy_of(&file, &context);
     let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(file, &options).await.map_err(told);
@@ -130,6 +131,16 @@ fn server(url: &::http::Uri) -> String {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     let host = authority.rsplit('@').next().unwrap_or_default();
     format!("{host}{}", url.path().trim_end_matches('/'))
+}
+
+/// A login that is a program gets the terminal only where it cannot do without: what it says there may hold a token.
+fn hush(file: &mut Kubeconfig) {
+    let users = file.auth_infos.iter_mut().filter_map(|user| user.auth_info.as_mut());
+    for login in users.filter_map(|user| user.exec.as_mut()) {
+        if login.interactive_mode != Some(ExecInteractiveMode::Always) {
+            login.interactive_mode = Some(ExecInteractiveMode::Never);
+        }
+    }
 }
 
 /// What a URL says.

@@ -30,23 +30,25 @@ impl Outcome {
 
     /// The places where a secret stands, in any of its forms.
     pub fn places_of(&self, secret: &str) -> Vec<&str> {
+        self.holders_of(secret).map(|(place, _)| place.as_str()).collect()
+    }
+
+    fn holders_of(&self, secret: &str) -> impl Iterator<Item = &(String, Vec<u8>)> {
         let forms = forms(secret);
-        let holds = |bytes: &[u8]| {
+        let holds = move |bytes: &[u8]| {
             forms
                 .iter()
                 .any(|form| bytes.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form.as_bytes())))
         };
-        self.0.iter().filter(|(_, bytes)| holds(bytes)).map(|(place, _)| place.as_str()).collect()
+        self.0.iter().filter(move |(_, bytes)| holds(bytes))
     }
 
     /// Fails the test with the places where one of these secrets stands.
     pub fn is_free_of(&self, secrets: &[&str]) {
         for secret in secrets {
-            let places = self.places_of(secret);
-            if let Some(first) = places.first() {
-                let text =
-                    self.0.iter().find(|(place, _)| place == first).map(|(_, bytes)| String::from_utf8_lossy(bytes));
-                panic!("'{secret}' came out in {places:#?}; the first of them holds:\n{}", text.unwrap_or_default());
+            if let Some((_, first)) = self.holders_of(secret).next() {
+                let (places, text) = (self.places_of(secret), String::from_utf8_lossy(first));
+                panic!("'{secret}' came out in {places:#?}; the first of them holds:\n{text}");
             }
         }
     }
