@@ -174,9 +174,8 @@ async fn matrix_of_engine(scene: Scene) {
     let mut stage = Stage::of_engine().await;
     let words = stage.begin();
     stage.run(&scene.words(&words), None).await;
-    let seen = stage.proxy.seen();
-    let is_write = |death: &Death| matches!(death, Death::Request(point) if seen[point.request]);
-    let points: Vec<Death> = points(scene, &stage).into_iter().filter(is_write).collect();
+    let is_request = |death: &Death| matches!(death, Death::Request(_));
+    let points: Vec<Death> = points(scene, &stage).into_iter().filter(is_request).collect();
     let mut table = Table::new();
     for (place, death) in points.iter().enumerate() {
         let cell = cell(scene, &mut stage, *death, WAYS[place % 2]).await;
