@@ -111,9 +111,10 @@ pub const ROWS: &[Row] = &[
     row("A quota lets no new pod start", Faults(&["quota=billing"]), "--timeout=2", &[Kubernetes], RESTORED),
     row("The connection breaks off at the write", Faults(&["reset"]), "", &[Marathon], FAILED),
     row("The connection breaks off at the first write, the Lease", Faults(&["reset"]), "", &[Kubernetes], DONE),
+    // The Lease is renewed meanwhile, and that may be the one that is cut off.
     row(
-        "The connection breaks off at the second service's write",
-        Later(&["latency=100", "reset"], SECOND_PATCH),
+        "The connection breaks off at the second service's write, and once more",
+        Later(&["latency=100", "reset=2"], SECOND_PATCH),
         "",
         &[Kubernetes],
         RESTORED,

@@ -26,7 +26,7 @@ pub enum Moment {
 /// A request of a program at which it dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
-    /// Its place among the requests, from 0.
+    /// Its place among the requests that count, from 0.
     pub request: usize,
     /// The moment.
     pub moment: Moment,
@@ -34,7 +34,7 @@ pub struct Point {
 
 #[derive(Default)]
 struct State {
-    /// The requests so far: whether each one writes.
+    /// The requests so far that count: whether each one writes.
     seen: Vec<bool>,
     aim: Option<Point>,
     process: Option<u32>,
@@ -59,7 +59,10 @@ pub struct Proxy {
 
 impl Proxy {
     /// Starts a proxy before the platform at a place, on a free port or at a socket.
+    ///
+    /// An engine is asked again and again between its writes: there only these count.
     pub async fn start(platform: Place, socket: Option<&std::path::Path>) -> Self {
+        let counts_reads = matches!(platform, Place::Port(_));
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
         let (client, base) = match platform {
@@ -71,7 +74,8 @@ impl Proxy {
             let (shared, client, url) = (Arc::clone(&shared), client.clone(), format!("{base}{uri}"));
             // A dry run is a question.
             let writes = ![Method::GET, Method::HEAD].contains(&method) && !url.contains("dryRun=");
-            async move { answer(&shared, client.request(method, url).headers(headers).body(body), writes).await }
+            let counted = (writes || counts_reads).then_some(writes);
+            async move { answer(&shared, client.request(method, url).headers(headers).body(body), counted).await }
         });
         let (address, task) = if let Some(path) = socket {
             let listener = UnixListener::bind(path).expect("a socket");
@@ -111,13 +115,14 @@ impl Drop for Proxy {
     }
 }
 
-async fn answer(state: &Arc<Mutex<State>>, request: reqwest::RequestBuilder, writes: bool) -> Response {
-    let moment = {
+/// `counted`: whether it writes, if it counts.
+async fn answer(state: &Arc<Mutex<State>>, request: reqwest::RequestBuilder, counted: Option<bool>) -> Response {
+    let moment = counted.and_then(|writes| {
         let mut state = state.lock().expect("the state");
         let request = state.seen.len();
         state.seen.push(writes);
         state.aim.filter(|aim| aim.request == request).map(|aim| aim.moment)
-    };
+    });
     if moment == Some(Moment::Before) {
         return kill(state).await;
     }
