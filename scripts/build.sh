@@ -6,6 +6,6 @@
 
 target="$(rustc -vV | sed -n 's/^host: //p')"
 say "building the static programs for $target"
-RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target "$target" --bin firebreak
+RUSTFLAGS="$(<scripts/rustflags)" cargo build --release --target "$target" --bin firebreak
 # Not by `cargo run`: see common.sh.
 exec "${CARGO_TARGET_DIR:-target}/$target/release/firebreak" build "$@"

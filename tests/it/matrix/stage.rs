@@ -130,8 +130,9 @@ impl Stage {
         let folder = match &self.shop {
             Shop::Drill(hall) => {
                 let variables = hall.drill.environment().into_iter();
-                let folder = variables.filter(|(name, _)| name == "FIREBREAK_JOURNAL").map(|(_, folder)| folder.into());
-                folder.last().expect("a journal")
+                let mut folder =
+                    variables.filter(|(name, _)| name == "FIREBREAK_JOURNAL").map(|(_, folder)| folder.into());
+                folder.next_back().expect("a journal")
             }
             Shop::Engine(yard) => yard.folder.path().join("journal"),
         };
