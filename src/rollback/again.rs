@@ -129,7 +129,7 @@ async fn ended_already(site: &Site<'_>, run: &Run) -> anyhow::Result<Finding> {
     if site.means.consent != Consent::Withheld {
         site.platform.unlock(site.environment, &holder).await?;
     }
-    Ok(nothing(&format!("run {} did not die half-way: {}", run.id, how_it_ended(run))))
+    Ok(nothing(&format!("run {} did not die: {}", run.id, how_it_ended(run))))
 }
 
 /// Ends a run that died. Nobody else may act meanwhile, and it is looked first.

@@ -249,7 +249,7 @@ impl Arguments {
             }));
         }
         let means = Means {
-            place: place.expect("docopt asks for it"),
+            place: place.expect("the usage text asks for it"),
             slack: self.flag_slack,
             limit: Duration::from_secs(number("--timeout", &self.flag_timeout, "seconds")?),
             consent: Consent::of(self.flag_check, self.flag_yes),

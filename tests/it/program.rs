@@ -382,11 +382,9 @@ async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
         assert_eq!((output.code, refused["outcome"].as_str()), (1, Some("failed")), "{output:?}");
         assert_eq!(
             refused["message"],
-            format!(
-                "run RUN by tester on HOST died while applying on http://{}: `rollback_service resume --run=RUN --env=dev --platform=<url>` finishes it, \
-                 `rollback_service undo --run=RUN --env=dev --platform=<url>` takes it back; nothing was changed",
-                hall.drill.marathon().address()
-            )
+            "run RUN by tester on HOST died while applying on http://MARATHON: \
+             `rollback_service resume --run=RUN --env=dev --platform=<url>` finishes it, \
+             `rollback_service undo --run=RUN --env=dev --platform=<url>` takes it back; nothing was changed"
         );
         let output = hall.run(&format!("{way} --env=dev")).await;
         assert_eq!(output.code, 4, "nobody said yes: {output:?}");
@@ -419,6 +417,22 @@ async fn the_second_interrupt_leaves_at_once_and_says_how_each_service_stands() 
     for service in ["billing", "orders", "users", "web"] {
         assert!(output.stderr.contains(&format!("  {service}: ")), "{output:?}");
     }
+    assert!(output.stderr.contains("`rollback_service resume --run=RUN --env=dev --platform=<url>`"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_undo_twice_undoes_once() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    assert_eq!(hall.run(RUN).await.code, 0);
+    hall.stands(Stand::Good);
+    let undo = "undo --env=dev --yes";
+    assert_eq!(hall.run(undo).await.code, 0);
+    hall.stands(Stand::Broken);
+    let output = hall.run(undo).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("undid already: as before run"), "{output:?}");
+    hall.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
