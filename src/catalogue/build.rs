@@ -14,8 +14,7 @@ use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 use crate::process;
 use crate::registry::digest;
 
-/// Everything is in the program, so it runs on any Linux of its architecture; nothing is in it for unwinding a panic,
-/// which ends it; and what is to be relocated is listed briefly.
+/// Everything is in the program, so it runs on any Linux of its architecture; what is to be relocated is listed briefly.
 const STATIC: (&str, &str) = ("RUSTFLAGS", include_str!("../../scripts/rustflags").trim_ascii());
 
 /// A program that was built, or was up to date.

@@ -92,11 +92,11 @@ pub const ROWS: &[Row] = &[
     row("They keep it", Faults(&["lock=web"]), "--timeout=2", &[Kubernetes], FAILED),
     row("The third service's change is refused (422)", Faults(&["refuse=users"]), "", BOTH, FAILED),
     row(
-        "A webhook refuses it with 400, as one that cannot be asked beforehand does",
+        "A webhook refuses it with 400, for it gives no status of its own",
         Faults(&["refuse=users:400"]),
         "",
         &[Kubernetes],
-        RESTORED,
+        FAILED,
     ),
     row("The account may read and not write (403)", Faults(&["forbid"]), "", BOTH, FAILED),
     row("A deployment hangs", Faults(&["hang"]), "--timeout=2", BOTH, RESTORED),
