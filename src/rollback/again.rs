@@ -17,20 +17,20 @@ use crate::http;
 use crate::journal::{Run, State};
 use crate::platform::Platform;
 
-/// Which way a run that died is ended.
+/// Which way it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// It is finished, or taken back where that cannot be done.
+pub enum Way {
+    /// `resume`: a run that died is finished, or taken back where that cannot be done.
     Forth,
-    /// It is taken back.
+    /// `undo`: what a run changed is taken back.
     Back,
 }
 
-/// Finishes a run that died, or takes it back where that cannot be done.
+/// Ends a run that died, or plans the way back from one that came to its end.
 ///
 /// # Errors
 /// When something is wrong before anything is written; all later ends are findings.
-pub async fn go_on(again: &Again, context: &Context) -> anyhow::Result<Finding> {
+pub async fn again(again: &Again, way: Way, context: &Context) -> anyhow::Result<Finding> {
     let http = http::client(&again.shared.trust)?;
     let platform = platform(again, &http, context).await?;
     let notifier = Notifier::new(&http, again.means.slack.clone());
@@ -41,50 +41,32 @@ pub async fn go_on(again: &Again, context: &Context) -> anyhow::Result<Finding> 
         notifier: &notifier,
         context,
     };
-    let run = match &again.run {
-        Some(id) => chosen(id, &site)?,
-        None => match site.open_run()? {
+    let run = match (&again.run, way) {
+        (Some(id), _) => chosen(id, &site)?,
+        (None, Way::Forth) => match site.open_run()? {
             Some(run) => run,
             None => return Ok(nothing(&format!("no run of {} died", place(&site)))),
         },
-    };
-    if !run.is_open() {
-        return ended_already(&site, &run).await;
-    }
-    end(&site, &run, Way::Forth).await
-}
-
-/// Restores what a run changed: takes it back where it died, and else plans the way back to what was before.
-///
-/// # Errors
-/// When something is wrong before anything is written; all later ends are findings.
-pub async fn undo(again: &Again, context: &Context) -> anyhow::Result<Finding> {
-    let http = http::client(&again.shared.trust)?;
-    let platform = platform(again, &http, context).await?;
-    let notifier = Notifier::new(&http, again.means.slack.clone());
-    let site = Site {
-        means: &again.means,
-        environment: &again.shared.environment,
-        platform: &*platform,
-        notifier: &notifier,
-        context,
-    };
-    let run = match &again.run {
-        Some(id) => chosen(id, &site)?,
-        None => match last(&site)? {
-            // To undo once more, as after a lost connection, must not put back what was undone.
-            Some(run) if run.began.command == "undo" && !run.is_open() => return Ok(nothing(&undone(&run))),
+        (None, Way::Back) => match last(&site)? {
+            Some(run) if run.began.command == "undo" && !run.is_open() => return undone(&run),
             Some(run) => run,
             None => return Ok(nothing(&format!("no run changed {}", place(&site)))),
         },
     };
-    if run.is_open() {
-        return end(&site, &run, Way::Back).await;
+    match way {
+        _ if run.is_open() => end(&site, &run, way).await,
+        Way::Forth => ended_already(&site, &run).await,
+        Way::Back => undo(again, site, &run, http.clone()).await,
     }
-    if !changed(&run) {
-        return Ok(nothing(&format!("run {} left nothing changed: {}", run.id, how_it_ended(&run))));
+}
+
+/// Restores what a run changed that came to its end.
+async fn undo(again: &Again, site: Site<'_>, run: &Run, http: http::Client) -> anyhow::Result<Finding> {
+    let Site { platform, context, .. } = site;
+    if !changed(run) {
+        return Ok(nothing(&format!("run {} left nothing changed: {}", run.id, how_it_ended(run))));
     }
-    let recorded = recorded(&run)?;
+    let recorded = recorded(run)?;
     if site.means.consent != Consent::Withheld {
         context.journal.begin()?;
     }
@@ -92,10 +74,10 @@ pub async fn undo(again: &Again, context: &Context) -> anyhow::Result<Finding> {
         return Ok(refusal);
     }
     let registry = again.shared.registry.clone().unwrap_or_else(|| recorded.registry.as_str().into());
-    let registry = again.shared.registry_at(&registry, false, http.clone(), context)?;
+    let registry = again.shared.registry_at(&registry, false, http, context)?;
     let mut plan = reverse(&recorded, &platform.applications(site.environment).await?, &run.id)?;
     resolve(&mut plan, &registry, context).await?;
-    let unwell = note_standing(&mut plan, &*platform).await?;
+    let unwell = note_standing(&mut plan, platform).await?;
     let changing = plan.steps.iter().filter(|step| !step.unchanged);
     check_images(changing, &registry, "choose a date for `rollback_service run`", context).await?;
     note_before(&mut plan, &registry, context).await;
@@ -212,10 +194,15 @@ fn how_it_ended(run: &Run) -> String {
     run.state.map_or_else(|| "it was never agreed to".to_owned(), |(state, _)| format!("it ended as {state}"))
 }
 
-/// What is said of a last run that was an `undo` itself.
-fn undone(run: &Run) -> String {
-    let purpose = Recorded::read(run).map(|recorded| recorded.purpose).unwrap_or_default();
-    format!("the last run, {0}, undid already: {purpose}; to undo that, or another, give --run", run.id)
+/// The end where the last run was an `undo` itself: to undo once more, as after a lost connection, must not put back what
+/// was undone.
+fn undone(run: &Run) -> anyhow::Result<Finding> {
+    let (id, purpose) = (&run.id, recorded(run)?.purpose);
+    if run.state.is_some_and(|(state, _)| state == State::Done) {
+        let message = format!("run {id} has undone it already, {purpose}; to undo that, or another, give --run");
+        return Ok(nothing(&message));
+    }
+    anyhow::bail!("run {id} was to undo, {purpose}, and {}: give --run with the run to undo", how_it_ended(run))
 }
 
 /// Whether something of it may still stand.

@@ -30,6 +30,7 @@ pub mod verify;
 
 use crate::action::context::Context;
 use crate::action::report::Finding;
+use again::Way;
 use arguments::{Arguments, Command};
 
 /// Carries out `rollback_service` with these arguments.
@@ -40,7 +41,7 @@ pub async fn go(arguments: Arguments, context: Context) -> anyhow::Result<Findin
     match arguments.check()? {
         Command::Get(look) => get::get(&look, &context).await,
         Command::Run(act) => run::run(&act, &context).await,
-        Command::Undo(again) => again::undo(&again, &context).await,
-        Command::Resume(again) => again::go_on(&again, &context).await,
+        Command::Undo(again) => again::again(&again, Way::Back, &context).await,
+        Command::Resume(again) => again::again(&again, Way::Forth, &context).await,
     }
 }
