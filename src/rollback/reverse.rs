@@ -63,3 +63,65 @@ fn unknown(image: &str, was: &RecordedStep) -> Image {
     let tag = name.as_ref().and_then(|name| name.tag().or(name.digest())).unwrap_or_default();
     Image::undated(was.image.repository.clone(), tag.to_owned(), String::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn application(image: &str) -> Application {
+        Application {
+            id: "dev/billing".to_owned(),
+            service: "billing".to_owned(),
+            images: vec![image.to_owned()],
+            revision: "1".to_owned(),
+            instances: 2,
+            notes: Vec::new(),
+            obstacle: None,
+        }
+    }
+
+    /// What is planned, or why not, where a run took `billing` from 2 to 1 and this is what runs now.
+    fn reversed(before: Application, now: &[Application]) -> Result<Vec<(String, bool)>, String> {
+        let image = Image::undated("team/billing".to_owned(), "1".to_owned(), "sha256:1".to_owned());
+        let change = Change { application: before, to: "r/team/billing:1".to_owned() };
+        let steps = vec![RecordedStep { change, image, before: None, trouble: None }];
+        let recorded = Recorded { purpose: String::new(), registry: "https://r".to_owned(), steps };
+        match reverse(&recorded, now, "7-abcdef") {
+            Ok(plan) => Ok(plan.steps.into_iter().map(|step| (step.change.to, step.unchanged)).collect()),
+            Err(Refusal(problems)) => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        }
+    }
+
+    #[test]
+    fn what_is_as_the_run_left_it_gets_what_it_had_before() {
+        let before = || application("r/team/billing:2");
+        let back = |unchanged| Ok(vec![("r/team/billing:2".to_owned(), unchanged)]);
+        assert_eq!(reversed(before(), &[application("r/team/billing:1")]), back(false));
+        assert_eq!(reversed(before(), &[before()]), back(true));
+        let scaled = Application { instances: 5, ..application("r/team/billing:1") };
+        assert_eq!(reversed(before(), &[scaled]), back(false));
+    }
+
+    #[test]
+    fn what_cannot_be_put_back_is_refused_by_name() {
+        let before = || application("r/team/billing:2");
+        let refused = |before, now: &[Application]| reversed(before, now).expect_err("a refusal");
+        let blocked = Application { obstacle: Some("it is paused".to_owned()), ..application("r/team/billing:1") };
+        let down = Application { instances: 0, ..before() };
+        let several = Application { images: vec!["r/a:1".to_owned(), "r/a:2".to_owned()], ..before() };
+        let prefix = "'dev/billing' cannot be changed: ";
+        for (before, now, why) in [
+            (before(), vec![], "it is no longer there"),
+            (before(), vec![blocked], "it is paused"),
+            (
+                before(),
+                vec![application("r/team/billing:3")],
+                "somebody set it to r/team/billing:3 since run 7-abcdef, which set it to r/team/billing:1",
+            ),
+            (before(), vec![down], "it has no instance, and 2 before run 7-abcdef: give it those first, by hand"),
+            (several, vec![application("r/team/billing:1")], "before run 7-abcdef its replicas ran different images"),
+        ] {
+            assert_eq!(refused(before, &now), format!("{prefix}{why}"));
+        }
+    }
+}
