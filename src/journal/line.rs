@@ -79,7 +79,7 @@ fn checked<'a>(line: &'a [u8], before: &str) -> Result<(&'a str, String), &'stat
     let text = std::str::from_utf8(whole).map_err(|_| "is not UTF-8")?;
     let (given, json) = text.split_once(' ').ok_or("is no line of a journal")?;
     let expected = sum(before, json);
-    if given == expected { Ok((json, expected)) } else { Err("does not match its checksum: somebody changed the file") }
+    if given == expected { Ok((json, expected)) } else { Err("does not match its checksum: the file was changed") }
 }
 
 #[cfg(test)]

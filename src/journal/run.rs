@@ -115,9 +115,10 @@ impl Run {
         let died = format!("run {id} by {who} on {host} died{state}");
         match &self.planned {
             Some(Planned { environment, place, .. }) if self.is_open() && action == RESUMES => {
-                let given = format!("--run={id} --env={environment} --platform=<url>");
+                let given = format!("--run={id} --env={environment}");
                 format!(
-                    "{died} on {place}: `{action} resume {given}` finishes it, `{action} undo {given}` takes it back"
+                    "{died} on {place}: `{action} resume {given}` finishes it, or takes it back where that cannot be done; \
+                     `{action} undo {given}` takes it back (--platform as before; in Ansible --tags resume or undo)"
                 )
             }
             _ if self.is_open() => format!("{died}: what it began may be half done"),

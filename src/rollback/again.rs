@@ -45,7 +45,7 @@ pub async fn again(again: &Again, way: Way, context: &Context) -> anyhow::Result
         (Some(id), _) => chosen(id, &site)?,
         (None, Way::Forth) => match site.open_run()? {
             Some(run) => run,
-            None => return Ok(nothing(&format!("no run of {} died", place(&site)))),
+            None => return Ok(nothing(&format!("no run of {} died, by the journals of this host", place(&site)))),
         },
         (None, Way::Back) => match last(&site)? {
             Some(run) if run.began.command == "undo" && !run.is_open() => return undone(&run),
@@ -227,7 +227,8 @@ fn last(site: &Site<'_>) -> anyhow::Result<Option<Run>> {
     let (runs, damaged) = site.context.journal.folder()?.runs()?;
     // The last run may be the one that cannot be read.
     if let Some(error) = damaged.into_iter().next() {
-        return Err(error.context("which run was the last is not known: give --run"));
+        return Err(error
+            .context("which run was the last is not known: look how the services stand, then move that journal away"));
     }
     Ok(runs.into_iter().find(|run| run.is_of(site.environment, site.platform.address()) && changed(run)))
 }

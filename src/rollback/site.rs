@@ -90,7 +90,11 @@ impl Site<'_> {
             Ok(()) => {}
             Err(LockError::Failed(error)) => return Err(error.context("failed to keep others out")),
             Err(held) => {
-                let hint = "if that run died, `rollback_service resume --run=<its id>` by its user on its host ends it";
+                let LockError::Held(Some(Holder { run, .. })) = &held else {
+                    return Ok(Err(unchanged(&held.to_string())));
+                };
+                let hint =
+                    format!("if that run died, `rollback_service resume --run={run}` by its user on its host ends it");
                 return Ok(Err(unchanged(&format!("{held}; {hint}"))));
             }
         }

@@ -179,7 +179,7 @@ run       when                  action                environment  who          
 run 7-xxxxxx has no end here: whether it is under way can be seen on ops2, as process N
 run 6-xxxxxx is under way, as process N
 run 5-xxxxxx by ann on HOST died: it had changed nothing
-run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: `rollback_service resume --run=4-xxxxxx --env=prod --platform=<url>` finishes it, `rollback_service undo --run=4-xxxxxx --env=prod --platform=<url>` takes it back
+run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: `rollback_service resume --run=4-xxxxxx --env=prod` finishes it, or takes it back where that cannot be done; `rollback_service undo --run=4-xxxxxx --env=prod` takes it back (--platform as before; in Ansible --tags resume or undo)
 
 `firebreak history <id>` tells all of one
 ";
@@ -242,8 +242,8 @@ fn programs_get_the_same() {
     assert!(run.remove("seconds").expect("seconds").as_i64() >= Some(26 * 3600));
     assert!(run["began"].take().as_str().expect("a time").parse::<DateTime<Utc>>().is_ok());
     let message = "run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: \
-        `rollback_service resume --run=4-xxxxxx --env=prod --platform=<url>` finishes it, \
-                   `rollback_service undo --run=4-xxxxxx --env=prod --platform=<url>` takes it back";
+        `rollback_service resume --run=4-xxxxxx --env=prod` finishes it, or takes it back where that cannot be done; \
+        `rollback_service undo --run=4-xxxxxx --env=prod` takes it back (--platform as before; in Ansible --tags resume or undo)";
     let expected = json!([{
         "run": "4-xxxxxx", "journal": "FOLDER/journals/4-xxxxxx.journal", "began": null,
         "action": "rollback_service", "command": "run", "environment": "prod", "place": PLACE,
@@ -287,7 +287,7 @@ YYYY-MM-DDTHH:MM:SSZ    create name=prod-web-firebreak-new image=r/web:1  taken:
 YYYY-MM-DDTHH:MM:SSZ    stop id=1 name=prod-web                           refused: no such container (404 Not Found)
 YYYY-MM-DDTHH:MM:SSZ    start id=7 name=prod-web                          not known
 
-run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: `rollback_service resume --run=4-xxxxxx --env=prod --platform=<url>` finishes it, `rollback_service undo --run=4-xxxxxx --env=prod --platform=<url>` takes it back
+run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: `rollback_service resume --run=4-xxxxxx --env=prod` finishes it, or takes it back where that cannot be done; `rollback_service undo --run=4-xxxxxx --env=prod` takes it back (--platform as before; in Ansible --tags resume or undo)
 ";
     let id = host.ids().into_iter().find(|id| id.starts_with("4-")).expect("the run");
     for id in ["4", &id] {
@@ -365,7 +365,7 @@ fn a_journal_that_was_changed_is_named_and_the_others_are_shown() {
     std::fs::write(path("1-"), text.replacen("locked", "lucked", 1)).expect("the journal");
     std::fs::write(path("2-"), "").expect("the journal");
     let output = host.firebreak(&["history", "--outcome=needs_operator"]);
-    let why = "somebody changed the file";
+    let why = "the file was changed";
     let changed = format!(
         "failed to read the journal 'FOLDER/journals/1-xxxxxx.journal': line 4 does not match its checksum: {why}"
     );

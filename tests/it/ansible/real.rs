@@ -75,8 +75,8 @@ async fn a_run_that_died_is_finished_and_taken_back_by_tags() {
 
     let refused = play(&["--tags", "run", "-e", &day]).await;
     assert_eq!(refused.code, 2, "{}", refused.text);
-    assert!(refused.text.contains("died while applying: "), "{}", refused.text);
-    let planned = play(&["--tags", "resume", "--check"]).await;
+    assert!(refused.text.contains("died while applying on http"), "{}", refused.text);
+    let planned = play(&["--tags", "resume", "--check", "--diff"]).await;
     assert!(planned.text.contains("died while applying. So it stands:"), "{}", planned.text);
     assert_eq!(ground.records().len(), 1, "only what was refused is over");
     succeeds(&play(&["--tags", "resume"]).await, 1);
