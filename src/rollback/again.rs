@@ -109,6 +109,7 @@ async fn ended_already(site: &Site<'_>, run: &Run) -> anyhow::Result<Finding> {
         Err(held) => return Ok(held),
     };
     if site.means.consent != Consent::Withheld {
+        site.context.journal.begin()?;
         site.platform.unlock(site.environment, &holder).await?;
     }
     Ok(nothing(&format!("run {} did not die: {}", run.id, how_it_ended(run))))
