@@ -38,8 +38,8 @@ struct Page {
     /// The number of the last intent.
     calls: u64,
     state: Option<State>,
-    /// What is taken back is not kept waiting by a disk that is full.
-    lenient: bool,
+    /// This process came to its end.
+    over: bool,
     /// The first line that could not be written, and was not to stop anything.
     trouble: Option<String>,
 }
@@ -56,7 +56,7 @@ impl Journal {
         let new = tempfile::Builder::new().append(true).tempfile_in(folder).with_context(what)?;
         let file = new.as_file().try_clone().with_context(what)?;
         let mut page =
-            Page { file, sum: FIRST.to_owned(), length: 0, calls: 0, state: None, lenient: false, trouble: None };
+            Page { file, sum: FIRST.to_owned(), length: 0, calls: 0, state: None, over: false, trouble: None };
         page.append(&Record::Began(began)).with_context(what)?;
         new.persist_noclobber(&path).with_context(what)?;
         File::open(folder).and_then(|folder| folder.sync_all()).with_context(what)?;
@@ -82,8 +82,7 @@ impl Journal {
             }
         }
         let length = lines.length as u64;
-        let lenient = state.is_some_and(is_lenient);
-        let page = Page { file, sum: lines.sum, length, calls, state, lenient, trouble: None };
+        let page = Page { file, sum: lines.sum, length, calls, state, over: false, trouble: None };
         // Where the disk is full already it can still be taken back.
         let _ = page.reserve(0);
         let journal = Self(Arc::new(Inner { run, path, page: Mutex::new(page) }));
@@ -135,14 +134,13 @@ impl Journal {
             let follows = page.state.map_or(state == State::Planned, |before| before.leads_to(state));
             assert!(follows, "a run does not go from {:?} to {state:?}", page.state);
             page.state = Some(state);
-            page.lenient = is_lenient(state);
         }
         self.write(&Record::State { at: Utc::now(), state })
     }
 
     /// Writes down the end of this process.
     pub fn end(&self, ended: Ended) {
-        self.page().lenient = true;
+        self.page().over = true;
         let _ = self.write(&Record::Ended(ended));
         // What was reserved and not needed is given back.
         let page = self.page();
@@ -159,7 +157,7 @@ impl Journal {
         let mut page = self.page();
         let written = page.append(record);
         match written.with_context(|| format!("failed to write the journal '{}'", self.0.path.display())) {
-            Err(error) if page.lenient => {
+            Err(error) if page.is_lenient() => {
                 page.trouble.get_or_insert_with(|| format!("{error:#}"));
                 Ok(())
             }
@@ -172,23 +170,24 @@ impl Journal {
     }
 }
 
-/// Whether a line that cannot be written stops nothing in this state: what is looked at or taken back does not wait for
-/// a disk, what is changed does.
-fn is_lenient(state: State) -> bool {
-    matches!(state, State::Verifying | State::GoingBack) || state.is_end()
-}
-
 /// The id of a plan: equal plans have equal ones.
 fn id(plan: &Value) -> String {
     line::digest(&plan.to_string(), 6)
 }
 
 impl Page {
+    /// Whether a line that cannot be written stops nothing: what is looked at or taken back does not wait for a disk,
+    /// what is changed does.
+    fn is_lenient(&self) -> bool {
+        let is_lenient = |state: State| matches!(state, State::Verifying | State::GoingBack) || state.is_end();
+        self.over || self.state.is_some_and(is_lenient)
+    }
+
     /// A line is written whole, or not at all as far as that can be had.
     fn append(&mut self, record: &Record) -> io::Result<()> {
         let (line, sum) = line::line(record, &self.sum);
         let is_open = self.state.is_some_and(State::is_open);
-        let reserved = if self.lenient || is_open { Ok(()) } else { self.reserve(line.len() as u64) };
+        let reserved = if self.is_lenient() || is_open { Ok(()) } else { self.reserve(line.len() as u64) };
         let written = reserved.and_then(|()| {
             self.file.write_all(line.as_bytes())?;
             self.file.sync_data()
