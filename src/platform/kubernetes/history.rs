@@ -7,7 +7,7 @@ use futures_util::future::try_join;
 use serde_json::Value;
 
 use super::Kubernetes;
-use super::workload::{Kind, parts};
+use super::workload::{Kind, is_owned, parts};
 use crate::platform::{Application, Ran};
 
 /// The number of a ReplicaSet's last use.
@@ -36,18 +36,13 @@ pub(super) async fn of(kubernetes: &Kubernetes, applications: &[Application]) ->
         let kept = if kind == Kind::Deployment { &replica_sets } else { &revisions };
         let containers = kubernetes.containers(application);
         let container = containers.first().map(|(name, _)| name.as_str()).unwrap_or_default();
-        let own = kept.iter().filter(|object| is_owned(object, application));
+        // The uid stands before the slash: another object of that name has a history of its own.
+        let uid = application.revision.split('/').next().unwrap_or_default();
+        let own = kept.iter().filter(|object| is_owned(object, uid));
         let templates: Vec<Template> = own.filter_map(|object| template(kind, object, container)).collect();
         Ok(spans(&uses(kind, &templates)))
     };
     applications.iter().map(ran).collect()
-}
-
-fn is_owned(object: &Value, application: &Application) -> bool {
-    // The uid stands before the slash: another object of that name has a history of its own.
-    let uid = application.revision.split('/').next().unwrap_or_default();
-    let owners = object["metadata"]["ownerReferences"].as_array();
-    owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid))
 }
 
 /// A template that was in use, and the numbers of its uses.

@@ -28,6 +28,8 @@ const LASTS: Duration = Duration::from_secs(15);
 const RENEWED: Duration = Duration::from_secs(3);
 /// How often it is looked at whether its holder renews it.
 const LOOK: Duration = Duration::from_millis(500);
+/// What is said where others keep changing it.
+const RESTLESS: &str = "the lease 'firebreak' changed again and again";
 /// How often it is tried to have it: others may want it, too.
 const TRIES: usize = 5;
 
@@ -54,15 +56,10 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
     let failed =
         |error: anyhow::Error| LockError::Failed(error.context(format!("failed to lock {}", kubernetes.address)));
     let place = path(kubernetes);
+    let mut trouble = anyhow!("{RESTLESS}: try again");
     for _ in 0..TRIES {
         let body = lease(kubernetes, holder, &Value::Null);
-        let create = Write {
-            call: "lock",
-            method: Method::POST,
-            path: collection(kubernetes),
-            body,
-            secrets: Secrets::default(),
-        };
+        let create = write("lock", Method::POST, collection(kubernetes), body);
         let mut answer = taken(kubernetes, create, holder).await;
         if matches!(&answer, Ok(answer) if answer.status == StatusCode::CONFLICT) {
             let Some(theirs) = kubernetes.client.get(&place).await.map_err(failed)? else { continue };
@@ -72,9 +69,7 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
                 return Err(LockError::Held(holder_of(&theirs)));
             }
             let body = lease(kubernetes, holder, &theirs["metadata"]["resourceVersion"]);
-            let update =
-                Write { call: "lock", method: Method::PUT, path: place.clone(), body, secrets: Secrets::default() };
-            answer = taken(kubernetes, update, holder).await;
+            answer = taken(kubernetes, write("lock", Method::PUT, place.clone(), body), holder).await;
         }
         match answer {
             Ok(answer) if answer.status.is_success() => {
@@ -82,12 +77,12 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
             }
             // Somebody was quicker; or it is gone. Of an answer that was lost the next try tells what became.
             Ok(answer) if answer.is_conflict() || answer.status == StatusCode::NOT_FOUND => {}
-            Err(Unanswered::Lost(_)) => {}
+            Err(Unanswered::Lost(error)) => trouble = error,
             Ok(answer) => return Err(failed(refusal(&answer))),
             Err(Unanswered::NotSent(error)) => return Err(failed(error)),
         }
     }
-    Err(failed(anyhow!("the lease '{NAME}' changed again and again: try again")))
+    Err(failed(trouble))
 }
 
 /// Has a Lease be renewed for as long as it is held. Once at once: an account that may only make it is told so now.
@@ -111,6 +106,7 @@ async fn keep(kubernetes: &Kubernetes, holder: &Holder, mut lease: Value) -> any
 pub(super) async fn unlock(kubernetes: &Kubernetes, holder: &Holder) -> anyhow::Result<()> {
     let what = || format!("failed to unlock {}", kubernetes.address);
     kubernetes.held.set(None);
+    let mut trouble = anyhow!("{RESTLESS}");
     for _ in 0..TRIES {
         let found = kubernetes.client.get(&path(kubernetes)).await.with_context(what)?;
         let Some(found) = found.filter(|found| found["spec"]["holderIdentity"] == holder.run.as_str()) else {
@@ -119,18 +115,22 @@ pub(super) async fn unlock(kubernetes: &Kubernetes, holder: &Holder) -> anyhow::
         let metadata = &found["metadata"];
         let only = json!({ "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"] });
         let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only });
-        let delete =
-            Write { call: "unlock", method: Method::DELETE, path: path(kubernetes), body, secrets: Secrets::default() };
+        let delete = write("unlock", Method::DELETE, path(kubernetes), body);
         match taken(kubernetes, delete, holder).await {
             Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND => return Ok(()),
             // The last renewal was on its way.
             Ok(answer) if answer.is_conflict() => {}
-            Err(Unanswered::Lost(_)) => {}
+            Err(Unanswered::Lost(error)) => trouble = error,
             Ok(answer) => return Err(refusal(&answer).context(what())),
             Err(Unanswered::NotSent(error)) => return Err(error.context(what())),
         }
     }
-    Err(anyhow!("the lease '{NAME}' changed again and again").context(what()))
+    Err(trouble.context(what()))
+}
+
+/// A write of the Lease, in which nothing is secret.
+fn write(call: &'static str, method: Method, path: String, body: Value) -> Write {
+    Write { call, method, path, body, secrets: Secrets::default() }
 }
 
 async fn taken(kubernetes: &Kubernetes, write: Write, holder: &Holder) -> Result<Answer, Unanswered> {
@@ -181,8 +181,7 @@ async fn renewed(client: &Client, path: &str, lease: &Value) -> anyhow::Result<O
 async fn renewal(client: &Client, path: &str, lease: &Value) -> Result<Answer, Unanswered> {
     let mut body = lease.clone();
     body["spec"]["renewTime"] = micro(Utc::now()).into();
-    let secrets = Secrets::default();
-    client.once(&Write { call: "renew", method: Method::PUT, path: path.to_owned(), body, secrets }).await
+    client.once(&write("renew", Method::PUT, path.to_owned(), body)).await
 }
 
 /// The Lease as it is held by somebody; with the version that it replaces.

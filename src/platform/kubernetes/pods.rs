@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Kubernetes;
 use super::client::{Unanswered, Write};
-use super::workload::{Kind, secrets};
+use super::workload::{Kind, is_owned, secrets};
 use crate::watch::Watch;
 
 /// The name of the write that deletes a pod.
@@ -122,15 +122,12 @@ impl Unblock {
 /// is not ready, may be what the StatefulSet waits for, and a set that needs most of its members bears no second loss.
 /// A pod of the bad version is an old one as soon as the set is to run another.
 fn stuck<'a>(object: &Value, pods: &'a [Value]) -> Vec<&'a Value> {
-    let (uid, status) = (&object["metadata"]["uid"], &object["status"]);
+    let (uid, status) = (object["metadata"]["uid"].as_str().unwrap_or_default(), &object["status"]);
     if status["observedGeneration"] != object["metadata"]["generation"] {
         return Vec::new();
     }
-    let is_owned = |pod: &&Value| {
-        let owners = pod["metadata"]["ownerReferences"].as_array();
-        owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
-    };
-    let unready: Vec<&Value> = pods.iter().filter(is_owned).filter(|pod| is_going(pod) || !is_ready(pod)).collect();
+    let own = pods.iter().filter(|pod| is_owned(pod, uid));
+    let unready: Vec<&Value> = own.filter(|pod| is_going(pod) || !is_ready(pod)).collect();
     let is_new = |pod: &Value| pod["metadata"]["labels"]["controller-revision-hash"] == status["updateRevision"];
     if unready.iter().any(|pod| is_going(pod) || is_new(pod)) { Vec::new() } else { unready }
 }

@@ -14,7 +14,7 @@ pub(super) struct Rollout {
     pub(super) total: u64,
     /// Pods are still being replaced.
     pub(super) moves: bool,
-    /// How many of its pods lack what; none where it is well.
+    /// How many of its pods lack what; none where it is well, and while its controller has not seen the change.
     pub(super) lacks: Option<String>,
     /// Why it is not well, with all that is known of it; none where it is.
     pub(super) trouble: Option<String>,
@@ -32,7 +32,7 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
     let since = late.map(|one| one["lastUpdateTime"].to_string());
     if count("observedGeneration") < generation {
         let trouble = Some("its controller has not seen the change yet".to_owned());
-        return Rollout { done: 0, total, moves: true, lacks: trouble.clone(), trouble, given_up: since };
+        return Rollout { done: 0, total, moves: true, lacks: None, trouble, given_up: since };
     }
     let (updated, ready, available) = match kind {
         Kind::DaemonSet => (count("updatedNumberScheduled"), count("numberReady"), count("numberAvailable")),

@@ -133,6 +133,12 @@ pub(super) fn application(kind: Kind, object: &Value) -> Option<Application> {
     })
 }
 
+/// Whether what Kubernetes made for an application, a pod or a kept template, is of the object of this uid.
+pub(super) fn is_owned(object: &Value, uid: &str) -> bool {
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid))
+}
+
 /// Changes whenever anybody changes what is wanted. Not when the status moves, nor when an autoscaler scales: the one
 /// is no change, and the other no reason to keep a rollback waiting.
 pub(super) fn revision(object: &Value) -> Option<String> {
