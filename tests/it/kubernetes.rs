@@ -203,7 +203,7 @@ async fn one_that_never_gets_ready_is_restored_with_the_set() {
     deploy_until(&*platform, &planned, so_far).await;
     assert_eq!(
         why(&*platform, &planned).await,
-        "ledger has 1 of 2 pods updated, 1 ready (pod ledger-1: ImagePullBackOff); \
+        "time ran out: ledger has 1 of 2 pods updated, 1 ready (pod ledger-1: ImagePullBackOff); \
          agent has 0 of 1 pods ready (pod agent-?: ImagePullBackOff)"
             .replace("agent-?", &kubernetes.until_waits("agent").await)
     );
@@ -311,7 +311,7 @@ async fn a_quota_that_lets_no_pod_start_is_named() {
     let refused = |object: &Value| is(object, "ReplicaFailure", "True", "FailedCreate");
     deploy_until(&*platform, &planned, kubernetes.until("deployments/billing", refused)).await;
     let error = why(&*platform, &planned).await;
-    let expected = "billing has 0 of 2 pods updated, 2 ready; no pod can be made: pods \"billing-";
+    let expected = "time ran out: billing has 0 of 2 pods updated, 2 ready; no pod can be made: pods \"billing-";
     assert!(error.starts_with(expected), "{error}");
     assert!(error.ends_with("exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2"), "{error}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");

@@ -170,7 +170,7 @@ async fn a_conflict_that_does_not_end_changes_nothing() {
     let (drill, platform, planned) = drill(&[Fault::Lock { service: "orders".into(), milliseconds: None }]).await;
     let before = definitions(&drill);
     let error = failure(&*platform, &planned, SHORT).await;
-    assert!(error.starts_with("somebody else's deployment holds the services: deployment "), "{error}");
+    assert!(error.starts_with("somebody else's deployment holds the services: time ran out: deployment "), "{error}");
     assert!(error.ends_with(" is still running"), "{error}");
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE], "theirs is not our business");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
@@ -197,7 +197,7 @@ async fn a_deployment_that_hangs_is_taken_back() {
     let (drill, platform, planned) = drill(&[Fault::Hang { deployments: 1 }]).await;
     let before = definitions(&drill);
     let error = failure(&*platform, &planned, SHORT).await;
-    assert!(error.starts_with("failed to bring the services to their targets within 700ms: deployment "), "{error}");
+    assert!(error.starts_with("failed to bring the services to their targets: time ran out: deployment "), "{error}");
     assert!(look(&*platform, &planned).await.iter().all(|one| matches!(one, Standing::Unwell { .. })));
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);

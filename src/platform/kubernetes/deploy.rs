@@ -39,7 +39,7 @@ pub(super) async fn deploy(
     }
     wait::until_arrived(kubernetes, changes, deadline, watch)
         .await
-        .with_context(|| format!("failed to bring the services to their targets within {limit:?}"))
+        .context("failed to bring the services to their targets")
 }
 
 /// An object that a change is about, if nobody changed it since the plan.
@@ -76,7 +76,7 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
         application: id.clone(),
         uid: object["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
         cause,
-        lacked: rollout.lacks,
+        lacked: rollout.lacks.or(rollout.trouble),
         given_up: rollout.given_up,
         containers: set.iter().map(images).collect(),
     };

@@ -133,12 +133,12 @@ async fn until(
                     for (change, object, rollout) in behind {
                         reasons.push(why(kubernetes, change, object, &rollout).await);
                     }
-                    bail!("{}", reasons.join("; "));
+                    bail!("time ran out: {}", reasons.join("; "));
                 }
             }
         }
         if Instant::now() >= deadline {
-            bail!("ran out of time");
+            bail!("time ran out");
         }
         sleep_until((Instant::now() + pause).min(deadline)).await;
         pause = (pause * 3 / 2).min(LAST_PAUSE);

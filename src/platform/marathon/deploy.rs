@@ -57,7 +57,7 @@ pub(super) async fn deploy(
         }
     };
     let waited = marathon.until_gone(&ids, deadline, changes, watch).await;
-    waited.with_context(|| format!("failed to bring the services to their targets within {limit:?}"))
+    waited.context("failed to bring the services to their targets")
 }
 
 /// The updates for all applications as they are now, if none was changed since the plan.

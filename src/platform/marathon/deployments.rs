@@ -61,7 +61,7 @@ impl Marathon {
             let behind = self.tell(changes, watch).await;
             if Instant::now() >= deadline {
                 let behind = if behind.is_empty() { String::new() } else { format!(": {}", behind.join(", ")) };
-                bail!("deployment {} is still running{behind}", ids.join(", "));
+                bail!("time ran out: deployment {} is still running{behind}", ids.join(", "));
             }
             tokio::select! {
                 () = sleep(pause) => {}
