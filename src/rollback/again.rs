@@ -1,11 +1,12 @@
 //! `resume` and `undo`: what becomes of a run that died, and of one that ended and is regretted.
 
-use super::apply::{Hands, resume, take_back};
+use super::apply::{Applied, Hands};
 use super::arguments::{Again, pull_login};
 use super::recorded::Recorded;
+use super::resume::{forecast, resume, take_back};
 use super::reverse::reverse;
 use super::run::{check_images, note_before, note_standing, nothing_to_do, resolve};
-use super::show::results_table;
+use super::show::standings_table;
 use super::site::Site;
 use super::undertaking::{Undertaking, ended};
 use super::verify::Set;
@@ -48,7 +49,7 @@ pub async fn again(again: &Again, way: Way, context: &Context) -> anyhow::Result
             None => return Ok(nothing(&format!("no run of {} died, by the journals of this host", place(&site)))),
         },
         (None, Way::Back) => match last(&site)? {
-            Some(run) if run.began.command == "undo" && !run.is_open() => return undone(&run),
+            Some(run) if run.latest.command == "undo" && !run.is_open() => return undone(&run),
             Some(run) => run,
             None => return Ok(nothing(&format!("no run changed {}", place(&site)))),
         },
@@ -132,8 +133,13 @@ async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
     let changes = recorded.changes();
     site.platform.recall(&run.calls);
     let set = Set { changes: &changes, initial: recorded.initial() };
-    let results = set.results(&site.platform.look(&changes).await?);
-    let table = Table { title: title(&run, &recorded), ..results_table(&results) };
+    let standings = site.platform.look(&changes).await?;
+    let legend = match way {
+        Way::Forth => forecast(run.state.map(|(state, _)| state), &standings),
+        Way::Back => "What it changed is taken back.",
+    };
+    let mut table = Table { title: title(&run, &recorded), ..standings_table(&set.results(&standings)) };
+    table.legend.push(legend.to_owned());
     if let Some(finding) = site.means.consent.settle(&proposal(site, &run, way, table), &*context.operator).await? {
         return Ok(about(finding, site));
     }
@@ -152,9 +158,18 @@ async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
     match site.locked_there(&holder, act).await? {
         Ok(applied) => {
             site.tell(&applied, &shield).await;
-            Ok(about(ended(&applied), site))
+            Ok(about(ended_as(&applied, way), site))
         }
         Err(held) => Ok(held),
+    }
+}
+
+/// The end of a run that had died. To have all as before is what `undo` is for.
+fn ended_as(applied: &Applied, way: Way) -> Finding {
+    let finding = ended(applied);
+    match (way, applied.end) {
+        (Way::Back, State::Restored) => Finding { outcome: Outcome::Done, changed: true, ..finding },
+        _ => finding,
     }
 }
 
@@ -195,15 +210,27 @@ fn how_it_ended(run: &Run) -> String {
     run.state.map_or_else(|| "it was never agreed to".to_owned(), |(state, _)| format!("it ended as {state}"))
 }
 
-/// The end where the last run was an `undo` itself: to undo once more, as after a lost connection, must not put back what
-/// was undone.
+/// The end where the last that was done here was an `undo`: to undo once more, as after a lost connection, must neither
+/// put back what was undone nor undo the run before it.
 fn undone(run: &Run) -> anyhow::Result<Finding> {
     let (id, purpose) = (&run.id, recorded(run)?.purpose);
-    if run.state.is_some_and(|(state, _)| state == State::Done) {
-        let message = format!("run {id} has undone it already, {purpose}; to undo that, or another, give --run");
-        return Ok(nothing(&message));
+    match run.state {
+        _ if is_taken_back(run) => {
+            Ok(nothing(&format!("run {id}, {purpose}, was taken back already; to undo another, give --run")))
+        }
+        Some((State::Done, _)) => {
+            Ok(nothing(&format!("run {id} has undone it already, {purpose}; to undo that, or another, give --run")))
+        }
+        _ => {
+            anyhow::bail!("run {id} was to undo, {purpose}, and {}: give --run with the run to undo", how_it_ended(run))
+        }
     }
-    anyhow::bail!("run {id} was to undo, {purpose}, and {}: give --run with the run to undo", how_it_ended(run))
+}
+
+/// Whether it died, and `undo` took it back.
+fn is_taken_back(run: &Run) -> bool {
+    let is_restored = run.state.is_some_and(|(state, _)| state == State::Restored);
+    is_restored && run.began.command != "undo" && run.latest.command == "undo"
 }
 
 /// Whether something of it may still stand.
@@ -223,7 +250,7 @@ fn chosen(id: &str, site: &Site<'_>) -> anyhow::Result<Run> {
     Ok(run)
 }
 
-/// The last run here that changed something.
+/// The last run here that changed something, also where that was taken back by `undo`.
 fn last(site: &Site<'_>) -> anyhow::Result<Option<Run>> {
     let (runs, damaged) = site.context.journal.folder()?.runs()?;
     // The last run may be the one that cannot be read.
@@ -231,7 +258,8 @@ fn last(site: &Site<'_>) -> anyhow::Result<Option<Run>> {
         return Err(error
             .context("which run was the last is not known: look how the services stand, then move that journal away"));
     }
-    Ok(runs.into_iter().find(|run| run.is_of(site.environment, site.platform.address()) && changed(run)))
+    let is_meant = |run: &Run| changed(run) || is_taken_back(run);
+    Ok(runs.into_iter().find(|run| run.is_of(site.environment, site.platform.address()) && is_meant(run)))
 }
 
 fn recorded(run: &Run) -> anyhow::Result<Recorded> {

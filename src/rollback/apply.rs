@@ -89,69 +89,14 @@ pub async fn apply(changes: &[Change], hands: Hands<'_>) -> Applied {
     }
 }
 
-/// Goes on with a run that died while it was applied or verified, as far as it came: what is at its target stays, what
-/// is as before is done; what is half-way takes the set back; where somebody was at it since, nothing is touched.
-///
-/// `initial` is how the services stood before that run. The platform recalls what it did.
-pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
-    let machine = Machine { set: Set { changes, initial }, hands };
-    if hands.journal.state() == Some(State::GoingBack) {
-        return machine.take_back("it was going back when it died").await;
-    }
-    machine.enter(State::Verifying);
-    let arrived = tokio::select! {
-        biased;
-        () = hands.shield.interrupted() => Err(anyhow::anyhow!("interrupted")),
-        arrived = hands.platform.arrive(changes, hands.limits.deployment, hands.watch) => arrived,
-    };
-    if let Err(error) = arrived {
-        return machine.take_back(&format!("{error:#}")).await;
-    }
-    let standings = match machine.set.look(hands.platform, hands.limits.silence, hands.limits.calm).await {
-        Ok(standings) => standings,
-        Err(error) => return machine.take_back(&format!("{error:#}")).await,
-    };
-    if standings.iter().any(is_strange) {
-        let reason = "somebody changed a service since that run died, and nothing more was touched";
-        return machine.needs_operator(reason, machine.set.results(&standings));
-    }
-    let todo: Vec<Change> = changes
-        .iter()
-        .zip(&standings)
-        .filter(|(_, standing)| matches!(standing, Standing::Before { .. }))
-        .map(|(change, _)| change.clone())
-        .collect();
-    let is_half_way = |standing: &Standing| !matches!(standing, Standing::Before { .. } | Standing::Target);
-    if standings.iter().any(is_half_way) {
-        return machine.take_back(&failures(&machine.set.results(&standings))).await;
-    }
-    if todo.is_empty() {
-        return machine.conclude(Ok(())).await;
-    }
-    if let Err(error) = hands.journal.enter(State::Applying) {
-        return machine.take_back(&format!("{error:#}")).await;
-    }
-    let deployed = machine.deploy(&todo).await;
-    machine.conclude(deployed).await
-}
-
-/// Takes back what a run did that died. `initial` is how the services stood before it; the platform recalls what it did.
-pub async fn take_back(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
-    Machine { set: Set { changes, initial }, hands }.take_back("taken back as asked").await
-}
-
-/// Neither as it was, nor as we set it.
-fn is_strange(standing: &Standing) -> bool {
-    matches!(standing, Standing::Other { .. } | Standing::Gone)
-}
-
-struct Machine<'a> {
-    set: Set<'a>,
-    hands: Hands<'a>,
+/// Carries a set of changes from state to state.
+pub(super) struct Machine<'a> {
+    pub(super) set: Set<'a>,
+    pub(super) hands: Hands<'a>,
 }
 
 impl Machine<'_> {
-    async fn deploy(&self, todo: &[Change]) -> Result<(), DeployError> {
+    pub(super) async fn deploy(&self, todo: &[Change]) -> Result<(), DeployError> {
         let Hands { platform, limits, shield, watch, .. } = self.hands;
         for change in todo {
             let note = format!("{} to {}", change.application.images.join(", "), change.to);
@@ -165,7 +110,7 @@ impl Machine<'_> {
     }
 
     /// Looks how the services stand after a deployment, and takes them back where they do not stand at their targets.
-    async fn conclude(&self, deployed: Result<(), DeployError>) -> Applied {
+    pub(super) async fn conclude(&self, deployed: Result<(), DeployError>) -> Applied {
         let Hands { platform, limits, shield, watch, .. } = self.hands;
         self.enter(State::Verifying);
         let reason = deployed.err().map(|error| format!("{error:#}"));
@@ -211,7 +156,7 @@ impl Machine<'_> {
     }
 
     /// Once: a rollback is never rolled back in a loop.
-    async fn take_back(&self, reason: &str) -> Applied {
+    pub(super) async fn take_back(&self, reason: &str) -> Applied {
         let Hands { platform, limits, watch, .. } = self.hands;
         self.enter(State::GoingBack);
         let trouble = platform.go_back(self.set.changes, limits.deployment, watch).await.err();
@@ -229,7 +174,7 @@ impl Machine<'_> {
         }
     }
 
-    fn needs_operator(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
+    pub(super) fn needs_operator(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
         let pairs = self.set.changes.iter().zip(&results).filter(|(_, result)| result.state != Verdict::Before);
         let by_hand = pairs.map(|(change, _)| self.hands.platform.by_hand(change)).collect();
         let applied = self.end(State::NeedsOperator, format!("{reason}. {}", next(&results)), results);
@@ -248,7 +193,7 @@ impl Machine<'_> {
     }
 
     /// These states are not refused by a journal that cannot be written: the report says so in the end.
-    fn enter(&self, state: State) {
+    pub(super) fn enter(&self, state: State) {
         if let Err(error) = self.hands.journal.enter(state) {
             self.hands.watch.warn(&format!("{error:#}"));
         }

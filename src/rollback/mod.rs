@@ -1,9 +1,11 @@
 //! Roll back a set of services to a date.
 //!
 //! [`points`], [`plan`](mod@plan) and [`reverse`](mod@reverse) are pure: what can be gone back to, which steps that takes
-//! or why it is refused ([`refusal`]), and the way back from them. So are [`ran`] and [`plan_ran`](mod@plan_ran): what ran, rather than what was built, as [`remember`](mod@remember) reads it.
-//! [`dump`] is the file between `get` and `run`, [`recorded`] what the journal keeps of a plan. [`get`] looks;
-//! [`run`](mod@run) makes an [`undertaking`] of a date, at a [`site`] that it has for itself, which [`apply`](mod@apply) carries out; [`again`] ends a run that died or undoes one.
+//! or why it is refused ([`refusal`]), and the way back from them. So are [`ran`] and [`plan_ran`](mod@plan_ran): what
+//! ran, rather than what was built, as [`remember`](mod@remember) reads it. [`dump`] is the file between `get` and `run`,
+//! [`recorded`] what the journal keeps of a plan. [`get`] looks; [`run`](mod@run) makes an [`undertaking`] of a date, at a
+//! [`site`] that it has for itself, which [`apply`](mod@apply) carries out; [`again`] goes on with a run that died
+//! ([`resume`](mod@resume)), or undoes one.
 
 pub mod again;
 pub mod apply;
@@ -18,6 +20,7 @@ pub mod ran;
 pub mod recorded;
 pub mod refusal;
 pub mod remember;
+pub mod resume;
 pub mod reverse;
 pub mod run;
 pub mod show;

@@ -60,6 +60,20 @@ pub fn plan_values(plan: &Plan) -> Vec<Value> {
 /// The results for people.
 #[must_use]
 pub fn results_table(results: &[ServiceResult]) -> Table {
+    table(results, words)
+}
+
+/// How services stand after a run that died, for people.
+#[must_use]
+pub fn standings_table(results: &[ServiceResult]) -> Table {
+    table(results, |state| match state {
+        Verdict::Target => "at its target",
+        Verdict::NeedsOperator => "half-way",
+        Verdict::Before | Verdict::Untouched => words(state),
+    })
+}
+
+fn table(results: &[ServiceResult], words: impl Fn(Verdict) -> &'static str) -> Table {
     let row = |result: &ServiceResult| {
         let tone = match result.state {
             Verdict::Target => Tone::Good,

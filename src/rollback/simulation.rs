@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::apply::{Applied, Hands, Limits, apply, resume, take_back};
+use super::apply::{Applied, Hands, Limits, apply};
+use super::resume::{resume, take_back};
 use super::verify::Verdict;
 use crate::action::interrupt::Interrupt;
 use crate::journal::lock::{Holder, LockError};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::apply::{Applied, Limits};
 use super::arguments::Means;
 use super::show::sentence;
@@ -19,6 +21,9 @@ const SILENCE: Duration = Duration::from_mins(1);
 
 /// How long services may take to get well after their deployment is done.
 const CALM: Duration = Duration::from_secs(10);
+
+/// How long a lock may be waited for without a word.
+const PROMPT: Duration = Duration::from_secs(2);
 
 /// Where a run acts, and by whom.
 #[derive(Clone, Copy)]
@@ -86,23 +91,29 @@ impl Site<'_> {
         holder: &Holder,
         act: impl AsyncFnOnce() -> anyhow::Result<T>,
     ) -> anyhow::Result<Result<T, Finding>> {
-        match self.lock_there(holder).await {
+        match self.patiently(self.lock_there(holder)).await {
             Ok(()) => {}
             Err(LockError::Failed(error)) => return Err(error.context("failed to keep others out")),
-            Err(held) => {
-                let LockError::Held(Some(Holder { run, .. })) = &held else {
-                    return Ok(Err(unchanged(&held.to_string())));
-                };
-                let hint =
-                    format!("if that run died, `rollback_service resume --run={run}` by its user on its host ends it");
-                return Ok(Err(unchanged(&format!("{held}; {hint}"))));
-            }
+            Err(held) => return Ok(Err(unchanged(&format!("{held}{}", hint(&held))))),
         }
         let acted = act().await;
         if let Err(error) = self.platform.unlock(self.environment, holder).await {
             self.context.watch.warn(&format!("the lock of '{}' could not be removed: {error:#}", self.environment));
         }
         acted.map(Ok)
+    }
+
+    /// Says so where a lock is waited for.
+    async fn patiently<T>(&self, locking: impl Future<Output = T>) -> T {
+        tokio::pin!(locking);
+        tokio::select! {
+            locked = &mut locking => locked,
+            () = sleep(PROMPT) => {
+                let place = self.platform.address();
+                self.context.operator.say(&format!("waiting for the lock of '{}' on {place}", self.environment));
+                locking.await
+            }
+        }
     }
 
     /// The lock where the services run. One that a run of this host left behind, which has come to its end, is removed.
@@ -133,6 +144,12 @@ impl Site<'_> {
             () = shield.hurried() => {}
         }
     }
+}
+
+/// The way out where the holder of a lock may have died on another host.
+fn hint(held: &LockError) -> String {
+    let LockError::Held(Some(Holder { run, .. })) = held else { return String::new() };
+    format!("; if that run died, `rollback_service resume --run={run}` by its user on its host ends it")
 }
 
 /// The end of a run that was not to begin.

@@ -123,7 +123,7 @@ async fn cell(scene: Scene, stage: &mut Stage, death: Death, way: &'static str) 
     let stand = stage.stand();
     let expected = match outcome.as_str() {
         "done" => code == Some(0) && stand == if way == "undo" { "as before" } else { "at target" },
-        "restored" => code == Some(1) && stand == "as before",
+        "restored" => code == Some(1) && stand == "as before" && way == "resume",
         // It had changed nothing, or it had ended already.
         "nothing_to_do" => code == Some(0) && (stand == "as before" || stand == "at target" && way == "resume"),
         _ => false,
@@ -138,8 +138,8 @@ const ENDED_BEFORE: &str = "ended before it";
 /// How often each came of the cells.
 type Table = BTreeMap<Cell, usize>;
 
-/// The matrix of a scene in drills. One in which all was restored serves again: no lock is left in it, by which the next
-/// run would have other requests, and no run that could be undone.
+/// The matrix of a scene in drills. One in which all that ran was taken back serves again: no lock is left in it, by which
+/// the next run would have other requests, and no run that could be undone.
 async fn matrix(scene: Scene) {
     let mut stage = Stage::open(scene).await;
     let words = stage.begin();
@@ -156,7 +156,8 @@ async fn matrix(scene: Scene) {
                 (cell(scene, &mut stage, death, way).await, stage)
             });
             let (cell, stage) = played.await.expect("the cell holds");
-            if cell.2 == "restored" {
+            let is_ended = ["done", "restored"].contains(&&*cell.2);
+            if is_ended && !stage.has_done() {
                 free.lock().expect("those that are free").push(stage);
             }
             cell

@@ -390,10 +390,16 @@ async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
         let output = hall.run(&format!("{way} --env=dev")).await;
         assert_eq!(output.code, 4, "nobody said yes: {output:?}");
         assert!(output.stderr.contains("Run RUN, back to DAY, died while applying. So it stands:"), "{output:?}");
+        let goes = if way == "resume" { "Every service is at its target: " } else { "What it changed is taken back." };
+        assert!(output.stderr.contains("  at its target  ") && output.stderr.contains(goes), "{output:?}");
         let output = hall.run(&format!("{way} --env=dev --yes --format=json")).await;
-        let outcome = if way == "resume" { (0, Some("done")) } else { (1, Some("restored")) };
-        assert_eq!((output.code, report(&output)["outcome"].as_str()), outcome, "{output:?}");
+        assert_eq!((output.code, report(&output)["outcome"].as_str()), (0, Some("done")), "{output:?}");
         hall.stands(stand);
+        if way == "undo" {
+            let output = hall.run("undo --env=dev --yes").await;
+            let said = "run RUN, back to DAY, was taken back already; to undo another, give --run: nothing to do\n";
+            assert_eq!((output.code, &*output.stdout), (0, said), "{output:?}");
+        }
         let output = hall.run(&format!("{way} --env=dev --yes --run=1")).await;
         assert_eq!(output.code, 0, "{output:?}");
         let stands = if way == "resume" { "done" } else { "restored" };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use firebreak::drill;
 use firebreak::drill::story::Stand;
-use firebreak::journal::{Folder, Run};
+use firebreak::journal::{Folder, Run, State};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -123,6 +123,11 @@ impl Stage {
         self.proxy.is(child.id().expect("it still runs"));
         let output = child.wait_with_output().await.expect("its end");
         (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+    }
+
+    /// Whether a run ended at its target.
+    pub fn has_done(&self) -> bool {
+        self.runs().iter().any(|run| run.state.is_some_and(|(state, _)| state == State::Done))
     }
 
     /// The runs that were written down, the newest first.

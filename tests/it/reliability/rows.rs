@@ -201,8 +201,8 @@ pub fn table() -> String {
         "| The program is killed (`kill -9`), anywhere, then `resume` | [the matrix](tests/it/matrix.rs) | \
          Marathon, Kubernetes, Podman | done; restored where it was going back, or could not be done; nothing to do where \
          it had changed nothing, or had ended | 0 or 1 | all at their targets, or all as before |\n\
-         | The same, then `undo` | [the matrix](tests/it/matrix.rs) | Marathon, Kubernetes, Podman | restored; done where \
-         it had ended at its target; nothing to do where it had changed nothing | 0 or 1 | all as before |\n",
+         | The same, then `undo` | [the matrix](tests/it/matrix.rs) | Marathon, Kubernetes, Podman | done; nothing to do \
+         where it had changed nothing | 0 | all as before |\n",
     );
     text
 }

@@ -1,0 +1,116 @@
+//! A run that died: what is left of it to do, and going on with it.
+
+use super::apply::{Applied, Hands, Machine};
+use super::verify::{Set, failures};
+use crate::journal::State;
+use crate::platform::{Change, Standing};
+
+/// Goes on with a run that died while it was applied or verified, as far as it came: what is at its target stays, what
+/// is as before is done; what is half-way takes the set back; where somebody was at it since, nothing is touched.
+///
+/// `initial` is how the services stood before that run. The platform recalls what it did.
+pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
+    let machine = Machine { set: Set { changes, initial }, hands };
+    if hands.journal.state() == Some(State::GoingBack) {
+        return machine.take_back("it was going back when it died").await;
+    }
+    machine.enter(State::Verifying);
+    let arrived = tokio::select! {
+        biased;
+        () = hands.shield.interrupted() => Err(anyhow::anyhow!("interrupted")),
+        arrived = hands.platform.arrive(changes, hands.limits.deployment, hands.watch) => arrived,
+    };
+    if let Err(error) = arrived {
+        return machine.take_back(&format!("{error:#}")).await;
+    }
+    let standings = match machine.set.look(hands.platform, hands.limits.silence, hands.limits.calm).await {
+        Ok(standings) => standings,
+        Err(error) => return machine.take_back(&format!("{error:#}")).await,
+    };
+    let todo: Vec<Change> = match left(&standings) {
+        Left::Theirs => {
+            let reason = "somebody changed a service since that run died, and nothing more was touched";
+            return machine.needs_operator(reason, machine.set.results(&standings));
+        }
+        Left::HalfWay => return machine.take_back(&failures(&machine.set.results(&standings))).await,
+        Left::Nothing => return machine.conclude(Ok(())).await,
+        Left::Before => {
+            let pairs = changes.iter().zip(&standings).filter(|(_, standing)| is_before(standing));
+            pairs.map(|(change, _)| change.clone()).collect()
+        }
+    };
+    if let Err(error) = hands.journal.enter(State::Applying) {
+        return machine.take_back(&format!("{error:#}")).await;
+    }
+    let deployed = machine.deploy(&todo).await;
+    machine.conclude(deployed).await
+}
+
+/// Takes back what a run did that died. `initial` is how the services stood before it; the platform recalls what it did.
+pub async fn take_back(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
+    Machine { set: Set { changes, initial }, hands }.take_back("taken back as asked").await
+}
+
+/// What [`resume`] would do with a run that died in this state, where the services stand like this: for people.
+#[must_use]
+pub fn forecast(state: Option<State>, standings: &[Standing]) -> &'static str {
+    match left(standings) {
+        _ if state == Some(State::GoingBack) => "It was going back: that is finished.",
+        Left::Theirs => "Somebody changed a service since: nothing is touched, and what to do is shown.",
+        Left::HalfWay => {
+            "What is under way is waited for; where a service does not get well, the whole set is taken back."
+        }
+        Left::Nothing => "Every service is at its target: it is looked whether all stay well, and the run ends.",
+        Left::Before => {
+            "Those that are as before are set to their targets; where one fails, the whole set is taken back."
+        }
+    }
+}
+
+/// What is left to do of a run that died.
+enum Left {
+    /// Somebody was at it since.
+    Theirs,
+    /// A service is neither at its target nor as before.
+    HalfWay,
+    /// All are at their targets.
+    Nothing,
+    /// Some are as before, the others at their targets.
+    Before,
+}
+
+fn left(standings: &[Standing]) -> Left {
+    if standings.iter().any(|standing| matches!(standing, Standing::Other { .. } | Standing::Gone)) {
+        return Left::Theirs;
+    }
+    if standings.iter().any(|standing| !is_before(standing) && *standing != Standing::Target) {
+        return Left::HalfWay;
+    }
+    if standings.iter().any(is_before) { Left::Before } else { Left::Nothing }
+}
+
+fn is_before(standing: &Standing) -> bool {
+    matches!(standing, Standing::Before { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_become_of_it_is_told_by_how_the_services_stand() {
+        let before = || Standing::Before { trouble: Some("2 of 3 healthy".to_owned()) };
+        let unwell = || Standing::Unwell { image: "r/web:1".to_owned(), why: "1 of 2 healthy".to_owned() };
+        let other = || Standing::Other { image: "r/web:7".to_owned() };
+        let told =
+            |standings: &[Standing]| forecast(Some(State::Applying), standings).split([':', ';']).next().unwrap();
+        assert_eq!(told(&[Standing::Target, Standing::Target]), "Every service is at its target");
+        assert_eq!(told(&[Standing::Target, before()]), "Those that are as before are set to their targets");
+        assert_eq!(told(&[before(), unwell()]), "What is under way is waited for");
+        for theirs in [other(), Standing::Gone] {
+            assert_eq!(told(&[before(), unwell(), theirs]), "Somebody changed a service since");
+        }
+        let back = forecast(Some(State::GoingBack), &[Standing::Target, other()]);
+        assert_eq!(back, "It was going back: that is finished.");
+    }
+}
