@@ -9,7 +9,7 @@ use super::verify::{ServiceResult, Set, Verdict, all, failures, next};
 use crate::action::interrupt::Shield;
 use crate::action::report::Outcome;
 use crate::journal::{Journal, State};
-use crate::platform::{Change, DeployError, Platform, Standing};
+use crate::platform::{Change, DeployError, Platform};
 use crate::watch::{Progress, Watch};
 
 /// How it ended.
@@ -212,7 +212,7 @@ mod tests {
     use crate::journal::lock::{Holder, LockError};
     use crate::journal::record::Began;
     use crate::journal::{Call, Folder};
-    use crate::platform::{Application, Ran};
+    use crate::platform::{Application, Ran, Standing};
     use crate::watch::Unwatched;
 
     /// A platform that answers by the book: what `deploy` and `go_back` answer, and how things stand at each look.

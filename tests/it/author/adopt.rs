@@ -1,0 +1,239 @@
+//! `firebreak adopt`: a program that is there already gets a role, and goes through the real Ansible.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use firebreak::drill::story::Stand;
+use serde_json::json;
+
+use super::{AWKWARD, Workshop, output, repository, unsafe_text};
+use crate::support::program::Hall;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adopted_python_script_goes_through_ansible() {
+    let workshop = Workshop::copied();
+    let fixture = |name: &str| repository().join("tests/adopt").join(name).display().to_string();
+    let requirements = format!("--requirements={}", fixture("requirements.txt"));
+    let (script, texts) =
+        (fixture("rollback.py"), ["--title=Roll back", "--problem=A release broke.", "--solution=Go back."]);
+    let words =
+        [&["adopt", &script, &requirements, "--keeps=--dump:rollback.json", "--found=--date:rollbacks"], &texts[..]];
+    let made = workshop.firebreak(&words.concat());
+    assert_eq!(made.code, 0, "{made:?}");
+    assert_eq!(
+        workshop.read("roles/rollback/usage.txt"),
+        "Roll back.
+
+Problem:
+  A release broke.
+
+Solution:
+  Go back.
+
+Usage:
+  rollback.py get --repo=<r> --env=<e> [--dump=<dr>]
+  rollback.py run --date=<d> --env=<e> --slack=<s> --user=<u> --pwd=<p> [--dump=<dr>]
+
+Options:
+  --repo=<r>            Not described yet.
+  --env=<e>             Not described yet.
+  --dump=<dr>           Not described yet. [keeps: rollback.json]
+  --date=<d>            Not described yet. [found: rollbacks]
+  --slack=<s>           Not described yet. [secret]
+  --user=<u>            Not described yet.
+  --pwd=<p>             Not described yet. [secret]
+
+Adopted:
+  program: rollback.py
+  requirements: requirements.txt
+  language: python
+  get: get
+  run: run
+"
+    );
+    assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0);
+    let checked = workshop.firebreak(&["check"]).stdout;
+    assert!(checked.contains("no inventory gives rollback_env, which is needed for `get` and `run`"), "{checked}");
+    assert_eq!(checked.trim_end().lines().count(), 2, "{checked}");
+
+    let hall = Hall::open(&[]).await;
+    let kept = workshop.path("kept");
+    fs::create_dir(&kept).expect("a folder");
+    let slack = format!("http://{}/services/geheim", hall.drill.slack.address());
+    let values = |env: &str, date: &str| {
+        json!({
+            "rollback_repo": "billing,orders,users,web", "rollback_env": env, "rollback_date": unsafe_text(date),
+            "rollback_dump": kept, "rollback_slack": slack, "rollback_user": unsafe_text(AWKWARD),
+            "rollback_pwd": unsafe_text("geheim's {{ word }}"),
+        })
+    };
+    let looked = workshop.play(&hall, "rollback", &[], &values("develop", "")).await;
+    assert_eq!(looked.code, 0, "{}", looked.text);
+    assert!(looked.text.contains(&format!("{} billing:1.2.0-develop", hall.day())), "{}", looked.text);
+    assert!(kept.join("rollback.json").is_file());
+
+    let refused = workshop.play(&hall, "rollback", &["--tags", "run", "-vvv"], &values("dev", AWKWARD)).await;
+    assert_ne!(refused.code, 0, "{}", refused.text);
+    assert!(refused.text.contains(&format!("there is no rollback of '{AWKWARD}'")), "{}", refused.text);
+    hall.stands(Stand::Broken);
+
+    let done = workshop.play(&hall, "rollback", &["--tags", "run"], &values("dev", &hall.day())).await;
+    assert_eq!(done.code, 0, "{}", done.text);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !hall.drill.proof("dev", Stand::Good).is_some_and(|proof| proof.holds) && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    hall.stands(Stand::Good);
+    assert_eq!(hall.told(), ["dev: back to DAY"]);
+    for played in [looked, refused, done] {
+        assert!(!played.text.contains("geheim"), "{}", played.text);
+    }
+    assert_eq!(workshop.left_over(), [""; 0]);
+    assert!(!workshop.path("evil").exists());
+}
+
+const LAMP: &str = r#"#include <stdio.h>
+#include <string.h>
+int main(int count, char **words) {
+    if (count == 2 && !strcmp(words[1], "--help"))
+        return puts("Light a lamp.\n\nUsage:\n  lamp look\n  lamp light <room>\n  lamp --help"), 0;
+    return printf("%s %s\n", words[1], words[count - 1]), 0;
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adopted_c_program_goes_through_ansible_and_is_held_against_its_help() {
+    let workshop = Workshop::copied();
+    workshop.write("lamp.c", LAMP);
+    let compile = |words: &[&str]| {
+        let made =
+            output(Command::new("gcc").args(words).args(["-o", "lamp", "lamp.c"]).current_dir(workshop.folder.path()));
+        assert_eq!(made.code, 0, "{made:?}");
+    };
+    compile(&["-static"]);
+    let unsaid = workshop.firebreak(&["adopt", "lamp"]);
+    let why = "firebreak error: the program has the commands `look`, `light`: say which of them acts with --run=<c>, \
+               and which only looks with --get=<c>\n";
+    assert_eq!((unsaid.code, unsaid.stderr.as_str()), (2, why));
+    let words = ["adopt", "lamp", "--get=look", "--run=light", "--problem=It is dark.", "--solution=Light it."];
+    let made = workshop.firebreak(&words);
+    assert_eq!((made.code, made.stderr.as_str()), (0, ""), "{}", made.stdout);
+    let text = workshop.read("roles/lamp/usage.txt");
+    assert!(text.starts_with("Light a lamp.\n\nProblem:\n  It is dark.\n"), "{text}");
+
+    let hall = Hall::open(&[]).await;
+    let values = json!({ "lamp_room": unsafe_text(AWKWARD) });
+    let looked = workshop.play(&hall, "lamp", &[], &values).await;
+    assert_eq!(looked.code, 0, "{}", looked.text);
+    let lit = workshop.play(&hall, "lamp", &["--tags", "run"], &values).await;
+    assert_eq!(lit.code, 0, "{}", lit.text);
+    assert!(lit.text.contains(&format!("light {AWKWARD}")), "{}", lit.text);
+
+    let same = workshop.firebreak(&words);
+    assert_eq!((same.code, same.stdout.as_str()), (0, "the role lamp is as the program says\n"));
+    workshop.write("lamp.c", &LAMP.replace("light <room>", "light <room> --now"));
+    compile(&[]);
+    let changed = workshop.firebreak(&words);
+    assert_eq!(changed.code, 1, "{changed:?}");
+    assert_eq!(
+        changed.stdout,
+        "roles/lamp/usage.txt:10: the program has the option --now, which is missing here\n\
+         roles/lamp/usage.txt:10: `light` needs --now in the program, and not here\n\
+         roles/lamp/files/lamp differs from lamp: `cp lamp roles/lamp/files/lamp`\n\n"
+    );
+    assert!(
+        changed.stderr.starts_with("firebreak warning: 'lamp' needs libraries of the machine"),
+        "{}",
+        changed.stderr
+    );
+    assert_eq!(workshop.read("roles/lamp/usage.txt"), text);
+}
+
+#[test]
+fn a_name_that_could_mean_something_in_a_script_is_refused() {
+    let workshop = Workshop::copied();
+    let script = |usage: &str| format!("#!/bin/sh\ncat <<'END'\nUsage:\n  x {usage}\nEND\n");
+    let beside = "a file of this name is put beside the program";
+    let safe = "letters, digits, '.', '_' and '-'";
+    for (name, usage, words, why) in [
+        ("launch.py", "--all", &[][..], format!("the program cannot be called 'launch.py': {beside}")),
+        (
+            "it's",
+            "--all",
+            &["--role=its"],
+            format!(
+                "the program cannot be called 'it's': it stands in scripts as it is, so it is {safe}, and does not \
+                 begin with '-'"
+            ),
+        ),
+        (
+            "stop",
+            "a;b",
+            &["--run=a;b"],
+            format!(
+                "'stop' cannot be adopted: the command `a;b` stands in scripts as it is, so it may hold only {safe}. \
+                 Rename it in the program"
+            ),
+        ),
+        (
+            "keep",
+            "--dump=<d>",
+            &["--keeps=--dump:$(id)"],
+            format!(
+                "--keeps cannot be '--dump:$(id)': it stands in scripts as it is, so it is {safe}, and does not begin \
+                 with '-'"
+            ),
+        ),
+        ("kept", "--dump=<d>", &["--keeps=--dump:secrets"], format!("--keeps cannot be '--dump:secrets': {beside}")),
+    ] {
+        workshop.write(name, &script(usage));
+        let refused = workshop.firebreak(&[&["adopt", name], words].concat());
+        assert_eq!((refused.code, refused.stderr), (2, format!("firebreak error: {why}\n")));
+    }
+}
+
+#[test]
+fn a_secret_that_must_go_on_the_command_line_is_warned_of() {
+    let workshop = Workshop::copied();
+    let usage = "Ring.\n\nUsage:\n  ring --token=<t>\n";
+    let texts = ["--problem=It is still.", "--solution=Ring it."];
+    let warning = "firebreak warning: --token takes its value on the command line, where everybody on the host sees it \
+                   while it runs\n";
+    for (name, text, said, language) in [
+        ("ring", format!("#!/bin/sh\ncat <<'END'\n{usage}END\n"), warning, ""),
+        ("rung", format!("#!/usr/bin/env python3\nprint({usage:?})\n"), "", "  language: python\n"),
+    ] {
+        workshop.write(name, &text.replace("  ring", &format!("  {name}")));
+        let made = workshop.firebreak(&[&["adopt", name], &texts[..]].concat());
+        assert_eq!((made.code, made.stderr.as_str()), (0, said), "{}", made.stdout);
+        let text = workshop.read(&format!("roles/{name}/usage.txt"));
+        assert!(text.ends_with(&format!("\nAdopted:\n  program: {name}\n{language}")), "{text}");
+        assert_eq!(workshop.path(&format!("roles/{name}/files/launch.py")).exists(), !language.is_empty());
+        let paths: Vec<_> = made.stdout.lines().take(2).collect();
+        assert_eq!(paths, [format!("roles/{name}/usage.txt"), format!("roles/{name}/files/{name}")]);
+    }
+}
+
+#[test]
+fn a_program_that_does_not_explain_itself_is_refused() {
+    let workshop = Workshop::copied();
+    for (name, text, why) in [
+        (
+            "words",
+            "just words",
+            "'words' is neither an executable, nor a script whose first line names its interpreter",
+        ),
+        ("mute", "#!/bin/sh\necho hello\n", "what `mute --help` prints is no docopt text: line 1 ('hello'): "),
+        ("slow", "#!/bin/sh\nsleep 60 & sleep 60\n", "failed to ask 'slow' for its help: "),
+        ("poor.py", "import no_such_package\n", "failed to ask 'poor.py' for its help (if it needs packages, "),
+    ] {
+        workshop.write(name, text);
+        let refused = workshop.firebreak(&["adopt", name]);
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(refused.stderr.starts_with(&format!("firebreak error: {why}")), "{}", refused.stderr);
+        let ended = refused.stderr.contains("did not end within 10 seconds, and was ended");
+        assert_eq!(ended, name == "slow", "{}", refused.stderr);
+        assert!(!workshop.path("roles").join(name.trim_end_matches(".py")).exists());
+    }
+}
