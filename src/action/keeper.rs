@@ -71,8 +71,7 @@ impl Keeper {
         let (runs, damaged) = self.folder()?.runs()?;
         let ours = runs.into_iter().filter(|run| run.is_of(environment, place) && run.id != self.run());
         // What a later run brought to its end is not half done any more.
-        let is_done = |run: &Run| run.state.is_some_and(|(state, _)| state == State::Done);
-        let open = ours.take_while(|run| !is_done(run)).find(Run::is_open);
+        let open = ours.take_while(|run| !run.is_done()).find(Run::is_open);
         match damaged.into_iter().next() {
             Some(error) if open.is_none() => Err(error.context(
                 "whether an earlier run died half-way is not known, for its journal cannot be read: look how the \

@@ -107,12 +107,17 @@ impl Run {
         self.state.is_some_and(|(state, _)| state.is_open())
     }
 
+    /// All is at its target.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.state.is_some_and(|(state, _)| state == State::Done)
+    }
+
     /// What is said of one that died, with both ways out where its program has them.
     #[must_use]
     pub fn died(&self) -> String {
         let (id, action, Began { who, host, .. }) = (&self.id, &self.began.action, &self.latest);
-        let state = self.state.map_or_else(String::new, |(state, _)| format!(" while {state}"));
-        let died = format!("run {id} by {who} on {host} died{state}");
+        let died = format!("run {id} by {who} on {host} {}", self.died_while());
         match &self.planned {
             Some(Planned { environment, place, .. }) if self.is_open() && action == RESUMES => {
                 let given = format!("--run={id} --env={environment}");
@@ -124,6 +129,12 @@ impl Run {
             _ if self.is_open() => format!("{died}: what it began may be half done"),
             _ => format!("{died}: it had changed nothing"),
         }
+    }
+
+    /// `died while applying`.
+    #[must_use]
+    pub fn died_while(&self) -> String {
+        self.state.map_or_else(|| "died".to_owned(), |(state, _)| format!("died while {state}"))
     }
 
     /// Whether it was about this environment there.

@@ -166,8 +166,7 @@ fn words(way: Way, run: &str) -> String {
 }
 
 fn title(run: &Run, recorded: &Recorded) -> String {
-    let state = run.state.map_or_else(String::new, |(state, _)| format!(" while {state}"));
-    format!("Run {}, {}, died{state}. So it stands:", run.id, recorded.purpose)
+    format!("Run {}, {}, {}. So it stands:", run.id, recorded.purpose, run.died_while())
 }
 
 fn proposal(site: &Site<'_>, run: &Run, way: Way, plan: Table) -> Proposal {
@@ -199,7 +198,7 @@ fn how_it_ended(run: &Run) -> String {
 /// was undone.
 fn undone(run: &Run) -> anyhow::Result<Finding> {
     let (id, purpose) = (&run.id, recorded(run)?.purpose);
-    if run.state.is_some_and(|(state, _)| state == State::Done) {
+    if run.is_done() {
         let message = format!("run {id} has undone it already, {purpose}; to undo that, or another, give --run");
         return Ok(nothing(&message));
     }
