@@ -73,7 +73,7 @@ impl Keeper {
         // What a later run brought to its end is not half done any more.
         let open = ours.take_while(|run| !run.is_done()).find(Run::is_open);
         match damaged.into_iter().next() {
-            Some(error) if open.is_none() => Err(error.context(
+            Some(error) if open.is_none() => Err(anyhow::Error::new(error).context(
                 "whether an earlier run died half-way is not known, for its journal cannot be read: look how the \
                  services stand, then move the journal away, and try again",
             )),

@@ -30,12 +30,18 @@ pub struct Args {
 pub fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
     let folder = context.journal.folder()?;
     if let Some(id) = &args.arg_id {
-        return Ok(one::shown_of(&folder.run(id)?, context));
+        return match Run::read(&folder.journal(id)?) {
+            Ok(run) => Ok(one::shown_of(&run, Life::of(&run, context), context)),
+            Err(error) => match &error.run {
+                Some(run) => Ok(one::shown_of(run, Life::Unreadable(&error), context)),
+                None => Err(error.into()),
+            },
+        };
     }
     let since = args.flag_since.as_deref().map(instant).transpose()?;
-    let (runs, damaged) = folder.runs()?;
-    for error in &damaged {
-        context.watch.warn(&format!("{error:#}"));
+    let (runs, unreadable) = folder.runs()?;
+    for error in &unreadable {
+        context.watch.warn(&error.to_string());
     }
     let runs: Vec<_> = runs.iter().map(|run| (run, Life::of(run, context))).collect();
     let wanted = |(run, life): &&(&Run, Life)| {

@@ -11,8 +11,8 @@ use crate::journal::record::Record;
 use crate::journal::{Answer, Run};
 
 /// Everything of a run.
-pub fn shown_of(run: &Run, context: &Context) -> Finding {
-    let life = Life::of(run, context);
+pub fn shown_of(run: &Run, life: Life<'_>, context: &Context) -> Finding {
+    let outcome = if matches!(life, Life::Unreadable(_)) { Outcome::Failed } else { Outcome::Done };
     let message = match life {
         Life::Ended(ended) => format!("{}: {}", ended.outcome.replace('_', " "), ended.message),
         _ => life.sentence(run).unwrap_or_default(),
@@ -24,7 +24,7 @@ pub fn shown_of(run: &Run, context: &Context) -> Finding {
     }
     tables.push(events(run));
     let mut finding =
-        Finding::new(Outcome::Done, message).with("run", value(run, life, context)).with("records", &run.records);
+        Finding::new(outcome, message).with("run", value(run, life, context)).with("records", &run.records);
     finding.tables = tables;
     finding
 }

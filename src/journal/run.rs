@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::line::{self, Lines};
+use super::line::{self, Damage, Lines};
 use super::record::{Answer, Began, Ended, Planned, Record, State};
 
 /// The action that can go on with a run, or take it back.
@@ -35,6 +34,18 @@ pub struct Run {
     pub ended: Option<Ended>,
 }
 
+/// A journal that cannot be read to its end. It can be shown; nobody acts by it.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read the journal '{}': {why:#}", path.display())]
+pub struct Unreadable {
+    /// Its file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub why: anyhow::Error,
+    /// The run, as far as its journal goes; none where not even its beginning can be read.
+    pub run: Option<Box<Run>>,
+}
+
 /// A call to the outside, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -50,20 +61,26 @@ impl Run {
     /// Reads the journal of a run.
     ///
     /// # Errors
-    /// When it cannot be read, is damaged, or has no beginning.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let what = || format!("failed to read the journal '{}'", path.display());
-        let lines = line::read(&std::fs::read(path).with_context(what)?).with_context(what)?;
-        let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self::of(&id, path, lines).with_context(what)
+    /// When it cannot be read, or is damaged.
+    pub fn read(path: &Path) -> Result<Self, Unreadable> {
+        let id = path.file_stem().unwrap_or_default().to_string_lossy();
+        let of = |lines| Self::of(&id, path, lines);
+        let unreadable = |why, run: Option<Self>| Unreadable { path: path.to_owned(), why, run: run.map(Box::new) };
+        let bytes = std::fs::read(path).map_err(|error| unreadable(error.into(), None))?;
+        line::read(&bytes).and_then(of).map_err(|damage| {
+            let run = of(damage.before.clone()).ok();
+            unreadable(damage.into(), run)
+        })
     }
 
     /// The run that these lines tell of.
     ///
     /// # Errors
     /// When they have no beginning.
-    pub fn of(id: &str, path: &Path, lines: Lines) -> anyhow::Result<Self> {
-        let Some(Record::Began(began)) = lines.records.first().cloned() else { bail!("it has no beginning") };
+    pub fn of(id: &str, path: &Path, lines: Lines) -> Result<Self, Damage> {
+        let Some(Record::Began(began)) = lines.records.first().cloned() else {
+            return Err(Damage { line: 1, why: "is not the beginning of a run", before: lines });
+        };
         let mut run = Self {
             id: id.to_owned(),
             path: path.to_owned(),

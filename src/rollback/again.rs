@@ -227,7 +227,7 @@ fn last(site: &Site<'_>) -> anyhow::Result<Option<Run>> {
     let (runs, damaged) = site.context.journal.folder()?.runs()?;
     // The last run may be the one that cannot be read.
     if let Some(error) = damaged.into_iter().next() {
-        return Err(error
+        return Err(anyhow::Error::new(error)
             .context("which run was the last is not known: look how the services stand, then move that journal away"));
     }
     Ok(runs.into_iter().find(|run| run.is_of(site.environment, site.platform.address()) && changed(run)))
