@@ -68,15 +68,12 @@ impl Keeper {
     /// # Errors
     /// When the journals cannot be read; also where one is damaged and no other run is open, for it may be that one.
     pub fn open_run(&self, environment: &str, place: &str) -> anyhow::Result<Option<Run>> {
-        let (runs, damaged) = self.folder()?.runs()?;
+        let (runs, unreadable) = self.folder()?.runs()?;
         let ours = runs.into_iter().filter(|run| run.is_of(environment, place) && run.id != self.run());
         // What a later run brought to its end is not half done any more.
         let open = ours.take_while(|run| !run.is_done()).find(Run::is_open);
-        match damaged.into_iter().next() {
-            Some(error) if open.is_none() => Err(anyhow::Error::new(error).context(
-                "whether an earlier run died half-way is not known, for its journal cannot be read: look how the \
-                 services stand, then move the journal away, and try again",
-            )),
+        match unreadable.first() {
+            Some(journal) if open.is_none() => Err(journal.stops("whether an earlier run died half-way is not known")),
             _ => Ok(open),
         }
     }
@@ -181,13 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn whether_a_run_is_open_cannot_be_known_of_a_damaged_journal() {
+    fn whether_a_run_is_open_cannot_be_known_of_a_damaged_journal_until_it_is_moved_away() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (keeper, journal) = after_a_death(folder.path());
+        let (keeper, journal) = after_a_death(&folder.path().join("ann's journals"));
         let text = std::fs::read_to_string(&journal).expect("the journal");
         std::fs::write(&journal, text.replacen("there", "where", 1)).expect("to damage it");
         let error = format!("{:#}", keeper.open_run("dev", "there").expect_err("a refusal"));
-        assert!(error.starts_with("whether an earlier run died half-way is not known"), "{error}");
+        assert!(error.starts_with("whether an earlier run died half-way is not known: failed to read"), "{error}");
         assert!(error.contains(&*journal.to_string_lossy()) && error.contains("line 2"), "{error}");
+        let command = error.split('`').nth(1).expect("a command");
+        let words = shlex::split(command).expect("words for a shell");
+        assert_eq!(words[..2], ["mv".to_owned(), journal.to_string_lossy().into_owned()]);
+        std::fs::rename(&words[1], &words[2]).expect("to move it away");
+        assert!(keeper.open_run("dev", "there").expect("the journals").is_none());
     }
 }

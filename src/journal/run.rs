@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -44,6 +45,17 @@ pub struct Unreadable {
     pub why: anyhow::Error,
     /// The run, as far as its journal goes; none where not even its beginning can be read.
     pub run: Option<Box<Run>>,
+}
+
+impl Unreadable {
+    /// Why nothing is done while it is there, and how to move it away. `unknown` is what it might tell.
+    #[must_use]
+    pub fn stops(&self, unknown: &str) -> anyhow::Error {
+        let path = self.path.to_string_lossy();
+        let quoted = |path: &str| shlex::try_quote(path).map_or_else(|_| path.to_owned(), Into::into);
+        let (here, aside) = (quoted(&path), quoted(&format!("{path}.damaged")));
+        anyhow!("{unknown}: {self}. Look how the services stand, move it away by `mv {here} {aside}`, and try again")
+    }
 }
 
 /// A call to the outside, and what came of it.

@@ -224,11 +224,10 @@ fn chosen(id: &str, site: &Site<'_>) -> anyhow::Result<Run> {
 
 /// The last run here that changed something.
 fn last(site: &Site<'_>) -> anyhow::Result<Option<Run>> {
-    let (runs, damaged) = site.context.journal.folder()?.runs()?;
+    let (runs, unreadable) = site.context.journal.folder()?.runs()?;
     // The last run may be the one that cannot be read.
-    if let Some(error) = damaged.into_iter().next() {
-        return Err(anyhow::Error::new(error)
-            .context("which run was the last is not known: look how the services stand, then move that journal away"));
+    if let Some(journal) = unreadable.first() {
+        return Err(journal.stops("which run was the last is not known"));
     }
     Ok(runs.into_iter().find(|run| run.is_of(site.environment, site.platform.address()) && changed(run)))
 }
