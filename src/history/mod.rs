@@ -1,5 +1,6 @@
 //! What was run on this host: `firebreak history`, read from the journals.
 
+mod events;
 mod life;
 mod list;
 mod one;

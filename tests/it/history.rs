@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use firebreak::journal::record::{Began, Ended};
 use firebreak::journal::{Answer, Folder, Journal, Ledger as _, State, Who};
 use serde_json::{Value, json};
@@ -85,16 +85,30 @@ fn name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ` in place of each such time.
+/// `YYYY-MM-DDTHH:MM:SSZ` in place of each such time, the same for days and times of what happened; no new days.
 fn without_times(text: &str) -> String {
     const PLACE: &str = "YYYY-MM-DDTHH:MM:SSZ";
     let is_time = |text: &str| text.len() == PLACE.len() && text.parse::<DateTime<Utc>>().is_ok();
     let mut same = String::new();
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        let time = rest.get(..PLACE.len()).filter(|text| is_time(text));
-        same.push_str(&time.map_or_else(|| letter.to_string(), |_| PLACE.to_owned()));
-        rest = &rest[time.map_or(letter.len_utf8(), str::len)..];
+    for line in text.split_inclusive('\n') {
+        if line.trim_end().parse::<NaiveDate>().is_ok() {
+            continue;
+        }
+        let mut rest = line;
+        let day = rest.strip_prefix("What happened on ").filter(|rest| rest[..10].parse::<NaiveDate>().is_ok());
+        let time = rest.get(..8).filter(|time| time.parse::<NaiveTime>().is_ok());
+        if let Some(day) = day {
+            same.push_str("What happened on YYYY-MM-DD");
+            rest = &day[10..];
+        } else if time.is_some() {
+            same.push_str("HH:MM:SS");
+            rest = &rest[8..];
+        }
+        while let Some(letter) = rest.chars().next() {
+            let time = rest.get(..PLACE.len()).filter(|text| is_time(text));
+            same.push_str(&time.map_or_else(|| letter.to_string(), |_| PLACE.to_owned()));
+            rest = &rest[time.map_or(letter.len_utf8(), str::len)..];
+        }
     }
     same
 }
@@ -275,17 +289,18 @@ purpose      back to 2026-11-20
 journal      FOLDER/journals/4-xxxxxx.journal
 
 The plan:
-billing: from r/billing:2 to r/billing:1
-web: from r/web:2 to r/web:1
+billing: from r/billing:2 to billing:1
+web: from r/web:2 to web:1
 
-What happened:
-when                  what                                                answer
-YYYY-MM-DDTHH:MM:SSZ  planned
-YYYY-MM-DDTHH:MM:SSZ  locked
-YYYY-MM-DDTHH:MM:SSZ  applying
-YYYY-MM-DDTHH:MM:SSZ    create name=prod-web-firebreak-new image=r/web:1  taken: id=7
-YYYY-MM-DDTHH:MM:SSZ    stop id=1 name=prod-web                           refused: no such container (404 Not Found)
-YYYY-MM-DDTHH:MM:SSZ    start id=7 name=prod-web                          not known
+What happened on YYYY-MM-DD, UTC:
+time        what                             answer
+HH:MM:SS    planned
+HH:MM:SS    locked
+HH:MM:SS    applying
+HH:MM:SS      create prod-web-firebreak-new  taken
+HH:MM:SS      stop prod-web                  refused (1)
+HH:MM:SS      start prod-web                 not known
+(1) no such container (404 Not Found)
 
 run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: `rollback_service resume --run=4-xxxxxx --env=prod` finishes it, or takes it back where that cannot be done; `rollback_service undo --run=4-xxxxxx --env=prod` takes it back (--platform as before; in Ansible --tags resume or undo)
 ";
@@ -312,12 +327,24 @@ run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/pod
         journal.enter(state).expect("a state");
     }
     journal.end(host.ended("restored", "taken back as asked; all that had been changed was restored"));
-    let tables = stdout.split("\nrun 4-xxxxxx by").next().expect("the tables").replace("26 h 0 min", "2 min 5 s");
-    let first = "YYYY-MM-DDTHH:MM:SSZ  ";
-    let expected = format!(
-        "{tables}{first}rollback_service undo by carl goes on with it\n{first}going back\n{first}restored\n\
-         {first}ended: restored\n\nrestored: taken back as asked; all that had been changed was restored\n"
-    );
+    let above = stdout.split("time  ").next().expect("the tables").replace("26 h 0 min", "2 min 5 s");
+    let happened = "\
+time        what                                    answer
+HH:MM:SS    planned
+HH:MM:SS    locked
+HH:MM:SS    applying
+HH:MM:SS      create prod-web-firebreak-new         taken
+HH:MM:SS      stop prod-web                         refused (1)
+HH:MM:SS      start prod-web                        not known
+HH:MM:SS    goes on: rollback_service undo by carl
+HH:MM:SS    going back
+HH:MM:SS    restored
+HH:MM:SS    ended: restored
+(1) no such container (404 Not Found)
+
+restored: taken back as asked; all that had been changed was restored
+";
+    let expected = above + happened;
     assert_eq!(host.firebreak(&["history", "4"]), Output { code: 0, stdout: expected, stderr: String::new() });
 }
 
@@ -339,14 +366,15 @@ The plan:
 stop it
 start it
 
-What happened:
-when                  what                   answer
-YYYY-MM-DDTHH:MM:SSZ  planned
-YYYY-MM-DDTHH:MM:SSZ  locked
-YYYY-MM-DDTHH:MM:SSZ  applying
-YYYY-MM-DDTHH:MM:SSZ    stop it              lost: no power
-YYYY-MM-DDTHH:MM:SSZ  needs an operator
-YYYY-MM-DDTHH:MM:SSZ  ended: needs operator
+What happened on YYYY-MM-DD, UTC:
+time        what                   answer
+HH:MM:SS    planned
+HH:MM:SS    locked
+HH:MM:SS    applying
+HH:MM:SS      stop it              lost (1)
+HH:MM:SS    needs an operator
+HH:MM:SS    ended: needs operator
+(1) no power
 
 needs operator: failed to stop it, which may be half done: no power
 ";
@@ -394,15 +422,15 @@ purpose      back to 2026-11-20
 journal      FOLDER/journals/4-xxxxxx.journal
 
 The plan:
-billing: from r/billing:2 to r/billing:1
-web: from r/web:2 to r/web:1
+billing: from r/billing:2 to billing:1
+web: from r/web:2 to web:1
 
-What happened:
-when                  what                                                answer
-YYYY-MM-DDTHH:MM:SSZ  planned
-YYYY-MM-DDTHH:MM:SSZ  locked
-YYYY-MM-DDTHH:MM:SSZ  applying
-YYYY-MM-DDTHH:MM:SSZ    create name=prod-web-firebreak-new image=r/web:1  taken: id=7
+What happened on YYYY-MM-DD, UTC:
+time        what                             answer
+HH:MM:SS    planned
+HH:MM:SS    locked
+HH:MM:SS    applying
+HH:MM:SS      create prod-web-firebreak-new  taken
 
 ";
     let message = format!("{changed}. What is shown stands before that: how the run went on is not known");
