@@ -43,6 +43,12 @@ impl Keeper {
         &self.began.action
     }
 
+    /// The environment that it is about; empty for one that has none.
+    #[must_use]
+    pub fn environment(&self) -> &str {
+        &self.began.environment
+    }
+
     /// The journal that was begun.
     ///
     /// # Errors
@@ -153,12 +159,13 @@ mod tests {
 
     /// A keeper whose folder has a run of `dev` that died while it was applying, and the journal of that run.
     fn after_a_death(folder: &std::path::Path) -> (Keeper, PathBuf) {
-        let journal = Folder::new(folder).begin(Began::default()).expect("a journal");
-        journal.plan("dev", "there", Value::Null).expect("a plan");
+        let began = || Began { environment: "dev".to_owned(), ..Began::default() };
+        let journal = Folder::new(folder).begin(began()).expect("a journal");
+        journal.plan("there", Value::Null).expect("a plan");
         for state in [State::Locked, State::Applying] {
             journal.enter(state).expect("a state");
         }
-        (Keeper::new(Some(folder.to_owned()), Began::default()), journal.path().to_owned())
+        (Keeper::new(Some(folder.to_owned()), began()), journal.path().to_owned())
     }
 
     #[test]
@@ -167,8 +174,9 @@ mod tests {
         let (keeper, _) = after_a_death(folder.path());
         assert!(keeper.open_run("dev", "there").expect("the journals").is_some());
         assert!(keeper.open_run("dev", "elsewhere").expect("the journals").is_none());
+        assert!(keeper.open_run("prod", "there").expect("the journals").is_none());
         let later = keeper.begin().expect("a journal");
-        later.plan("dev", "there", Value::Null).expect("a plan");
+        later.plan("there", Value::Null).expect("a plan");
         for state in [State::Locked, State::Applying, State::Verifying, State::Done] {
             assert!(keeper.open_run("dev", "there").expect("the journals").is_some(), "its own run does not count");
             later.enter(state).expect("a state");

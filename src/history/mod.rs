@@ -67,7 +67,7 @@ fn instant(text: &str) -> Result<DateTime<Utc>, UsageError> {
 
 /// The environment that a run is about.
 fn environment(run: &Run) -> Option<&str> {
-    run.planned.as_ref().map(|planned| planned.environment.as_str()).filter(|environment| !environment.is_empty())
+    Some(run.began.environment.as_str()).filter(|environment| !environment.is_empty())
 }
 
 fn shown(at: DateTime<Utc>) -> String {

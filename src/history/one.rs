@@ -38,8 +38,8 @@ fn facts(run: &Run, life: Life<'_>, context: &Context) -> Table {
         ("began", shown(began.at)),
         ("took", words(took(run, life, context.started))),
     ];
+    rows.extend(environment(run).map(|environment| ("environment", environment.to_owned())));
     if let Some(planned) = &run.planned {
-        rows.extend(environment(run).map(|environment| ("environment", environment.to_owned())));
         rows.push(("place", planned.place.clone()));
         rows.push(("plan", planned.id.clone()));
         let purpose = planned.plan["purpose"].as_str();

@@ -145,10 +145,11 @@ impl Run {
     /// What is said of one that died, with both ways out where its program has them.
     #[must_use]
     pub fn died(&self) -> String {
-        let (id, action, Began { who, host, .. }) = (&self.id, &self.began.action, &self.latest);
+        let (id, Began { action, environment, .. }) = (&self.id, &self.began);
+        let Began { who, host, .. } = &self.latest;
         let died = format!("run {id} by {who} on {host} {}", self.died_while());
         match &self.planned {
-            Some(Planned { environment, place, .. }) if self.is_open() && action == RESUMES => {
+            Some(Planned { place, .. }) if self.is_open() && action == RESUMES => {
                 let given = format!("--run={id} --env={environment}");
                 format!(
                     "{died} on {place}: `{action} resume {given}` finishes it, or takes it back where that cannot be done; \
@@ -166,10 +167,10 @@ impl Run {
         self.state.map_or_else(|| "died".to_owned(), |(state, _)| format!("died while {state}"))
     }
 
-    /// Whether it was about this environment there.
+    /// Whether it was to change this environment there.
     #[must_use]
     pub fn is_of(&self, environment: &str, place: &str) -> bool {
-        self.planned.as_ref().is_some_and(|planned| planned.environment == environment && planned.place == place)
+        self.began.environment == environment && self.planned.as_ref().is_some_and(|planned| planned.place == place)
     }
 
     /// Its number in the folder; 0 for a file of another name.

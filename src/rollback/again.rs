@@ -90,7 +90,7 @@ async fn undo(again: &Again, site: Site<'_>, run: &Run, http: http::Client) -> a
 /// The platform. An engine pulls from the registry that is given, or that the last run of the environment used.
 async fn platform(again: &Again, http: &http::Client, context: &Context) -> anyhow::Result<Box<dyn Platform>> {
     let Again { shared, means, .. } = again;
-    let is_ours = |run: &Run| run.planned.as_ref().is_some_and(|planned| planned.environment == shared.environment);
+    let is_ours = |run: &Run| run.began.environment == shared.environment;
     let (runs, _) = context.journal.folder()?.runs()?;
     let used =
         || runs.iter().filter(|run| is_ours(run)).find_map(Recorded::read).map(|recorded| recorded.registry.into());
@@ -191,7 +191,7 @@ fn nothing(message: &str) -> Finding {
 }
 
 fn how_it_ended(run: &Run) -> String {
-    run.state.map_or_else(|| "it was never agreed to".to_owned(), |(state, _)| format!("it ended as {state}"))
+    run.state.map_or_else(|| "it came to no plan".to_owned(), |(state, _)| format!("it ended as {state}"))
 }
 
 /// The end where the last run was an `undo` itself: to undo once more, as after a lost connection, must not put back what
@@ -213,11 +213,11 @@ fn changed(run: &Run) -> bool {
 /// The run of this id, if it was about this environment here.
 fn chosen(id: &str, site: &Site<'_>) -> anyhow::Result<Run> {
     let run = site.context.journal.folder()?.run(id)?;
-    if !run.is_of(site.environment, site.platform.address()) {
-        let theirs = run.planned.as_ref();
-        let theirs =
-            theirs.map_or("nothing".to_owned(), |theirs| format!("'{}' on {}", theirs.environment, theirs.place));
-        anyhow::bail!("run {} was about {theirs}, not about {}: give that --env and --platform", run.id, place(site));
+    let (environment, planned) = (&run.began.environment, run.planned.as_ref());
+    if environment != site.environment || planned.is_some_and(|planned| planned.place != site.platform.address()) {
+        let there = planned.map_or_else(String::new, |planned| format!(" on {}", planned.place));
+        let (id, here) = (&run.id, place(site));
+        anyhow::bail!("run {id} was about '{environment}'{there}, not about {here}: give that --env and --platform");
     }
     Ok(run)
 }

@@ -32,11 +32,12 @@ impl Host {
         self.folder.path().join("journals")
     }
 
-    fn begin(&self, action: &str, began: impl FnOnce(&mut Began)) -> Journal {
+    fn begin(&self, action: &str, environment: &str, began: impl FnOnce(&mut Began)) -> Journal {
         let mut value = Began {
             at: self.then,
             action: action.to_owned(),
             command: "run".to_owned(),
+            environment: environment.to_owned(),
             version: "0.1.0".to_owned(),
             who: Who { user: "ann".to_owned(), ..Who::default() },
             host: name(),
@@ -134,27 +135,27 @@ fn busy_host() -> Host {
         }
     };
 
-    let journal = host.begin("rollback_service", |began| {
+    let journal = host.begin("rollback_service", "dev", |began| {
         began.who.approver = Some("bob".to_owned());
         began.who.build = Some("build 7".to_owned());
     });
-    journal.plan("dev", PLACE, plan()).expect("a plan");
+    journal.plan(PLACE, plan()).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying, State::Verifying, State::Done]);
     journal.end(host.ended("done", "2 services rolled back and verified"));
 
-    host.begin("rollback_service", |_| {}).end(host.ended("failed", "the registry does not answer"));
+    host.begin("rollback_service", "dev", |_| {}).end(host.ended("failed", "the registry does not answer"));
 
-    let journal = host.begin("rebuild_index", |began| began.who.sudo_user = Some("carl".to_owned()));
+    let journal = host.begin("rebuild_index", "stage", |began| began.who.sudo_user = Some("carl".to_owned()));
     let given = json!({"given": [["env", "stage"]], "steps": ["stop it", "start it"]});
-    journal.plan("stage", "rebuild_index", given).expect("a plan");
+    journal.plan("rebuild_index", given).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
     let call = journal.intent("stop it", Value::Null).expect("an intent");
     journal.answer(call, Answer::Lost("no power".to_owned()));
     enter(&journal, &[State::NeedsOperator]);
     journal.end(host.ended("needs_operator", "failed to stop it, which may be half done: no power"));
 
-    let journal = host.begin("rollback_service", |_| {});
-    journal.plan("prod", PLACE, plan()).expect("a plan");
+    let journal = host.begin("rollback_service", "prod", |_| {});
+    journal.plan(PLACE, plan()).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
     let create = |name: &str| json!({"name": format!("{name}-firebreak-new"), "image": "r/web:1"});
     let call = journal.intent("create", create("prod-web")).expect("an intent");
@@ -163,21 +164,21 @@ fn busy_host() -> Host {
     journal.answer(call, Answer::Refused("no such container (404 Not Found)".to_owned()));
     journal.intent("start", json!({"id": "7", "name": "prod-web"})).expect("an intent");
 
-    let journal = host.begin("rollback_service", |_| {});
-    journal.plan("dev", PLACE, plan()).expect("a plan");
+    let journal = host.begin("rollback_service", "dev", |_| {});
+    journal.plan(PLACE, plan()).expect("a plan");
     // The line that was being written when the process died.
     let torn = std::fs::read(journal.path()).expect("the journal");
     std::fs::write(journal.path(), &torn[..torn.len() - 9]).expect("the journal");
 
-    let journal = host.begin("rollback_service", |began| {
+    let journal = host.begin("rollback_service", "dev", |began| {
         began.process = std::process::id();
         // It takes no time yet, however slow this test is.
         began.at = Utc::now() + TimeDelta::hours(1);
     });
-    journal.plan("dev", PLACE, plan()).expect("a plan");
+    journal.plan(PLACE, plan()).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
 
-    host.begin("rollback_service", |began| "ops2".clone_into(&mut began.host));
+    host.begin("rollback_service", "", |began| "ops2".clone_into(&mut began.host));
     host
 }
 
@@ -188,7 +189,7 @@ run       when                  action                environment  who          
 5-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run  dev          ann                                               died            26 h 0 min
 4-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run  prod         ann                            applying           died            26 h 0 min
 3-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rebuild_index run     stage        carl                           needs an operator  needs operator  2 min 5 s
-2-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run               ann                                               failed          2 min 5 s
+2-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run  dev          ann                                               failed          2 min 5 s
 1-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run  dev          ann, approved by bob, build 7  done               done            2 min 5 s
 run 7-xxxxxx has no end here: whether it is under way can be seen on ops2, as process N
 run 6-xxxxxx is under way, as process N
@@ -226,7 +227,7 @@ fn those_that_are_asked_for_are_shown() {
     let day = (host.then + TimeDelta::days(1)).format("%Y-%m-%d").to_string();
     for (filters, expected) in [
         (vec!["--action=rebuild_index"], vec!["3"]),
-        (vec!["--env=dev"], vec!["6", "5", "1"]),
+        (vec!["--env=dev"], vec!["6", "5", "2", "1"]),
         (vec!["--outcome=died"], vec!["5", "4"]),
         (vec!["--outcome=under_way"], vec!["6"]),
         (vec!["--outcome=needs_operator"], vec!["3"]),
@@ -317,6 +318,7 @@ run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/pod
         at: host.then + TimeDelta::seconds(60),
         action: "rollback_service".to_owned(),
         command: "undo".to_owned(),
+        environment: "prod".to_owned(),
         version: "0.1.0".to_owned(),
         who: Who { user: "carl".to_owned(), ..Who::default() },
         host: name(),

@@ -59,3 +59,27 @@ async fn a_damaged_journal_stops_whoever_acts_until_it_is_moved_away() {
     let output = hall.run(RUN).await;
     assert_eq!(output.code, 0, "{output:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_came_to_no_plan_has_its_environment_and_left_nothing_to_undo() {
+    let hall = Hall::open(&[]).await;
+    fails(
+        &hall,
+        RUN,
+        "there is no './rollback.json': run `rollback_service get` first, or name its folder with --dump",
+    )
+    .await;
+    for (words, said) in [(RESUME, "run RUN did not die"), (UNDO, "run RUN left nothing changed")] {
+        let output = hall.run(&format!("{words} --run=1")).await;
+        assert_eq!(output.code, 0, "{output:?}");
+        assert_eq!(output.stdout, format!("{said}: it came to no plan: nothing to do\n"));
+    }
+    let elsewhere = "run RUN was about 'dev', not about 'stage' on http://MARATHON: give that --env and --platform";
+    fails(&hall, &format!("{} --run=1", UNDO.replace("dev", "stage")), elsewhere).await;
+
+    hall.look().await;
+    assert_eq!(hall.run(RUN).await.code, 0);
+    let elsewhere = "run RUN was about 'dev' on http://MARATHON, not about 'stage' on http://MARATHON: give that --env \
+                     and --platform";
+    fails(&hall, &format!("{} --run=3", UNDO.replace("dev", "stage")), elsewhere).await;
+}
