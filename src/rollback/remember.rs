@@ -68,7 +68,9 @@ fn past(environment: &str, place: &str, context: &Context) -> Vec<Past> {
         warn(&error);
         (Vec::new(), Vec::new())
     });
-    unreadable.iter().for_each(|error| warn(error));
+    for error in &unreadable {
+        warn(error);
+    }
     runs.iter().filter(|run| run.is_of(environment, place)).filter_map(of_run).collect()
 }
 
