@@ -290,8 +290,8 @@ purpose      back to 2026-11-20
 journal      FOLDER/journals/4-xxxxxx.journal
 
 The plan:
-billing: from r/billing:2 to billing:1
-web: from r/web:2 to web:1
+billing: from 2 to 1
+web: from 2 to 1
 
 What happened on YYYY-MM-DD, UTC:
 time        what                             answer
@@ -424,8 +424,8 @@ purpose      back to 2026-11-20
 journal      FOLDER/journals/4-xxxxxx.journal
 
 The plan:
-billing: from r/billing:2 to billing:1
-web: from r/web:2 to web:1
+billing: from 2 to 1
+web: from 2 to 1
 
 What happened on YYYY-MM-DD, UTC:
 time        what                             answer
