@@ -51,9 +51,8 @@ impl Course {
             return Ok(self.end(finding));
         }
         let journal = context.journal.journal()?;
-        let environment = self.given.iter().find(|(name, _)| *name == "env").map(|(_, value)| value.as_str());
-        let (environment, place) = (environment.unwrap_or_default(), context.journal.action());
-        journal.plan(environment, place, json!({ "given": self.given, "steps": self.steps }))?;
+        let (environment, place) = (context.journal.environment(), context.journal.action());
+        journal.plan(place, json!({ "given": self.given, "steps": self.steps }))?;
         let _lock = match context.journal.folder()?.lock(environment, place, &context.journal.holder()) {
             Ok(lock) => lock,
             Err(error) => {

@@ -43,6 +43,12 @@ impl Keeper {
         &self.began.action
     }
 
+    /// The environment that it is about; empty for one that has none.
+    #[must_use]
+    pub fn environment(&self) -> &str {
+        &self.began.environment
+    }
+
     /// The journal that was begun.
     ///
     /// # Errors
@@ -68,16 +74,12 @@ impl Keeper {
     /// # Errors
     /// When the journals cannot be read; also where one is damaged and no other run is open, for it may be that one.
     pub fn open_run(&self, environment: &str, place: &str) -> anyhow::Result<Option<Run>> {
-        let (runs, damaged) = self.folder()?.runs()?;
+        let (runs, unreadable) = self.folder()?.runs()?;
         let ours = runs.into_iter().filter(|run| run.is_of(environment, place) && run.id != self.run());
         // What a later run brought to its end is not half done any more.
-        let is_done = |run: &Run| run.state.is_some_and(|(state, _)| state == State::Done);
-        let open = ours.take_while(|run| !is_done(run)).find(Run::is_open);
-        match damaged.into_iter().next() {
-            Some(error) if open.is_none() => Err(error.context(
-                "whether an earlier run died half-way is not known, for its journal cannot be read: look how the \
-                 services stand, then move the journal away, and try again",
-            )),
+        let open = ours.take_while(|run| !run.is_done()).find(Run::is_open);
+        match unreadable.first() {
+            Some(journal) if open.is_none() => Err(journal.stops("whether an earlier run died half-way is not known")),
             _ => Ok(open),
         }
     }
@@ -157,12 +159,13 @@ mod tests {
 
     /// A keeper whose folder has a run of `dev` that died while it was applying, and the journal of that run.
     fn after_a_death(folder: &std::path::Path) -> (Keeper, PathBuf) {
-        let journal = Folder::new(folder).begin(Began::default()).expect("a journal");
-        journal.plan("dev", "there", Value::Null).expect("a plan");
+        let began = || Began { environment: "dev".to_owned(), ..Began::default() };
+        let journal = Folder::new(folder).begin(began()).expect("a journal");
+        journal.plan("there", Value::Null).expect("a plan");
         for state in [State::Locked, State::Applying] {
             journal.enter(state).expect("a state");
         }
-        (Keeper::new(Some(folder.to_owned()), Began::default()), journal.path().to_owned())
+        (Keeper::new(Some(folder.to_owned()), began()), journal.path().to_owned())
     }
 
     #[test]
@@ -171,8 +174,9 @@ mod tests {
         let (keeper, _) = after_a_death(folder.path());
         assert!(keeper.open_run("dev", "there").expect("the journals").is_some());
         assert!(keeper.open_run("dev", "elsewhere").expect("the journals").is_none());
+        assert!(keeper.open_run("prod", "there").expect("the journals").is_none());
         let later = keeper.begin().expect("a journal");
-        later.plan("dev", "there", Value::Null).expect("a plan");
+        later.plan("there", Value::Null).expect("a plan");
         for state in [State::Locked, State::Applying, State::Verifying, State::Done] {
             assert!(keeper.open_run("dev", "there").expect("the journals").is_some(), "its own run does not count");
             later.enter(state).expect("a state");
@@ -182,13 +186,18 @@ mod tests {
     }
 
     #[test]
-    fn whether_a_run_is_open_cannot_be_known_of_a_damaged_journal() {
+    fn whether_a_run_is_open_cannot_be_known_of_a_damaged_journal_until_it_is_moved_away() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (keeper, journal) = after_a_death(folder.path());
+        let (keeper, journal) = after_a_death(&folder.path().join("ann's journals"));
         let text = std::fs::read_to_string(&journal).expect("the journal");
         std::fs::write(&journal, text.replacen("there", "where", 1)).expect("to damage it");
         let error = format!("{:#}", keeper.open_run("dev", "there").expect_err("a refusal"));
-        assert!(error.starts_with("whether an earlier run died half-way is not known"), "{error}");
+        assert!(error.starts_with("whether an earlier run died half-way is not known: failed to read"), "{error}");
         assert!(error.contains(&*journal.to_string_lossy()) && error.contains("line 2"), "{error}");
+        let command = error.split('`').nth(1).expect("a command");
+        let words = shlex::split(command).expect("words for a shell");
+        assert_eq!(words[..2], ["mv".to_owned(), journal.to_string_lossy().into_owned()]);
+        std::fs::rename(&words[1], &words[2]).expect("to move it away");
+        assert!(keeper.open_run("dev", "there").expect("the journals").is_none());
     }
 }

@@ -57,9 +57,10 @@ where
         "json" => Format::Json,
         _ => Format::Table,
     };
-    let journal = arguments.values.find("--journal").map(|value| value.as_str().to_owned());
-    let journal = journal.filter(|folder| !folder.is_empty()).map(PathBuf::from).or_else(context::state_folder);
-    let context = context_of(&console, journal, program, &arguments.command);
+    let given = |option| arguments.values.find(option).map(|value| value.as_str().to_owned()).unwrap_or_default();
+    let journal = Some(given("--journal")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let journal = journal.or_else(context::state_folder);
+    let context = context_of(&console, journal, program, &arguments.command, given("--env"));
     // One thread: an action waits for others most of its time, and many small answers are read faster in one place.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -101,7 +102,7 @@ where
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.map_err(|error| anyhow::anyhow!("failed to start the program's threads: {error}")).and_then(
                 |runtime| {
-                    let context = context_of(&console, context::state_folder(), program, "");
+                    let context = context_of(&console, context::state_folder(), program, "", String::new());
                     let result = runtime.block_on(go(decoded, context, &console));
                     runtime.shutdown_background();
                     result
@@ -128,12 +129,19 @@ where
     }
 }
 
-fn context_of(console: &Arc<Console>, journal: Option<PathBuf>, action: &str, command: &str) -> Context {
+fn context_of(
+    console: &Arc<Console>,
+    journal: Option<PathBuf>,
+    action: &str,
+    command: &str,
+    environment: String,
+) -> Context {
     let (started, who) = (Utc::now(), context::who());
     let began = Began {
         at: started,
         action: action.to_owned(),
         command: command.to_owned(),
+        environment,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         who: who.clone(),
         host: context::host(),

@@ -72,7 +72,7 @@ revision of git, as breaking, compatible or wording. `completions` prints a scri
 
 Exit status:
   0    Done, or nothing to do.
-  1    Failed; or something was found: out of date, wrong, or breaking for callers. `find`: no role fits.
+  1    Failed; or something was found: out of date, wrong, damaged, or breaking for callers. `find`: no role fits.
   2    The command line is wrong.
 
 Examples:

@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::action::context::Context;
 use crate::action::report::Tone;
-use crate::journal::Run;
 use crate::journal::record::{Ended, Record};
+use crate::journal::{Run, Unreadable};
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub enum Life<'a> {
     Died,
     /// It has no end, and its process is one of another host.
     Elsewhere,
+    /// Its journal tells only how it began.
+    Unreadable(&'a Unreadable),
 }
 
 impl<'a> Life<'a> {
@@ -41,7 +43,7 @@ impl<'a> Life<'a> {
             Self::Ended(ended) => &ended.outcome,
             Self::UnderWay => "under_way",
             Self::DiedOpen | Self::Died => "died",
-            Self::Elsewhere => "unknown",
+            Self::Elsewhere | Self::Unreadable(_) => "unknown",
         }
     }
 
@@ -66,6 +68,9 @@ impl<'a> Life<'a> {
                 "run {id} has no end here: whether it is under way can be seen on {}, as process {}",
                 run.latest.host, run.latest.process
             )),
+            Self::Unreadable(error) => {
+                Some(format!("{error}. What is shown stands before that: how the run went on is not known"))
+            }
         }
     }
 }
@@ -75,7 +80,9 @@ pub fn took(run: &Run, life: Life<'_>, now: DateTime<Utc>) -> TimeDelta {
     let end = match life {
         Life::Ended(ended) => ended.at,
         Life::UnderWay => now,
-        Life::DiedOpen | Life::Died | Life::Elsewhere => run.records.last().map_or(run.began.at, Record::at),
+        Life::DiedOpen | Life::Died | Life::Elsewhere | Life::Unreadable(_) => {
+            run.records.last().map_or(run.began.at, Record::at)
+        }
     };
     (end - run.began.at).max(TimeDelta::zero())
 }

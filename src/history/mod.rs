@@ -1,5 +1,6 @@
 //! What was run on this host: `firebreak history`, read from the journals.
 
+mod events;
 mod life;
 mod list;
 mod one;
@@ -30,12 +31,18 @@ pub struct Args {
 pub fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
     let folder = context.journal.folder()?;
     if let Some(id) = &args.arg_id {
-        return Ok(one::shown_of(&folder.run(id)?, context));
+        return match Run::read(&folder.journal(id)?) {
+            Ok(run) => Ok(one::shown_of(&run, Life::of(&run, context), context)),
+            Err(error) => match &error.run {
+                Some(run) => Ok(one::shown_of(run, Life::Unreadable(&error), context)),
+                None => Err(error.into()),
+            },
+        };
     }
     let since = args.flag_since.as_deref().map(instant).transpose()?;
-    let (runs, damaged) = folder.runs()?;
-    for error in &damaged {
-        context.watch.warn(&format!("{error:#}"));
+    let (runs, unreadable) = folder.runs()?;
+    for error in &unreadable {
+        context.watch.warn(&error.to_string());
     }
     let runs: Vec<_> = runs.iter().map(|run| (run, Life::of(run, context))).collect();
     let wanted = |(run, life): &&(&Run, Life)| {
@@ -60,7 +67,7 @@ fn instant(text: &str) -> Result<DateTime<Utc>, UsageError> {
 
 /// The environment that a run is about.
 fn environment(run: &Run) -> Option<&str> {
-    run.planned.as_ref().map(|planned| planned.environment.as_str()).filter(|environment| !environment.is_empty())
+    Some(run.began.environment.as_str()).filter(|environment| !environment.is_empty())
 }
 
 fn shown(at: DateTime<Utc>) -> String {

@@ -2,17 +2,18 @@
 
 use serde_json::Value;
 
+use super::events::events;
 use super::life::{Life, took, words};
 use super::list::value;
 use super::{environment, shown};
 use crate::action::context::Context;
-use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
-use crate::journal::record::Record;
-use crate::journal::{Answer, Run};
+use crate::action::report::{Finding, Outcome, Table};
+use crate::journal::Run;
+use crate::platform::image::short;
 
 /// Everything of a run.
-pub fn shown_of(run: &Run, context: &Context) -> Finding {
-    let life = Life::of(run, context);
+pub fn shown_of(run: &Run, life: Life<'_>, context: &Context) -> Finding {
+    let outcome = if matches!(life, Life::Unreadable(_)) { Outcome::Failed } else { Outcome::Done };
     let message = match life {
         Life::Ended(ended) => format!("{}: {}", ended.outcome.replace('_', " "), ended.message),
         _ => life.sentence(run).unwrap_or_default(),
@@ -24,7 +25,7 @@ pub fn shown_of(run: &Run, context: &Context) -> Finding {
     }
     tables.push(events(run));
     let mut finding =
-        Finding::new(Outcome::Done, message).with("run", value(run, life, context)).with("records", &run.records);
+        Finding::new(outcome, message).with("run", value(run, life, context)).with("records", &run.records);
     finding.tables = tables;
     finding
 }
@@ -38,8 +39,8 @@ fn facts(run: &Run, life: Life<'_>, context: &Context) -> Table {
         ("began", shown(began.at)),
         ("took", words(took(run, life, context.started))),
     ];
+    rows.extend(environment(run).map(|environment| ("environment", environment.to_owned())));
     if let Some(planned) = &run.planned {
-        rows.extend(environment(run).map(|environment| ("environment", environment.to_owned())));
         rows.push(("place", planned.place.clone()));
         rows.push(("plan", planned.id.clone()));
         let purpose = planned.plan["purpose"].as_str();
@@ -58,70 +59,17 @@ fn facts(run: &Run, life: Life<'_>, context: &Context) -> Table {
 fn steps(plan: &Value) -> Vec<String> {
     let step = |step: &Value| {
         let application = &step["change"]["application"];
-        let images = application["images"].as_array().map(|images| texts(images).join(", "));
-        match (step.as_str(), application["service"].as_str(), images, step["change"]["to"].as_str()) {
+        let from = application["images"].as_array().map(|images| {
+            let images = images.iter().filter_map(Value::as_str);
+            images.map(short).collect::<Vec<_>>().join(", ")
+        });
+        match (step.as_str(), application["service"].as_str(), from, step["change"]["to"].as_str()) {
             (Some(text), ..) => text.to_owned(),
-            (None, Some(service), Some(from), Some(to)) => format!("{service}: from {from} to {to}"),
+            (None, Some(service), Some(from), Some(to)) => format!("{service}: from {from} to {}", short(to)),
             _ => step.to_string(),
         }
     };
     plan["steps"].as_array().into_iter().flatten().map(step).collect()
-}
-
-fn texts(values: &[Value]) -> Vec<&str> {
-    values.iter().filter_map(Value::as_str).collect()
-}
-
-/// What happened, in order: states, and calls with what came of each.
-fn events(run: &Run) -> Table {
-    // The first says who began it, and that stands above.
-    let row = |record: &Record| {
-        let (what, answer) = match record {
-            Record::Began(began) => {
-                (format!("{} {} by {} goes on with it", began.action, began.command, began.who), "".into())
-            }
-            Record::Planned(_) | Record::Answer { .. } => return None,
-            Record::State { state, .. } => (state.to_string(), "".into()),
-            Record::Intent { number, call, about, .. } => {
-                (format!("  {call} {}", in_words(about)).trim_end().to_owned(), answer(run, *number))
-            }
-            Record::Ended(ended) => (format!("ended: {}", ended.outcome.replace('_', " ")), "".into()),
-        };
-        Some(vec![shown(record.at()).into(), what.into(), answer])
-    };
-    Table {
-        title: "What happened:".to_owned(),
-        head: ["when", "what", "answer"].map(str::to_owned).to_vec(),
-        rows: run.records.iter().skip(1).filter_map(row).collect(),
-        legend: Vec::new(),
-    }
-}
-
-/// What a call was about: `name=dev-web to=web`; what is no plain value as JSON.
-fn in_words(about: &Value) -> String {
-    let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match about {
-        Value::Null => String::new(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, field)| format!("{name}={}", value(field))).collect::<Vec<_>>().join(" ")
-        }
-        other => value(other),
-    }
-}
-
-/// What came of a call: the number of its intent tells it from those before.
-fn answer(run: &Run, call: u64) -> Cell {
-    let found = run.records.iter().rev().find_map(|record| match record {
-        Record::Answer { number, answer, .. } if *number == call => Some(answer),
-        _ => None,
-    });
-    match found {
-        Some(Answer::Taken(Value::Null)) => "taken".into(),
-        Some(Answer::Taken(kept)) => format!("taken: {}", in_words(kept)).into(),
-        Some(Answer::Refused(why)) => Cell::new(Tone::Bad, format!("refused: {why}")),
-        Some(Answer::Lost(why)) => Cell::new(Tone::Bad, format!("lost: {why}")),
-        None => Cell::new(Tone::Bad, "not known"),
-    }
 }
 
 #[cfg(test)]
@@ -137,8 +85,7 @@ mod tests {
             {"change": {"application": {"service": "web", "images": ["r/web:2", "r/web:3"]}, "to": "r/web:1"}},
             {"other": 1},
         ]});
-        assert_eq!(steps(&plan), ["stop it", "web: from r/web:2, r/web:3 to r/web:1", r#"{"other":1}"#]);
+        assert_eq!(steps(&plan), ["stop it", "web: from 2, 3 to 1", r#"{"other":1}"#]);
         assert_eq!(steps(&Value::Null), [""; 0]);
-        assert_eq!(in_words(&json!({"id": "7", "ids": ["a"], "force": false})), r#"id=7 ids=["a"] force=false"#);
     }
 }

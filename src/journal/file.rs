@@ -112,9 +112,8 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn plan(&self, environment: &str, place: &str, plan: Value) -> anyhow::Result<String> {
-        let (environment, place) = (environment.to_owned(), place.to_owned());
-        let planned = Planned { at: Utc::now(), id: id(&plan), environment, place, plan };
+    pub fn plan(&self, place: &str, plan: Value) -> anyhow::Result<String> {
+        let planned = Planned { at: Utc::now(), id: id(&plan), place: place.to_owned(), plan };
         let id = planned.id.clone();
         self.write(&Record::Planned(planned))?;
         self.enter(State::Planned)?;

@@ -11,7 +11,7 @@ use super::file::Journal;
 use super::line;
 use super::lock::{Holder, Lock, LockError};
 use super::record::Began;
-use super::run::{Run, number};
+use super::run::{Run, Unreadable, number};
 
 /// What the file of a run is called at its end.
 const EXTENSION: &str = "journal";
@@ -53,20 +53,20 @@ impl Folder {
         Journal::go_on(self.path_of(run), run.to_owned(), began)
     }
 
-    /// Every run, the newest first, and what is wrong with those that cannot be read.
+    /// Every run, the newest first, and those that cannot be read.
     ///
     /// # Errors
     /// When the folder cannot be read. One that is not there has no runs.
-    pub fn runs(&self) -> anyhow::Result<(Vec<Run>, Vec<anyhow::Error>)> {
-        let (mut runs, mut damaged) = (Vec::new(), Vec::new());
+    pub fn runs(&self) -> anyhow::Result<(Vec<Run>, Vec<Unreadable>)> {
+        let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
         for id in self.ids()? {
             match Run::read(&self.path_of(&id)) {
                 Ok(run) => runs.push(run),
-                Err(error) => damaged.push(error),
+                Err(error) => unreadable.push(error),
             }
         }
         runs.sort_by_key(|run| Reverse((run.number(), run.began.at)));
-        Ok((runs, damaged))
+        Ok((runs, unreadable))
     }
 
     /// The run of an id, or of its number alone.
@@ -74,11 +74,19 @@ impl Folder {
     /// # Errors
     /// When there is none, more than one, or it cannot be read.
     pub fn run(&self, id: &str) -> anyhow::Result<Run> {
+        Ok(Run::read(&self.journal(id)?)?)
+    }
+
+    /// The file of the run of an id, or of its number alone.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn journal(&self, id: &str) -> anyhow::Result<PathBuf> {
         let ids = self.ids()?;
         let fits = |known: &&String| *known == id || known.split('-').next() == Some(id);
         let found: Vec<_> = ids.iter().filter(fits).collect();
         match found[..] {
-            [id] => Run::read(&self.path_of(id)),
+            [id] => Ok(self.path_of(id)),
             [] => bail!("there is no run '{id}' in '{}': `firebreak history` shows which there are", self.0.display()),
             _ => {
                 let found: Vec<_> = found.iter().map(|id| format!("'{id}'")).collect();

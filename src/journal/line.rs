@@ -10,14 +10,16 @@ use super::record::Record;
 /// The checksum that the first line follows.
 pub const FIRST: &str = "0000000000000000";
 
-/// A journal that cannot be read.
+/// A journal that cannot be read to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} {why}")]
+#[error("it is damaged at line {line}, which {why}")]
 pub struct Damage {
     /// The line, from 1.
     pub line: usize,
     /// What is wrong with it.
-    pub why: String,
+    pub why: &'static str,
+    /// What stands before it.
+    pub before: Lines,
 }
 
 /// What a journal's bytes say.
@@ -60,13 +62,15 @@ pub fn read(bytes: &[u8]) -> Result<Lines, Damage> {
     let mut lines = Lines { records: Vec::new(), sum: FIRST.to_owned(), length: 0 };
     for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
         let is_last = lines.length + line.len() == bytes.len();
-        let damage = |why: &str| Damage { line: number, why: why.to_owned() };
         let (json, sum) = match checked(line, &lines.sum) {
             Ok(checked) => checked,
             Err(_) if is_last => break,
-            Err(why) => return Err(damage(why)),
+            Err(why) => return Err(Damage { line: number, why, before: lines }),
         };
-        lines.records.push(serde_json::from_str(json).map_err(|_| damage("is of a newer version of firebreak"))?);
+        let Ok(record) = serde_json::from_str(json) else {
+            return Err(Damage { line: number, why: "is of a newer version of firebreak", before: lines });
+        };
+        lines.records.push(record);
         lines.sum = sum;
         lines.length += line.len();
     }
@@ -105,10 +109,14 @@ mod tests {
 
     #[test]
     fn a_changed_a_dropped_and_a_moved_line_show() {
-        let (_, lines) = written(&State::ALL);
+        let (records, lines) = written(&State::ALL);
         let damage = |lines: &[&String]| {
             let text: String = lines.iter().map(|line| line.as_str()).collect();
-            read(text.as_bytes()).map(|read| read.records.len()).map_err(|damage| damage.line)
+            let damaged = |damage: Damage| {
+                assert_eq!(damage.before.records, records[..damage.line - 1], "what stands before it is read");
+                damage.line
+            };
+            read(text.as_bytes()).map(|read| read.records.len()).map_err(damaged)
         };
         let changed = lines[1].replace("locked", "lacked");
         assert_eq!(damage(&[&lines[0], &changed, &lines[2]]), Err(2));
@@ -122,10 +130,8 @@ mod tests {
     fn a_line_of_a_newer_version_is_not_taken_for_one_that_was_torn() {
         let json = r#"{"record":"dreamt"}"#;
         let text = format!("{} {json}\n", sum(FIRST, json));
-        assert_eq!(
-            read(text.as_bytes()),
-            Err(Damage { line: 1, why: "is of a newer version of firebreak".to_owned() })
-        );
+        let damage = read(text.as_bytes()).expect_err("a refusal");
+        assert_eq!(damage.to_string(), "it is damaged at line 1, which is of a newer version of firebreak");
     }
 
     proptest! {

@@ -19,7 +19,7 @@ use serde_json::Value;
 pub use file::Journal;
 pub use folder::Folder;
 pub use record::{Answer, State, Who};
-pub use run::{Call, Run};
+pub use run::{Call, Run, Unreadable};
 
 /// Where a port to the world writes down each change that it makes there.
 pub trait Ledger: Send + Sync {

@@ -96,6 +96,9 @@ pub struct Began {
     pub action: String,
     /// Its command.
     pub command: String,
+    /// The environment that it is about; empty for one that has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub environment: String,
     /// Its version.
     pub version: String,
     /// Who ran it.
@@ -113,9 +116,7 @@ pub struct Planned {
     pub at: DateTime<Utc>,
     /// The plan's id: the beginning of its SHA-256. Equal plans have equal ids.
     pub id: String,
-    /// The environment that it changes.
-    pub environment: String,
-    /// Where that is, without credentials.
+    /// Where its environment is, without credentials.
     pub place: String,
     /// The plan, as its action reads it.
     pub plan: Value,

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::line::{self, Lines};
+use super::line::{self, Damage, Lines};
 use super::record::{Answer, Began, Ended, Planned, Record, State};
 
 /// The action that can go on with a run, or take it back.
@@ -35,6 +35,29 @@ pub struct Run {
     pub ended: Option<Ended>,
 }
 
+/// A journal that cannot be read to its end. It can be shown; nobody acts by it.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read the journal '{}': {why:#}", path.display())]
+pub struct Unreadable {
+    /// Its file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub why: anyhow::Error,
+    /// The run, as far as its journal goes; none where not even its beginning can be read.
+    pub run: Option<Box<Run>>,
+}
+
+impl Unreadable {
+    /// Why nothing is done while it is there, and how to move it away. `unknown` is what it might tell.
+    #[must_use]
+    pub fn stops(&self, unknown: &str) -> anyhow::Error {
+        let path = self.path.to_string_lossy();
+        let quoted = |path: &str| shlex::try_quote(path).map_or_else(|_| path.to_owned(), Into::into);
+        let (here, aside) = (quoted(&path), quoted(&format!("{path}.damaged")));
+        anyhow!("{unknown}: {self}. Look how the services stand, move it away by `mv {here} {aside}`, and try again")
+    }
+}
+
 /// A call to the outside, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -50,20 +73,26 @@ impl Run {
     /// Reads the journal of a run.
     ///
     /// # Errors
-    /// When it cannot be read, is damaged, or has no beginning.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let what = || format!("failed to read the journal '{}'", path.display());
-        let lines = line::read(&std::fs::read(path).with_context(what)?).with_context(what)?;
-        let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self::of(&id, path, lines).with_context(what)
+    /// When it cannot be read, or is damaged.
+    pub fn read(path: &Path) -> Result<Self, Unreadable> {
+        let id = path.file_stem().unwrap_or_default().to_string_lossy();
+        let of = |lines| Self::of(&id, path, lines);
+        let unreadable = |why, run: Option<Self>| Unreadable { path: path.to_owned(), why, run: run.map(Box::new) };
+        let bytes = std::fs::read(path).map_err(|error| unreadable(error.into(), None))?;
+        line::read(&bytes).and_then(of).map_err(|damage| {
+            let run = of(damage.before.clone()).ok();
+            unreadable(damage.into(), run)
+        })
     }
 
     /// The run that these lines tell of.
     ///
     /// # Errors
     /// When they have no beginning.
-    pub fn of(id: &str, path: &Path, lines: Lines) -> anyhow::Result<Self> {
-        let Some(Record::Began(began)) = lines.records.first().cloned() else { bail!("it has no beginning") };
+    pub fn of(id: &str, path: &Path, lines: Lines) -> Result<Self, Damage> {
+        let Some(Record::Began(began)) = lines.records.first().cloned() else {
+            return Err(Damage { line: 1, why: "is not the beginning of a run", before: lines });
+        };
         let mut run = Self {
             id: id.to_owned(),
             path: path.to_owned(),
@@ -107,14 +136,20 @@ impl Run {
         self.state.is_some_and(|(state, _)| state.is_open())
     }
 
+    /// All is at its target.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.state.is_some_and(|(state, _)| state == State::Done)
+    }
+
     /// What is said of one that died, with both ways out where its program has them.
     #[must_use]
     pub fn died(&self) -> String {
-        let (id, action, Began { who, host, .. }) = (&self.id, &self.began.action, &self.latest);
-        let state = self.state.map_or_else(String::new, |(state, _)| format!(" while {state}"));
-        let died = format!("run {id} by {who} on {host} died{state}");
+        let (id, Began { action, environment, .. }) = (&self.id, &self.began);
+        let Began { who, host, .. } = &self.latest;
+        let died = format!("run {id} by {who} on {host} {}", self.died_while());
         match &self.planned {
-            Some(Planned { environment, place, .. }) if self.is_open() && action == RESUMES => {
+            Some(Planned { place, .. }) if self.is_open() && action == RESUMES => {
                 let given = format!("--run={id} --env={environment}");
                 format!(
                     "{died} on {place}: `{action} resume {given}` finishes it, or takes it back where that cannot be done; \
@@ -126,10 +161,16 @@ impl Run {
         }
     }
 
-    /// Whether it was about this environment there.
+    /// `died while applying`.
+    #[must_use]
+    pub fn died_while(&self) -> String {
+        self.state.map_or_else(|| "died".to_owned(), |(state, _)| format!("died while {state}"))
+    }
+
+    /// Whether it was to change this environment there.
     #[must_use]
     pub fn is_of(&self, environment: &str, place: &str) -> bool {
-        self.planned.as_ref().is_some_and(|planned| planned.environment == environment && planned.place == place)
+        self.began.environment == environment && self.planned.as_ref().is_some_and(|planned| planned.place == place)
     }
 
     /// Its number in the folder; 0 for a file of another name.

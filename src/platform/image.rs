@@ -63,6 +63,15 @@ impl ImageName {
     }
 }
 
+/// An image without its registry and repository, which are the same before and after: its tag, or its digest's begin.
+#[must_use]
+pub fn short(image: &str) -> String {
+    let name = image.parse::<ImageName>();
+    let digest = |digest: &str| format!("@{}", digest.get(..19).unwrap_or(digest));
+    let short = name.ok().and_then(|name| name.digest().map(digest).or_else(|| name.tag().map(str::to_owned)));
+    short.unwrap_or_else(|| image.to_owned())
+}
+
 impl FromStr for ImageName {
     type Err = NotAnImage;
 
@@ -175,6 +184,14 @@ mod tests {
         assert!(is_of("redis:6", "library/redis") && is_of("docker.io/library/redis", "redis"));
         assert!(is_of("index.docker.io/redis", "library/redis"));
         assert!(!is_of("registry:5000/redis", "library/redis"), "library is Docker Hub's own rule");
+    }
+
+    #[test]
+    fn an_image_is_shortened_to_what_changes() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        assert_eq!(short("registry:5000/team/billing:1.4.0-develop"), "1.4.0-develop");
+        assert_eq!(short(&format!("registry:5000/team/billing@{digest}")), "@sha256:abababababab");
+        assert_eq!(short("billing"), "billing");
     }
 
     proptest! {

@@ -91,7 +91,7 @@ async fn undo(again: &Again, site: Site<'_>, run: &Run, http: http::Client) -> a
 /// The platform. An engine pulls from the registry that is given, or that the last run of the environment used.
 async fn platform(again: &Again, http: &http::Client, context: &Context) -> anyhow::Result<Box<dyn Platform>> {
     let Again { shared, means, .. } = again;
-    let is_ours = |run: &Run| run.planned.as_ref().is_some_and(|planned| planned.environment == shared.environment);
+    let is_ours = |run: &Run| run.began.environment == shared.environment;
     let (runs, _) = context.journal.folder()?.runs()?;
     let used =
         || runs.iter().filter(|run| is_ours(run)).find_map(Recorded::read).map(|recorded| recorded.registry.into());
@@ -181,8 +181,7 @@ fn words(way: Way, run: &str) -> String {
 }
 
 fn title(run: &Run, recorded: &Recorded) -> String {
-    let state = run.state.map_or_else(String::new, |(state, _)| format!(" while {state}"));
-    format!("Run {}, {}, died{state}. So it stands:", run.id, recorded.purpose)
+    format!("Run {}, {}, {}. So it stands:", run.id, recorded.purpose, run.died_while())
 }
 
 fn proposal(site: &Site<'_>, run: &Run, way: Way, plan: Table) -> Proposal {
@@ -207,24 +206,21 @@ fn nothing(message: &str) -> Finding {
 }
 
 fn how_it_ended(run: &Run) -> String {
-    run.state.map_or_else(|| "it was never agreed to".to_owned(), |(state, _)| format!("it ended as {state}"))
+    run.state.map_or_else(|| "it changed nothing".to_owned(), |(state, _)| format!("it ended as {state}"))
 }
 
 /// The end where the last that was done here was an `undo`: to undo once more, as after a lost connection, must neither
 /// put back what was undone nor undo the run before it.
 fn undone(run: &Run) -> anyhow::Result<Finding> {
     let (id, purpose) = (&run.id, recorded(run)?.purpose);
-    match run.state {
-        _ if is_taken_back(run) => {
-            Ok(nothing(&format!("run {id}, {purpose}, was taken back already; to undo another, give --run")))
-        }
-        Some((State::Done, _)) => {
-            Ok(nothing(&format!("run {id} has undone it already, {purpose}; to undo that, or another, give --run")))
-        }
-        _ => {
-            anyhow::bail!("run {id} was to undo, {purpose}, and {}: give --run with the run to undo", how_it_ended(run))
-        }
+    if is_taken_back(run) {
+        return Ok(nothing(&format!("run {id}, {purpose}, was taken back already; to undo another, give --run")));
     }
+    if run.is_done() {
+        let message = format!("run {id} has undone it already, {purpose}; to undo that, or another, give --run");
+        return Ok(nothing(&message));
+    }
+    anyhow::bail!("run {id} was to undo, {purpose}, and {}: give --run with the run to undo", how_it_ended(run))
 }
 
 /// Whether it died, and `undo` took it back.
@@ -241,22 +237,21 @@ fn changed(run: &Run) -> bool {
 /// The run of this id, if it was about this environment here.
 fn chosen(id: &str, site: &Site<'_>) -> anyhow::Result<Run> {
     let run = site.context.journal.folder()?.run(id)?;
-    if !run.is_of(site.environment, site.platform.address()) {
-        let theirs = run.planned.as_ref();
-        let theirs =
-            theirs.map_or("nothing".to_owned(), |theirs| format!("'{}' on {}", theirs.environment, theirs.place));
-        anyhow::bail!("run {} was about {theirs}, not about {}: give that --env and --platform", run.id, place(site));
+    let (environment, planned) = (&run.began.environment, run.planned.as_ref());
+    if environment != site.environment || planned.is_some_and(|planned| planned.place != site.platform.address()) {
+        let there = planned.map_or_else(String::new, |planned| format!(" on {}", planned.place));
+        let (id, here) = (&run.id, place(site));
+        anyhow::bail!("run {id} was about '{environment}'{there}, not about {here}: give that --env and --platform");
     }
     Ok(run)
 }
 
 /// The last run here that changed something, also where that was taken back by `undo`.
 fn last(site: &Site<'_>) -> anyhow::Result<Option<Run>> {
-    let (runs, damaged) = site.context.journal.folder()?.runs()?;
+    let (runs, unreadable) = site.context.journal.folder()?.runs()?;
     // The last run may be the one that cannot be read.
-    if let Some(error) = damaged.into_iter().next() {
-        return Err(error
-            .context("which run was the last is not known: look how the services stand, then move that journal away"));
+    if let Some(journal) = unreadable.first() {
+        return Err(journal.stops("which run was the last is not known"));
     }
     let is_meant = |run: &Run| changed(run) || is_taken_back(run);
     Ok(runs.into_iter().find(|run| run.is_of(site.environment, site.platform.address()) && is_meant(run)))

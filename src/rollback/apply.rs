@@ -314,7 +314,7 @@ mod tests {
     /// The journal of a run that is about to change something.
     fn locked(folder: &Path) -> Journal {
         let journal = Folder::new(folder).begin(Began::default()).expect("a journal");
-        journal.plan("dev", "script", serde_json::Value::Null).expect("a plan");
+        journal.plan("script", serde_json::Value::Null).expect("a plan");
         journal.enter(State::Locked).expect("a state");
         journal
     }

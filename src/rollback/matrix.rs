@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::points::Point;
 use super::ran::{Held, held, is_image};
-use super::show::short;
 use super::target::Target;
 use crate::action::report::{Cell, Table, Tone};
 use crate::platform::Ran;
+use crate::platform::image::short;
 use crate::registry::Image;
 
 /// What each service ran, by its repository, the newest first.

@@ -1,5 +1,7 @@
 //! Asks what ran: the platform, the journal of earlier runs, and the registry for images that the dump does not know.
 
+use std::fmt::Display;
+
 use futures_util::future::try_join_all;
 use indexmap::IndexMap;
 
@@ -61,12 +63,13 @@ pub async fn memory(
 /// What the journal says of an environment there. Where it cannot be read less is known: that is warned of.
 fn past(environment: &str, place: &str, context: &Context) -> Vec<Past> {
     let Ok(folder) = context.journal.folder() else { return Vec::new() };
-    let (runs, damaged) = match folder.runs() {
-        Ok((runs, damaged)) => (runs, damaged),
-        Err(error) => (Vec::new(), vec![error]),
-    };
-    for error in damaged {
-        context.watch.warn(&format!("what an earlier run did is not known: {error:#}"));
+    let warn = |error: &dyn Display| context.watch.warn(&format!("what an earlier run did is not known: {error:#}"));
+    let (runs, unreadable) = folder.runs().unwrap_or_else(|error| {
+        warn(&error);
+        (Vec::new(), Vec::new())
+    });
+    for error in &unreadable {
+        warn(error);
     }
     runs.iter().filter(|run| run.is_of(environment, place)).filter_map(of_run).collect()
 }

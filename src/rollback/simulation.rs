@@ -327,7 +327,7 @@ async fn schedule(seed: u64, folder: &Folder) -> (Applied, World) {
     let world = Arc::new(Mutex::new(world));
     let journal = folder.begin(Began::default()).expect("a journal");
     let run = journal.run().to_owned();
-    journal.plan("dev", "simulated", Value::Null).expect("a plan");
+    journal.plan("simulated", Value::Null).expect("a plan");
     journal.enter(State::Locked).expect("a state");
     let mut ended = process(&world, journal, 0).await;
     for process_number in 0.. {

@@ -34,7 +34,7 @@ impl Undertaking<'_> {
     /// # Errors
     /// When something is wrong before anything is written; all later ends are findings.
     pub async fn go(&self, changes_nothing: impl FnOnce() -> Finding) -> anyhow::Result<Finding> {
-        let Site { means, environment, platform, context, .. } = &self.site;
+        let Site { means, platform, context, .. } = &self.site;
         let changes = self.plan.changes();
         if changes.is_empty() {
             return Ok(self.end(changes_nothing()));
@@ -45,7 +45,7 @@ impl Undertaking<'_> {
         let journal = context.journal.journal()?;
         let recorded = Recorded::of(&self.plan, &self.purpose, &self.registry);
         let recorded = serde_json::to_value(recorded).context("the plan cannot be written down")?;
-        let id = journal.plan(environment, platform.address(), recorded)?;
+        let id = journal.plan(platform.address(), recorded)?;
         let shield = context.interrupt.shield();
         let applied = match self.locked(&changes, &shield).await {
             Ok(Ok(applied)) => applied,

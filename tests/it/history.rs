@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use firebreak::journal::record::{Began, Ended};
 use firebreak::journal::{Answer, Folder, Journal, Ledger as _, State, Who};
 use serde_json::{Value, json};
@@ -32,11 +32,12 @@ impl Host {
         self.folder.path().join("journals")
     }
 
-    fn begin(&self, action: &str, began: impl FnOnce(&mut Began)) -> Journal {
+    fn begin(&self, action: &str, environment: &str, began: impl FnOnce(&mut Began)) -> Journal {
         let mut value = Began {
             at: self.then,
             action: action.to_owned(),
             command: "run".to_owned(),
+            environment: environment.to_owned(),
             version: "0.1.0".to_owned(),
             who: Who { user: "ann".to_owned(), ..Who::default() },
             host: name(),
@@ -85,16 +86,30 @@ fn name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ` in place of each such time.
+/// `YYYY-MM-DDTHH:MM:SSZ` in place of each such time, the same for days and times of what happened; no new days.
 fn without_times(text: &str) -> String {
     const PLACE: &str = "YYYY-MM-DDTHH:MM:SSZ";
     let is_time = |text: &str| text.len() == PLACE.len() && text.parse::<DateTime<Utc>>().is_ok();
     let mut same = String::new();
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        let time = rest.get(..PLACE.len()).filter(|text| is_time(text));
-        same.push_str(&time.map_or_else(|| letter.to_string(), |_| PLACE.to_owned()));
-        rest = &rest[time.map_or(letter.len_utf8(), str::len)..];
+    for line in text.split_inclusive('\n') {
+        if line.trim_end().parse::<NaiveDate>().is_ok() {
+            continue;
+        }
+        let mut rest = line;
+        let day = rest.strip_prefix("What happened on ").filter(|rest| rest[..10].parse::<NaiveDate>().is_ok());
+        let time = rest.get(..8).filter(|time| time.parse::<NaiveTime>().is_ok());
+        if let Some(day) = day {
+            same.push_str("What happened on YYYY-MM-DD");
+            rest = &day[10..];
+        } else if time.is_some() {
+            same.push_str("HH:MM:SS");
+            rest = &rest[8..];
+        }
+        while let Some(letter) = rest.chars().next() {
+            let time = rest.get(..PLACE.len()).filter(|text| is_time(text));
+            same.push_str(&time.map_or_else(|| letter.to_string(), |_| PLACE.to_owned()));
+            rest = &rest[time.map_or(letter.len_utf8(), str::len)..];
+        }
     }
     same
 }
@@ -120,27 +135,27 @@ fn busy_host() -> Host {
         }
     };
 
-    let journal = host.begin("rollback_service", |began| {
+    let journal = host.begin("rollback_service", "dev", |began| {
         began.who.approver = Some("bob".to_owned());
         began.who.build = Some("build 7".to_owned());
     });
-    journal.plan("dev", PLACE, plan()).expect("a plan");
+    journal.plan(PLACE, plan()).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying, State::Verifying, State::Done]);
     journal.end(host.ended("done", "2 services rolled back and verified"));
 
-    host.begin("rollback_service", |_| {}).end(host.ended("failed", "the registry does not answer"));
+    host.begin("rollback_service", "dev", |_| {}).end(host.ended("failed", "the registry does not answer"));
 
-    let journal = host.begin("rebuild_index", |began| began.who.sudo_user = Some("carl".to_owned()));
+    let journal = host.begin("rebuild_index", "stage", |began| began.who.sudo_user = Some("carl".to_owned()));
     let given = json!({"given": [["env", "stage"]], "steps": ["stop it", "start it"]});
-    journal.plan("stage", "rebuild_index", given).expect("a plan");
+    journal.plan("rebuild_index", given).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
     let call = journal.intent("stop it", Value::Null).expect("an intent");
     journal.answer(call, Answer::Lost("no power".to_owned()));
     enter(&journal, &[State::NeedsOperator]);
     journal.end(host.ended("needs_operator", "failed to stop it, which may be half done: no power"));
 
-    let journal = host.begin("rollback_service", |_| {});
-    journal.plan("prod", PLACE, plan()).expect("a plan");
+    let journal = host.begin("rollback_service", "prod", |_| {});
+    journal.plan(PLACE, plan()).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
     let create = |name: &str| json!({"name": format!("{name}-firebreak-new"), "image": "r/web:1"});
     let call = journal.intent("create", create("prod-web")).expect("an intent");
@@ -149,21 +164,21 @@ fn busy_host() -> Host {
     journal.answer(call, Answer::Refused("no such container (404 Not Found)".to_owned()));
     journal.intent("start", json!({"id": "7", "name": "prod-web"})).expect("an intent");
 
-    let journal = host.begin("rollback_service", |_| {});
-    journal.plan("dev", PLACE, plan()).expect("a plan");
+    let journal = host.begin("rollback_service", "dev", |_| {});
+    journal.plan(PLACE, plan()).expect("a plan");
     // The line that was being written when the process died.
     let torn = std::fs::read(journal.path()).expect("the journal");
     std::fs::write(journal.path(), &torn[..torn.len() - 9]).expect("the journal");
 
-    let journal = host.begin("rollback_service", |began| {
+    let journal = host.begin("rollback_service", "dev", |began| {
         began.process = std::process::id();
         // It takes no time yet, however slow this test is.
         began.at = Utc::now() + TimeDelta::hours(1);
     });
-    journal.plan("dev", PLACE, plan()).expect("a plan");
+    journal.plan(PLACE, plan()).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
 
-    host.begin("rollback_service", |began| "ops2".clone_into(&mut began.host));
+    host.begin("rollback_service", "", |began| "ops2".clone_into(&mut began.host));
     host
 }
 
@@ -174,7 +189,7 @@ run       when                  action                environment  who          
 5-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run  dev          ann                                               died            26 h 0 min
 4-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run  prod         ann                            applying           died            26 h 0 min
 3-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rebuild_index run     stage        carl                           needs an operator  needs operator  2 min 5 s
-2-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run               ann                                               failed          2 min 5 s
+2-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run  dev          ann                                               failed          2 min 5 s
 1-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rollback_service run  dev          ann, approved by bob, build 7  done               done            2 min 5 s
 run 7-xxxxxx has no end here: whether it is under way can be seen on ops2, as process N
 run 6-xxxxxx is under way, as process N
@@ -212,7 +227,7 @@ fn those_that_are_asked_for_are_shown() {
     let day = (host.then + TimeDelta::days(1)).format("%Y-%m-%d").to_string();
     for (filters, expected) in [
         (vec!["--action=rebuild_index"], vec!["3"]),
-        (vec!["--env=dev"], vec!["6", "5", "1"]),
+        (vec!["--env=dev"], vec!["6", "5", "2", "1"]),
         (vec!["--outcome=died"], vec!["5", "4"]),
         (vec!["--outcome=under_way"], vec!["6"]),
         (vec!["--outcome=needs_operator"], vec!["3"]),
@@ -275,17 +290,18 @@ purpose      back to 2026-11-20
 journal      FOLDER/journals/4-xxxxxx.journal
 
 The plan:
-billing: from r/billing:2 to r/billing:1
-web: from r/web:2 to r/web:1
+billing: from 2 to 1
+web: from 2 to 1
 
-What happened:
-when                  what                                                answer
-YYYY-MM-DDTHH:MM:SSZ  planned
-YYYY-MM-DDTHH:MM:SSZ  locked
-YYYY-MM-DDTHH:MM:SSZ  applying
-YYYY-MM-DDTHH:MM:SSZ    create name=prod-web-firebreak-new image=r/web:1  taken: id=7
-YYYY-MM-DDTHH:MM:SSZ    stop id=1 name=prod-web                           refused: no such container (404 Not Found)
-YYYY-MM-DDTHH:MM:SSZ    start id=7 name=prod-web                          not known
+What happened on YYYY-MM-DD, UTC:
+time        what                             answer
+HH:MM:SS    planned
+HH:MM:SS    locked
+HH:MM:SS    applying
+HH:MM:SS      create prod-web-firebreak-new  taken
+HH:MM:SS      stop prod-web                  refused (1)
+HH:MM:SS      start prod-web                 not known
+(1) no such container (404 Not Found)
 
 run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: `rollback_service resume --run=4-xxxxxx --env=prod` finishes it, or takes it back where that cannot be done; `rollback_service undo --run=4-xxxxxx --env=prod` takes it back (--platform as before; in Ansible --tags resume or undo)
 ";
@@ -302,6 +318,7 @@ run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/pod
         at: host.then + TimeDelta::seconds(60),
         action: "rollback_service".to_owned(),
         command: "undo".to_owned(),
+        environment: "prod".to_owned(),
         version: "0.1.0".to_owned(),
         who: Who { user: "carl".to_owned(), ..Who::default() },
         host: name(),
@@ -312,12 +329,24 @@ run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/pod
         journal.enter(state).expect("a state");
     }
     journal.end(host.ended("restored", "taken back as asked; all that had been changed was restored"));
-    let tables = stdout.split("\nrun 4-xxxxxx by").next().expect("the tables").replace("26 h 0 min", "2 min 5 s");
-    let first = "YYYY-MM-DDTHH:MM:SSZ  ";
-    let expected = format!(
-        "{tables}{first}rollback_service undo by carl goes on with it\n{first}going back\n{first}restored\n\
-         {first}ended: restored\n\nrestored: taken back as asked; all that had been changed was restored\n"
-    );
+    let above = stdout.split("time  ").next().expect("the tables").replace("26 h 0 min", "2 min 5 s");
+    let happened = "\
+time        what                                    answer
+HH:MM:SS    planned
+HH:MM:SS    locked
+HH:MM:SS    applying
+HH:MM:SS      create prod-web-firebreak-new         taken
+HH:MM:SS      stop prod-web                         refused (1)
+HH:MM:SS      start prod-web                        not known
+HH:MM:SS    goes on: rollback_service undo by carl
+HH:MM:SS    going back
+HH:MM:SS    restored
+HH:MM:SS    ended: restored
+(1) no such container (404 Not Found)
+
+restored: taken back as asked; all that had been changed was restored
+";
+    let expected = above + happened;
     assert_eq!(host.firebreak(&["history", "4"]), Output { code: 0, stdout: expected, stderr: String::new() });
 }
 
@@ -339,14 +368,15 @@ The plan:
 stop it
 start it
 
-What happened:
-when                  what                   answer
-YYYY-MM-DDTHH:MM:SSZ  planned
-YYYY-MM-DDTHH:MM:SSZ  locked
-YYYY-MM-DDTHH:MM:SSZ  applying
-YYYY-MM-DDTHH:MM:SSZ    stop it              lost: no power
-YYYY-MM-DDTHH:MM:SSZ  needs an operator
-YYYY-MM-DDTHH:MM:SSZ  ended: needs operator
+What happened on YYYY-MM-DD, UTC:
+time        what                   answer
+HH:MM:SS    planned
+HH:MM:SS    locked
+HH:MM:SS    applying
+HH:MM:SS      stop it              lost (1)
+HH:MM:SS    needs an operator
+HH:MM:SS    ended: needs operator
+(1) no power
 
 needs operator: failed to stop it, which may be half done: no power
 ";
@@ -355,21 +385,20 @@ needs operator: failed to stop it, which may be half done: no power
 }
 
 #[test]
-fn a_journal_that_was_changed_is_named_and_the_others_are_shown() {
+fn a_journal_that_was_changed_is_named_and_shown_as_far_as_it_can_be_read() {
     let host = busy_host();
     let path = |number: &str| {
         let id = host.ids().into_iter().find(|id| id.starts_with(number)).expect("the run");
         host.journals().join(format!("{id}.journal"))
     };
-    let text = std::fs::read_to_string(path("1-")).expect("the journal");
-    std::fs::write(path("1-"), text.replacen("locked", "lucked", 1)).expect("the journal");
     std::fs::write(path("2-"), "").expect("the journal");
+    let text = std::fs::read_to_string(path("4-")).expect("the journal");
+    std::fs::write(path("4-"), text.replacen("stop", "stap", 1)).expect("the journal");
     let output = host.firebreak(&["history", "--outcome=needs_operator"]);
-    let why = "the file was changed";
-    let changed = format!(
-        "failed to read the journal 'FOLDER/journals/1-xxxxxx.journal': line 4 does not match its checksum: {why}"
-    );
-    let empty = "failed to read the journal 'FOLDER/journals/2-xxxxxx.journal': it has no beginning";
+    let changed = "failed to read the journal 'FOLDER/journals/4-xxxxxx.journal': it is damaged at line 8, \
+        which does not match its checksum: the file was changed";
+    let empty = "failed to read the journal 'FOLDER/journals/2-xxxxxx.journal': it is damaged at line 1, \
+        which is not the beginning of a run";
     let stdout = "\
 run       when                  action             environment  who   state              outcome         took
 3-xxxxxx  YYYY-MM-DDTHH:MM:SSZ  rebuild_index run  stage        carl  needs an operator  needs operator  2 min 5 s
@@ -379,11 +408,45 @@ run       when                  action             environment  who   state     
     assert_eq!((output.code, output.stdout.as_str()), (0, stdout));
     let mut warnings: Vec<_> = output.stderr.lines().collect();
     warnings.sort_unstable();
-    assert_eq!(warnings, [format!("firebreak warning: {changed}"), format!("firebreak warning: {empty}")]);
+    assert_eq!(warnings, [format!("firebreak warning: {empty}"), format!("firebreak warning: {changed}")]);
 
-    let output = host.firebreak(&["history", "1"]);
-    let stderr = format!("firebreak error: {changed}\n");
-    assert_eq!(output, Output { code: 1, stdout: String::new(), stderr });
+    let stdout = "\
+Run 4-xxxxxx
+action       rollback_service run, version 0.1.0
+who          ann
+host         HOST, process N
+began        YYYY-MM-DDTHH:MM:SSZ
+took         26 h 0 min
+environment  prod
+place        podman+unix:///run/podman/podman.sock
+plan         975d72552018
+purpose      back to 2026-11-20
+journal      FOLDER/journals/4-xxxxxx.journal
+
+The plan:
+billing: from 2 to 1
+web: from 2 to 1
+
+What happened on YYYY-MM-DD, UTC:
+time        what                             answer
+HH:MM:SS    planned
+HH:MM:SS    locked
+HH:MM:SS    applying
+HH:MM:SS      create prod-web-firebreak-new  taken
+
+";
+    let message = format!("{changed}. What is shown stands before that: how the run went on is not known");
+    let stderr = format!("firebreak error: {message}\n");
+    assert_eq!(host.firebreak(&["history", "4"]), Output { code: 1, stdout: stdout.to_owned(), stderr });
+
+    let output = host.firebreak(&["history", "4", "--format=json"]);
+    let report: Value = serde_json::from_str(&output.stdout).expect("one JSON document");
+    assert_eq!((output.code, &report["outcome"], &report["message"]), (1, &json!("failed"), &json!(message)));
+    assert_eq!((&report["run"]["outcome"], &report["run"]["message"]), (&json!("unknown"), &json!(message)));
+    assert_eq!(report["records"].as_array().map(Vec::len), Some(7));
+
+    let stderr = format!("firebreak error: {empty}\n");
+    assert_eq!(host.firebreak(&["history", "2"]), Output { code: 1, stdout: String::new(), stderr });
 }
 
 #[test]

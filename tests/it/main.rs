@@ -30,3 +30,4 @@ mod secrets;
 mod static_programs;
 mod temporary;
 mod terminal;
+mod undo;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use firebreak::drill;
 use firebreak::drill::story::Stand;
-use firebreak::journal::{Folder, Run, State};
+use firebreak::journal::{Folder, Run};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -127,7 +127,7 @@ impl Stage {
 
     /// Whether a run ended at its target.
     pub fn has_done(&self) -> bool {
-        self.runs().iter().any(|run| run.state.is_some_and(|(state, _)| state == State::Done))
+        self.runs().iter().any(Run::is_done)
     }
 
     /// The runs that were written down, the newest first.
