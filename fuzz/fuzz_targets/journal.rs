@@ -7,9 +7,7 @@ use firebreak::journal::{Run, line};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let lines = line::read(bytes).unwrap_or_else(|damage| damage.before);
-    let length = written(&lines.records).len();
-    assert!(lines.length <= bytes.len(), "more was read than there is");
-    assert!(lines.records.is_empty() || length > 0);
+    assert_eq!(written(&lines.records).as_bytes(), &bytes[..lines.length], "it is read otherwise than it stands there");
     let _ = Run::of("1-abcdef", "1-abcdef.journal".as_ref(), lines);
     // Each line as a record, in a journal that is whole.
     let lines = bytes.split(|byte| *byte == b'\n');

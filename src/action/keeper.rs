@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 use serde_json::Value;
 
-use super::report::Finding;
+use super::report::{Finding, Outcome};
 use crate::journal::lock::Holder;
 use crate::journal::record::{Began, Ended};
 use crate::journal::{Answer, Folder, Journal, Ledger, Run, State};
@@ -119,7 +119,10 @@ impl Keeper {
     /// Writes the end down, and adds to the finding where it is all written.
     pub(super) fn end(&self, finding: &mut Finding) -> Option<String> {
         let journal = self.journal.get()?;
-        let outcome = serde_json::to_value(finding.outcome).ok();
+        // To take a run back may be what was asked for; of the run it is said what became of it.
+        let is_taken_back = finding.outcome == Outcome::Done && journal.state() == Some(State::Restored);
+        let outcome = if is_taken_back { Outcome::Restored } else { finding.outcome };
+        let outcome = serde_json::to_value(outcome).ok();
         journal.end(Ended {
             at: Utc::now(),
             outcome: outcome.and_then(|outcome| outcome.as_str().map(str::to_owned)).unwrap_or_default(),

@@ -18,7 +18,7 @@ const SUBJECTS: [&str; 7] = ["pod", "application", "applications", "name", "imag
 pub fn events(run: &Run) -> Table {
     let mut day = run.began.at.date_naive();
     let title = format!("What happened on {day}, UTC:");
-    let (mut rows, mut reasons) = (Vec::new(), Vec::new());
+    let (mut rows, mut reasons, mut calls) = (Vec::new(), Vec::new(), run.calls.iter());
     // The first says who began it, and that stands above.
     for record in run.records.iter().skip(1) {
         let (what, answer) = match record {
@@ -27,8 +27,9 @@ pub fn events(run: &Run) -> Table {
             }
             Record::Planned(_) | Record::Answer { .. } => continue,
             Record::State { state, .. } => (state.to_string(), "".into()),
-            Record::Intent { number, call, about, .. } => {
-                (format!("  {call} {}", subject(about)).trim_end().to_owned(), answer(run, *number, &mut reasons))
+            Record::Intent { call, about, .. } => {
+                let found = calls.next().and_then(|call| call.answer.as_ref());
+                (format!("  {call} {}", subject(about)).trim_end().to_owned(), answer(found, &mut reasons))
             }
             Record::Ended(ended) => (format!("ended: {}", ended.outcome.replace('_', " ")), "".into()),
         };
@@ -58,11 +59,7 @@ fn subject(about: &Value) -> String {
 }
 
 /// What came of a call, and the number of the reason where it was not taken.
-fn answer<'a>(run: &'a Run, call: u64, reasons: &mut Vec<&'a str>) -> Cell {
-    let found = run.records.iter().rev().find_map(|record| match record {
-        Record::Answer { number, answer, .. } if *number == call => Some(answer),
-        _ => None,
-    });
+fn answer<'a>(found: Option<&'a Answer>, reasons: &mut Vec<&'a str>) -> Cell {
     let (word, why) = match found {
         Some(Answer::Taken(_)) => return "taken".into(),
         Some(Answer::Refused(why)) => ("refused", why),

@@ -10,10 +10,11 @@ use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table};
 use crate::journal::Run;
 
-/// The runs that were asked for, of so many in a folder.
-pub fn listed(runs: &[(&Run, Life<'_>)], all: usize, folder: &Path, context: &Context) -> Finding {
+/// The runs that were asked for, of so many in a folder, besides those that cannot be read.
+pub fn listed(runs: &[(&Run, Life<'_>)], all: usize, unreadable: usize, folder: &Path, context: &Context) -> Finding {
     let folder = folder.display();
     let message = match (runs.len(), all) {
+        (0, 0) if unreadable > 0 => format!("no journal in '{folder}' can be read"),
         (0, 0) => format!("no run is in '{folder}'"),
         (0, _) => format!("none of the runs in '{folder}' is like that"),
         _ => "`firebreak history <id>` tells all of one".to_owned(),

@@ -27,7 +27,7 @@ pub struct Args {
 /// Shows the runs of the journal's folder that were asked for, or all of one.
 ///
 /// # Errors
-/// When the folder cannot be read, `--since` is no time, or the one run is not there or damaged.
+/// When the folder cannot be read, `--since` is no time, or of the one run not even the beginning is there.
 pub fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
     let folder = context.journal.folder()?;
     if let Some(id) = &args.arg_id {
@@ -54,7 +54,7 @@ pub fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
             && since.is_none_or(|since| run.began.at >= since)
     };
     let shown: Vec<_> = runs.iter().filter(wanted).copied().collect();
-    Ok(list::listed(&shown, runs.len(), folder.path(), context))
+    Ok(list::listed(&shown, runs.len(), unreadable.len(), folder.path(), context))
 }
 
 /// A day, as its beginning in UTC, or an instant.

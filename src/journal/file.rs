@@ -76,7 +76,8 @@ impl Journal {
         let (mut calls, mut state) = (0, None);
         for record in &lines.records {
             match record {
-                Record::Intent { number, .. } => calls = *number,
+                // On a full disk an answer may be there without its intent.
+                Record::Intent { number, .. } | Record::Answer { number, .. } => calls = calls.max(*number),
                 Record::State { state: found, .. } => state = Some(*found),
                 _ => {}
             }

@@ -127,6 +127,7 @@ impl Folder {
                 ids.push(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
             }
         }
+        ids.sort_unstable_by_key(|id| number(id));
         Ok(ids)
     }
 }

@@ -12,12 +12,14 @@ pub const FIRST: &str = "0000000000000000";
 
 /// A journal that cannot be read to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it is damaged at line {line}, which {why}")]
+#[error("{} at line {line}, which {why}", if *is_newer { "it cannot be understood" } else { "it is damaged" })]
 pub struct Damage {
     /// The line, from 1.
     pub line: usize,
     /// What is wrong with it.
     pub why: &'static str,
+    /// The line is as it was written, by a version that knows more kinds of records.
+    pub is_newer: bool,
     /// What stands before it.
     pub before: Lines,
 }
@@ -65,10 +67,11 @@ pub fn read(bytes: &[u8]) -> Result<Lines, Damage> {
         let (json, sum) = match checked(line, &lines.sum) {
             Ok(checked) => checked,
             Err(_) if is_last => break,
-            Err(why) => return Err(Damage { line: number, why, before: lines }),
+            Err(why) => return Err(Damage { line: number, why, is_newer: false, before: lines }),
         };
         let Ok(record) = serde_json::from_str(json) else {
-            return Err(Damage { line: number, why: "is of a newer version of firebreak", before: lines });
+            let why = "is of a newer version of firebreak";
+            return Err(Damage { line: number, why, is_newer: true, before: lines });
         };
         lines.records.push(record);
         lines.sum = sum;
@@ -131,7 +134,7 @@ mod tests {
         let json = r#"{"record":"dreamt"}"#;
         let text = format!("{} {json}\n", sum(FIRST, json));
         let damage = read(text.as_bytes()).expect_err("a refusal");
-        assert_eq!(damage.to_string(), "it is damaged at line 1, which is of a newer version of firebreak");
+        assert_eq!(damage.to_string(), "it cannot be understood at line 1, which is of a newer version of firebreak");
     }
 
     proptest! {

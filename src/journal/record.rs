@@ -99,7 +99,7 @@ pub struct Began {
     /// The environment that it is about; empty for one that has none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub environment: String,
-    /// Its version.
+    /// The program's version.
     pub version: String,
     /// Who ran it.
     pub who: Who,

@@ -37,24 +37,42 @@ pub struct Run {
 
 /// A journal that cannot be read to its end. It can be shown; nobody acts by it.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to read the journal '{}': {why:#}", path.display())]
+#[error("failed to read the journal '{}': {why}", path.display())]
 pub struct Unreadable {
     /// Its file.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub why: anyhow::Error,
+    pub why: Why,
     /// The run, as far as its journal goes; none where not even its beginning can be read.
     pub run: Option<Box<Run>>,
 }
 
+/// Why a journal cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Why {
+    /// The system does not give it.
+    #[error(transparent)]
+    NotGiven(#[from] std::io::Error),
+    /// It does not say what was written.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+}
+
 impl Unreadable {
-    /// Why nothing is done while it is there, and how to move it away. `unknown` is what it might tell.
+    /// Why nothing is done while it is there, and the way out. `unknown` is what it might tell.
     #[must_use]
     pub fn stops(&self, unknown: &str) -> anyhow::Error {
         let path = self.path.to_string_lossy();
         let quoted = |path: &str| shlex::try_quote(path).map_or_else(|_| path.to_owned(), Into::into);
         let (here, aside) = (quoted(&path), quoted(&format!("{path}.damaged")));
-        anyhow!("{unknown}: {self}. Look how the services stand, move it away by `mv {here} {aside}`, and try again")
+        let way_out = match &self.why {
+            Why::NotGiven(_) => "Try again as somebody who may read it".to_owned(),
+            Why::Damaged(Damage { is_newer: true, .. }) => "Try again with that version".to_owned(),
+            Why::Damaged(_) => {
+                format!("Look how the services stand, move it away by `mv {here} {aside}`, and try again")
+            }
+        };
+        anyhow!("{unknown}: {self}. {way_out}")
     }
 }
 
@@ -91,7 +109,7 @@ impl Run {
     /// When they have no beginning.
     pub fn of(id: &str, path: &Path, lines: Lines) -> Result<Self, Damage> {
         let Some(Record::Began(began)) = lines.records.first().cloned() else {
-            return Err(Damage { line: 1, why: "is not the beginning of a run", before: lines });
+            return Err(Damage { line: 1, why: "is not the beginning of a run", is_newer: false, before: lines });
         };
         let mut run = Self {
             id: id.to_owned(),

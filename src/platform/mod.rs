@@ -74,6 +74,11 @@ pub enum Standing {
     Gone,
 }
 
+/// What is said of services that did not arrive; with the limit, for it may have been too short.
+fn missed(limit: Duration) -> String {
+    format!("failed to bring the services to their targets (limit {limit:?})")
+}
+
 /// A time in which an application ran an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ran {

@@ -3,11 +3,11 @@
 use super::apply::{Applied, Hands};
 use super::arguments::{Again, pull_login};
 use super::recorded::Recorded;
-use super::resume::{forecast, resume, take_back};
+use super::resume::{forecast, forecast_back, resume, take_back};
 use super::reverse::reverse;
 use super::run::{check_images, note_before, note_standing, nothing_to_do, resolve};
 use super::show::standings_table;
-use super::site::Site;
+use super::site::{Site, unchanged};
 use super::undertaking::{Undertaking, ended};
 use super::verify::Set;
 use crate::action::consent::{Consent, Proposal, is_production};
@@ -49,7 +49,8 @@ pub async fn again(again: &Again, way: Way, context: &Context) -> anyhow::Result
             None => return Ok(nothing(&format!("no run of {} died, by the journals of this host", place(&site)))),
         },
         (None, Way::Back) => match last(&site)? {
-            Some(run) if run.latest.command == "undo" && !run.is_open() => return undone(&run),
+            Some(run) if run.began.command == "undo" => return undone(&run),
+            Some(run) if !changed(&run) => return Ok(restored(&run)),
             Some(run) => run,
             None => return Ok(nothing(&format!("no run changed {}", place(&site)))),
         },
@@ -65,7 +66,7 @@ pub async fn again(again: &Again, way: Way, context: &Context) -> anyhow::Result
 async fn undo(again: &Again, site: Site<'_>, run: &Run, http: http::Client) -> anyhow::Result<Finding> {
     let Site { platform, context, .. } = site;
     if !changed(run) {
-        return Ok(nothing(&format!("run {} left nothing changed: {}", run.id, how_it_ended(run))));
+        return Ok(restored(run));
     }
     let recorded = recorded(run)?;
     if site.means.consent != Consent::Withheld {
@@ -113,7 +114,7 @@ async fn ended_already(site: &Site<'_>, run: &Run) -> anyhow::Result<Finding> {
         site.context.journal.begin()?;
         site.platform.unlock(site.environment, &holder).await?;
     }
-    Ok(nothing(&format!("run {} did not die: {}", run.id, how_it_ended(run))))
+    Ok(nothing(&format!("run {} needs no resume: {}", run.id, how_it_ended(run))))
 }
 
 /// Ends a run that died. Nobody else may act meanwhile, and it is looked first.
@@ -136,9 +137,9 @@ async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
     let standings = site.platform.look(&changes).await?;
     let legend = match way {
         Way::Forth => forecast(run.state.map(|(state, _)| state), &standings),
-        Way::Back => "What it changed is taken back.",
+        Way::Back => forecast_back(&standings),
     };
-    let mut table = Table { title: title(&run, &recorded), ..standings_table(&set.results(&standings)) };
+    let mut table = Table { title: title(&run, &recorded), ..standings_table(&set.results(&standings), &standings) };
     table.legend.push(legend.to_owned());
     if let Some(finding) = site.means.consent.settle(&proposal(site, &run, way, table), &*context.operator).await? {
         return Ok(about(finding, site));
@@ -206,15 +207,16 @@ fn nothing(message: &str) -> Finding {
 }
 
 fn how_it_ended(run: &Run) -> String {
-    run.state.map_or_else(|| "it changed nothing".to_owned(), |(state, _)| format!("it ended as {state}"))
+    let end = run.state.map(|(state, _)| state).filter(|state| state.is_end());
+    end.map_or_else(|| "it changed nothing".to_owned(), |end| format!("it ended as {end}"))
 }
 
-/// The end where the last that was done here was an `undo`: to undo once more, as after a lost connection, must neither
-/// put back what was undone nor undo the run before it.
+/// The end where the last run was an `undo` itself: to undo once more, as after a lost connection, must not put back what
+/// was undone.
 fn undone(run: &Run) -> anyhow::Result<Finding> {
     let (id, purpose) = (&run.id, recorded(run)?.purpose);
-    if is_taken_back(run) {
-        return Ok(nothing(&format!("run {id}, {purpose}, was taken back already; to undo another, give --run")));
+    if run.is_open() {
+        return Ok(unchanged(&run.died()));
     }
     if run.is_done() {
         let message = format!("run {id} has undone it already, {purpose}; to undo that, or another, give --run");
@@ -223,10 +225,9 @@ fn undone(run: &Run) -> anyhow::Result<Finding> {
     anyhow::bail!("run {id} was to undo, {purpose}, and {}: give --run with the run to undo", how_it_ended(run))
 }
 
-/// Whether it died, and `undo` took it back.
-fn is_taken_back(run: &Run) -> bool {
-    let is_restored = run.state.is_some_and(|(state, _)| state == State::Restored);
-    is_restored && run.began.command != "undo" && run.latest.command == "undo"
+/// The end where a run left nothing changed. Nobody means the run before it without saying so.
+fn restored(run: &Run) -> Finding {
+    nothing(&format!("run {} left nothing changed, for {}; to undo another, give --run", run.id, how_it_ended(run)))
 }
 
 /// Whether something of it may still stand.
@@ -246,14 +247,16 @@ fn chosen(id: &str, site: &Site<'_>) -> anyhow::Result<Run> {
     Ok(run)
 }
 
-/// The last run here that changed something, also where that was taken back by `undo`.
+/// The last run here that changed something, also where all was restored since; but an `undo` that was restored has undone
+/// nothing, and is as if it had not been.
 fn last(site: &Site<'_>) -> anyhow::Result<Option<Run>> {
     let (runs, unreadable) = site.context.journal.folder()?.runs()?;
     // The last run may be the one that cannot be read.
     if let Some(journal) = unreadable.first() {
         return Err(journal.stops("which run was the last is not known"));
     }
-    let is_meant = |run: &Run| changed(run) || is_taken_back(run);
+    let is_restored = |run: &Run| run.state.is_some_and(|(state, _)| state == State::Restored);
+    let is_meant = |run: &Run| changed(run) || is_restored(run) && run.began.command != "undo";
     Ok(runs.into_iter().find(|run| run.is_of(site.environment, site.platform.address()) && is_meant(run)))
 }
 

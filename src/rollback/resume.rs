@@ -1,5 +1,7 @@
 //! A run that died: what is left of it to do, and going on with it.
 
+use std::time::Duration;
+
 use super::apply::{Applied, Hands, Machine};
 use super::verify::{Set, failures};
 use crate::journal::State;
@@ -20,21 +22,20 @@ pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>
         () = hands.shield.interrupted() => Err(anyhow::anyhow!("interrupted")),
         arrived = hands.platform.arrive(changes, hands.limits.deployment, hands.watch) => arrived,
     };
-    if let Err(error) = arrived {
-        return machine.take_back(&format!("{error:#}")).await;
-    }
-    let standings = match machine.set.look(hands.platform, hands.limits.silence, hands.limits.calm).await {
+    let calm = if arrived.is_ok() { hands.limits.calm } else { Duration::ZERO };
+    let standings = match machine.set.look(hands.platform, hands.limits.silence, calm).await {
         Ok(standings) => standings,
         Err(error) => return machine.take_back(&format!("{error:#}")).await,
     };
-    let todo: Vec<Change> = match left(&standings) {
-        Left::Theirs => {
+    let todo: Vec<Change> = match (left(&standings), arrived) {
+        (Left::Theirs, _) => {
             let reason = "somebody changed a service since that run died, and nothing more was touched";
             return machine.needs_operator(reason, machine.set.results(&standings));
         }
-        Left::HalfWay => return machine.take_back(&failures(&machine.set.results(&standings))).await,
-        Left::Nothing => return machine.conclude(Ok(())).await,
-        Left::Before => {
+        (_, Err(error)) => return machine.take_back(&format!("{error:#}")).await,
+        (Left::HalfWay, Ok(())) => return machine.take_back(&failures(&machine.set.results(&standings))).await,
+        (Left::Nothing, Ok(())) => return machine.conclude(Ok(())).await,
+        (Left::Before, Ok(())) => {
             let pairs = changes.iter().zip(&standings).filter(|(_, standing)| is_before(standing));
             pairs.map(|(change, _)| change.clone()).collect()
         }
@@ -55,15 +56,27 @@ pub async fn take_back(changes: &[Change], initial: Vec<Standing>, hands: Hands<
 #[must_use]
 pub fn forecast(state: Option<State>, standings: &[Standing]) -> &'static str {
     match left(standings) {
-        _ if state == Some(State::GoingBack) => "It was going back: that is finished.",
+        _ if state == Some(State::GoingBack) => forecast_back(standings),
         Left::Theirs => "Somebody changed a service since: nothing is touched, and what to do is shown.",
         Left::HalfWay => {
-            "What is under way is waited for; where a service does not get well, the whole set is taken back."
+            "What is under way is waited for, and what is as before is set to its target; where a service does not get \
+             well, the whole set is taken back."
         }
-        Left::Nothing => "Every service is at its target: it is looked whether all stay well, and the run ends.",
+        Left::Nothing => "Every service is at its target: it is looked whether all are well, and the run ends.",
         Left::Before => {
-            "Those that are as before are set to their targets; where one fails, the whole set is taken back."
+            "Those that are as before are set to their targets; where one does not get well, the whole set is taken back."
         }
+    }
+}
+
+/// What [`take_back`] would do where the services stand like this: for people.
+#[must_use]
+pub fn forecast_back(standings: &[Standing]) -> &'static str {
+    match left(standings) {
+        Left::Theirs => {
+            "What the run changed is taken back; what somebody changed since is left, and what to do is shown."
+        }
+        Left::HalfWay | Left::Nothing | Left::Before => "What the run changed is taken back.",
     }
 }
 
@@ -102,15 +115,31 @@ mod tests {
         let before = || Standing::Before { trouble: Some("2 of 3 healthy".to_owned()) };
         let unwell = || Standing::Unwell { image: "r/web:1".to_owned(), why: "1 of 2 healthy".to_owned() };
         let other = || Standing::Other { image: "r/web:7".to_owned() };
-        let told =
-            |standings: &[Standing]| forecast(Some(State::Applying), standings).split([':', ';']).next().unwrap();
-        assert_eq!(told(&[Standing::Target, Standing::Target]), "Every service is at its target");
-        assert_eq!(told(&[Standing::Target, before()]), "Those that are as before are set to their targets");
-        assert_eq!(told(&[before(), unwell()]), "What is under way is waited for");
+        let told = |standings: &[Standing]| forecast(Some(State::Applying), standings);
+        assert_eq!(
+            told(&[Standing::Target, Standing::Target]),
+            "Every service is at its target: it is looked whether all are well, and the run ends."
+        );
+        assert_eq!(
+            told(&[Standing::Target, before()]),
+            "Those that are as before are set to their targets; where one does not get well, the whole set is taken back."
+        );
+        assert_eq!(
+            told(&[before(), unwell()]),
+            "What is under way is waited for, and what is as before is set to its target; where a service does not get \
+             well, the whole set is taken back."
+        );
         for theirs in [other(), Standing::Gone] {
-            assert_eq!(told(&[before(), unwell(), theirs]), "Somebody changed a service since");
+            assert_eq!(
+                told(&[before(), unwell(), theirs]),
+                "Somebody changed a service since: nothing is touched, and what to do is shown."
+            );
         }
-        let back = forecast(Some(State::GoingBack), &[Standing::Target, other()]);
-        assert_eq!(back, "It was going back: that is finished.");
+        let back = |standings: &[Standing]| forecast(Some(State::GoingBack), standings);
+        assert_eq!(back(&[Standing::Target, unwell()]), "What the run changed is taken back.");
+        assert_eq!(
+            back(&[Standing::Target, other()]),
+            "What the run changed is taken back; what somebody changed since is left, and what to do is shown."
+        );
     }
 }

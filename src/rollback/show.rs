@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::plan::{By, Plan, Step};
 use super::verify::{ServiceResult, Verdict};
 use crate::action::report::{Cell, Table, Tone, Who};
-use crate::platform::Application;
 use crate::platform::image::short;
+use crate::platform::{Application, Standing};
 
 /// The plan for people: its title, a line for each service, and below what is to be known of it.
 #[must_use]
@@ -60,21 +60,25 @@ pub fn plan_values(plan: &Plan) -> Vec<Value> {
 /// The results for people.
 #[must_use]
 pub fn results_table(results: &[ServiceResult]) -> Table {
-    table(results, words)
+    table(results.iter().map(|result| (result, words(result.state))))
 }
 
 /// How services stand after a run that died, for people.
 #[must_use]
-pub fn standings_table(results: &[ServiceResult]) -> Table {
-    table(results, |state| match state {
-        Verdict::Target => "at its target",
-        Verdict::NeedsOperator => "half-way",
-        Verdict::Before | Verdict::Untouched => words(state),
-    })
+pub fn standings_table(results: &[ServiceResult], standings: &[Standing]) -> Table {
+    let words = |standing: &Standing| match standing {
+        Standing::Target => "at its target",
+        Standing::Before { .. } => "as before",
+        Standing::Unwell { .. } => "half-way",
+        Standing::Other { .. } => "changed since",
+        Standing::Gone => "gone",
+    };
+    table(results.iter().zip(standings.iter().map(words)))
 }
 
-fn table(results: &[ServiceResult], words: impl Fn(Verdict) -> &'static str) -> Table {
-    let row = |result: &ServiceResult| {
+fn table<'a>(results: impl Iterator<Item = (&'a ServiceResult, &'static str)>) -> Table {
+    let (mut rows, mut legend) = (Vec::new(), Vec::new());
+    for (result, words) in results {
         let tone = match result.state {
             Verdict::Target => Tone::Good,
             Verdict::Before => Tone::Plain,
@@ -82,15 +86,12 @@ fn table(results: &[ServiceResult], words: impl Fn(Verdict) -> &'static str) -> 
             Verdict::NeedsOperator => Tone::Bad,
         };
         let image = result.image.as_deref().map_or("unknown".to_owned(), short);
-        vec![result.service.as_str().into(), Cell::new(tone, words(result.state)), image.into()]
-    };
-    let detailed = results.iter().filter(|result| !result.detail.is_empty());
-    Table {
-        title: String::new(),
-        head: ["service", "state", "image"].map(str::to_owned).to_vec(),
-        rows: results.iter().map(row).collect(),
-        legend: detailed.map(|result| format!("{}: {}", result.service, result.detail)).collect(),
+        rows.push(vec![result.service.as_str().into(), Cell::new(tone, words), image.into()]);
+        if !result.detail.is_empty() {
+            legend.push(format!("{}: {}", result.service, result.detail));
+        }
     }
+    Table { title: String::new(), head: ["service", "state", "image"].map(str::to_owned).to_vec(), rows, legend }
 }
 
 /// What a person types where the program could not put things right.

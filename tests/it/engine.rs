@@ -226,7 +226,7 @@ async fn a_limit_ends_the_wait() {
     let platform = platform(&podman).await;
     let planned = changes(&*platform, "dev", &[("web", &new)]).await;
     let said = sent(platform.deploy(&planned, Duration::from_secs(4), &Unwatched).await);
-    assert!(said.starts_with(&format!("failed to bring 'web' to '{new}': it ran out of time after 4s")), "{said}");
+    assert!(said.starts_with(&format!("failed to bring 'web' to '{new}': time ran out after 4s")), "{said}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE]);
 }

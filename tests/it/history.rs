@@ -393,7 +393,7 @@ fn a_journal_that_was_changed_is_named_and_shown_as_far_as_it_can_be_read() {
     };
     std::fs::write(path("2-"), "").expect("the journal");
     let text = std::fs::read_to_string(path("4-")).expect("the journal");
-    std::fs::write(path("4-"), text.replacen("stop", "stap", 1)).expect("the journal");
+    std::fs::write(path("4-"), text.replacen("stop", "spot", 1)).expect("the journal");
     let output = host.firebreak(&["history", "--outcome=needs_operator"]);
     let changed = "failed to read the journal 'FOLDER/journals/4-xxxxxx.journal': it is damaged at line 8, \
         which does not match its checksum: the file was changed";

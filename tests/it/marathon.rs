@@ -197,7 +197,10 @@ async fn a_deployment_that_hangs_is_taken_back() {
     let (drill, platform, planned) = drill(&[Fault::Hang { deployments: 1 }]).await;
     let before = definitions(&drill);
     let error = failure(&*platform, &planned, SHORT).await;
-    assert!(error.starts_with("failed to bring the services to their targets: time ran out: deployment "), "{error}");
+    assert!(
+        error.starts_with("failed to bring the services to their targets (limit 700ms): time ran out: deployment "),
+        "{error}"
+    );
     assert!(look(&*platform, &planned).await.iter().all(|one| matches!(one, Standing::Unwell { .. })));
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);

@@ -10,14 +10,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use firebreak::drill::Platform;
 use firebreak::drill::faults::Fault;
-use firebreak::drill::kubernetes;
 use firebreak::drill::story::Stand;
-use firebreak::http::{self, Trust};
 use firebreak::journal::Folder;
 use firebreak::journal::record::Record;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::Command;
 
 use self::rows::{FIRST_PATCH, ROWS, Row, Then, Trouble, table};
@@ -99,14 +97,14 @@ async fn trial(row: Row, platform: Platform) -> (bool, String) {
         }
         Somebody => {
             until("the trial of all changes", || answered(&hall, FIRST_PATCH.0) >= FIRST_PATCH.1).await;
-            set_users(&hall).await;
+            hall.set_users().await;
         }
         Interrupt(_, signal) => {
-            until("the first change", || changes(&hall) > 0).await;
+            until("the first change", || hall.changes() > 0).await;
             send(&child, signal).await;
         }
         DiskFills => {
-            until("the first change", || changes(&hall) > 0).await;
+            until("the first change", || hall.changes() > 0).await;
             std::fs::write(hall.folder.path().join("scratch/fill"), "").expect("to say so");
         }
         ClockJumps => drop(tokio::spawn(jump(Arc::clone(&hall), Arc::clone(&jumping)))),
@@ -160,17 +158,6 @@ fn has_jumped(hall: &Hall) -> bool {
 fn answered(hall: &Hall, method: &str) -> usize {
     let is = |server: &str| server == "marathon" || server == "kubernetes";
     hall.drill.log.all().iter().filter(|request| is(request.server) && request.method == method).count()
-}
-
-/// How many changes of services the platform has taken.
-fn changes(hall: &Hall) -> usize {
-    let taken = |status: Option<u16>| status.is_some_and(|status| status < 300);
-    let is_change = |method: &str, path: &str| match method {
-        "PUT" => path.starts_with("/v2/apps"),
-        "PATCH" => !path.contains("dryRun"),
-        _ => false,
-    };
-    hall.drill.log.all().iter().filter(|one| taken(one.status) && is_change(&one.method, &one.path)).count()
 }
 
 /// What the services of `dev` are set to.
@@ -246,24 +233,6 @@ fn at_jumping_times(hall: &Hall, words: &str) -> Command {
     command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", clock);
     command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
     command
-}
-
-/// Sets another image of `users`, as somebody with a terminal would.
-async fn set_users(hall: &Hall) {
-    let address = hall.drill.kubernetes().address();
-    let image = format!("{}/users:1.3.0-develop", hall.drill.registry.address());
-    let set = hall.drill.kubernetes().objects().object("StatefulSet", "dev", "users").expect("the set");
-    let containers = set["spec"]["template"]["spec"]["containers"].as_array().expect("its containers");
-    let place = containers.iter().position(|container| container["name"] == "users").expect("its own");
-    let path = format!("/spec/template/spec/containers/{place}/image");
-    let answer = http::client(&Trust::default())
-        .expect("a client")
-        .patch(format!("http://{address}/apis/apps/v1/namespaces/dev/statefulsets/users"))
-        .bearer_auth(kubernetes::OPERATOR.1)
-        .header("content-type", "application/json-patch+json")
-        .body(json!([{"op": "replace", "path": path, "value": image}]).to_string());
-    let status = answer.send().await.expect("an answer").status();
-    assert!(status.is_success(), "{status}");
 }
 
 /// Lets that time jump.

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use chrono::Utc;
+use firebreak::drill::Platform;
 use firebreak::drill::story::Stand;
 
-use crate::support::program::Hall;
+use crate::support::program::{Hall, until};
 
 const RUN: &str = "run --date=DAY --env=dev --yes --journal=journals";
 const RESUME: &str = "resume --env=dev --yes --journal=journals";
@@ -17,6 +19,34 @@ async fn fails(hall: &Hall, words: &str, message: &str) {
     let last = format!("rollback_service error: {message}\n");
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stderr.ends_with(&last), "expected {last}got {}", output.stderr);
+}
+
+/// Runs it and expects that there was nothing to do, for this reason.
+async fn says(hall: &Hall, words: &str, message: &str) {
+    let output = hall.run(words).await;
+    assert_eq!((output.code, output.stdout), (0, format!("{message}: nothing to do\n")), "{}", output.stderr);
+}
+
+/// Runs it until something is written, and kills it.
+async fn dies(hall: &Hall, words: &str) {
+    let before = hall.changes();
+    let mut child = hall.command(words).spawn().expect("a start");
+    until("a change", || hall.changes() > before).await;
+    child.kill().await.expect("to kill it");
+}
+
+/// A drill whose services were rolled back by a run, the first, that is done.
+async fn rolled_back() -> Hall {
+    let hall = Hall::open(&["latency=30"]).await;
+    hall.look().await;
+    assert_eq!(hall.run(RUN).await.code, 0);
+    hall.stands(Stand::Good);
+    hall
+}
+
+/// A run to the broken release.
+fn forth() -> String {
+    RUN.replace("DAY", &Utc::now().date_naive().to_string())
 }
 
 /// The journal whose name begins so.
@@ -69,10 +99,11 @@ async fn a_run_that_came_to_no_plan_has_its_environment_and_left_nothing_to_undo
         "there is no './rollback.json': run `rollback_service get` first, or name its folder with --dump",
     )
     .await;
-    for (words, said) in [(RESUME, "run RUN did not die"), (UNDO, "run RUN left nothing changed")] {
-        let output = hall.run(&format!("{words} --run=1")).await;
-        assert_eq!(output.code, 0, "{output:?}");
-        assert_eq!(output.stdout, format!("{said}: it changed nothing: nothing to do\n"));
+    for (words, said) in [
+        (RESUME, "run RUN needs no resume: it changed nothing"),
+        (UNDO, "run RUN left nothing changed, for it changed nothing; to undo another, give --run"),
+    ] {
+        says(&hall, &format!("{words} --run=1"), said).await;
     }
     let elsewhere = "run RUN was about 'dev', not about 'stage' on http://MARATHON: give that --env and --platform";
     fails(&hall, &format!("{} --run=1", UNDO.replace("dev", "stage")), elsewhere).await;
@@ -82,4 +113,92 @@ async fn a_run_that_came_to_no_plan_has_its_environment_and_left_nothing_to_undo
     let elsewhere = "run RUN was about 'dev' on http://MARATHON, not about 'stage' on http://MARATHON: give that --env \
                      and --platform";
     fails(&hall, &format!("{} --run=3", UNDO.replace("dev", "stage")), elsewhere).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_that_died_is_not_undone_by_the_next_press() {
+    let hall = rolled_back().await;
+    dies(&hall, UNDO).await;
+    let changes = hall.changes();
+    let died = "run RUN by tester on HOST died while applying on http://MARATHON: `rollback_service resume --run=RUN \
+                --env=dev` finishes it, or takes it back where that cannot be done; `rollback_service undo --run=RUN \
+                --env=dev` takes it back (--platform as before; in Ansible --tags resume or undo); nothing was changed";
+    fails(&hall, UNDO, died).await;
+    assert_eq!(hall.changes(), changes);
+    assert_eq!(hall.run(RESUME).await.code, 0);
+    hall.stands(Stand::Broken);
+    says(&hall, UNDO, "run RUN has undone it already, as before run RUN; to undo that, or another, give --run").await;
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_that_was_taken_back_is_as_if_it_had_not_been() {
+    let hall = rolled_back().await;
+    dies(&hall, UNDO).await;
+    assert_eq!(hall.run(&format!("{UNDO} --run=2")).await.code, 0);
+    hall.stands(Stand::Good);
+    assert_eq!(hall.run(UNDO).await.code, 0);
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_before_one_that_left_nothing_changed_is_not_undone() {
+    let hall = rolled_back().await;
+    let said = "run RUN left nothing changed, for it ended as restored; to undo another, give --run";
+    // It was taken back, by `undo` alone or by two that went on.
+    dies(&hall, &forth()).await;
+    assert_eq!(hall.run(UNDO).await.code, 0);
+    says(&hall, UNDO, said).await;
+    dies(&hall, &forth()).await;
+    dies(&hall, UNDO).await;
+    let output = hall.run(RESUME).await;
+    assert_eq!(output.code, 1, "it was going back: {output:?}");
+    says(&hall, UNDO, said).await;
+    // It took itself back.
+    hall.drill.faults.order("hang".parse().expect("a fault"));
+    let output = hall.run(&format!("{} --timeout=2", forth())).await;
+    assert_eq!(output.code, 1, "{output:?}");
+    hall.drill.faults.clear();
+    says(&hall, UNDO, said).await;
+    hall.stands(Stand::Good);
+    assert_eq!(hall.run(&format!("{UNDO} --run=1")).await.code, 0);
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_undo_left_to_an_operator_is_undone_by_the_next_one() {
+    let hall = Hall::open(&["latency=30"]).await;
+    hall.look().await;
+    dies(&hall, RUN).await;
+    hall.drill.faults.order("gone-at-write".parse().expect("a fault"));
+    assert_eq!(hall.run(&format!("{UNDO} --timeout=2")).await.code, 3);
+    hall.drill.faults.clear();
+    let output = hall.run(UNDO).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changed_since_keeps_resume_from_touching_anything() {
+    let hall =
+        Hall::furnished(&["latency=30", "unhealthy=billing"], |settings| settings.platform = Platform::Kubernetes);
+    let hall = hall.await;
+    hall.look().await;
+    let before = hall.changes();
+    let mut child = hall.command(RUN).spawn().expect("a start");
+    until("all changes", || hall.changes() == before + 4).await;
+    child.kill().await.expect("to kill it");
+    hall.set_users().await;
+    let changes = hall.changes();
+    let output = hall.run(&format!("{RESUME} --timeout=2")).await;
+    assert_eq!((output.code, hall.changes()), (3, changes), "{output:?}");
+    let promise = "Somebody changed a service since: nothing is touched, and what to do is shown.";
+    assert!(output.stderr.contains(promise), "{output:?}");
+    assert!(
+        output.stderr.contains("users    changed since  ") && output.stderr.contains("billing  half-way "),
+        "{output:?}"
+    );
+    let reason =
+        "rollback_service error: somebody changed a service since that run died, and nothing more was touched. ";
+    assert!(output.stderr.contains(reason), "{output:?}");
 }

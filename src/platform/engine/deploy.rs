@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::container::{Container, Place};
 use super::fidelity::{Read, differences};
-use super::{Engine, configuration, health};
+use super::{Engine, configuration, health, late};
 use crate::platform::Change;
 use crate::platform::image::ImageName;
 use crate::watch::{Progress, Watch};
@@ -34,7 +34,7 @@ pub(super) async fn deploy(
     for change in changes {
         let (service, to) = (&change.application.service, &change.to);
         watch.at(service, &Progress { done: 0, total: 0, note: format!("pulling {to}") });
-        let pulled = timeout(limit, pull(engine, to)).await.context("it ran out of time").flatten();
+        let pulled = timeout(limit, pull(engine, to)).await.with_context(|| late(limit)).flatten();
         pulled.with_context(|| format!("failed to pull '{to}' for '{service}'"))?;
     }
     // A pull takes its time, and somebody else may have been faster.
@@ -43,7 +43,7 @@ pub(super) async fn deploy(
     for (change, set) in changes.iter().zip(&prepared) {
         let service = &change.application.service;
         let replaced = timeout(limit, replace_all(engine, service, set, watch)).await;
-        let replaced = replaced.with_context(|| format!("it ran out of time after {limit:?}")).flatten();
+        let replaced = replaced.with_context(|| late(limit)).flatten();
         replaced.with_context(|| format!("failed to bring '{service}' to '{}'", change.to))?;
     }
     Ok(())

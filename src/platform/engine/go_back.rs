@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::container::{Container, Place};
 use super::deploy::remove_prepared;
-use super::{Engine, Service, health};
+use super::{Engine, Service, health, late};
 use crate::platform::Change;
 use crate::watch::{Progress, Watch};
 
@@ -29,7 +29,7 @@ pub(super) async fn go_back(
     for (change, service) in changes.iter().zip(engine.services(changes).await?).rev() {
         let name = &change.application.service;
         let restored = timeout(limit, restore(engine, change, &service, watch)).await;
-        let restored = restored.with_context(|| format!("it ran out of time after {limit:?}")).flatten();
+        let restored = restored.with_context(|| late(limit)).flatten();
         if let Err(error) = restored {
             failures.push(format!("'{name}': {error:#}"));
         }

@@ -266,6 +266,11 @@ impl Service {
     }
 }
 
+/// What is said where something did not come to its end.
+fn late(limit: Duration) -> String {
+    format!("time ran out after {limit:?}")
+}
+
 #[async_trait]
 impl Platform for Engine {
     fn address(&self) -> &str {

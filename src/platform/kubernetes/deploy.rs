@@ -12,7 +12,7 @@ use super::client::{Answer, Unanswered, Write};
 use super::own::{Images, SET, Written};
 use super::workload::{self, CAUSE, Kind, parts};
 use super::{Kubernetes, rollout, wait};
-use crate::platform::Change;
+use crate::platform::{Change, missed};
 use crate::watch::Watch;
 
 /// How long it may take until a write whose answer was lost shows.
@@ -37,9 +37,7 @@ pub(super) async fn deploy(
     for change in changes {
         set(kubernetes, change, watch).await?;
     }
-    wait::until_arrived(kubernetes, changes, deadline, watch)
-        .await
-        .context("failed to bring the services to their targets")
+    wait::until_arrived(kubernetes, changes, deadline, watch).await.with_context(|| missed(limit))
 }
 
 /// An object that a change is about, if nobody changed it since the plan.

@@ -75,7 +75,7 @@ async fn restore(
             Err(_) => sleep(AGAIN).await,
         }
         if Instant::now() >= deadline {
-            bail!("ran out of time");
+            bail!("time ran out");
         }
     }
 }

@@ -28,8 +28,6 @@ const LASTS: Duration = Duration::from_secs(15);
 const RENEWED: Duration = Duration::from_secs(3);
 /// How often it is looked at whether its holder renews it.
 const LOOK: Duration = Duration::from_millis(500);
-/// What is said where others keep changing it.
-const RESTLESS: &str = "the lease 'firebreak' changed again and again";
 /// How often it is tried to have it: others may want it, too.
 const TRIES: usize = 5;
 
@@ -56,7 +54,7 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
     let failed =
         |error: anyhow::Error| LockError::Failed(error.context(format!("failed to lock {}", kubernetes.address)));
     let place = path(kubernetes);
-    let mut trouble = anyhow!("{RESTLESS}: try again");
+    let mut trouble = restless();
     for _ in 0..TRIES {
         let body = lease(kubernetes, holder, &Value::Null);
         let create = write("lock", Method::POST, collection(kubernetes), body);
@@ -76,7 +74,7 @@ pub(super) async fn lock(kubernetes: &Kubernetes, holder: &Holder) -> Result<(),
                 return keep(kubernetes, holder, answer.body).await.map_err(failed);
             }
             // Somebody was quicker; or it is gone. Of an answer that was lost the next try tells what became.
-            Ok(answer) if answer.is_conflict() || answer.status == StatusCode::NOT_FOUND => {}
+            Ok(answer) if answer.is_conflict() || answer.status == StatusCode::NOT_FOUND => trouble = restless(),
             Err(Unanswered::Lost(error)) => trouble = error,
             Ok(answer) => return Err(failed(refusal(&answer))),
             Err(Unanswered::NotSent(error)) => return Err(failed(error)),
@@ -106,7 +104,7 @@ async fn keep(kubernetes: &Kubernetes, holder: &Holder, mut lease: Value) -> any
 pub(super) async fn unlock(kubernetes: &Kubernetes, holder: &Holder) -> anyhow::Result<()> {
     let what = || format!("failed to unlock {}", kubernetes.address);
     kubernetes.held.set(None);
-    let mut trouble = anyhow!("{RESTLESS}");
+    let mut trouble = restless();
     for _ in 0..TRIES {
         let found = kubernetes.client.get(&path(kubernetes)).await.with_context(what)?;
         let Some(found) = found.filter(|found| found["spec"]["holderIdentity"] == holder.run.as_str()) else {
@@ -119,7 +117,7 @@ pub(super) async fn unlock(kubernetes: &Kubernetes, holder: &Holder) -> anyhow::
         match taken(kubernetes, delete, holder).await {
             Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND => return Ok(()),
             // The last renewal was on its way.
-            Ok(answer) if answer.is_conflict() => {}
+            Ok(answer) if answer.is_conflict() => trouble = restless(),
             Err(Unanswered::Lost(error)) => trouble = error,
             Ok(answer) => return Err(refusal(&answer).context(what())),
             Err(Unanswered::NotSent(error)) => return Err(error.context(what())),
@@ -217,6 +215,10 @@ fn holder_of(lease: &Value) -> Option<Holder> {
         who: annotations[WHO].as_str().unwrap_or("somebody").to_owned(),
         since: DateTime::parse_from_rfc3339(since).ok()?.to_utc(),
     })
+}
+
+fn restless() -> anyhow::Error {
+    anyhow!("the lease '{NAME}' changed again and again: try again")
 }
 
 fn refusal(answer: &Answer) -> anyhow::Error {

@@ -31,7 +31,7 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
     let late = condition(object, "Progressing", "False").filter(|one| one["reason"] == "ProgressDeadlineExceeded");
     let since = late.map(|one| one["lastUpdateTime"].to_string());
     if count("observedGeneration") < generation {
-        let trouble = Some("its controller has not seen the change yet".to_owned());
+        let trouble = Some("a change that its controller has not seen yet".to_owned());
         return Rollout { done: 0, total, moves: true, lacks: None, trouble, given_up: since };
     }
     let (updated, ready, available) = match kind {
@@ -129,7 +129,10 @@ mod tests {
         let of = |fields: Value| of(Kind::Deployment, &fields);
         let moves = |done, trouble: &str| (done, 2, true, Some(trouble.to_owned()), false);
         assert_eq!(of(json!({})), (2, 2, false, None, false));
-        assert_eq!(of(json!({"metadata": {"generation": 4}})), moves(0, "its controller has not seen the change yet"));
+        assert_eq!(
+            of(json!({"metadata": {"generation": 4}})),
+            moves(0, "a change that its controller has not seen yet")
+        );
         assert_eq!(of(json!({"status": {"updatedReplicas": 1}})), moves(1, "1 of 2 pods updated, 2 ready"));
         assert_eq!(of(json!({"status": {"replicas": 3}})), moves(2, "old pods still run: 1"));
         let unready = of(json!({"status": {"readyReplicas": 1}}));

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::super::secrets::Secrets;
 use super::client::{Answer, Unanswered, Write};
 use super::{Marathon, application, refusal};
-use crate::platform::Change;
+use crate::platform::{Change, missed};
 use crate::watch::Watch;
 
 /// How long it may take until a write whose answer was lost shows.
@@ -53,11 +53,11 @@ pub(super) async fn deploy(
             }
         }
         if Instant::now() >= deadline {
-            bail!("ran out of time: again and again a deployment held the services");
+            bail!("time ran out: again and again a deployment held the services");
         }
     };
     let waited = marathon.until_gone(&ids, deadline, changes, watch).await;
-    waited.context("failed to bring the services to their targets")
+    waited.with_context(|| missed(limit))
 }
 
 /// The updates for all applications as they are now, if none was changed since the plan.

@@ -53,7 +53,7 @@ async fn revert(marathon: &Marathon, changes: &[Change], deadline: Instant, watc
             }
         }
         if Instant::now() >= deadline {
-            bail!("{}: ran out of time", what());
+            bail!("{}: time ran out", what());
         }
         sleep(PAUSE).await;
     }
@@ -119,7 +119,7 @@ async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, wat
             }
         }
         if Instant::now() >= deadline {
-            bail!("ran out of time while restoring the versions of the services");
+            bail!("time ran out while restoring the versions of the services");
         }
         sleep(PAUSE).await;
     }

@@ -36,7 +36,7 @@ async fn the_real_program_takes_a_broken_release_back() {
     hall.drill.faults.order("unhealthy=billing".parse().expect("a fault"));
     let failed = play(&["--tags", "run", "-e", &day, "-e", "rollback_service_timeout=2"]).await;
     assert_eq!(failed.code, 2, "{}", failed.text);
-    for line in ["rc: 1", "dev: failed to bring the services to their targets: time ran out", "as before"] {
+    for line in ["rc: 1", "dev: failed to bring the services to their targets (limit 2s): time ran out", "as before"] {
         assert!(failed.text.contains(line), "'{line}' is missing: {}", failed.text);
     }
     hall.stands(Stand::Broken);

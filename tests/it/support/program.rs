@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use firebreak::drill::faults::Fault;
+use firebreak::drill::kubernetes;
 use firebreak::drill::story::{Stand, good_day};
 use firebreak::drill::{Drill, Settings};
+use firebreak::http::{self, Trust};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -108,6 +111,35 @@ impl Hall {
     pub fn stands(&self, stand: Stand) {
         let proof = self.drill.proof("dev", stand).expect("an environment of the story");
         assert!(proof.holds, "{proof:#?}");
+    }
+
+    /// How many changes of services the platform has taken.
+    pub fn changes(&self) -> usize {
+        let taken = |status: Option<u16>| status.is_some_and(|status| status < 300);
+        let is_change = |method: &str, path: &str| match method {
+            "PUT" => path.starts_with("/v2/apps"),
+            "PATCH" => !path.contains("dryRun"),
+            _ => false,
+        };
+        self.drill.log.all().iter().filter(|one| taken(one.status) && is_change(&one.method, &one.path)).count()
+    }
+
+    /// Sets another image of `users`, as somebody with a terminal would. On Kubernetes.
+    pub async fn set_users(&self) {
+        let address = self.drill.kubernetes().address();
+        let image = format!("{}/users:1.3.0-develop", self.drill.registry.address());
+        let set = self.drill.kubernetes().objects().object("StatefulSet", "dev", "users").expect("the set");
+        let containers = set["spec"]["template"]["spec"]["containers"].as_array().expect("its containers");
+        let place = containers.iter().position(|container| container["name"] == "users").expect("its own");
+        let path = format!("/spec/template/spec/containers/{place}/image");
+        let answer = http::client(&Trust::default())
+            .expect("a client")
+            .patch(format!("http://{address}/apis/apps/v1/namespaces/dev/statefulsets/users"))
+            .bearer_auth(kubernetes::OPERATOR.1)
+            .header("content-type", "application/json-patch+json")
+            .body(json!([{"op": "replace", "path": path, "value": image}]).to_string());
+        let status = answer.send().await.expect("an answer").status();
+        assert!(status.is_success(), "{status}");
     }
 
     pub fn dump(&self) -> std::path::PathBuf {
