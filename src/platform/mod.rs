@@ -140,6 +140,9 @@ pub trait Platform: Send + Sync {
     /// Learns from the calls of a run what it had done, as if this process had done it: for [`go_back`](Platform::go_back).
     fn recall(&self, calls: &[Call]);
 
+    /// Whether this run wrote a change, or may have. What stands at a target that it did not write is somebody else's.
+    fn wrote(&self, change: &Change) -> bool;
+
     /// What a person types to set one application back to what it was, for the shell.
     fn by_hand(&self, change: &Change) -> String;
 

@@ -1,5 +1,7 @@
 //! `resume` and `undo`: what becomes of a run that died, and of one that ended and is regretted.
 
+use std::collections::BTreeSet;
+
 use super::apply::{Applied, Hands};
 use super::arguments::{Again, pull_login};
 use super::recorded::Recorded;
@@ -9,7 +11,7 @@ use super::run::{check_images, note_before, note_standing, nothing_to_do, resolv
 use super::show::standings_table;
 use super::site::{Site, unchanged};
 use super::undertaking::{Undertaking, ended};
-use super::verify::Set;
+use super::verify::{Set, Verdict, all};
 use crate::action::consent::{Consent, Proposal, is_production};
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
@@ -46,13 +48,13 @@ pub async fn again(again: &Again, way: Way, context: &Context) -> anyhow::Result
         (Some(id), _) => chosen(id, &site)?,
         (None, Way::Forth) => match site.open_run()? {
             Some(run) => run,
-            None => return Ok(nothing(&format!("no run of {} died, by the journals of this host", place(&site)))),
+            None => return Ok(nothing(&format!("no run of {} died, by {}", place(&site), journals(&site)?))),
         },
         (None, Way::Back) => match last(&site)? {
             Some(run) if run.began.command == "undo" => return undone(&run),
             Some(run) if !changed(&run) => return Ok(restored(&run)),
             Some(run) => run,
-            None => return Ok(nothing(&format!("no run changed {}", place(&site)))),
+            None => return Ok(nothing(&format!("no run changed {}, by {}", place(&site), journals(&site)?))),
         },
     };
     match way {
@@ -77,7 +79,10 @@ async fn undo(again: &Again, site: Site<'_>, run: &Run, http: http::Client) -> a
     }
     let registry = again.shared.registry.clone().unwrap_or_else(|| recorded.registry.as_str().into());
     let registry = again.shared.registry_at(&registry, false, http, context)?;
-    let mut plan = reverse(&recorded, &platform.applications(site.environment).await?, &run.id)?;
+    platform.recall(&run.calls);
+    let wrote: Vec<bool> = recorded.steps.iter().map(|step| platform.wrote(&step.change)).collect();
+    platform.recall(&[]);
+    let mut plan = reverse(&recorded, &wrote, &platform.applications(site.environment).await?, &run.id)?;
     resolve(&mut plan, &registry, context).await?;
     let unwell = note_standing(&mut plan, platform).await?;
     let changing = plan.steps.iter().filter(|step| !step.unchanged);
@@ -135,9 +140,10 @@ async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
     site.platform.recall(&run.calls);
     let set = Set { changes: &changes, initial: recorded.initial() };
     let standings = site.platform.look(&changes).await?;
+    let wrote = changes.iter().any(|change| site.platform.wrote(change));
     let legend = match way {
-        Way::Forth => forecast(run.state.map(|(state, _)| state), &standings),
-        Way::Back => forecast_back(&standings),
+        Way::Forth => forecast(run.state.map(|(state, _)| state), wrote, &standings),
+        Way::Back => forecast_back(wrote, &standings),
     };
     let mut table = Table { title: title(&run, &recorded), ..standings_table(&set.results(&standings), &standings) };
     table.legend.push(legend.to_owned());
@@ -168,8 +174,11 @@ async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
 /// The end of a run that had died. To have all as before is what `undo` is for.
 fn ended_as(applied: &Applied, way: Way) -> Finding {
     let finding = ended(applied);
+    let is_there = all(&applied.results, Verdict::Target);
     match (way, applied.end) {
         (Way::Back, State::Restored) => Finding { outcome: Outcome::Done, changed: true, ..finding },
+        (Way::Back, State::Unchanged) => Finding { outcome: Outcome::NothingToDo, ..finding },
+        (Way::Forth, State::Unchanged) if is_there => Finding { outcome: Outcome::NothingToDo, ..finding },
         _ => finding,
     }
 }
@@ -202,6 +211,20 @@ fn place(site: &Site<'_>) -> String {
     format!("'{}' on {}", site.environment, site.platform.address())
 }
 
+/// Where runs were looked for; and where they were, if it was elsewhere.
+fn journals(site: &Site<'_>) -> anyhow::Result<String> {
+    let folder = site.context.journal.folder()?;
+    let (runs, _) = folder.runs()?;
+    let of = |run: &Run| Some(format!("'{}' on {}", run.began.environment, run.planned.as_ref()?.place));
+    let known: BTreeSet<String> = runs.iter().filter_map(of).collect();
+    let path = folder.path().display();
+    if known.is_empty() {
+        return Ok(format!("the journals in '{path}', where no run came to a plan"));
+    }
+    let known: Vec<_> = known.into_iter().collect();
+    Ok(format!("the journals in '{path}', which tell of {}", known.join(", ")))
+}
+
 fn nothing(message: &str) -> Finding {
     Finding::new(Outcome::NothingToDo, format!("{message}: nothing to do"))
 }
@@ -219,7 +242,7 @@ fn undone(run: &Run) -> anyhow::Result<Finding> {
         return Ok(unchanged(&run.died()));
     }
     if run.is_done() {
-        let message = format!("run {id} has undone it already, {purpose}; to undo that, or another, give --run");
+        let message = format!("the last run, {id}, was an undo already, {purpose}; to undo that one, give --run={id}");
         return Ok(nothing(&message));
     }
     anyhow::bail!("run {id} was to undo, {purpose}, and {}: give --run with the run to undo", how_it_ended(run))

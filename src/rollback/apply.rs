@@ -80,11 +80,7 @@ pub async fn apply(changes: &[Change], hands: Hands<'_>) -> Applied {
         return machine.unchanged(&format!("{error:#}"), Vec::new());
     }
     match machine.deploy(changes).await {
-        Err(DeployError::NothingSent(error)) => {
-            // What stands otherwise than before is somebody else's doing, and not to be taken back.
-            let standings = machine.set.look(hands.platform, hands.limits.silence, Duration::ZERO).await;
-            machine.unchanged(&format!("{error:#}"), machine.set.results(&standings.unwrap_or_default()))
-        }
+        Err(DeployError::NothingSent(error)) => machine.take_back(&format!("{error:#}")).await,
         deployed => machine.conclude(deployed).await,
     }
 }
@@ -155,9 +151,19 @@ impl Machine<'_> {
         applied
     }
 
-    /// Once: a rollback is never rolled back in a loop.
+    /// Whether this run wrote any of the changes, or may have.
+    pub(super) fn wrote(&self) -> bool {
+        self.set.changes.iter().any(|change| self.hands.platform.wrote(change))
+    }
+
+    /// Once: a rollback is never rolled back in a loop. What stands otherwise than before where nothing was written is
+    /// somebody else's doing, and not to be taken back.
     pub(super) async fn take_back(&self, reason: &str) -> Applied {
-        let Hands { platform, limits, watch, .. } = self.hands;
+        let Hands { platform, limits, watch, journal, .. } = self.hands;
+        if !self.wrote() && journal.state() != Some(State::GoingBack) {
+            let standings = self.set.look(platform, limits.silence, Duration::ZERO).await;
+            return self.unchanged(reason, self.set.results(&standings.unwrap_or_default()));
+        }
         self.enter(State::GoingBack);
         let trouble = platform.go_back(self.set.changes, limits.deployment, watch).await.err();
         let trouble = trouble.map(|error| format!(" ({error:#})")).unwrap_or_default();
@@ -181,7 +187,7 @@ impl Machine<'_> {
         Applied { by_hand, ..applied }
     }
 
-    fn unchanged(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
+    pub(super) fn unchanged(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
         self.end(State::Unchanged, format!("{reason}; nothing was changed"), results)
     }
 
@@ -253,6 +259,10 @@ mod tests {
         }
 
         fn recall(&self, _: &[Call]) {}
+
+        fn wrote(&self, _: &Change) -> bool {
+            self.deploy != Err("stale")
+        }
 
         fn by_hand(&self, change: &Change) -> String {
             format!("restore {}", change.application.id)

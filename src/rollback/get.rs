@@ -76,6 +76,11 @@ async fn ran(look: &Look, registry: &str, http: &http::Client, context: &Context
     let place = look.place.as_ref()?;
     let read = async {
         let platform = place.connect(&look.running, None, http, context).await?;
+        if let Ok(Some(run)) = context.journal.open_run(&look.running, platform.address())
+            && context.journal.is_alive(&run) == Some(false)
+        {
+            context.watch.warn(&run.died());
+        }
         let applications = platform.applications(&look.running).await?;
         let (running, address) = (&look.running, platform.address());
         anyhow::ensure!(

@@ -28,6 +28,10 @@ pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>
         Err(error) => return machine.take_back(&format!("{error:#}")).await,
     };
     let todo: Vec<Change> = match (left(&standings), arrived) {
+        (Left::Theirs | Left::HalfWay | Left::Nothing, _) if !machine.wrote() => {
+            let reason = "that run had written nothing, and somebody else changed the services since";
+            return machine.unchanged(reason, machine.set.results(&standings));
+        }
         (Left::Theirs, _) => {
             let reason = "somebody changed a service since that run died, and nothing more was touched";
             return machine.needs_operator(reason, machine.set.results(&standings));
@@ -49,14 +53,20 @@ pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>
 
 /// Takes back what a run did that died. `initial` is how the services stood before it; the platform recalls what it did.
 pub async fn take_back(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
-    Machine { set: Set { changes, initial }, hands }.take_back("taken back as asked").await
+    let machine = Machine { set: Set { changes, initial }, hands };
+    let reason = if machine.wrote() { "taken back as asked" } else { "that run had written nothing" };
+    machine.take_back(reason).await
 }
 
-/// What [`resume`] would do with a run that died in this state, where the services stand like this: for people.
+/// What [`resume`] would do with a run that died in this state, having written something or not, where the services
+/// stand like this: for people.
 #[must_use]
-pub fn forecast(state: Option<State>, standings: &[Standing]) -> &'static str {
+pub fn forecast(state: Option<State>, wrote: bool, standings: &[Standing]) -> &'static str {
     match left(standings) {
-        _ if state == Some(State::GoingBack) => forecast_back(standings),
+        _ if state == Some(State::GoingBack) => forecast_back(wrote, standings),
+        Left::Theirs | Left::HalfWay | Left::Nothing if !wrote => {
+            "The run had written nothing, and somebody else changed the services since: nothing is touched."
+        }
         Left::Theirs => "Somebody changed a service since: nothing is touched, and what to do is shown.",
         Left::HalfWay => {
             "What is under way is waited for, and what is as before is set to its target; where a service does not get \
@@ -71,8 +81,9 @@ pub fn forecast(state: Option<State>, standings: &[Standing]) -> &'static str {
 
 /// What [`take_back`] would do where the services stand like this: for people.
 #[must_use]
-pub fn forecast_back(standings: &[Standing]) -> &'static str {
+pub fn forecast_back(wrote: bool, standings: &[Standing]) -> &'static str {
     match left(standings) {
+        _ if !wrote => "The run had written nothing: nothing is touched.",
         Left::Theirs => {
             "What the run changed is taken back; what somebody changed since is left, and what to do is shown."
         }
@@ -115,7 +126,7 @@ mod tests {
         let before = || Standing::Before { trouble: Some("2 of 3 healthy".to_owned()) };
         let unwell = || Standing::Unwell { image: "r/web:1".to_owned(), why: "1 of 2 healthy".to_owned() };
         let other = || Standing::Other { image: "r/web:7".to_owned() };
-        let told = |standings: &[Standing]| forecast(Some(State::Applying), standings);
+        let told = |standings: &[Standing]| forecast(Some(State::Applying), true, standings);
         assert_eq!(
             told(&[Standing::Target, Standing::Target]),
             "Every service is at its target: it is looked whether all are well, and the run ends."
@@ -135,7 +146,11 @@ mod tests {
                 "Somebody changed a service since: nothing is touched, and what to do is shown."
             );
         }
-        let back = |standings: &[Standing]| forecast(Some(State::GoingBack), standings);
+        let idle = |standings: &[Standing]| forecast(Some(State::Applying), false, standings);
+        let nothing = "The run had written nothing, and somebody else changed the services since: nothing is touched.";
+        assert_eq!([idle(&[Standing::Target]), idle(&[before(), unwell()]), idle(&[other()])], [nothing; 3]);
+        assert!(idle(&[before()]).starts_with("Those that are as before are set to their targets"));
+        let back = |standings: &[Standing]| forecast(Some(State::GoingBack), true, standings);
         assert_eq!(back(&[Standing::Target, unwell()]), "What the run changed is taken back.");
         assert_eq!(
             back(&[Standing::Target, other()]),

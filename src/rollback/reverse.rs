@@ -7,14 +7,15 @@ use crate::platform::image::ImageName;
 use crate::platform::{Application, Change};
 use crate::registry::Image;
 
-/// Plans the way back from what the run of this id did, among the applications as they are now.
+/// Plans the way back from what the run of this id did, among the applications as they are now. `wrote` says of each step
+/// whether it was that run that took it.
 ///
 /// # Errors
 /// A [`Refusal`] with every reason there is: somebody changed a service since, or it ran several images before.
-pub fn reverse(recorded: &Recorded, applications: &[Application], run: &str) -> Result<Plan, Refusal> {
+pub fn reverse(recorded: &Recorded, wrote: &[bool], applications: &[Application], run: &str) -> Result<Plan, Refusal> {
     let (mut steps, mut problems) = (Vec::new(), Vec::new());
-    for was in &recorded.steps {
-        match step(was, applications, run) {
+    for (was, wrote) in recorded.steps.iter().zip(wrote) {
+        match step(was, *wrote, applications, run) {
             Ok(step) => steps.push(step),
             Err(problem) => problems.push(problem),
         }
@@ -26,7 +27,7 @@ pub fn reverse(recorded: &Recorded, applications: &[Application], run: &str) -> 
     }
 }
 
-fn step(was: &RecordedStep, applications: &[Application], run: &str) -> Result<Step, Problem> {
+fn step(was: &RecordedStep, wrote: bool, applications: &[Application], run: &str) -> Result<Step, Problem> {
     let before = &was.change.application;
     let refused = |why: String| Problem::Obstacle { application: before.id.clone(), why };
     let [image] = &before.images[..] else {
@@ -42,7 +43,11 @@ fn step(was: &RecordedStep, applications: &[Application], run: &str) -> Result<S
     let unchanged = now.images == before.images;
     if !unchanged && now.images != [was.change.to.as_str()] {
         let theirs = now.images.join(", ");
-        return Err(refused(format!("somebody set it to {theirs} since run {run}, which set it to {}", was.change.to)));
+        let (to, hint) = (&was.change.to, "`firebreak history` shows whether a later run did");
+        return Err(refused(format!("it was set to {theirs} since run {run}, which set it to {to}: {hint}")));
+    }
+    if !unchanged && !wrote {
+        return Err(refused(format!("somebody else set it to {}, not run {run}", was.change.to)));
     }
     if let Some(why) = now.obstacle.as_ref().filter(|_| !unchanged) {
         return Err(refused(why.clone()));
@@ -81,12 +86,12 @@ mod tests {
     }
 
     /// What is planned, or why not, where a run took `billing` from 2 to 1 and this is what runs now.
-    fn reversed(before: Application, now: &[Application]) -> Result<Vec<(String, bool)>, String> {
+    fn reversed(before: Application, wrote: bool, now: &[Application]) -> Result<Vec<(String, bool)>, String> {
         let image = Image::undated("team/billing".to_owned(), "1".to_owned(), "sha256:1".to_owned());
         let change = Change { application: before, to: "r/team/billing:1".to_owned() };
         let steps = vec![RecordedStep { change, image, before: None, trouble: None }];
         let recorded = Recorded { purpose: String::new(), registry: "https://r".to_owned(), steps };
-        match reverse(&recorded, now, "7-abcdef") {
+        match reverse(&recorded, &[wrote], now, "7-abcdef") {
             Ok(plan) => Ok(plan.steps.into_iter().map(|step| (step.change.to, step.unchanged)).collect()),
             Err(Refusal(problems)) => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
         }
@@ -96,16 +101,16 @@ mod tests {
     fn what_is_as_the_run_left_it_gets_what_it_had_before() {
         let before = || application("r/team/billing:2");
         let back = |unchanged| Ok(vec![("r/team/billing:2".to_owned(), unchanged)]);
-        assert_eq!(reversed(before(), &[application("r/team/billing:1")]), back(false));
-        assert_eq!(reversed(before(), &[before()]), back(true));
+        assert_eq!(reversed(before(), true, &[application("r/team/billing:1")]), back(false));
+        assert_eq!(reversed(before(), true, &[before()]), back(true));
         let scaled = Application { instances: 5, ..application("r/team/billing:1") };
-        assert_eq!(reversed(before(), &[scaled]), back(false));
+        assert_eq!(reversed(before(), true, &[scaled]), back(false));
     }
 
     #[test]
     fn what_cannot_be_put_back_is_refused_by_name() {
         let before = || application("r/team/billing:2");
-        let refused = |before, now: &[Application]| reversed(before, now).expect_err("a refusal");
+        let refused = |before, now: &[Application]| reversed(before, true, now).expect_err("a refusal");
         let blocked = Application { obstacle: Some("it is paused".to_owned()), ..application("r/team/billing:1") };
         let down = Application { instances: 0, ..before() };
         let several = Application { images: vec!["r/a:1".to_owned(), "r/a:2".to_owned()], ..before() };
@@ -116,12 +121,16 @@ mod tests {
             (
                 before(),
                 vec![application("r/team/billing:3")],
-                "somebody set it to r/team/billing:3 since run 7-abcdef, which set it to r/team/billing:1",
+                "it was set to r/team/billing:3 since run 7-abcdef, which set it to r/team/billing:1: `firebreak history` \
+                 shows whether a later run did",
             ),
             (before(), vec![down], "it has no instance, and 2 before run 7-abcdef: give it those first, by hand"),
             (several, vec![application("r/team/billing:1")], "before run 7-abcdef its replicas ran different images"),
         ] {
             assert_eq!(refused(before, &now), format!("{prefix}{why}"));
         }
+        let theirs = reversed(before(), false, &[application("r/team/billing:1")]);
+        let why = "somebody else set it to r/team/billing:1, not run 7-abcdef";
+        assert_eq!(theirs, Err(format!("{prefix}{why}")));
     }
 }

@@ -209,6 +209,10 @@ impl Platform for Simulated {
         }
     }
 
+    fn wrote(&self, change: &Change) -> bool {
+        lock(&self.own)[index(change)] != Own::Nothing
+    }
+
     fn by_hand(&self, change: &Change) -> String {
         format!("set {}", change.application.id)
     }

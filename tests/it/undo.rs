@@ -35,6 +35,16 @@ async fn dies(hall: &Hall, words: &str) {
     child.kill().await.expect("to kill it");
 }
 
+/// Runs it until it is about to write, and kills it before it does.
+async fn dies_in_time(hall: &Hall, words: &str) {
+    let mut child = hall.command(words).spawn().expect("a start");
+    let journals = hall.folder.path().join("journals");
+    let is_applying = |path: PathBuf| std::fs::read_to_string(path).is_ok_and(|text| text.contains("applying"));
+    let entries = || std::fs::read_dir(&journals).into_iter().flatten().flatten();
+    until("the first look", || entries().any(|entry| is_applying(entry.path()))).await;
+    child.kill().await.expect("to kill it");
+}
+
 /// A drill whose services were rolled back by a run, the first, that is done.
 async fn rolled_back() -> Hall {
     let hall = Hall::open(&["latency=30"]).await;
@@ -85,7 +95,8 @@ async fn a_damaged_journal_stops_whoever_acts_until_it_is_moved_away() {
     assert!(moved.success(), "{command}");
     let output = hall.run(UNDO).await;
     assert_eq!(output.code, 0, "{output:?}");
-    assert_eq!(output.stdout, "no run changed 'dev' on http://MARATHON: nothing to do\n");
+    let said = "no run changed 'dev' on http://MARATHON, by the journals in 'journals', where no run came to a plan";
+    assert_eq!(output.stdout, format!("{said}: nothing to do\n"));
     let output = hall.run(RUN).await;
     assert_eq!(output.code, 0, "{output:?}");
 }
@@ -127,7 +138,8 @@ async fn an_undo_that_died_is_not_undone_by_the_next_press() {
     assert_eq!(hall.changes(), changes);
     assert_eq!(hall.run(RESUME).await.code, 0);
     hall.stands(Stand::Broken);
-    says(&hall, UNDO, "run RUN has undone it already, as before run RUN; to undo that, or another, give --run").await;
+    says(&hall, UNDO, "the last run, RUN, was an undo already, as before run RUN; to undo that one, give --run=RUN")
+        .await;
     hall.stands(Stand::Broken);
 }
 
@@ -201,4 +213,44 @@ async fn what_somebody_changed_since_keeps_resume_from_touching_anything() {
     let reason =
         "rollback_service error: somebody changed a service since that run died, and nothing more was touched. ";
     assert!(output.stderr.contains(reason), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_operator_did_is_not_taken_for_what_a_run_did_that_wrote_nothing() {
+    for platform in [Platform::Marathon, Platform::Kubernetes] {
+        for (way, said) in [
+            (RESUME, "that run had written nothing, and somebody else changed the services since; nothing was changed"),
+            (UNDO, "that run had written nothing; nothing was changed"),
+        ] {
+            let hall = Hall::furnished(&["latency=200"], |settings| settings.platform = platform).await;
+            hall.look().await;
+            dies_in_time(&hall, RUN).await;
+            assert_eq!(hall.changes(), 0);
+            hall.drill.faults.clear();
+            let theirs = hall.run(&RUN.replace("=journals", "=theirs")).await;
+            assert_eq!(theirs.code, 0, "{theirs:?}");
+            let changes = hall.changes();
+            let output = hall.run(way).await;
+            assert!(output.code == 0 && output.stdout.ends_with(&format!("\n{said}\n")), "{output:?}");
+            let output = hall.run(UNDO).await;
+            assert!(output.code == 0 && output.stdout.starts_with("no run changed 'dev' on "), "{output:?}");
+            assert_eq!(hall.changes(), changes);
+            hall.stands(Stand::Good);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_run_is_known_it_is_said_where_they_were_and_a_look_names_one_that_died() {
+    let hall = Hall::open(&["latency=30"]).await;
+    hall.look().await;
+    dies(&hall, RUN).await;
+    let known = "by the journals in 'journals', which tell of 'dev' on http://MARATHON";
+    let develop = |words: &str| words.replace("dev", "develop");
+    says(&hall, &develop(RESUME), &format!("no run of 'develop' on http://MARATHON died, {known}")).await;
+    says(&hall, &develop(UNDO), &format!("no run changed 'develop' on http://MARATHON, {known}")).await;
+    let look = "get --repo=billing,orders,users,web --env=develop --running=dev --journal=journals";
+    let output = hall.run(look).await;
+    let died = "rollback_service warning: run RUN by tester on HOST died while applying on http://MARATHON: ";
+    assert!(output.code == 0 && output.stderr.contains(died), "{output:?}");
 }

@@ -300,6 +300,10 @@ impl Platform for Engine {
         self.own.recall(calls);
     }
 
+    fn wrote(&self, _change: &Change) -> bool {
+        self.own.has_begun()
+    }
+
     fn by_hand(&self, change: &Change) -> String {
         by_hand::by_hand(self, change)
     }

@@ -143,6 +143,10 @@ impl Platform for Kubernetes {
         self.own.recall(calls);
     }
 
+    fn wrote(&self, change: &Change) -> bool {
+        self.own.of(&change.application.id).is_some()
+    }
+
     fn by_hand(&self, change: &Change) -> String {
         let Some((kind, name)) = parts(&change.application.id) else { return String::new() };
         let mut command = vec![format!("{} set image {}/{name}", self.kubectl, kind.word())];

@@ -104,6 +104,11 @@ impl Platform for Marathon {
         self.own.recall(calls);
     }
 
+    fn wrote(&self, _change: &Change) -> bool {
+        // The set is one write.
+        self.own.written() != Written::Nothing
+    }
+
     fn by_hand(&self, change: &Change) -> String {
         let body = json!([application::restore(&change.application)]);
         let url = format!("{}/v2/apps", self.client.base());

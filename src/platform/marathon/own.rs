@@ -45,17 +45,14 @@ impl Own {
         Some(deployment)
     }
 
-    /// Notes what the journal of a run says of its writes: the last one tells, for one that was refused may be tried again.
+    /// Notes what the journal of a run says of its writes: the last one tells that was not refused.
     pub(super) fn recall(&self, calls: &[Call]) {
         self.forget();
-        let Some(update) = calls.iter().rfind(|call| call.call == Write::UPDATE) else { return };
-        match &update.answer {
-            Some(Answer::Refused(_)) => {}
-            Some(Answer::Taken(body)) => {
-                self.send();
-                self.taken(body);
-            }
-            Some(Answer::Lost(_)) | None => self.send(),
+        let was_sent = |call: &&Call| call.call == Write::UPDATE && !matches!(call.answer, Some(Answer::Refused(_)));
+        let Some(update) = calls.iter().rfind(was_sent) else { return };
+        self.send();
+        if let Some(Answer::Taken(body)) = &update.answer {
+            self.taken(body);
         }
     }
 
