@@ -9,7 +9,7 @@ use super::resume::{forecast, forecast_back, resume, take_back};
 use super::reverse::reverse;
 use super::run::{check_images, note_before, note_standing, nothing_to_do, resolve};
 use super::show::standings_table;
-use super::site::{Site, unchanged};
+use super::site::Site;
 use super::undertaking::{Undertaking, ended};
 use super::verify::{Set, Verdict, all};
 use crate::action::consent::{Consent, Proposal, is_production};
@@ -51,7 +51,7 @@ pub async fn again(again: &Again, way: Way, context: &Context) -> anyhow::Result
             None => return Ok(nothing(&format!("no run of {} died, by {}", place(&site), journals(&site)?))),
         },
         (None, Way::Back) => match last(&site)? {
-            Some(run) if run.began.command == "undo" => return undone(&run),
+            Some(run) if run.began.command == "undo" => return undone(&run, &site),
             Some(run) if !changed(&run) => return Ok(restored(&run)),
             Some(run) => run,
             None => return Ok(nothing(&format!("no run changed {}, by {}", place(&site), journals(&site)?))),
@@ -236,10 +236,11 @@ fn how_it_ended(run: &Run) -> String {
 
 /// The end where the last run was an `undo` itself: to undo once more, as after a lost connection, must not put back what
 /// was undone.
-fn undone(run: &Run) -> anyhow::Result<Finding> {
+fn undone(run: &Run, site: &Site<'_>) -> anyhow::Result<Finding> {
     let (id, purpose) = (&run.id, recorded(run)?.purpose);
     if run.is_open() {
-        return Ok(unchanged(&run.died()));
+        // It is under way, or it died.
+        return Ok(site.refusal()?.unwrap_or_else(|| nothing(&format!("somebody ended run {id} meanwhile"))));
     }
     if run.is_done() {
         let message = format!("the last run, {id}, was an undo already, {purpose}; to undo that one, give --run={id}");

@@ -129,7 +129,18 @@ async fn a_run_that_came_to_no_plan_has_its_environment_and_left_nothing_to_undo
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undo_that_died_is_not_undone_by_the_next_press() {
     let hall = rolled_back().await;
-    dies(&hall, UNDO).await;
+    let before = hall.changes();
+    hall.drill.faults.clear();
+    hall.drill.faults.order("latency=500".parse().expect("a fault"));
+    let mut child = hall.command(UNDO).spawn().expect("a start");
+    until("a change", || hall.changes() > before).await;
+    let second = hall.run(UNDO).await;
+    assert!(
+        second.code == 1 && second.stderr.contains("error: somebody else is at it: run RUN by tester"),
+        "{second:?}"
+    );
+    child.kill().await.expect("to kill it");
+    hall.drill.faults.clear();
     let changes = hall.changes();
     let died = "run RUN by tester on HOST died while applying on http://MARATHON: `rollback_service resume --run=RUN \
                 --env=dev` finishes it, or takes it back where that cannot be done; `rollback_service undo --run=RUN \
