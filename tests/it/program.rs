@@ -437,7 +437,7 @@ async fn to_undo_twice_undoes_once() {
     hall.stands(Stand::Broken);
     let output = hall.run(undo).await;
     assert_eq!(output.code, 0, "{output:?}");
-    assert!(output.stdout.contains("has undone it already, as before run"), "{output:?}");
+    assert!(output.stdout.contains("was an undo already, as before run"), "{output:?}");
     hall.stands(Stand::Broken);
 }
 
