@@ -108,6 +108,13 @@ pub const ROWS: &[Row] = &[
         RESTORED,
     ),
     row("A service does not get healthy", Faults(&["unhealthy=billing"]), "--timeout=2", BOTH, RESTORED),
+    row(
+        "A pod of a StatefulSet does not get ready, and holds up the way back",
+        Faults(&["unhealthy=users"]),
+        "--timeout=4",
+        &[Kubernetes],
+        RESTORED,
+    ),
     row("A quota lets no new pod start", Faults(&["quota=billing"]), "--timeout=2", &[Kubernetes], RESTORED),
     row("The connection breaks off at the write", Faults(&["reset"]), "", &[Marathon], FAILED),
     row("The connection breaks off at the first write, the Lease", Faults(&["reset"]), "", &[Kubernetes], DONE),
