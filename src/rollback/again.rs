@@ -140,7 +140,7 @@ async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
     site.platform.recall(&run.calls);
     let set = Set { changes: &changes, initial: recorded.initial() };
     let standings = site.platform.look(&changes).await?;
-    let wrote = changes.iter().any(|change| site.platform.wrote(change));
+    let wrote = set.wrote(site.platform);
     let legend = match way {
         Way::Forth => forecast(run.state.map(|(state, _)| state), wrote, &standings),
         Way::Back => forecast_back(wrote, &standings),

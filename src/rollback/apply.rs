@@ -151,16 +151,11 @@ impl Machine<'_> {
         applied
     }
 
-    /// Whether this run wrote any of the changes, or may have.
-    pub(super) fn wrote(&self) -> bool {
-        self.set.changes.iter().any(|change| self.hands.platform.wrote(change))
-    }
-
     /// Once: a rollback is never rolled back in a loop. What stands otherwise than before where nothing was written is
     /// somebody else's doing, and not to be taken back.
     pub(super) async fn take_back(&self, reason: &str) -> Applied {
         let Hands { platform, limits, watch, journal, .. } = self.hands;
-        if !self.wrote() && journal.state() != Some(State::GoingBack) {
+        if !self.set.wrote(platform) && journal.state() != Some(State::GoingBack) {
             let standings = self.set.look(platform, limits.silence, Duration::ZERO).await;
             return self.unchanged(reason, self.set.results(&standings.unwrap_or_default()));
         }

@@ -28,7 +28,7 @@ pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>
         Err(error) => return machine.take_back(&format!("{error:#}")).await,
     };
     let todo: Vec<Change> = match (left(&standings), arrived) {
-        (Left::Theirs | Left::HalfWay | Left::Nothing, _) if !machine.wrote() => {
+        (Left::Theirs | Left::HalfWay | Left::Nothing, _) if !machine.set.wrote(hands.platform) => {
             let reason = "that run had written nothing, and somebody else changed the services since";
             return machine.unchanged(reason, machine.set.results(&standings));
         }
@@ -54,7 +54,7 @@ pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>
 /// Takes back what a run did that died. `initial` is how the services stood before it; the platform recalls what it did.
 pub async fn take_back(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
     let machine = Machine { set: Set { changes, initial }, hands };
-    let reason = if machine.wrote() { "taken back as asked" } else { "that run had written nothing" };
+    let reason = if machine.set.wrote(hands.platform) { "taken back as asked" } else { "that run had written nothing" };
     machine.take_back(reason).await
 }
 

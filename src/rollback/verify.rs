@@ -49,6 +49,11 @@ pub(super) fn all(results: &[ServiceResult], state: Verdict) -> bool {
 }
 
 impl Set<'_> {
+    /// Whether this run wrote any of the changes, or may have.
+    pub(super) fn wrote(&self, platform: &dyn Platform) -> bool {
+        self.changes.iter().any(|change| platform.wrote(change))
+    }
+
     /// Looks until the platform answers, for as long as `silence`; and as long as `calm` until no service is on its way.
     /// A look that has begun is not cut off: it may wait for a write to end.
     pub(super) async fn look(

@@ -273,10 +273,8 @@ fn programs_get_the_same() {
     assert_eq!(records, expected);
 }
 
-#[test]
-fn all_of_one_is_told() {
-    let host = busy_host();
-    let stdout = "\
+/// What is told of the fourth run, up to its first call.
+const BEGINNING: &str = "\
 Run 4-xxxxxx
 action       rollback_service run, version 0.1.0
 who          ann
@@ -299,18 +297,22 @@ HH:MM:SS    planned
 HH:MM:SS    locked
 HH:MM:SS    applying
 HH:MM:SS      create prod-web-firebreak-new  taken
+";
+
+#[test]
+fn all_of_one_is_told() {
+    let host = busy_host();
+    let rest = "\
 HH:MM:SS      stop prod-web                  refused (1)
 HH:MM:SS      start prod-web                 not known
 (1) no such container (404 Not Found)
 
 run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/podman.sock: `rollback_service resume --run=4-xxxxxx --env=prod` finishes it, or takes it back where that cannot be done; `rollback_service undo --run=4-xxxxxx --env=prod` takes it back (--platform as before; in Ansible --tags resume or undo)
 ";
+    let stdout = format!("{BEGINNING}{rest}");
     let id = host.ids().into_iter().find(|id| id.starts_with("4-")).expect("the run");
     for id in ["4", &id] {
-        assert_eq!(
-            host.firebreak(&["history", id]),
-            Output { code: 0, stdout: stdout.to_owned(), stderr: String::new() }
-        );
+        assert_eq!(host.firebreak(&["history", id]), Output { code: 0, stdout: stdout.clone(), stderr: String::new() });
     }
 
     // Somebody goes on with it, and takes it back.
@@ -410,34 +412,10 @@ run       when                  action             environment  who   state     
     warnings.sort_unstable();
     assert_eq!(warnings, [format!("firebreak warning: {empty}"), format!("firebreak warning: {changed}")]);
 
-    let stdout = "\
-Run 4-xxxxxx
-action       rollback_service run, version 0.1.0
-who          ann
-host         HOST, process N
-began        YYYY-MM-DDTHH:MM:SSZ
-took         26 h 0 min
-environment  prod
-place        podman+unix:///run/podman/podman.sock
-plan         975d72552018
-purpose      back to 2026-11-20
-journal      FOLDER/journals/4-xxxxxx.journal
-
-The plan:
-billing: from 2 to 1
-web: from 2 to 1
-
-What happened on YYYY-MM-DD, UTC:
-time        what                             answer
-HH:MM:SS    planned
-HH:MM:SS    locked
-HH:MM:SS    applying
-HH:MM:SS      create prod-web-firebreak-new  taken
-
-";
+    let stdout = format!("{BEGINNING}\n");
     let message = format!("{changed}. What is shown stands before that: how the run went on is not known");
     let stderr = format!("firebreak error: {message}\n");
-    assert_eq!(host.firebreak(&["history", "4"]), Output { code: 1, stdout: stdout.to_owned(), stderr });
+    assert_eq!(host.firebreak(&["history", "4"]), Output { code: 1, stdout, stderr });
 
     let output = host.firebreak(&["history", "4", "--format=json"]);
     let report: Value = serde_json::from_str(&output.stdout).expect("one JSON document");
