@@ -8,6 +8,7 @@ mod marathon;
 mod secrets;
 mod writes;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -77,6 +78,11 @@ pub enum Standing {
 /// What is said of services that did not arrive; with the limit, for it may have been too short.
 fn missed(limit: Duration) -> String {
     format!("failed to bring the services to their targets (limit {limit:?})")
+}
+
+/// A word for the shell.
+fn quoted(word: &str) -> Cow<'_, str> {
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }
 
 /// A time in which an application ran an image.

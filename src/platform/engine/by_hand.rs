@@ -1,11 +1,12 @@
 //! What a person types to set a service back to its old containers.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::container::{Container, Place};
 use super::own::Own;
 use super::{Engine, Service};
-use crate::platform::Change;
+use crate::platform::{Change, quoted};
 
 /// Where each engine listens unless it is told otherwise: there its program needs no word of it.
 const USUAL: [&str; 3] =
@@ -68,7 +69,7 @@ fn separator(text: &str) -> &'static str {
     if text.is_empty() { "" } else { "\n" }
 }
 
-fn short(id: &str) -> String {
+fn short(id: &str) -> Cow<'_, str> {
     quoted(id.get(..12).unwrap_or(id))
 }
 
@@ -80,8 +81,4 @@ fn program(address: &str) -> String {
     }
     let option = if program == "docker" { "--host" } else { "--url" };
     format!("{program} {option} {}", quoted(url))
-}
-
-fn quoted(text: &str) -> String {
-    shlex::try_quote(text).map_or_else(|_| text.to_owned(), Into::into)
 }

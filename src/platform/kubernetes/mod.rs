@@ -13,7 +13,6 @@ mod rollout;
 mod wait;
 mod workload;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,7 +28,7 @@ use self::lease::Held;
 use self::own::Own;
 use self::place::Place;
 use self::workload::{Kind, parts};
-use super::{Application, Change, DeployError, Platform, Ran, Standing};
+use super::{Application, Change, DeployError, Platform, Ran, Standing, quoted};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
 use crate::watch::Watch;
@@ -198,9 +197,4 @@ impl Platform for Kubernetes {
         // Kubernetes keeps old revisions by itself.
         Ok(())
     }
-}
-
-/// A word for the shell.
-fn quoted(word: &str) -> Cow<'_, str> {
-    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }
