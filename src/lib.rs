@@ -11,6 +11,7 @@ pub mod history;
 pub mod http;
 pub mod journal;
 pub mod platform;
+pub mod port;
 pub mod process;
 pub mod registry;
 pub mod rollback;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::consent::{Consent, Proposal};
 use super::context::Context;
-use super::interrupt::Shield;
+use super::interrupt::CriticalSection;
 use super::report::{Finding, Outcome, Table};
 use crate::journal::{Answer, Journal, Ledger as _, State};
 use crate::watch::Progress;
@@ -63,17 +63,17 @@ impl Course {
         if let Some(died) = context.journal.open_run(environment, place)? {
             context.watch.warn(&died.died());
         }
-        let shield = context.interrupt.shield();
+        let section = context.interrupt.critical_section();
         journal.enter(State::Locked)?;
         journal.enter(State::Applying)?;
         let mut changed = false;
         for step in &self.steps {
             let at = |done, note: &str| context.watch.at(step, &Progress { done, total: 1, note: note.to_owned() });
             at(0, "begun");
-            match taken(journal, step, act(step), &shield).await {
+            match taken(journal, step, act(step), &section).await {
                 Ok(news) => changed |= news,
                 Err(error) => {
-                    shield.over();
+                    section.over();
                     journal.enter(State::NeedsOperator)?;
                     let before = if changed { "steps before it were taken" } else { "nothing was changed before it" };
                     let message = format!("failed to {step}, which may be half done; {before}: {error:#}");
@@ -84,7 +84,7 @@ impl Course {
             }
             at(1, "done");
         }
-        shield.over();
+        section.over();
         journal.enter(State::Verifying)?;
         journal.enter(State::Done)?;
         let mut finding = Finding::new(Outcome::Done, format!("{} taken", self.count()));
@@ -116,12 +116,12 @@ async fn taken(
     journal: &Journal,
     step: &str,
     act: impl Future<Output = anyhow::Result<bool>>,
-    shield: &Shield,
+    section: &CriticalSection,
 ) -> anyhow::Result<bool> {
     let number = journal.intent(step, Value::Null)?;
     let taken = tokio::select! {
         biased;
-        () = shield.interrupted() => Err(anyhow::anyhow!("interrupted")),
+        () = section.interrupted() => Err(anyhow::anyhow!("interrupted")),
         taken = act => taken,
     };
     journal.answer(

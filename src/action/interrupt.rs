@@ -1,5 +1,5 @@
-//! Ctrl-C and its like. Outside of a [`Shield`] an interrupt ends the action where it stands, as nothing has been
-//! changed. Under a shield the action is told, takes back what it did, and ends by itself; a second interrupt leaves
+//! Ctrl-C and its like. Outside of a [`CriticalSection`] an interrupt ends the action where it stands, as nothing has been
+//! changed. Inside of one the action is told, takes back what it did, and ends by itself; a second interrupt leaves
 //! at once.
 
 use std::sync::Arc;
@@ -39,16 +39,16 @@ pub enum Meaning {
 
 /// While it lives, the action takes care of interrupts by itself.
 #[derive(Debug)]
-pub struct Shield {
+pub struct CriticalSection {
     interrupt: Interrupt,
 }
 
 impl Interrupt {
     /// Begins the part of an action that must not simply be cut off.
     #[must_use]
-    pub fn shield(&self) -> Shield {
+    pub fn critical_section(&self) -> CriticalSection {
         self.phase.store(SHIELDED, Ordering::SeqCst);
-        Shield { interrupt: self.clone() }
+        CriticalSection { interrupt: self.clone() }
     }
 
     /// Notes an interrupt and says what it means.
@@ -69,7 +69,7 @@ impl Interrupt {
     }
 }
 
-impl Shield {
+impl CriticalSection {
     /// Ends when somebody interrupts.
     pub async fn interrupted(&self) {
         self.interrupt.token.cancelled().await;
@@ -92,7 +92,7 @@ impl Shield {
     }
 }
 
-impl Drop for Shield {
+impl Drop for CriticalSection {
     fn drop(&mut self) {
         self.interrupt.phase.store(OPEN, Ordering::SeqCst);
     }
@@ -160,13 +160,13 @@ mod tests {
     fn an_interrupt_means_more_each_time_and_nothing_is_lost_without_a_shield() {
         let interrupt = Interrupt::default();
         assert_eq!(interrupt.arrive(), Meaning::End);
-        let shield = interrupt.shield();
-        assert!(!shield.is_interrupted());
+        let section = interrupt.critical_section();
+        assert!(!section.is_interrupted());
         assert_eq!((interrupt.arrive(), interrupt.arrive()), (Meaning::TakeBack, Meaning::Leave));
-        assert!(shield.is_interrupted());
-        shield.over();
+        assert!(section.is_interrupted());
+        section.over();
         assert_eq!((interrupt.arrive(), interrupt.arrive()), (Meaning::Hurry, Meaning::Hurry));
-        drop(shield);
+        drop(section);
         assert_eq!(interrupt.arrive(), Meaning::End);
     }
 }

@@ -11,6 +11,7 @@ pub mod manual;
 pub mod notify;
 pub mod operator;
 pub mod report;
+pub mod runner;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -15,10 +15,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::journal::Call;
-use crate::journal::lock::{Holder, LockError};
-use crate::watch::Watch;
+use crate::port;
 
+pub use crate::port::{DeployError, RemoteLock, Settable, Standing};
 pub use connect::{Access, RegistryLogin, connect, takes_login};
 
 /// A running application, as it was read: what a service is on this platform.
@@ -49,30 +48,22 @@ pub struct Change {
     pub to: String,
 }
 
-/// How an application stands towards its [`Change`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// It runs the target image, all instances run and are healthy, nothing is under way.
-    Target,
-    /// It is set to what it was set to before, and nothing of ours is under way.
-    Before {
-        /// Why it is not well, if it is not: `1 of 2 instances healthy`. It may have been like this before.
-        trouble: Option<String>,
-    },
-    /// It is on its way, or is set to the target and not well: which image it is set to, and why it has not arrived.
-    Unwell {
-        /// The image that it is set to.
-        image: String,
-        /// What is wrong: `1 of 2 instances healthy`, `a deployment is running`.
-        why: String,
-    },
-    /// Somebody else set it to an image that is neither the target nor the one before.
-    Other {
-        /// That image.
-        image: String,
-    },
-    /// It is no longer there.
-    Gone,
+impl port::Change for Change {
+    fn subject(&self) -> &str {
+        &self.application.service
+    }
+
+    fn id(&self) -> &str {
+        &self.application.id
+    }
+
+    fn before(&self) -> String {
+        self.application.images.join(", ")
+    }
+
+    fn after(&self) -> &str {
+        &self.to
+    }
 }
 
 /// What is said of services that did not arrive; with the limit, for it may have been too short.
@@ -100,57 +91,14 @@ pub struct Ran {
     pub doubt: Option<String>,
 }
 
-/// Why a deployment did not come to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum DeployError {
-    /// Nothing was sent, or all of it was refused: what stands otherwise than before is somebody else's doing.
-    #[error("{0:#}")]
-    NothingSent(anyhow::Error),
-    /// Something was sent, or may have been.
-    #[error("{0:#}")]
-    Sent(anyhow::Error),
-}
-
-/// A place where services run.
-///
-/// A rollback reads [`applications`](Platform::applications), plans, takes the [`lock`](Platform::lock), and calls
-/// [`deploy`](Platform::deploy) once for the whole set. It then believes only [`look`](Platform::look). Where not all
-/// stand at their target it calls [`go_back`](Platform::go_back); where all do, [`settle`](Platform::settle).
-///
-/// Every write is in the ledger that the platform was connected with: the intent before it is sent, the answer after it.
-/// From that a later process learns by [`recall`](Platform::recall) what the one that died had done.
+/// A place where services run: what can be set and set back there are the images of its applications.
 #[async_trait]
-pub trait Platform: Send + Sync {
-    /// Where this is, without credentials, for people to read.
-    fn address(&self) -> &str;
-
+pub trait Platform: Settable<Change = Change> + RemoteLock {
     /// The applications of an environment.
     ///
     /// # Errors
     /// When the platform cannot be reached, refuses, or answers what cannot be understood.
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>>;
-
-    /// Keeps everybody else of this toolkit out, on whatever host. It outlives this process, if it dies: the lock of a
-    /// run of the same id is taken over. A platform that lets nobody write meanwhile by itself may leave it to that.
-    ///
-    /// # Errors
-    /// [`LockError::Held`] with who holds it since when, or it cannot be had.
-    async fn lock(&self, environment: &str, holder: &Holder) -> Result<(), LockError>;
-
-    /// Lets others in again: removes the lock that this holder has. One that somebody else has is left alone.
-    ///
-    /// # Errors
-    /// When it could not be removed.
-    async fn unlock(&self, environment: &str, holder: &Holder) -> anyhow::Result<()>;
-
-    /// Learns from the calls of a run what it had done, as if this process had done it: for [`go_back`](Platform::go_back).
-    fn recall(&self, calls: &[Call]);
-
-    /// Whether this run wrote a change, or may have. What stands at a target that it did not write is somebody else's.
-    fn wrote(&self, change: &Change) -> bool;
-
-    /// What a person types to set one application back to what it was, for the shell.
-    fn by_hand(&self, change: &Change) -> String;
 
     /// What ran, as far as the platform remembers, in the order of the applications; each the newest first. Empty where
     /// it remembers nothing.
@@ -158,42 +106,4 @@ pub trait Platform: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>>;
-
-    /// Sets every application to its target, as one step or as near to it as the platform has, and waits until the
-    /// platform says that it has finished. Changes the images and nothing else. Each write is conditional: nothing
-    /// is written where an application is no longer at its `revision`. `limit` bounds each deployment.
-    ///
-    /// The future may be dropped at any point (an interrupt); `look` and `go_back` cope with whatever is left.
-    ///
-    /// # Errors
-    /// When it was refused, failed or ran out of time: [`DeployError`] says whether anything was sent. What became of
-    /// that the error does not say: `look` does.
-    async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError>;
-
-    /// Waits until what was written for these changes, by this process or one that died, has come to an end by itself,
-    /// good or bad; `look` says which. Sets nothing; an instance that holds up the others may be removed, for the
-    /// platform to make it anew.
-    ///
-    /// # Errors
-    /// When it takes longer than `limit`, or the platform is out of sight.
-    async fn arrive(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()>;
-
-    /// How each application stands now, in the order of `changes`.
-    ///
-    /// # Errors
-    /// When that cannot be found out.
-    async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>>;
-
-    /// Takes back what `deploy` did, from whatever state it left, and waits. Touches only what is still as `deploy`
-    /// left it: never an application in the state [`Standing::Other`], and nothing at all where nothing was sent.
-    ///
-    /// # Errors
-    /// When it could not be carried through. The error does not say what was restored: `look` does.
-    async fn go_back(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()>;
-
-    /// Removes what `deploy` kept for going back (old containers). Called when all stand at their target.
-    ///
-    /// # Errors
-    /// When something could not be removed; the services are not affected.
-    async fn settle(&self, changes: &[Change]) -> anyhow::Result<()>;
 }

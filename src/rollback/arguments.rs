@@ -6,11 +6,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::execute::WORDS;
 use super::plan::{By, Wish};
 use super::target::Target;
 use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
+use crate::action::notify::Notifier;
+use crate::action::runner::RunScope;
 use crate::http::{self, Address, Trust};
 use crate::platform::{Access, Platform, RegistryLogin, connect, takes_login};
 use crate::registry::{Options, Registry};
@@ -127,6 +130,21 @@ pub struct Means {
     pub limit: Duration,
     /// Whether to ask before anything is changed.
     pub consent: Consent,
+}
+
+impl Means {
+    /// Where a run acts.
+    #[must_use]
+    pub fn scope<'a>(
+        &self,
+        environment: &'a str,
+        platform: &'a dyn Platform,
+        notifier: &'a Notifier,
+        context: &'a Context,
+    ) -> RunScope<'a> {
+        let (consent, limit) = (self.consent, self.limit);
+        RunScope { environment, place: platform, words: WORDS, consent, limit, notifier, context }
+    }
 }
 
 impl Place {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Plan, Step};
 use crate::journal::Run;
-use crate::platform::{Change, Standing};
+use crate::platform::Change;
 use crate::registry::Image;
 
 /// What a run was to do.
@@ -55,11 +55,5 @@ impl Recorded {
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
         self.steps.iter().map(|step| step.change.clone()).collect()
-    }
-
-    /// How the services stood before the run.
-    #[must_use]
-    pub fn initial(&self) -> Vec<Standing> {
-        self.steps.iter().map(|step| Standing::Before { trouble: step.trouble.clone() }).collect()
     }
 }

@@ -10,8 +10,8 @@ use super::plan::{Wish, application_of};
 use super::plan_ran::{Memory, unknown_images};
 use super::ran::{Past, merge};
 use super::recorded::Recorded;
-use super::site::Site;
 use crate::action::context::Context;
+use crate::action::runner::RunScope;
 use crate::journal::Run;
 use crate::platform::{Application, Platform, Ran};
 use crate::registry::{Image, Registry};
@@ -46,11 +46,12 @@ pub async fn remember(
 pub async fn memory(
     dump: &Dump,
     wish: Wish,
-    site: Site<'_>,
+    scope: &RunScope<'_>,
+    platform: &dyn Platform,
     applications: &[Application],
     registry: &Registry,
 ) -> anyhow::Result<Memory> {
-    let Site { environment, platform, context, .. } = site;
+    let RunScope { environment, context, .. } = *scope;
     let spans = remember(&dump.all, &dump.registry, environment, platform, applications, context).await?;
     let ask = async |(repository, reference): (String, String)| {
         let digest = registry.digest_of(&repository, &reference, &*context.watch).await?;

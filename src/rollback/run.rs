@@ -4,17 +4,17 @@ use futures_util::future::try_join_all;
 
 use super::arguments::{Act, pull_login};
 use super::dump::Dump;
+use super::execute::set_plan;
 use super::plan::{By, Plan, Step, plan};
 use super::plan_ran::plan_ran;
 use super::remember::memory;
-use super::site::Site;
 use super::target::Target;
-use super::undertaking::Undertaking;
 use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome};
+use crate::action::runner::Execution;
 use crate::platform::image::ImageName;
 use crate::platform::{Platform, Standing};
 use crate::registry::{Image, Registry};
@@ -38,8 +38,8 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let registry = shared.registry_at(&registry, false, http.clone(), context)?;
     let platform = means.place.connect(&shared.environment, pull_login(&registry), &http, context).await?;
     let notifier = Notifier::new(&http, means.slack.clone());
-    let site = Site { means, environment: &shared.environment, platform: &*platform, notifier: &notifier, context };
-    if let Some(refusal) = site.refusal()? {
+    let scope = means.scope(&shared.environment, &*platform, &notifier, context);
+    if let Some(refusal) = scope.refusal()? {
         return Ok(refusal);
     }
     let applications = platform.applications(&shared.environment).await?;
@@ -53,7 +53,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let mut plan = match act.by {
         By::Built => plan(&dump, &applications, wish)?,
         By::Ran => {
-            let memory = memory(&dump, wish, site, &applications, &registry).await?;
+            let memory = memory(&dump, wish, &scope, &*platform, &applications, &registry).await?;
             plan_ran(&dump, &applications, wish, &memory)?
         }
     };
@@ -61,14 +61,10 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     check_images(&plan.steps, &registry, "run `rollback_service get` again", context).await?;
     note_before(&mut plan, &registry, context).await;
 
-    let undertaking = Undertaking {
-        site,
-        plan,
-        purpose: format!("back to {target}"),
-        images: format!(", with images of '{}', {}", dump.env, act.by),
-        registry: registry.address().to_owned(),
-    };
-    let finding = undertaking.go(|| nothing_to_do(&format!("at {target}"), &unwell)).await?;
+    let images = format!(", with images of '{}', {}", dump.env, act.by);
+    let plan = set_plan(&plan, &scope, &format!("back to {target}"), &images, registry.address())?;
+    let execution = Execution { scope, port: &*platform, plan };
+    let finding = execution.go(|| nothing_to_do(&format!("at {target}"), &unwell)).await?;
     Ok(finding.with("date", target.to_string()).with("by", act.by))
 }
 

@@ -4,10 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::plan::{By, Plan, Step};
-use super::verify::{ServiceResult, Verdict};
 use crate::action::report::{Cell, Table, Tone, Who};
+use crate::platform::Application;
 use crate::platform::image::short;
-use crate::platform::{Application, Standing};
 
 /// The plan for people: its title, a line for each service, and below what is to be known of it.
 #[must_use]
@@ -57,57 +56,6 @@ pub fn plan_values(plan: &Plan) -> Vec<Value> {
     plan.steps.iter().map(value).collect()
 }
 
-/// The results for people.
-#[must_use]
-pub fn results_table(results: &[ServiceResult]) -> Table {
-    table(results.iter().map(|result| (result, words(result.state))))
-}
-
-/// How services stand after a run that died, for people.
-#[must_use]
-pub fn standings_table(results: &[ServiceResult], standings: &[Standing]) -> Table {
-    let words = |standing: &Standing| match standing {
-        Standing::Target => "at its target",
-        Standing::Before { .. } => "as before",
-        Standing::Unwell { .. } => "half-way",
-        Standing::Other { .. } => "changed since",
-        Standing::Gone => "gone",
-    };
-    table(results.iter().zip(standings.iter().map(words)))
-}
-
-fn table<'a>(results: impl Iterator<Item = (&'a ServiceResult, &'static str)>) -> Table {
-    let (mut rows, mut legend) = (Vec::new(), Vec::new());
-    for (result, words) in results {
-        let tone = match result.state {
-            Verdict::Target => Tone::Good,
-            Verdict::Before => Tone::Plain,
-            Verdict::Untouched => Tone::Quiet,
-            Verdict::NeedsOperator => Tone::Bad,
-        };
-        let image = result.image.as_deref().map_or("unknown".to_owned(), short);
-        rows.push(vec![result.service.as_str().into(), Cell::new(tone, words), image.into()]);
-        if !result.detail.is_empty() {
-            legend.push(format!("{}: {}", result.service, result.detail));
-        }
-    }
-    Table { title: String::new(), head: ["service", "state", "image"].map(str::to_owned).to_vec(), rows, legend }
-}
-
-/// What a person types where the program could not put things right.
-#[must_use]
-pub fn by_hand_table(commands: &[String]) -> Table {
-    Table { title: "To set them back by hand:".to_owned(), ..Table::lines(commands.iter().map(String::as_str)) }
-}
-
-/// A result for Slack.
-#[must_use]
-pub fn sentence(result: &ServiceResult) -> String {
-    let image = result.image.as_deref().unwrap_or("an unknown image");
-    let detail = if result.detail.is_empty() { String::new() } else { format!(" ({})", result.detail) };
-    format!("{}: {}, {image}{detail}", result.application, words(result.state))
-}
-
 /// The beginning, for Slack.
 #[must_use]
 pub fn announcement(who: &Who, environment: &str, purpose: &str, plan: &Plan) -> String {
@@ -115,21 +63,6 @@ pub fn announcement(who: &Who, environment: &str, purpose: &str, plan: &Plan) ->
     let list: Vec<_> =
         changed.map(|step| format!("{} to {}", step.change.application.service, step.image.tag)).collect();
     format!("{who} takes '{environment}' {purpose}: {}", list.join(", "))
-}
-
-/// So many services.
-#[must_use]
-pub fn services(count: usize) -> String {
-    format!("{count} service{}", if count == 1 { "" } else { "s" })
-}
-
-fn words(state: Verdict) -> &'static str {
-    match state {
-        Verdict::Target => "rolled back",
-        Verdict::Before => "as before",
-        Verdict::Untouched => "unchanged",
-        Verdict::NeedsOperator => "needs an operator",
-    }
 }
 
 fn shortened(images: &[String]) -> String {

@@ -77,10 +77,11 @@ fn lower_floors_do_not_know_the_upper_ones() {
     refuse("src/registry", &["crate::platform", "crate::action"], &[]);
     refuse("src/platform", &["crate::registry", "crate::action"], &[]);
     refuse("src/watch.rs", &["crate::"], &[]);
+    refuse("src/port.rs", &["crate::action", "crate::platform", "crate::registry", "crate::http"], &[]);
     refuse("src/journal", &["crate::"], &[]);
     refuse("src/process.rs", &["crate::"], &[]);
     refuse("src/temporary.rs", &["crate::"], &[]);
-    refuse("src", &["tempdir()"], &["src/temporary.rs", "src/rollback/simulation.rs"]);
+    refuse("src", &["tempdir()"], &["src/temporary.rs", "src/action/runner/simulation.rs"]);
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn only_the_console_prints_and_only_the_context_reads_the_environment() {
     refuse(
         "src",
         &["println!", "eprintln!", "print!(", "std::io::stdout", "std::io::stderr"],
-        &["action/console.rs", "rollback/simulation.rs"],
+        &["action/console.rs", "action/runner/simulation.rs"],
     );
     refuse("src", &["env::var"], &["action/context.rs"]);
 }

@@ -31,7 +31,7 @@ use self::client::Client;
 use self::container::{Container, Place, image_id, may_be_of};
 use self::own::Own;
 use super::connect::RegistryLogin;
-use super::{Application, Change, DeployError, Platform, Ran, Standing};
+use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
 use crate::watch::Watch;
@@ -273,10 +273,6 @@ fn late(limit: Duration) -> String {
 
 #[async_trait]
 impl Platform for Engine {
-    fn address(&self) -> &str {
-        &self.client.address
-    }
-
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>> {
         let what = || format!("failed to list the services of '{environment}' at {}", self.client.address);
         let mut applications = Vec::new();
@@ -288,6 +284,17 @@ impl Platform for Engine {
         Ok(applications)
     }
 
+    async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
+        history::history(self, applications).await
+    }
+}
+
+#[async_trait]
+impl RemoteLock for Engine {
+    fn address(&self) -> &str {
+        &self.client.address
+    }
+
     async fn lock(&self, environment: &str, holder: &Holder) -> Result<(), LockError> {
         lock::lock(self, environment, holder).await
     }
@@ -295,6 +302,11 @@ impl Platform for Engine {
     async fn unlock(&self, environment: &str, holder: &Holder) -> anyhow::Result<()> {
         lock::unlock(self, environment, holder).await
     }
+}
+
+#[async_trait]
+impl Settable for Engine {
+    type Change = Change;
 
     fn recall(&self, calls: &[Call]) {
         self.own.recall(calls);
@@ -306,10 +318,6 @@ impl Platform for Engine {
 
     fn by_hand(&self, change: &Change) -> String {
         by_hand::by_hand(self, change)
-    }
-
-    async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
-        history::history(self, applications).await
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {

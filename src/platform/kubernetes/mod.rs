@@ -28,7 +28,7 @@ use self::lease::Held;
 use self::own::Own;
 use self::place::Place;
 use self::workload::{Kind, parts};
-use super::{Application, Change, DeployError, Platform, Ran, Standing, quoted};
+use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing, quoted};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
 use crate::watch::Watch;
@@ -103,10 +103,6 @@ impl Kubernetes {
 
 #[async_trait]
 impl Platform for Kubernetes {
-    fn address(&self) -> &str {
-        &self.address
-    }
-
     async fn applications(&self, _environment: &str) -> anyhow::Result<Vec<Application>> {
         let lists = Kind::ALL.map(|kind| async move {
             let listed = self.client.list(&kind.path(&self.namespace)).await;
@@ -130,6 +126,17 @@ impl Platform for Kubernetes {
         Ok(found)
     }
 
+    async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
+        history::of(self, applications).await
+    }
+}
+
+#[async_trait]
+impl RemoteLock for Kubernetes {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
     async fn lock(&self, _environment: &str, holder: &Holder) -> Result<(), LockError> {
         lease::lock(self, holder).await
     }
@@ -137,6 +144,11 @@ impl Platform for Kubernetes {
     async fn unlock(&self, _environment: &str, holder: &Holder) -> anyhow::Result<()> {
         lease::unlock(self, holder).await
     }
+}
+
+#[async_trait]
+impl Settable for Kubernetes {
+    type Change = Change;
 
     fn recall(&self, calls: &[Call]) {
         self.own.recall(calls);
@@ -152,10 +164,6 @@ impl Platform for Kubernetes {
         let images = self.containers(&change.application);
         command.extend(images.into_iter().map(|(container, image)| format!("{container}={}", quoted(&image))));
         command.join(" ")
-    }
-
-    async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
-        history::of(self, applications).await
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {

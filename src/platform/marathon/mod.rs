@@ -23,7 +23,7 @@ use url::Url;
 
 use self::client::Client;
 use self::own::{Own, Written};
-use super::{Application, Change, DeployError, Platform, Ran, Standing};
+use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
 use crate::watch::{Progress, Watch};
@@ -78,10 +78,6 @@ impl Marathon {
 
 #[async_trait]
 impl Platform for Marathon {
-    fn address(&self) -> &str {
-        self.client.base()
-    }
-
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>> {
         let listed = self.client.get("/v2/apps").await;
         let listed = listed.with_context(|| format!("failed to list the applications of '{environment}'"))?;
@@ -89,6 +85,17 @@ impl Platform for Marathon {
             bail!("what answers at {} is no Marathon: it has no list of applications", self.client.base());
         };
         Ok(apps.iter().filter_map(|app| application::application(app, environment)).collect())
+    }
+
+    async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
+        history::history(&self.client, applications).await
+    }
+}
+
+#[async_trait]
+impl RemoteLock for Marathon {
+    fn address(&self) -> &str {
+        self.client.base()
     }
 
     async fn lock(&self, _environment: &str, _holder: &Holder) -> Result<(), LockError> {
@@ -99,6 +106,11 @@ impl Platform for Marathon {
     async fn unlock(&self, _environment: &str, _holder: &Holder) -> anyhow::Result<()> {
         Ok(())
     }
+}
+
+#[async_trait]
+impl Settable for Marathon {
+    type Change = Change;
 
     fn recall(&self, calls: &[Call]) {
         self.own.recall(calls);
@@ -114,10 +126,6 @@ impl Platform for Marathon {
         let url = format!("{}/v2/apps", self.client.base());
         let login = self.client.curl_login();
         format!("curl --fail-with-body{login} -X PUT -H 'Content-Type: application/json' '{url}' -d '{body}'")
-    }
-
-    async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
-        history::history(&self.client, applications).await
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {

@@ -11,14 +11,15 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::apply::{Applied, Hands, Limits, apply};
 use super::resume::{resume, take_back};
+use super::set::{Applied, ApplyContext, Limits, apply};
+use super::testing::Thing;
 use super::verify::Verdict;
+use super::vocabulary::PLAIN;
 use crate::action::interrupt::Interrupt;
-use crate::journal::lock::{Holder, LockError};
 use crate::journal::record::Began;
 use crate::journal::{Answer, Call, Folder, Journal, Ledger as _, Run, State};
-use crate::platform::{Application, Change, DeployError, Platform, Ran, Standing};
+use crate::port::{DeployError, Settable, Standing};
 use crate::watch::{Unwatched, Watch};
 
 /// Set it to the number of a schedule that failed.
@@ -166,36 +167,22 @@ impl Simulated {
         std::future::pending::<()>().await;
     }
 
-    fn ours(&self, index: usize, service: &Service, change: &Change) -> bool {
+    fn ours(&self, index: usize, service: &Service, change: &Thing) -> bool {
         match lock(&self.own)[index] {
             Own::Nothing => false,
             Own::Taken(revision) => service.revision == revision,
-            Own::Unanswered => service.image == change.to,
+            Own::Unanswered => service.image == change.after,
         }
     }
 }
 
-fn index(change: &Change) -> usize {
-    change.application.id.trim_start_matches("/dev/s").parse().expect("an id")
+fn index(change: &Thing) -> usize {
+    change.id.trim_start_matches("/dev/s").parse().expect("an id")
 }
 
 #[async_trait]
-impl Platform for Simulated {
-    fn address(&self) -> &'static str {
-        "simulated"
-    }
-
-    async fn applications(&self, _: &str) -> anyhow::Result<Vec<Application>> {
-        unreachable!("the changes are given")
-    }
-
-    async fn lock(&self, _: &str, _: &Holder) -> Result<(), LockError> {
-        Ok(())
-    }
-
-    async fn unlock(&self, _: &str, _: &Holder) -> anyhow::Result<()> {
-        Ok(())
-    }
+impl Settable for Simulated {
+    type Change = Thing;
 
     fn recall(&self, calls: &[Call]) {
         let mut own = lock(&self.own);
@@ -209,23 +196,19 @@ impl Platform for Simulated {
         }
     }
 
-    fn wrote(&self, change: &Change) -> bool {
+    fn wrote(&self, change: &Thing) -> bool {
         lock(&self.own)[index(change)] != Own::Nothing
     }
 
-    fn by_hand(&self, change: &Change) -> String {
-        format!("set {}", change.application.id)
+    fn by_hand(&self, change: &Thing) -> String {
+        format!("set {}", change.id)
     }
 
-    async fn history(&self, _: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
-        unreachable!("nobody asks what ran")
-    }
-
-    async fn deploy(&self, changes: &[Change], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
+    async fn deploy(&self, changes: &[Thing], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
         for change in changes {
-            let revision: u64 = change.application.revision.parse().expect("a revision");
+            let revision = change.revision;
             let sent = lock(&self.own).iter().any(|own| *own != Own::Nothing);
-            if let Err(error) = self.set("set", index(change), &change.to, |now| now.revision == revision).await {
+            if let Err(error) = self.set("set", index(change), &change.after, |now| now.revision == revision).await {
                 let sent = sent || lock(&self.own).iter().any(|own| *own != Own::Nothing);
                 return Err(if sent { DeployError::Sent(error) } else { DeployError::NothingSent(error) });
             }
@@ -233,26 +216,28 @@ impl Platform for Simulated {
         Ok(())
     }
 
-    async fn arrive(&self, _: &[Change], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
+    async fn arrive(&self, _: &[Thing], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
         Ok(())
     }
 
-    async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {
+    async fn look(&self, changes: &[Thing]) -> anyhow::Result<Vec<Standing>> {
         let mut world = lock(&self.world);
         anyhow::ensure!(world.calm || !world.dice.one_in(10), "out of sight");
-        let standing = |change: &Change| {
+        let standing = |change: &Thing| {
             let now = &world.services[index(change)];
             match now.image.as_str() {
-                image if image == change.to && now.sick => Standing::Unwell { image: image.into(), why: "sick".into() },
-                image if image == change.to => Standing::Target,
-                image if image == change.application.images[0] => Standing::Before { trouble: None },
+                image if image == change.after && now.sick => {
+                    Standing::Unwell { image: image.into(), why: "sick".into() }
+                }
+                image if image == change.after => Standing::Target,
+                image if image == change.before => Standing::Before { trouble: None },
                 image => Standing::Other { image: image.into() },
             }
         };
         Ok(changes.iter().map(standing).collect())
     }
 
-    async fn go_back(&self, changes: &[Change], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
+    async fn go_back(&self, changes: &[Thing], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
         lock(&self.world).go_backs += 1;
         let mut failures = Vec::new();
         for change in changes {
@@ -261,7 +246,7 @@ impl Platform for Simulated {
             if !self.ours(at, &now, change) {
                 continue;
             }
-            let before = &change.application.images[0];
+            let before = &change.before;
             let expected = |service: &Service| service.revision == now.revision;
             failures.extend(self.set("restore", at, before, expected).await.err());
         }
@@ -269,25 +254,13 @@ impl Platform for Simulated {
         Ok(())
     }
 
-    async fn settle(&self, _: &[Change]) -> anyhow::Result<()> {
+    async fn settle(&self, _: &[Thing]) -> anyhow::Result<()> {
         Ok(())
     }
 }
 
-fn changes() -> Vec<Change> {
-    let change = |index: usize| Change {
-        application: Application {
-            id: name(index),
-            service: format!("s{index}"),
-            images: vec!["before".to_owned()],
-            revision: "1".to_owned(),
-            instances: 1,
-            notes: Vec::new(),
-            obstacle: None,
-        },
-        to: "target".to_owned(),
-    };
-    (0..COUNT).map(change).collect()
+fn changes() -> Vec<Thing> {
+    (0..COUNT).map(|index| Thing::new(&name(index), "before", "target")).collect()
 }
 
 /// One process: a run, or one that goes on with it. None: it died.
@@ -303,17 +276,18 @@ async fn process(world: &Arc<Mutex<World>>, journal: Journal, way: u64) -> Optio
     };
     let calls = Run::read(journal.path()).expect("a journal").calls;
     platform.recall(&calls);
-    let shield = interrupt.shield();
+    let section = interrupt.critical_section();
     let limits =
         Limits { deployment: Duration::from_mins(1), silence: Duration::from_secs(5), calm: Duration::from_secs(1) };
-    let hands = Hands { platform: &platform, limits, shield: &shield, watch: &Unwatched, journal: &journal };
+    let context =
+        ApplyContext { port: &platform, words: PLAIN, limits, section: &section, watch: &Unwatched, journal: &journal };
     let changes = changes();
     let initial = vec![Standing::Before { trouble: None }; COUNT];
     let act = async {
         match way {
-            0 => apply(&changes, hands).await,
-            1 => resume(&changes, initial, hands).await,
-            _ => take_back(&changes, initial, hands).await,
+            0 => apply(&changes, context).await,
+            1 => resume(&changes, initial, context).await,
+            _ => take_back(&changes, initial, context).await,
         }
     };
     let applied = tokio::select! {

@@ -1,50 +1,67 @@
-//! Where a run acts: nobody else acts there meanwhile, and whoever should know is told.
+//! Where a run acts: no other run acts there meanwhile, a run that died there is not passed over, and the people who
+//! should know are told.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::apply::{Applied, Limits};
-use super::arguments::Means;
+use super::set::{Applied, Limits};
 use super::show::sentence;
-use crate::action::consent::Consent;
+use super::vocabulary::Vocabulary;
+use crate::action::consent::{Consent, is_production};
 use crate::action::context::Context;
-use crate::action::interrupt::Shield;
+use crate::action::interrupt::CriticalSection;
 use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome};
 use crate::journal::Run;
 use crate::journal::lock::{Holder, Lock, LockError};
-use crate::platform::Platform;
+use crate::port::RemoteLock;
 
-/// How long at most the platform may be silent while the services' standing is asked for.
+/// How long at most the other side may be silent while it is asked how the subjects stand.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// How long services may take to get well after their deployment is done.
+/// How long subjects may take to get well after their change is done.
 const CALM: Duration = Duration::from_secs(10);
 
 /// How long a lock may be waited for without a word.
 const PROMPT: Duration = Duration::from_secs(2);
 
-/// Where a run acts, and by whom.
+/// Where a run acts, and under which conditions.
 #[derive(Clone, Copy)]
-pub struct Site<'a> {
-    /// What every command that acts takes.
-    pub means: &'a Means,
-    /// The environment of the running services.
+pub struct RunScope<'a> {
+    /// The environment that it is about.
     pub environment: &'a str,
-    /// Where they run.
-    pub platform: &'a dyn Platform,
+    /// The place of that environment, with the lock against runs on other hosts.
+    pub place: &'a dyn RemoteLock,
+    /// What its subjects are called.
+    pub words: Vocabulary,
+    /// Whether to ask before anything is changed.
+    pub consent: Consent,
+    /// How long each step may take.
+    pub limit: Duration,
     /// Who is told of it.
     pub notifier: &'a Notifier,
     /// Everything else.
     pub context: &'a Context,
 }
 
-impl Site<'_> {
+impl RunScope<'_> {
     /// How long each step may take.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        Limits { deployment: self.means.limit, silence: SILENCE.min(self.means.limit), calm: CALM }
+        Limits { deployment: self.limit, silence: SILENCE.min(self.limit), calm: CALM }
+    }
+
+    /// `'dev' on https://dcos.example`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("'{}' on {}", self.environment, self.place.address())
+    }
+
+    /// The word that must be typed out before something is changed here; none where a yes is enough.
+    #[must_use]
+    pub fn protected(&self) -> Option<String> {
+        is_production(self.environment).then(|| self.environment.to_owned())
     }
 
     /// Refuses where somebody acts just now, or a run died: before a plan is made in vain.
@@ -52,7 +69,7 @@ impl Site<'_> {
     /// # Errors
     /// When the lock or the journals cannot be read. A refusal is a finding.
     pub fn refusal(&self) -> anyhow::Result<Option<Finding>> {
-        if self.means.consent == Consent::Withheld && self.context.journal.folder().is_err() {
+        if self.consent == Consent::Withheld && self.context.journal.folder().is_err() {
             return Ok(None);
         }
         Ok(match self.lock_here(&self.context.journal.holder())? {
@@ -67,7 +84,7 @@ impl Site<'_> {
     /// When it cannot be had. That somebody else has it is a finding.
     pub fn lock_here(&self, holder: &Holder) -> anyhow::Result<Result<Lock, Finding>> {
         let folder = self.context.journal.folder()?;
-        match folder.lock(self.environment, self.platform.address(), holder) {
+        match folder.lock(self.environment, self.place.address(), holder) {
             Ok(lock) => Ok(Ok(lock)),
             Err(LockError::Failed(error)) => Err(error),
             Err(held) => Ok(Err(unchanged(&held.to_string()))),
@@ -79,10 +96,10 @@ impl Site<'_> {
     /// # Errors
     /// When the journals cannot be read.
     pub fn open_run(&self) -> anyhow::Result<Option<Run>> {
-        self.context.journal.open_run(self.environment, self.platform.address())
+        self.context.journal.open_run(self.environment, self.place.address())
     }
 
-    /// Keeps everybody else out where the services run, while `act` is under way. The caller has the lock of this host.
+    /// Keeps every other run out at the place itself, while `act` is under way. The caller has the lock of this host.
     ///
     /// # Errors
     /// When the lock cannot be had. That somebody else has it is a finding.
@@ -94,10 +111,10 @@ impl Site<'_> {
         match self.patiently(self.lock_there(holder)).await {
             Ok(()) => {}
             Err(LockError::Failed(error)) => return Err(error.context("failed to keep others out")),
-            Err(held) => return Ok(Err(unchanged(&format!("{held}{}", hint(&held))))),
+            Err(held) => return Ok(Err(unchanged(&format!("{held}{}", hint(&held, self.context.journal.action()))))),
         }
         let acted = act().await;
-        if let Err(error) = self.platform.unlock(self.environment, holder).await {
+        if let Err(error) = self.place.unlock(self.environment, holder).await {
             self.context.watch.warn(&format!("the lock of '{}' could not be removed: {error:#}", self.environment));
         }
         acted.map(Ok)
@@ -109,16 +126,16 @@ impl Site<'_> {
         tokio::select! {
             locked = &mut locking => locked,
             () = sleep(PROMPT) => {
-                let place = self.platform.address();
+                let place = self.place.address();
                 self.context.operator.say(&format!("waiting for the lock of '{}' on {place}", self.environment));
                 locking.await
             }
         }
     }
 
-    /// The lock where the services run. One that a run of this host left behind, which has come to its end, is removed.
+    /// The lock at the place itself. One that a run of this host left behind, which has come to its end, is removed.
     async fn lock_there(&self, holder: &Holder) -> Result<(), LockError> {
-        let locked = self.platform.lock(self.environment, holder).await;
+        let locked = self.place.lock(self.environment, holder).await;
         let Err(LockError::Held(Some(other))) = &locked else { return locked };
         let folder = self.context.journal.folder().map_err(LockError::Failed)?;
         let has_ended =
@@ -126,30 +143,30 @@ impl Site<'_> {
         if !folder.run(&other.run).is_ok_and(|run| has_ended(&run)) {
             return locked;
         }
-        self.platform.unlock(self.environment, other).await.map_err(LockError::Failed)?;
-        self.platform.lock(self.environment, holder).await
+        self.place.unlock(self.environment, other).await.map_err(LockError::Failed)?;
+        self.place.lock(self.environment, holder).await
     }
 
     /// Tells Slack how it ended, unless somebody is in a hurry.
-    pub async fn tell(&self, applied: &Applied, shield: &Shield) {
+    pub async fn tell(&self, applied: &Applied, section: &CriticalSection) {
         let notifier = self.notifier;
         let say = async {
             for result in &applied.results {
-                notifier.say(&sentence(result), &*self.context.watch).await;
+                notifier.say(&sentence(result, self.words), &*self.context.watch).await;
             }
             notifier.say(&format!("{}: {}", self.environment, applied.message), &*self.context.watch).await;
         };
         tokio::select! {
             () = say => {}
-            () = shield.hurried() => {}
+            () = section.hurried() => {}
         }
     }
 }
 
 /// The way out where the holder of a lock may have died on another host.
-fn hint(held: &LockError) -> String {
+fn hint(held: &LockError, action: &str) -> String {
     let LockError::Held(Some(Holder { run, .. })) = held else { return String::new() };
-    format!("; if that run died, `rollback_service resume --run={run}` by its user on its host ends it")
+    format!("; if that run died, `{action} resume --run={run}` by its user on its host ends it")
 }
 
 /// The end of a run that was not to begin.

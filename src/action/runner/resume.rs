@@ -2,33 +2,33 @@
 
 use std::time::Duration;
 
-use super::apply::{Applied, Hands, Machine};
+use super::set::{Applied, ApplyContext, Machine};
 use super::verify::{Set, failures};
 use crate::journal::State;
-use crate::platform::{Change, Standing};
+use crate::port::{Change, Standing};
 
 /// Goes on with a run that died while it was applied or verified, as far as it came: what is at its target stays, what
 /// is as before is done; what is half-way takes the set back; where somebody was at it since, nothing is touched.
 ///
 /// `initial` is how the services stood before that run. The platform recalls what it did.
-pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
-    let machine = Machine { set: Set { changes, initial }, hands };
-    if hands.journal.state() == Some(State::GoingBack) {
+pub async fn resume<C: Change>(changes: &[C], initial: Vec<Standing>, context: ApplyContext<'_, C>) -> Applied {
+    let machine = Machine { set: Set { changes, initial, words: context.words }, context };
+    if context.journal.state() == Some(State::GoingBack) {
         return machine.take_back("it was going back when it died").await;
     }
     machine.enter(State::Verifying);
     let arrived = tokio::select! {
         biased;
-        () = hands.shield.interrupted() => Err(anyhow::anyhow!("interrupted")),
-        arrived = hands.platform.arrive(changes, hands.limits.deployment, hands.watch) => arrived,
+        () = context.section.interrupted() => Err(anyhow::anyhow!("interrupted")),
+        arrived = context.port.arrive(changes, context.limits.deployment, context.watch) => arrived,
     };
-    let calm = if arrived.is_ok() { hands.limits.calm } else { Duration::ZERO };
-    let standings = match machine.set.look(hands.platform, hands.limits.silence, calm).await {
+    let calm = if arrived.is_ok() { context.limits.calm } else { Duration::ZERO };
+    let standings = match machine.set.look(context.port, context.limits.silence, calm).await {
         Ok(standings) => standings,
         Err(error) => return machine.take_back(&format!("{error:#}")).await,
     };
-    let todo: Vec<Change> = match (left(&standings), arrived) {
-        (Left::Theirs | Left::HalfWay | Left::Nothing, _) if !machine.set.wrote(hands.platform) => {
+    let todo: Vec<C> = match (left(&standings), arrived) {
+        (Left::Theirs | Left::HalfWay | Left::Nothing, _) if !machine.set.wrote(context.port) => {
             let reason = "that run had written nothing, and somebody else changed the services since";
             return machine.unchanged(reason, machine.set.results(&standings));
         }
@@ -37,14 +37,16 @@ pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>
             return machine.needs_operator(reason, machine.set.results(&standings));
         }
         (_, Err(error)) => return machine.take_back(&format!("{error:#}")).await,
-        (Left::HalfWay, Ok(())) => return machine.take_back(&failures(&machine.set.results(&standings))).await,
+        (Left::HalfWay, Ok(())) => {
+            return machine.take_back(&failures(&machine.set.results(&standings), context.words)).await;
+        }
         (Left::Nothing, Ok(())) => return machine.conclude(Ok(())).await,
         (Left::Before, Ok(())) => {
             let pairs = changes.iter().zip(&standings).filter(|(_, standing)| is_before(standing));
             pairs.map(|(change, _)| change.clone()).collect()
         }
     };
-    if let Err(error) = hands.journal.enter(State::Applying) {
+    if let Err(error) = context.journal.enter(State::Applying) {
         return machine.take_back(&format!("{error:#}")).await;
     }
     let deployed = machine.deploy(&todo).await;
@@ -52,9 +54,9 @@ pub async fn resume(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>
 }
 
 /// Takes back what a run did that died. `initial` is how the services stood before it; the platform recalls what it did.
-pub async fn take_back(changes: &[Change], initial: Vec<Standing>, hands: Hands<'_>) -> Applied {
-    let machine = Machine { set: Set { changes, initial }, hands };
-    let reason = if machine.set.wrote(hands.platform) { "taken back as asked" } else { "that run had written nothing" };
+pub async fn take_back<C: Change>(changes: &[C], initial: Vec<Standing>, context: ApplyContext<'_, C>) -> Applied {
+    let machine = Machine { set: Set { changes, initial, words: context.words }, context };
+    let reason = if machine.set.wrote(context.port) { "taken back as asked" } else { "that run had written nothing" };
     machine.take_back(reason).await
 }
 

@@ -1,15 +1,15 @@
-//! Carries a plan out. The promise: every service ends at its target, or every service is restored, or those that are
-//! neither are named; whatever dies, whenever. What the platform answers to a write is never believed; how the services
-//! stand is. Each state is in the journal before it begins.
+//! Carries a set of changes out, all or nothing. The promise: every subject ends at its target, or every subject is
+//! restored, or those that are neither are named; whatever dies, whenever. What a port answers to a write is never
+//! believed; how the subjects stand is. Each state is in the journal before it begins.
 
 use std::time::Duration;
 
-use super::show::services;
-use super::verify::{ServiceResult, Set, Verdict, all, failures, next};
-use crate::action::interrupt::Shield;
+use super::verify::{ItemResult, Set, Verdict, all, failures, next};
+use super::vocabulary::Vocabulary;
+use crate::action::interrupt::CriticalSection;
 use crate::action::report::Outcome;
 use crate::journal::{Journal, State};
-use crate::platform::{Change, DeployError, Platform};
+use crate::port::{Change, DeployError, Settable};
 use crate::watch::{Progress, Watch};
 
 /// How it ended.
@@ -21,8 +21,8 @@ pub struct Applied {
     pub interrupted: bool,
     /// The outcome in a sentence, with what to do next.
     pub message: String,
-    /// How each service stands, in the order of the changes; empty where that could not be seen and nothing was sent.
-    pub results: Vec<ServiceResult>,
+    /// How each subject stands, in the order of the changes; empty where that could not be seen and nothing was sent.
+    pub results: Vec<ItemResult>,
     /// What a person types to set back each that is not as before.
     pub by_hand: Vec<String>,
 }
@@ -46,37 +46,46 @@ impl Applied {
 pub struct Limits {
     /// For each deployment.
     pub deployment: Duration,
-    /// For the platform to answer again where it does not.
+    /// For the port to answer again where it does not.
     pub silence: Duration,
-    /// For services to get well after a deployment that says it is done: old instances still end, checks still run.
+    /// For subjects to get well after a deployment that says it is done: old instances still end, checks still run.
     pub calm: Duration,
 }
 
 /// What a run works with.
-#[derive(Clone, Copy)]
-pub struct Hands<'a> {
-    /// Where the services run.
-    pub platform: &'a dyn Platform,
+pub struct ApplyContext<'a, C> {
+    /// Where the changes are made.
+    pub port: &'a dyn Settable<Change = C>,
+    /// What the subjects are called.
+    pub words: Vocabulary,
     /// How long each step may take.
     pub limits: Limits,
     /// Told when there is nothing left to take back.
-    pub shield: &'a Shield,
+    pub section: &'a CriticalSection,
     /// Who watches.
     pub watch: &'a dyn Watch,
     /// Where each state is written down.
     pub journal: &'a Journal,
 }
 
-/// Deploys the changes as one; verifies each service; on failure or interrupt takes the whole set back. The run is locked.
-pub async fn apply(changes: &[Change], hands: Hands<'_>) -> Applied {
-    // A service that is not well now (production burns) cannot be asked to be well after being restored.
-    let look = hands.platform.look(changes).await;
+impl<C> Clone for ApplyContext<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for ApplyContext<'_, C> {}
+
+/// Deploys the changes as one; verifies each subject; on failure or interrupt takes the whole set back. The run is locked.
+pub async fn apply<C: Change>(changes: &[C], context: ApplyContext<'_, C>) -> Applied {
+    // A subject that is not well now (production burns) cannot be asked to be well after being restored.
+    let look = context.port.look(changes).await;
     let (initial, unseen) = look.map_or_else(|error| (Vec::new(), Some(error)), |initial| (initial, None));
-    let machine = Machine { set: Set { changes, initial }, hands };
+    let machine = Machine { set: Set { changes, initial, words: context.words }, context };
     if let Some(error) = unseen {
         return machine.unchanged(&format!("{error:#}"), Vec::new());
     }
-    if let Err(error) = hands.journal.enter(State::Applying) {
+    if let Err(error) = context.journal.enter(State::Applying) {
         return machine.unchanged(&format!("{error:#}"), Vec::new());
     }
     match machine.deploy(changes).await {
@@ -86,39 +95,39 @@ pub async fn apply(changes: &[Change], hands: Hands<'_>) -> Applied {
 }
 
 /// Carries a set of changes from state to state.
-pub(super) struct Machine<'a> {
-    pub(super) set: Set<'a>,
-    pub(super) hands: Hands<'a>,
+pub(super) struct Machine<'a, C> {
+    pub(super) set: Set<'a, C>,
+    pub(super) context: ApplyContext<'a, C>,
 }
 
-impl Machine<'_> {
-    pub(super) async fn deploy(&self, todo: &[Change]) -> Result<(), DeployError> {
-        let Hands { platform, limits, shield, watch, .. } = self.hands;
+impl<C: Change> Machine<'_, C> {
+    pub(super) async fn deploy(&self, todo: &[C]) -> Result<(), DeployError> {
+        let ApplyContext { port, limits, section, watch, .. } = self.context;
         for change in todo {
-            let note = format!("{} to {}", change.application.images.join(", "), change.to);
-            watch.at(&change.application.service, &Progress { done: 0, total: 0, note });
+            let note = format!("{} to {}", change.before(), change.after());
+            watch.at(change.subject(), &Progress { done: 0, total: 0, note });
         }
         tokio::select! {
             biased;
-            () = shield.interrupted() => Err(DeployError::Sent(anyhow::anyhow!("interrupted"))),
-            deployed = platform.deploy(todo, limits.deployment, watch) => deployed,
+            () = section.interrupted() => Err(DeployError::Sent(anyhow::anyhow!("interrupted"))),
+            deployed = port.deploy(todo, limits.deployment, watch) => deployed,
         }
     }
 
-    /// Looks how the services stand after a deployment, and takes them back where they do not stand at their targets.
+    /// Looks how the subjects stand after a deployment, and takes them back where they do not stand at their targets.
     pub(super) async fn conclude(&self, deployed: Result<(), DeployError>) -> Applied {
-        let Hands { platform, limits, shield, watch, .. } = self.hands;
+        let ApplyContext { port, limits, section, watch, .. } = self.context;
         self.enter(State::Verifying);
         let reason = deployed.err().map(|error| format!("{error:#}"));
         let calm = if reason.is_none() { limits.calm } else { Duration::ZERO };
         let found = tokio::select! {
             biased;
-            () = shield.interrupted(), if reason.is_none() =>
-                self.set.look(platform, limits.silence, Duration::ZERO).await,
-            found = self.set.look(platform, limits.silence, calm) => found,
+            () = section.interrupted(), if reason.is_none() =>
+                self.set.look(port, limits.silence, Duration::ZERO).await,
+            found = self.set.look(port, limits.silence, calm) => found,
         };
         let found = found.map(|standings| self.set.results(&standings));
-        let interrupted = shield.is_interrupted();
+        let interrupted = section.is_interrupted();
         let reason = match (reason, found) {
             (reason, Ok(results)) if !interrupted && all(&results, Verdict::Target) => {
                 return self.done(reason, results).await;
@@ -128,7 +137,7 @@ impl Machine<'_> {
             }
             (Some(reason), _) => reason,
             (None, _) if interrupted => "interrupted".to_owned(),
-            (None, Ok(results)) => failures(&results),
+            (None, Ok(results)) => failures(&results, self.context.words),
             (None, Err(error)) => format!("{error:#}"),
         };
         if !interrupted {
@@ -137,15 +146,16 @@ impl Machine<'_> {
         self.take_back(&reason).await
     }
 
-    async fn done(&self, reason: Option<String>, results: Vec<ServiceResult>) -> Applied {
-        let Hands { platform, watch, .. } = self.hands;
+    async fn done(&self, reason: Option<String>, results: Vec<ItemResult>) -> Applied {
+        let ApplyContext { port, watch, .. } = self.context;
+        let words = self.context.words;
         if let Some(reason) = reason {
-            watch.warn(&format!("{reason}; but every service stands at its target"));
+            watch.warn(&format!("{reason}; but every {} stands at its target", words.one));
         }
         // From here on nothing is taken back: what is kept for that can go.
-        let message = format!("{} rolled back and verified", services(self.set.changes.len()));
+        let message = format!("{} {} and verified", words.count(self.set.changes.len()), words.changed);
         let applied = self.end(State::Done, message, results);
-        if let Err(error) = platform.settle(self.set.changes).await {
+        if let Err(error) = port.settle(self.set.changes).await {
             watch.warn(&format!("what was kept for going back could not be removed: {error:#}"));
         }
         applied
@@ -154,15 +164,15 @@ impl Machine<'_> {
     /// Once: a rollback is never rolled back in a loop. What stands otherwise than before where nothing was written is
     /// somebody else's doing, and not to be taken back.
     pub(super) async fn take_back(&self, reason: &str) -> Applied {
-        let Hands { platform, limits, watch, journal, .. } = self.hands;
-        if !self.set.wrote(platform) && journal.state() != Some(State::GoingBack) {
-            let standings = self.set.look(platform, limits.silence, Duration::ZERO).await;
+        let ApplyContext { port, limits, watch, journal, .. } = self.context;
+        if !self.set.wrote(port) && journal.state() != Some(State::GoingBack) {
+            let standings = self.set.look(port, limits.silence, Duration::ZERO).await;
             return self.unchanged(reason, self.set.results(&standings.unwrap_or_default()));
         }
         self.enter(State::GoingBack);
-        let trouble = platform.go_back(self.set.changes, limits.deployment, watch).await.err();
+        let trouble = port.go_back(self.set.changes, limits.deployment, watch).await.err();
         let trouble = trouble.map(|error| format!(" ({error:#})")).unwrap_or_default();
-        let found = self.set.look(platform, limits.silence, limits.calm).await;
+        let found = self.set.look(port, limits.silence, limits.calm).await;
         match found.map(|standings| self.set.results(&standings)) {
             Ok(results) if all(&results, Verdict::Before) => {
                 self.end(State::Restored, format!("{reason}; all that had been changed was restored"), results)
@@ -175,28 +185,28 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn needs_operator(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
+    pub(super) fn needs_operator(&self, reason: &str, results: Vec<ItemResult>) -> Applied {
         let pairs = self.set.changes.iter().zip(&results).filter(|(_, result)| result.state != Verdict::Before);
-        let by_hand = pairs.map(|(change, _)| self.hands.platform.by_hand(change)).collect();
+        let by_hand = pairs.map(|(change, _)| self.context.port.by_hand(change)).collect();
         let applied = self.end(State::NeedsOperator, format!("{reason}. {}", next(&results)), results);
         Applied { by_hand, ..applied }
     }
 
-    pub(super) fn unchanged(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
+    pub(super) fn unchanged(&self, reason: &str, results: Vec<ItemResult>) -> Applied {
         self.end(State::Unchanged, format!("{reason}; nothing was changed"), results)
     }
 
-    fn end(&self, end: State, message: String, results: Vec<ServiceResult>) -> Applied {
-        self.hands.shield.over();
+    fn end(&self, end: State, message: String, results: Vec<ItemResult>) -> Applied {
+        self.context.section.over();
         self.enter(end);
-        let interrupted = self.hands.shield.is_interrupted();
+        let interrupted = self.context.section.is_interrupted();
         Applied { end, interrupted, message, results, by_hand: Vec::new() }
     }
 
     /// These states are not refused by a journal that cannot be written: the report says so in the end.
     pub(super) fn enter(&self, state: State) {
-        if let Err(error) = self.hands.journal.enter(state) {
-            self.hands.watch.warn(&format!("{error:#}"));
+        if let Err(error) = self.context.journal.enter(state) {
+            self.context.watch.warn(&format!("{error:#}"));
         }
     }
 }
@@ -208,12 +218,13 @@ mod tests {
 
     use async_trait::async_trait;
 
+    use super::super::testing::Thing;
+    use super::super::vocabulary::PLAIN;
     use super::*;
     use crate::action::interrupt::Interrupt;
-    use crate::journal::lock::{Holder, LockError};
     use crate::journal::record::Began;
     use crate::journal::{Call, Folder};
-    use crate::platform::{Application, Ran, Standing};
+    use crate::port::Standing;
     use crate::watch::Unwatched;
 
     /// A platform that answers by the book: what `deploy` and `go_back` answer, and how things stand at each look.
@@ -236,38 +247,20 @@ mod tests {
     }
 
     #[async_trait]
-    impl Platform for Script {
-        fn address(&self) -> &'static str {
-            "script"
-        }
-
-        async fn applications(&self, _environment: &str) -> anyhow::Result<Vec<Application>> {
-            unreachable!("apply does not list")
-        }
-
-        async fn lock(&self, _: &str, _: &Holder) -> Result<(), LockError> {
-            Ok(())
-        }
-
-        async fn unlock(&self, _: &str, _: &Holder) -> anyhow::Result<()> {
-            Ok(())
-        }
+    impl Settable for Script {
+        type Change = Thing;
 
         fn recall(&self, _: &[Call]) {}
 
-        fn wrote(&self, _: &Change) -> bool {
+        fn wrote(&self, _: &Thing) -> bool {
             self.deploy != Err("stale")
         }
 
-        fn by_hand(&self, change: &Change) -> String {
-            format!("restore {}", change.application.id)
+        fn by_hand(&self, change: &Thing) -> String {
+            format!("restore {}", change.id)
         }
 
-        async fn history(&self, _: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
-            unreachable!("apply does not ask what ran")
-        }
-
-        async fn deploy(&self, _: &[Change], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
+        async fn deploy(&self, _: &[Thing], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
             self.call("deploy");
             if let Some(interrupt) = &self.interrupts {
                 let _ = interrupt.arrive();
@@ -279,41 +272,31 @@ mod tests {
             }
         }
 
-        async fn look(&self, _: &[Change]) -> anyhow::Result<Vec<Standing>> {
+        async fn look(&self, _: &[Thing]) -> anyhow::Result<Vec<Standing>> {
             let mut looks = self.looks.lock().expect("the looks");
             let look = if looks.len() > 1 { looks.pop().expect("a look") } else { looks[0].clone() };
             look.map_err(anyhow::Error::msg)
         }
 
-        async fn arrive(&self, _: &[Change], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
+        async fn arrive(&self, _: &[Thing], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
             Ok(())
         }
 
-        async fn go_back(&self, _: &[Change], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
+        async fn go_back(&self, _: &[Thing], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
             self.call("go_back");
             Ok(())
         }
 
-        async fn settle(&self, _: &[Change]) -> anyhow::Result<()> {
+        async fn settle(&self, _: &[Thing]) -> anyhow::Result<()> {
             self.call("settle");
             Ok(())
         }
     }
 
-    fn changes() -> Vec<Change> {
-        let change = |service: &str| Change {
-            application: Application {
-                id: format!("/dev/{service}"),
-                service: service.to_owned(),
-                images: vec![format!("r/{service}:2")],
-                revision: "1".to_owned(),
-                instances: 1,
-                notes: Vec::new(),
-                obstacle: None,
-            },
-            to: format!("r/{service}:1"),
-        };
-        vec![change("a"), change("b")]
+    fn changes() -> Vec<Thing> {
+        ["a", "b"]
+            .map(|name| Thing::new(&format!("/dev/{name}"), &format!("r/{name}:2"), &format!("r/{name}:1")))
+            .into()
     }
 
     /// The journal of a run that is about to change something.
@@ -324,12 +307,17 @@ mod tests {
         journal
     }
 
+    const WORDS: Vocabulary =
+        Vocabulary { one: "service", many: "services", changed: "rolled back", value: "image", ..PLAIN };
+
     async fn applied(script: &Script, interrupt: &Interrupt) -> (Applied, Vec<&'static str>) {
         let limits = Limits { deployment: Duration::from_secs(9), silence: Duration::ZERO, calm: Duration::ZERO };
         let folder = tempfile::tempdir().expect("a folder");
         let journal = locked(folder.path());
-        let (shield, watch) = (&interrupt.shield(), &Unwatched);
-        let applied = apply(&changes(), Hands { platform: script, limits, shield, watch, journal: &journal }).await;
+        let (section, watch) = (&interrupt.critical_section(), &Unwatched);
+        let applied =
+            apply(&changes(), ApplyContext { port: script, words: WORDS, limits, section, watch, journal: &journal })
+                .await;
         assert_eq!(journal.state(), Some(applied.end));
         let calls = script.calls.lock().expect("the calls").clone();
         (applied, calls)

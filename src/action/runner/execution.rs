@@ -1,0 +1,135 @@
+//! A set of changes from its plan to its end, whatever the plan was made from: shown and agreed to, written down, locked,
+//! applied, told.
+
+use super::plan::{Row, SetPlan};
+use super::scope::{RunScope, unchanged};
+use super::set::{Applied, ApplyContext, apply};
+use super::show::{by_hand_table, results_table};
+use super::verify::{ItemResult, Verdict};
+use super::vocabulary::Vocabulary;
+use crate::action::consent::Proposal;
+use crate::action::interrupt::CriticalSection;
+use crate::action::report::{Finding, Outcome};
+use crate::journal::State;
+use crate::port::{Change, Settable};
+
+/// A set that is to be carried out.
+pub struct Execution<'a, C> {
+    /// Where.
+    pub scope: RunScope<'a>,
+    /// By what the changes are made.
+    pub port: &'a dyn Settable<Change = C>,
+    /// What.
+    pub plan: SetPlan<C>,
+}
+
+impl<C: Change> Execution<'_, C> {
+    /// Shows the plan, asks, and carries it out. `changes_nothing` is the end where there is nothing to do.
+    ///
+    /// # Errors
+    /// When something is wrong before anything is written; all later ends are findings.
+    pub async fn go(&self, changes_nothing: impl FnOnce() -> Finding) -> anyhow::Result<Finding> {
+        let RunScope { consent, place, context, .. } = self.scope;
+        let changes = self.plan.changes();
+        if changes.is_empty() {
+            return Ok(self.end(changes_nothing()));
+        }
+        if let Some(finding) = consent.settle(&self.proposal(changes.len()), &*context.operator).await? {
+            return Ok(self.end(finding));
+        }
+        let journal = context.journal.journal()?;
+        let id = journal.plan(place.address(), self.plan.recorded.clone())?;
+        let section = context.interrupt.critical_section();
+        let applied = match self.locked(&changes, &section).await {
+            Ok(Ok(applied)) => applied,
+            Ok(Err(refused)) => {
+                journal.enter(State::Unchanged)?;
+                return Ok(self.end(refused));
+            }
+            Err(error) => {
+                journal.enter(State::Unchanged)?;
+                return Err(error);
+            }
+        };
+        self.scope.tell(&applied, &section).await;
+        Ok(self.end(self.finding(applied)).with("plan", id))
+    }
+
+    /// Applies the changes while no other run acts there.
+    async fn locked(&self, changes: &[C], section: &CriticalSection) -> anyhow::Result<Result<Applied, Finding>> {
+        let RunScope { context, words, .. } = self.scope;
+        let journal = context.journal.journal()?;
+        let holder = context.journal.holder();
+        let _lock = match self.scope.lock_here(&holder)? {
+            Ok(lock) => lock,
+            Err(held) => return Ok(Err(held)),
+        };
+        if let Some(run) = self.scope.open_run()? {
+            return Ok(Err(unchanged(&run.died())));
+        }
+        let act = async || {
+            journal.enter(State::Locked)?;
+            self.scope.notifier.say(&self.plan.announcement, &*context.watch).await;
+            let (limits, watch) = (self.scope.limits(), &*context.watch);
+            Ok(apply(changes, ApplyContext { port: self.port, words, limits, section, watch, journal }).await)
+        };
+        self.scope.locked_there(&holder, act).await
+    }
+
+    fn proposal(&self, changes: usize) -> Proposal {
+        Proposal {
+            plan: self.plan.table.clone(),
+            what: self.scope.words.count(changes),
+            place: format!(" of {} {}", self.scope.name(), self.plan.purpose),
+            word: self.scope.protected(),
+        }
+    }
+
+    /// Adds to a finding what every end tells. The plan is shown where it has not been yet.
+    fn end(&self, finding: Finding) -> Finding {
+        let mut finding =
+            finding.with("environment", self.scope.environment).with("platform", self.scope.place.address());
+        finding.details.extend(self.plan.details.clone());
+        if matches!(finding.outcome, Outcome::Planned | Outcome::NothingToDo | Outcome::Failed)
+            && finding.tables.is_empty()
+        {
+            finding.tables = vec![self.plan.table.clone()];
+        }
+        finding
+    }
+
+    /// The end of an applied plan, with a result for each of its subjects.
+    fn finding(&self, applied: Applied) -> Finding {
+        let mut applied_results = applied.results.iter().cloned();
+        let result = |row: &Row<C>| match row.change {
+            Some(_) => applied_results.next(),
+            None => Some(untouched(row)),
+        };
+        let results: Vec<ItemResult> = self.plan.rows.iter().filter_map(result).collect();
+        let mut finding = ended(&Applied { results, ..applied }, self.scope.words);
+        // Where nobody saw the plan, in Ansible say, this is the place to say it.
+        if let Some(table) = finding.tables.first_mut() {
+            table.legend.extend(self.plan.legend.iter().cloned());
+        }
+        finding
+    }
+}
+
+/// The end of what was applied.
+#[must_use]
+pub fn ended(applied: &Applied, words: Vocabulary) -> Finding {
+    let outcome = applied.outcome();
+    let mut finding = Finding::new(outcome, applied.message.clone()).with("results", &applied.results);
+    finding.changed = matches!(outcome, Outcome::Done | Outcome::NeedsOperator);
+    finding.tables = vec![results_table(&applied.results, words)];
+    if !applied.by_hand.is_empty() {
+        finding.tables.push(by_hand_table(&applied.by_hand));
+        finding = finding.with("by_hand", &applied.by_hand);
+    }
+    finding
+}
+
+fn untouched<C>(row: &Row<C>) -> ItemResult {
+    let (subject, id, value) = (row.subject.clone(), row.id.clone(), Some(row.before.clone()));
+    ItemResult { subject, id, state: Verdict::Untouched, value, detail: String::new() }
+}

@@ -1,0 +1,30 @@
+//! The runner: how an action carries out what it planned, the same for all.
+//!
+//! A **set** is all or nothing: [`Execution`] shows the plan, asks, locks, applies, looks, and goes back where one subject
+//! is not at its target. [`Recovery`] ends a run that died, or finds the one to undo. A domain brings its plan as rows
+//! ([`SetPlan`]) and a port ([`Settable`](crate::port::Settable)) that makes the changes; all else is done here: consent,
+//! the lock of this host and that of the place ([`RunScope`]), refusal over an unfinished run, the journal's states,
+//! limits, interrupts, Slack, progress, and the end.
+
+mod execution;
+mod plan;
+mod recovery;
+mod resume;
+mod scope;
+mod set;
+mod show;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod testing;
+mod verify;
+mod vocabulary;
+
+pub use execution::Execution;
+pub use plan::{Recorded, RecordedStep, Row, SetPlan};
+pub use recovery::{Found, Recovery, end_run};
+pub use scope::RunScope;
+pub use set::{Applied, Limits};
+pub use show::{plan_table, plan_values};
+pub use verify::{ItemResult, Verdict};
+pub use vocabulary::{PLAIN, Vocabulary};
