@@ -82,6 +82,25 @@ pub trait RemoteLock: Send + Sync {
     async fn unlock(&self, environment: &str, holder: &Holder) -> anyhow::Result<()>;
 }
 
+/// A place that has no lock of its own: the lock of this host keeps runs apart.
+#[derive(Debug, Clone)]
+pub struct NoRemoteLock(pub String);
+
+#[async_trait]
+impl RemoteLock for NoRemoteLock {
+    fn address(&self) -> &str {
+        &self.0
+    }
+
+    async fn lock(&self, _environment: &str, _holder: &Holder) -> Result<(), LockError> {
+        Ok(())
+    }
+
+    async fn unlock(&self, _environment: &str, _holder: &Holder) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
 /// A port to what can be set and set back.
 ///
 /// A run plans, takes the [`RemoteLock`], and calls [`deploy`](Settable::deploy) once for the whole set. It then believes

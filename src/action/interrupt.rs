@@ -21,6 +21,8 @@ pub struct Interrupt {
 const OPEN: u8 = 0;
 /// Something is changed, and can be taken back.
 const SHIELDED: u8 = 1;
+/// Items are worked on, and each is ended once it is begun.
+const DRAINED: u8 = 3;
 /// The outcome is decided.
 const DECIDED: u8 = 2;
 
@@ -31,6 +33,8 @@ pub enum Meaning {
     End,
     /// The action was told and takes back what it did.
     TakeBack,
+    /// The action was told: it begins nothing more, and ends what it began.
+    Drain,
     /// It had been told before: leave at once.
     Leave,
     /// The outcome is decided, and only told to others still.
@@ -51,6 +55,13 @@ impl Interrupt {
         CriticalSection { interrupt: self.clone() }
     }
 
+    /// Begins the part of an action that works on many items, each of which is to be ended once it is begun.
+    #[must_use]
+    pub fn drained_section(&self) -> CriticalSection {
+        self.phase.store(DRAINED, Ordering::SeqCst);
+        CriticalSection { interrupt: self.clone() }
+    }
+
     /// Notes an interrupt and says what it means.
     #[must_use]
     pub fn arrive(&self) -> Meaning {
@@ -64,7 +75,7 @@ impl Interrupt {
             Meaning::Leave
         } else {
             self.token.cancel();
-            Meaning::TakeBack
+            if phase == DRAINED { Meaning::Drain } else { Meaning::TakeBack }
         }
     }
 }

@@ -128,6 +128,7 @@ impl Keeper {
             outcome: outcome.and_then(|outcome| outcome.as_str().map(str::to_owned)).unwrap_or_default(),
             message: finding.message.clone(),
             results: finding.details.get("results").cloned().unwrap_or(Value::Null),
+            ..Ended::default()
         });
         finding.details.insert("run".to_owned(), journal.run().into());
         finding.details.insert("journal".to_owned(), journal.path().to_string_lossy().into());
@@ -159,12 +160,13 @@ impl Ledger for Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Intention;
 
     /// A keeper whose folder has a run of `dev` that died while it was applying, and the journal of that run.
     fn after_a_death(folder: &std::path::Path) -> (Keeper, PathBuf) {
         let began = || Began { environment: "dev".to_owned(), ..Began::default() };
         let journal = Folder::new(folder).begin(began()).expect("a journal");
-        journal.plan("there", Value::Null).expect("a plan");
+        journal.plan(Intention::of_set("there", Value::Null)).expect("a plan");
         for state in [State::Locked, State::Applying] {
             journal.enter(state).expect("a state");
         }
@@ -179,7 +181,7 @@ mod tests {
         assert!(keeper.open_run("dev", "elsewhere").expect("the journals").is_none());
         assert!(keeper.open_run("prod", "there").expect("the journals").is_none());
         let later = keeper.begin().expect("a journal");
-        later.plan("there", Value::Null).expect("a plan");
+        later.plan(Intention::of_set("there", Value::Null)).expect("a plan");
         for state in [State::Locked, State::Applying, State::Verifying, State::Done] {
             assert!(keeper.open_run("dev", "there").expect("the journals").is_some(), "its own run does not count");
             later.enter(state).expect("a state");

@@ -4,7 +4,6 @@ pub mod arguments;
 pub mod consent;
 pub mod console;
 pub mod context;
-pub mod course;
 pub mod interrupt;
 pub mod keeper;
 pub mod manual;
@@ -12,6 +11,7 @@ pub mod notify;
 pub mod operator;
 pub mod report;
 pub mod runner;
+pub mod standard;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use arguments::{Arguments, Request, UsageError};
 use console::{Console, Format};
@@ -31,9 +32,27 @@ use report::{Finding, Outcome, Report};
 
 use crate::journal::record::Began;
 
+/// How many threads an action works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// One: an action waits for others most of its time, and many small answers are read faster in one place.
+    One,
+    /// One for each core: for an action that computes.
+    EachCore,
+}
+
 /// Runs an action from beginning to end: reads the command line as `usage` says, hands `A` and the context to `go`,
 /// prints the report, and turns it into the exit code.
 pub fn run<A, F>(usage: &str, go: F) -> ExitCode
+where
+    A: DeserializeOwned,
+    F: AsyncFnOnce(A, Context) -> anyhow::Result<Finding>,
+{
+    run_on(Threads::One, usage, go)
+}
+
+/// The same on so many threads. What is spawned runs beside the rest; what is awaited in one place, there.
+pub fn run_on<A, F>(threads: Threads, usage: &str, go: F) -> ExitCode
 where
     A: DeserializeOwned,
     F: AsyncFnOnce(A, Context) -> anyhow::Result<Finding>,
@@ -61,9 +80,14 @@ where
     let given = |option| arguments.values.find(option).map(|value| value.as_str().to_owned()).unwrap_or_default();
     let journal = Some(given("--journal")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let journal = journal.or_else(context::state_folder);
-    let context = context_of(&console, journal, program, &arguments.command, given("--env"));
-    // One thread: an action waits for others most of its time, and many small answers are read faster in one place.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let about =
+        About { command: arguments.command.clone(), environment: given("--env"), asked: arguments.asked.clone() };
+    let context = context_of(&console, journal, program, about);
+    let mut builder = match threads {
+        Threads::One => tokio::runtime::Builder::new_current_thread(),
+        Threads::EachCore => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             console.error(&format!("failed to start the program's threads: {error}"));
@@ -103,7 +127,7 @@ where
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.map_err(|error| anyhow::anyhow!("failed to start the program's threads: {error}")).and_then(
                 |runtime| {
-                    let context = context_of(&console, context::state_folder(), program, "", String::new());
+                    let context = context_of(&console, context::state_folder(), program, About::default());
                     let result = runtime.block_on(go(decoded, context, &console));
                     runtime.shutdown_background();
                     result
@@ -130,23 +154,27 @@ where
     }
 }
 
-fn context_of(
-    console: &Arc<Console>,
-    journal: Option<PathBuf>,
-    action: &str,
-    command: &str,
+/// What the command line says of a run.
+#[derive(Default)]
+struct About {
+    command: String,
     environment: String,
-) -> Context {
+    asked: Map<String, Value>,
+}
+
+fn context_of(console: &Arc<Console>, journal: Option<PathBuf>, action: &str, about: About) -> Context {
+    let About { command, environment, asked } = about;
     let (started, who) = (Utc::now(), context::who());
     let began = Began {
         at: started,
         action: action.to_owned(),
-        command: command.to_owned(),
+        command,
         environment,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         who: who.clone(),
         host: context::host(),
         process: std::process::id(),
+        asked,
     };
     Context {
         started,
@@ -194,6 +222,11 @@ async fn interrupts(ends: anyhow::Result<Ends>, interrupt: &Interrupt, console: 
         match interrupt.arrive() {
             Meaning::End => return untouched(),
             Meaning::TakeBack => console.say("Interrupted: taking the set back. Interrupt again to leave at once."),
+            Meaning::Drain => {
+                console.say(
+                    "Interrupted: nothing more is begun, and what is begun is ended. Interrupt again to leave at once.",
+                );
+            }
             Meaning::Hurry => console.say("It is over already: see the report. Nobody else is told."),
             Meaning::Leave => {
                 let Some(died) = keeper.died() else { return untouched() };

@@ -41,3 +41,32 @@ pub trait Operator: Send + Sync {
     /// When the terminal fails.
     async fn ask(&self, question: &str) -> anyhow::Result<String>;
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// Nobody is at the terminal.
+    pub struct Nobody;
+
+    #[async_trait]
+    impl Operator for Nobody {
+        fn present(&self) -> bool {
+            false
+        }
+        fn say(&self, _text: &str) {}
+        fn show(&self, _table: &Table) {}
+        async fn choose(&self, _question: &str, _answers: &[String]) -> anyhow::Result<Option<usize>> {
+            Ok(None)
+        }
+        async fn confirm(&self, _question: &str) -> anyhow::Result<bool> {
+            Ok(false)
+        }
+        async fn type_out(&self, _question: &str, _word: &str) -> anyhow::Result<bool> {
+            Ok(false)
+        }
+        async fn ask(&self, _question: &str) -> anyhow::Result<String> {
+            Ok(String::new())
+        }
+    }
+}

@@ -28,13 +28,19 @@ pub enum Outcome {
     NeedsOperator,
     /// Somebody said no, or nobody said yes.
     Declined,
-    /// Somebody interrupted it; nothing was changed, or all was restored.
+    /// Somebody interrupted it; nothing was changed, or all was restored; of a batch, what is done stays done.
     Interrupted,
+    /// What was to be judged is as it should be.
+    Passed,
+    /// What was to be judged is not as it should be.
+    NotPassed,
+    /// It could not be judged: what is needed for that is not there.
+    NotJudged,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Done,
         Self::NothingToDo,
         Self::Planned,
@@ -44,17 +50,21 @@ impl Outcome {
         Self::NeedsOperator,
         Self::Declined,
         Self::Interrupted,
+        Self::Passed,
+        Self::NotPassed,
+        Self::NotJudged,
     ];
 
     /// The exit code that tells this outcome.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Done | Self::NothingToDo | Self::Planned => 0,
-            Self::Failed | Self::Restored => 1,
+            Self::Done | Self::NothingToDo | Self::Planned | Self::Passed => 0,
+            Self::Failed | Self::Restored | Self::NotPassed => 1,
             Self::Usage => 2,
             Self::NeedsOperator => 3,
             Self::Declined => 4,
+            Self::NotJudged => 5,
             Self::Interrupted => 130,
         }
     }

@@ -31,6 +31,11 @@ pub fn events(run: &Run) -> Table {
                 let found = calls.next().and_then(|call| call.answer.as_ref());
                 (format!("  {call} {}", subject(about)).trim_end().to_owned(), answer(found, &mut reasons))
             }
+            Record::Counted { counts, .. } => (counts.to_string(), "".into()),
+            Record::Item { item, end, why, .. } => {
+                reasons.push(why);
+                (format!("  {item}"), Cell::new(Tone::Bad, format!("{end} ({})", reasons.len())))
+            }
             Record::Ended(ended) => (format!("ended: {}", ended.outcome.replace('_', " ")), "".into()),
         };
         let at = record.at();

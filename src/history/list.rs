@@ -63,7 +63,7 @@ pub fn value(run: &Run, life: Life<'_>, context: &Context) -> Value {
         "action": run.began.action,
         "command": run.began.command,
         "environment": environment(run),
-        "place": run.planned.as_ref().map(|planned| &planned.place),
+        "place": run.place,
         "who": run.began.who,
         "host": run.began.host,
         "state": run.state.map(|(state, _)| state),

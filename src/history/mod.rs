@@ -40,7 +40,7 @@ pub fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
         };
     }
     let since = args.flag_since.as_deref().map(instant).transpose()?;
-    let (runs, unreadable) = folder.runs()?;
+    let (runs, unreadable) = folder.summaries()?;
     for error in &unreadable {
         context.watch.warn(&error.to_string());
     }

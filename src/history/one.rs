@@ -8,7 +8,8 @@ use super::list::value;
 use super::{environment, shown};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome, Table};
-use crate::journal::Run;
+use crate::journal::record::Planned;
+use crate::journal::{Run, Subject};
 use crate::platform::image::short;
 
 /// Everything of a run.
@@ -19,7 +20,7 @@ pub fn shown_of(run: &Run, life: Life<'_>, context: &Context) -> Finding {
         _ => life.sentence(run).unwrap_or_default(),
     };
     let mut tables = vec![facts(run, life, context)];
-    let steps: Vec<_> = run.planned.iter().flat_map(|planned| steps(&planned.plan)).collect();
+    let steps: Vec<_> = run.planned.iter().flat_map(steps).collect();
     if !steps.is_empty() {
         tables.push(Table { title: "The plan:".to_owned(), ..Table::lines(steps) });
     }
@@ -43,9 +44,11 @@ fn facts(run: &Run, life: Life<'_>, context: &Context) -> Table {
     if let Some(planned) = &run.planned {
         rows.push(("place", planned.place.clone()));
         rows.push(("plan", planned.id.clone()));
-        let purpose = planned.plan["purpose"].as_str();
-        rows.extend(purpose.map(|purpose| ("purpose", purpose.to_owned())));
     }
+    rows.extend(
+        Some(run.purpose()).filter(|purpose| !purpose.is_empty()).map(|purpose| ("purpose", purpose.to_owned())),
+    );
+    rows.extend(run.counts.map(|counts| ("items", counts.to_string())));
     rows.push(("journal", run.path.display().to_string()));
     Table {
         title: format!("Run {}", run.id),
@@ -55,8 +58,13 @@ fn facts(run: &Run, life: Life<'_>, context: &Context) -> Table {
     }
 }
 
-/// The steps of a plan, as far as its form is known: texts, or changes of an application's image.
-fn steps(plan: &Value) -> Vec<String> {
+/// The steps of a plan; in journals of version 1 as far as its form is known: texts, or changes of an application's image.
+fn steps(planned: &Planned) -> Vec<String> {
+    if !planned.subjects.is_empty() {
+        let step = |Subject { subject, before, after }: &Subject| format!("{subject}: from {before} to {after}");
+        return planned.subjects.iter().map(step).collect();
+    }
+    let plan = &planned.plan;
     let step = |step: &Value| {
         let application = &step["change"]["application"];
         let from = application["images"].as_array().map(|images| {
@@ -74,9 +82,15 @@ fn steps(plan: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use serde_json::json;
 
     use super::*;
+
+    fn planned(subjects: Vec<Subject>, plan: Value) -> Planned {
+        let (id, place, purpose) = (String::new(), String::new(), String::new());
+        Planned { at: DateTime::UNIX_EPOCH, id, place, kind: None, purpose, subjects, plan }
+    }
 
     #[test]
     fn steps_are_told_as_far_as_their_form_is_known() {
@@ -85,7 +99,9 @@ mod tests {
             {"change": {"application": {"service": "web", "images": ["r/web:2", "r/web:3"]}, "to": "r/web:1"}},
             {"other": 1},
         ]});
-        assert_eq!(steps(&plan), ["stop it", "web: from 2, 3 to 1", r#"{"other":1}"#]);
-        assert_eq!(steps(&Value::Null), [""; 0]);
+        assert_eq!(steps(&planned(Vec::new(), plan)), ["stop it", "web: from 2, 3 to 1", r#"{"other":1}"#]);
+        assert_eq!(steps(&planned(Vec::new(), Value::Null)), [""; 0]);
+        let subject = Subject { subject: "a".to_owned(), before: "1".to_owned(), after: "2".to_owned() };
+        assert_eq!(steps(&planned(vec![subject], Value::Null)), ["a: from 1 to 2"]);
     }
 }

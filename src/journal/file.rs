@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Ledger;
 use super::line::{self, FIRST};
-use super::record::{Answer, Began, Ended, Planned, Record, State};
+use super::record::{Answer, Began, Counts, Ended, ItemState, Kind, Planned, Record, State, Subject};
 
 /// What is kept free on the disk for the lines to come, in bytes: a few hundred calls.
 const RESERVE: u64 = 64 << 10;
@@ -38,10 +38,35 @@ struct Page {
     /// The number of the last intent.
     calls: u64,
     state: Option<State>,
+    place: Option<String>,
+    kind: Option<Kind>,
     /// This process came to its end.
     over: bool,
     /// The first line that could not be written, and was not to stop anything.
     trouble: Option<String>,
+}
+
+/// What a run is about to do, as its journal keeps it.
+#[derive(Debug, Clone)]
+pub struct Intention<'a> {
+    /// How it acts.
+    pub kind: Kind,
+    /// Where, without credentials.
+    pub place: &'a str,
+    /// To what end: `back to 2026-11-20`.
+    pub purpose: &'a str,
+    /// What is changed; empty for a batch.
+    pub subjects: Vec<Subject>,
+    /// The plan, as its action reads it.
+    pub plan: Value,
+}
+
+impl<'a> Intention<'a> {
+    /// To change a set there, of which nothing but the plan is known.
+    #[must_use]
+    pub fn of_set(place: &'a str, plan: Value) -> Self {
+        Self { kind: Kind::Set, place, purpose: "", subjects: Vec::new(), plan }
+    }
 }
 
 impl Journal {
@@ -55,9 +80,8 @@ impl Journal {
         // It gets its name with its first line: whoever reads the folder finds no run without a beginning.
         let new = tempfile::Builder::new().append(true).tempfile_in(folder).with_context(what)?;
         let file = new.as_file().try_clone().with_context(what)?;
-        let mut page =
-            Page { file, sum: FIRST.to_owned(), length: 0, calls: 0, state: None, over: false, trouble: None };
-        page.append(&Record::Began(began)).with_context(what)?;
+        let mut page = Page::new(file, FIRST.to_owned(), 0);
+        page.append(&[Record::Began(began)]).with_context(what)?;
         new.persist_noclobber(&path).with_context(what)?;
         File::open(folder).and_then(|folder| folder.sync_all()).with_context(what)?;
         Ok(Self(Arc::new(Inner { run, path, page: Mutex::new(page) })))
@@ -73,17 +97,16 @@ impl Journal {
         let lines = line::read(&bytes).with_context(what)?;
         let file = OpenOptions::new().append(true).open(&path).with_context(what)?;
         file.set_len(lines.length as u64).with_context(what)?;
-        let (mut calls, mut state) = (0, None);
+        let mut page = Page::new(file, lines.sum, lines.length as u64);
         for record in &lines.records {
             match record {
                 // On a full disk an answer may be there without its intent.
-                Record::Intent { number, .. } | Record::Answer { number, .. } => calls = calls.max(*number),
-                Record::State { state: found, .. } => state = Some(*found),
+                Record::Intent { number, .. } | Record::Answer { number, .. } => page.calls = page.calls.max(*number),
+                Record::State { state, .. } => page.state = Some(*state),
+                Record::Planned(planned) => (page.place, page.kind) = (Some(planned.place.clone()), planned.kind),
                 _ => {}
             }
         }
-        let length = lines.length as u64;
-        let page = Page { file, sum: lines.sum, length, calls, state, over: false, trouble: None };
         // Where the disk is full already it can still be taken back.
         let _ = page.reserve(0);
         let journal = Self(Arc::new(Inner { run, path, page: Mutex::new(page) }));
@@ -113,9 +136,14 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn plan(&self, place: &str, plan: Value) -> anyhow::Result<String> {
-        let planned = Planned { at: Utc::now(), id: id(&plan), place: place.to_owned(), plan };
-        let id = planned.id.clone();
+    pub fn plan(&self, intention: Intention<'_>) -> anyhow::Result<String> {
+        let Intention { kind, place, purpose, subjects, plan } = intention;
+        let (id, place, purpose) = (id(&plan), place.to_owned(), purpose.to_owned());
+        {
+            let mut page = self.page();
+            (page.place, page.kind) = (Some(place.clone()), Some(kind));
+        }
+        let planned = Planned { at: Utc::now(), id: id.clone(), place, kind: Some(kind), purpose, subjects, plan };
         self.write(&Record::Planned(planned))?;
         self.enter(State::Planned)?;
         Ok(id)
@@ -140,11 +168,30 @@ impl Journal {
 
     /// Writes down the end of this process.
     pub fn end(&self, ended: Ended) {
-        self.page().over = true;
+        let ended = {
+            let mut page = self.page();
+            page.over = true;
+            Ended { state: page.state, place: page.place.clone(), kind: page.kind, ..ended }
+        };
         let _ = self.write(&Record::Ended(ended));
         // What was reserved and not needed is given back.
         let page = self.page();
         let _ = page.file.set_len(page.length);
+    }
+
+    /// Writes down how far a batch has come, and which of its items need somebody: all in one go.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn count(
+        &self,
+        counts: Counts,
+        items: impl IntoIterator<Item = (String, ItemState, String)>,
+    ) -> anyhow::Result<()> {
+        let at = Utc::now();
+        let items = items.into_iter().map(|(item, end, why)| Record::Item { at, item, end, why });
+        let records: Vec<_> = items.chain([Record::Counted { at, counts }]).collect();
+        self.write_all(&records)
     }
 
     /// The first line that could not be written and stopped nothing, with the reason.
@@ -154,8 +201,12 @@ impl Journal {
     }
 
     fn write(&self, record: &Record) -> anyhow::Result<()> {
+        self.write_all(std::slice::from_ref(record))
+    }
+
+    fn write_all(&self, records: &[Record]) -> anyhow::Result<()> {
         let mut page = self.page();
-        let written = page.append(record);
+        let written = page.append(records);
         match written.with_context(|| format!("failed to write the journal '{}'", self.0.path.display())) {
             Err(error) if page.is_lenient() => {
                 page.trouble.get_or_insert_with(|| format!("{error:#}"));
@@ -176,6 +227,10 @@ fn id(plan: &Value) -> String {
 }
 
 impl Page {
+    fn new(file: File, sum: String, length: u64) -> Self {
+        Self { file, sum, length, calls: 0, state: None, place: None, kind: None, over: false, trouble: None }
+    }
+
     /// Whether a line that cannot be written stops nothing: what is looked at or taken back does not wait for a disk,
     /// what is changed does.
     fn is_lenient(&self) -> bool {
@@ -183,13 +238,18 @@ impl Page {
         self.over || self.state.is_some_and(is_lenient)
     }
 
-    /// A line is written whole, or not at all as far as that can be had.
-    fn append(&mut self, record: &Record) -> io::Result<()> {
-        let (line, sum) = line::line(record, &self.sum);
+    /// The lines are written whole, or not at all as far as that can be had.
+    fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        let (mut text, mut sum) = (String::new(), self.sum.clone());
+        for record in records {
+            let (line, next) = line::line(record, &sum);
+            text.push_str(&line);
+            sum = next;
+        }
         let is_open = self.state.is_some_and(State::is_open);
-        let reserved = if self.is_lenient() || is_open { Ok(()) } else { self.reserve(line.len() as u64) };
+        let reserved = if self.is_lenient() || is_open { Ok(()) } else { self.reserve(text.len() as u64) };
         let written = reserved.and_then(|()| {
-            self.file.write_all(line.as_bytes())?;
+            self.file.write_all(text.as_bytes())?;
             self.file.sync_data()
         });
         if written.is_err() {
@@ -198,7 +258,7 @@ impl Page {
             return written;
         }
         self.sum = sum;
-        self.length += line.len() as u64;
+        self.length += text.len() as u64;
         Ok(())
     }
 

@@ -58,9 +58,21 @@ impl Folder {
     /// # Errors
     /// When the folder cannot be read. One that is not there has no runs.
     pub fn runs(&self) -> anyhow::Result<(Vec<Run>, Vec<Unreadable>)> {
+        self.each(Run::read)
+    }
+
+    /// The same by the ends of their journals alone: for who shows them, not for who acts by them.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. One that is not there has no runs.
+    pub fn summaries(&self) -> anyhow::Result<(Vec<Run>, Vec<Unreadable>)> {
+        self.each(Run::summary)
+    }
+
+    fn each(&self, read: impl Fn(&Path) -> Result<Run, Unreadable>) -> anyhow::Result<(Vec<Run>, Vec<Unreadable>)> {
         let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
         for id in self.ids()? {
-            match Run::read(&self.path_of(&id)) {
+            match read(&self.path_of(&id)) {
                 Ok(run) => runs.push(run),
                 Err(error) => unreadable.push(error),
             }
@@ -121,9 +133,15 @@ impl Folder {
         };
         let mut ids = Vec::new();
         for entry in entries {
-            let path = entry.with_context(what)?.path();
+            let entry = entry.with_context(what)?;
+            let path = entry.path();
             if path.extension().is_some_and(|extension| extension == EXTENSION) {
-                ensure!(path.is_file(), "{}: '{}' is no file", what(), path.display());
+                ensure!(
+                    entry.file_type().is_ok_and(|kind| kind.is_file()) || path.is_file(),
+                    "{}: '{}' is no file",
+                    what(),
+                    path.display()
+                );
                 ids.push(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
             }
         }

@@ -80,6 +80,21 @@ pub fn read(bytes: &[u8]) -> Result<Lines, Damage> {
     Ok(lines)
 }
 
+/// The first record of a journal and the last, without what stands between, by its first bytes and its last ones. None where
+/// either is not whole and as it was written, or where they are too few to tell.
+#[must_use]
+pub fn ends(head: &[u8], tail: &[u8]) -> Option<(Record, Record)> {
+    let first = &head[..=head.iter().position(|byte| *byte == b'\n')?];
+    let (first, _) = checked(first, FIRST).ok()?;
+    let whole = tail.strip_suffix(b"\n")?;
+    let last = whole.iter().rposition(|byte| *byte == b'\n')? + 1;
+    // The checksum of the line before stands at its beginning, which must be within these bytes as well.
+    let before = whole[..last - 1].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let before = std::str::from_utf8(whole.get(before..before + FIRST.len())?).ok()?;
+    let (last, _) = checked(&tail[last..], before).ok()?;
+    Some((serde_json::from_str(first).ok()?, serde_json::from_str(last).ok()?))
+}
+
 /// The JSON of a line that is as it was written, and its checksum.
 fn checked<'a>(line: &'a [u8], before: &str) -> Result<(&'a str, String), &'static str> {
     let whole = line.strip_suffix(b"\n").ok_or("has no end")?;
@@ -137,6 +152,27 @@ mod tests {
         assert_eq!(damage.to_string(), "it cannot be understood at line 1, which is of a newer version of firebreak");
     }
 
+    #[test]
+    fn the_ends_are_read_where_they_are_whole() {
+        let (records, lines) = written(&State::ALL);
+        let text = lines.concat();
+        let (first, last) = (records[0].clone(), records[records.len() - 1].clone());
+        for tail in [text.len(), lines[8].len() + lines[9].len()] {
+            let tail = &text.as_bytes()[text.len() - tail..];
+            assert_eq!(ends(text.as_bytes(), tail), Some((first.clone(), last.clone())));
+        }
+        let changed = text.replacen("stopped", "stepped", 1);
+        for (head, tail) in [
+            (text.as_bytes(), lines[9].as_bytes()),
+            (text.as_bytes(), &text.as_bytes()[..text.len() - 1]),
+            (text.as_bytes(), changed.as_bytes()),
+            (&text.as_bytes()[1..], text.as_bytes()),
+            (b"", b""),
+        ] {
+            assert_eq!(ends(head, tail), None);
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_is_cut_off_the_whole_lines_are_read(count in 0..9_usize, cut in 0..2000_usize) {
@@ -153,6 +189,7 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read(&bytes);
+            let _ = ends(&bytes, &bytes);
         }
     }
 }

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 
-pub use file::Journal;
+pub use file::{Intention, Journal};
 pub use folder::Folder;
-pub use record::{Answer, State, Who};
+pub use record::{Answer, Counts, ItemState, Kind, State, Subject, Who};
 pub use run::{Call, Run, Unreadable};
 
 /// Where a port to the world writes down each change that it makes there.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Who runs an action, as far as the environment tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +68,24 @@ pub enum Record {
         /// What came of it.
         answer: Answer,
     },
+    /// How far a batch has come.
+    Counted {
+        /// When.
+        at: DateTime<Utc>,
+        /// How its items ended so far.
+        counts: Counts,
+    },
+    /// An item of a batch needs somebody.
+    Item {
+        /// When.
+        at: DateTime<Utc>,
+        /// The item.
+        item: String,
+        /// It failed, or was set aside.
+        end: ItemState,
+        /// Why.
+        why: String,
+    },
     /// A process came to its end by itself.
     Ended(Ended),
 }
@@ -82,6 +100,8 @@ impl Record {
             | Self::State { at, .. }
             | Self::Intent { at, .. }
             | Self::Answer { at, .. }
+            | Self::Counted { at, .. }
+            | Self::Item { at, .. }
             | Self::Ended(Ended { at, .. }) => *at,
         }
     }
@@ -107,6 +127,9 @@ pub struct Began {
     pub host: String,
     /// The process there.
     pub process: u32,
+    /// What was asked, by the options' names; never a secret. Since version 2.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub asked: Map<String, Value>,
 }
 
 /// What is to be done.
@@ -118,12 +141,105 @@ pub struct Planned {
     pub id: String,
     /// Where its environment is, without credentials.
     pub place: String,
+    /// How the run acts, and so what ends it where it dies. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// To what end: `back to 2026-11-20`. Since version 2; before, a member of the plan.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
+    /// What is changed, in order; empty for a batch. Since version 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Subject>,
     /// The plan, as its action reads it.
     pub plan: Value,
 }
 
-/// The end of a process.
+/// One subject of a plan: from what to what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The subject, as people call it.
+    pub subject: String,
+    /// What it was.
+    pub before: String,
+    /// What it was to be.
+    pub after: String,
+}
+
+/// How a run acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// All or nothing. One that died is finished by `resume`, or taken back by `undo`.
+    Set,
+    /// Many independent items. One that died is run again.
+    Batch,
+    /// It finds something out, and leaves nothing behind. One that died is run again.
+    Judge,
+}
+
+/// How the items of a batch ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// What was to be done with them is done.
+    pub done: u64,
+    /// They stay as they are, for a later run.
+    pub left: u64,
+    /// They failed: somebody must look.
+    pub failed: u64,
+    /// They were put where they are in nobody's way: somebody must look.
+    pub set_aside: u64,
+}
+
+impl Counts {
+    /// The items that somebody must look at.
+    #[must_use]
+    pub fn need_somebody(&self) -> u64 {
+        self.failed + self.set_aside
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.done + self.left + self.need_somebody()
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} done", self.done)?;
+        for (count, word) in [(self.left, "left"), (self.failed, "failed"), (self.set_aside, "set aside")] {
+            if count > 0 {
+                write!(f, ", {count} {word}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for ItemState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Left => "left",
+            Self::Failed => "failed",
+            Self::SetAside => "set aside",
+        })
+    }
+}
+
+/// How an item ended that is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemState {
+    /// It stays as it is, for a later run.
+    Left,
+    /// It failed.
+    Failed,
+    /// It was put where it is in nobody's way.
+    SetAside,
+}
+
+/// The end of a process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// When.
     pub at: DateTime<Utc>,
@@ -134,6 +250,15 @@ pub struct Ended {
     /// What became of each service or step.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub results: Value,
+    /// The last state of the run, so that its last line tells how it stands. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// Where its environment is. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// How the run acted. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
 }
 
 /// What came of a call.
@@ -168,13 +293,15 @@ pub enum State {
     Restored,
     /// Nothing was changed.
     Unchanged,
-    /// Something is neither at its target nor as before.
+    /// Something is neither at its target nor as before; of a batch, that items failed or were set aside.
     NeedsOperator,
+    /// A batch ended before all its items were done: what is done stays done, and the next run goes on.
+    Stopped,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Planned,
         Self::Locked,
         Self::Applying,
@@ -184,12 +311,13 @@ impl State {
         Self::Restored,
         Self::Unchanged,
         Self::NeedsOperator,
+        Self::Stopped,
     ];
 
     /// Nothing comes after it.
     #[must_use]
     pub fn is_end(self) -> bool {
-        matches!(self, Self::Done | Self::Restored | Self::Unchanged | Self::NeedsOperator)
+        matches!(self, Self::Done | Self::Restored | Self::Unchanged | Self::NeedsOperator | Self::Stopped)
     }
 
     /// Something was written, or may have been, and it is not known how that ended.
@@ -205,9 +333,16 @@ impl State {
             Self::Planned => matches!(next, Self::Locked | Self::Unchanged),
             Self::Locked => matches!(next, Self::Applying | Self::Unchanged),
             Self::Applying => {
+                // A batch has no way back, and each item is judged where it is done.
                 matches!(
                     next,
-                    Self::Applying | Self::Verifying | Self::GoingBack | Self::Unchanged | Self::NeedsOperator
+                    Self::Applying
+                        | Self::Verifying
+                        | Self::GoingBack
+                        | Self::Unchanged
+                        | Self::NeedsOperator
+                        | Self::Done
+                        | Self::Stopped
                 )
             }
             Self::Verifying => {
@@ -222,7 +357,7 @@ impl State {
                 )
             }
             Self::GoingBack => matches!(next, Self::GoingBack | Self::Restored | Self::NeedsOperator),
-            Self::Done | Self::Restored | Self::Unchanged | Self::NeedsOperator => false,
+            Self::Done | Self::Restored | Self::Unchanged | Self::NeedsOperator | Self::Stopped => false,
         }
     }
 }
@@ -239,6 +374,7 @@ impl std::fmt::Display for State {
             Self::Restored => "restored",
             Self::Unchanged => "unchanged",
             Self::NeedsOperator => "needs an operator",
+            Self::Stopped => "stopped",
         })
     }
 }

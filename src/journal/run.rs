@@ -1,5 +1,7 @@
 //! One run as its journal tells it.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -7,10 +9,13 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::line::{self, Damage, Lines};
-use super::record::{Answer, Began, Ended, Planned, Record, State};
+use super::record::{Answer, Began, Counts, Ended, Kind, Planned, Record, State};
 
-/// The action that can go on with a run, or take it back.
+/// The only action whose runs could be resumed before a journal said so by itself (version 1).
 const RESUMES: &str = "rollback_service";
+
+/// How many bytes at the beginning and at the end of a journal are read for a [`Run::summary`].
+const ENDS: usize = 16 << 10;
 
 /// A run, as far as it was written down.
 #[derive(Debug, Clone)]
@@ -27,10 +32,14 @@ pub struct Run {
     pub latest: Began,
     /// What was to be done; none where it ended before that was known.
     pub planned: Option<Planned>,
+    /// Where its environment is; none where it ended before that was known.
+    pub place: Option<String>,
     /// The last state, and since when.
     pub state: Option<(State, DateTime<Utc>)>,
     /// The calls that were made.
     pub calls: Vec<Call>,
+    /// How far a batch came.
+    pub counts: Option<Counts>,
     /// How the last process ended; none where it is under way, or died.
     pub ended: Option<Ended>,
 }
@@ -103,6 +112,32 @@ impl Run {
         })
     }
 
+    /// A run by the first and the last line of its journal, if it came to its end; the whole journal is read only of one
+    /// that did not, or whose version 1 does not tell it there. What stands between is not looked at: `records` has the two.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is damaged.
+    pub fn summary(path: &Path) -> Result<Self, Unreadable> {
+        let by_ends = || {
+            let file = File::open(path).ok()?;
+            let length = file.metadata().ok()?.len();
+            let read = |from: u64| {
+                let count = usize::try_from(length - from).map_or(ENDS, |rest| rest.min(ENDS));
+                let mut bytes = vec![0; count];
+                file.read_exact_at(&mut bytes, from).ok()?;
+                Some(bytes)
+            };
+            let head = read(0)?;
+            let tail = if length > ENDS as u64 { read(length - ENDS as u64)? } else { head.clone() };
+            let (first, Record::Ended(last @ Ended { state: Some(_), .. })) = line::ends(&head, &tail)? else {
+                return None;
+            };
+            let lines = Lines { records: vec![first, Record::Ended(last)], sum: String::new(), length: 0 };
+            Self::of(&path.file_stem()?.to_string_lossy(), path, lines).ok()
+        };
+        by_ends().map_or_else(|| Self::read(path), Ok)
+    }
+
     /// The run that these lines tell of.
     ///
     /// # Errors
@@ -117,8 +152,10 @@ impl Run {
             latest: began.clone(),
             began,
             planned: None,
+            place: None,
             state: None,
             calls: Vec::new(),
+            counts: None,
             ended: None,
             records: Vec::new(),
         };
@@ -129,7 +166,10 @@ impl Run {
                     run.latest = began;
                     run.ended = None;
                 }
-                Record::Planned(planned) => run.planned = Some(planned),
+                Record::Planned(planned) => {
+                    run.place = Some(planned.place.clone());
+                    run.planned = Some(planned);
+                }
                 Record::State { at, state } => run.state = Some((state, at)),
                 Record::Intent { number, call, about, .. } => {
                     numbers.push(number);
@@ -141,17 +181,38 @@ impl Run {
                         run.calls[place].answer = Some(answer);
                     }
                 }
-                Record::Ended(ended) => run.ended = Some(ended),
+                Record::Counted { counts, .. } => run.counts = Some(counts),
+                Record::Item { .. } => {}
+                Record::Ended(ended) => {
+                    run.state = run.state.or(ended.state.map(|state| (state, ended.at)));
+                    run.place = ended.place.clone().or(run.place);
+                    run.ended = Some(ended);
+                }
             }
         }
         run.records = lines.records;
         Ok(run)
     }
 
-    /// It began to change something, and did not come to an end.
+    /// How it acts.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        let known =
+            self.planned.as_ref().and_then(|planned| planned.kind).or(self.ended.as_ref().and_then(|end| end.kind));
+        known.unwrap_or(if self.began.action == RESUMES { Kind::Set } else { Kind::Batch })
+    }
+
+    /// It began to change a set, and did not come to an end. A batch that died is simply run again.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.state.is_some_and(|(state, _)| state.is_open())
+        self.kind() == Kind::Set && self.state.is_some_and(|(state, _)| state.is_open())
+    }
+
+    /// To what end it was; empty where that is not known.
+    #[must_use]
+    pub fn purpose(&self) -> &str {
+        let Some(planned) = &self.planned else { return "" };
+        if planned.purpose.is_empty() { planned.plan["purpose"].as_str().unwrap_or_default() } else { &planned.purpose }
     }
 
     /// All is at its target.
@@ -167,14 +228,16 @@ impl Run {
         let Began { who, host, .. } = &self.latest;
         let died = format!("run {id} by {who} on {host} {}", self.died_while());
         match &self.planned {
-            Some(Planned { place, .. }) if self.is_open() && action == RESUMES => {
+            Some(Planned { place, .. }) if self.is_open() => {
                 let given = format!("--run={id} --env={environment}");
                 format!(
                     "{died} on {place}: `{action} resume {given}` finishes it, or takes it back where that cannot be done; \
                      `{action} undo {given}` takes it back (--platform as before; in Ansible --tags resume or undo)"
                 )
             }
-            _ if self.is_open() => format!("{died}: what it began may be half done"),
+            _ if self.state.is_some_and(|(state, _)| state.is_open()) => {
+                format!("{died}: what it had done stays done; run `{action}` again to go on")
+            }
             _ => format!("{died}: it had changed nothing"),
         }
     }
@@ -188,7 +251,7 @@ impl Run {
     /// Whether it was to change this environment there.
     #[must_use]
     pub fn is_of(&self, environment: &str, place: &str) -> bool {
-        self.began.environment == environment && self.planned.as_ref().is_some_and(|planned| planned.place == place)
+        self.began.environment == environment && self.place.as_deref() == Some(place)
     }
 
     /// Its number in the folder; 0 for a file of another name.

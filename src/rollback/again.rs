@@ -7,7 +7,6 @@ use super::reverse::reverse;
 use super::run::{check_images, note_before, note_standing, nothing_to_do, resolve};
 use crate::action::consent::Consent;
 use crate::action::context::Context;
-use crate::action::notify::Notifier;
 use crate::action::report::Finding;
 use crate::action::runner::{Execution, Found, Recovery, RunScope, end_run};
 use crate::http;
@@ -21,8 +20,8 @@ use crate::platform::Platform;
 pub async fn again(again: &Again, recovery: Recovery, context: &Context) -> anyhow::Result<Finding> {
     let http = http::client(&again.shared.trust)?;
     let platform = platform(again, &http, context).await?;
-    let notifier = Notifier::new(&http, again.means.slack.clone());
-    let scope = again.means.scope(&again.shared.environment, &*platform, &notifier, context);
+    let notifier = again.means.standard.notifier_by(&http);
+    let scope = again.means.standard.scope(&*platform, WORDS, &notifier, context)?;
     match recovery.find(again.run.as_deref(), &scope).await? {
         Found::Nothing(finding) => Ok(*finding),
         Found::Died(run) => end_run(&scope, &*platform, &run, recovery).await,

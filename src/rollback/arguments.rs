@@ -1,19 +1,15 @@
 //! The arguments of `rollback_service`: as docopt gives them, then checked, before any work begins.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::execute::WORDS;
 use super::plan::{By, Wish};
 use super::target::Target;
 use crate::action::arguments::UsageError;
-use crate::action::consent::Consent;
 use crate::action::context::Context;
-use crate::action::notify::Notifier;
-use crate::action::runner::RunScope;
+use crate::action::standard::{Standard, number};
 use crate::http::{self, Address, Trust};
 use crate::platform::{Access, Platform, RegistryLogin, connect, takes_login};
 use crate::registry::{Options, Registry};
@@ -41,11 +37,8 @@ pub struct Arguments {
     flag_platform: Option<Address>,
     flag_user: Option<String>,
     flag_pwd: Option<SecretString>,
-    flag_slack: Option<SecretString>,
     flag_keep: String,
-    flag_timeout: String,
-    flag_check: bool,
-    flag_yes: bool,
+    arg_standard: Standard,
     flag_allow_partial: bool,
     flag_pin: bool,
 }
@@ -124,27 +117,8 @@ pub struct Place {
 pub struct Means {
     /// Where the services run.
     pub place: Place,
-    /// The Slack webhook.
-    pub slack: Option<SecretString>,
-    /// How long a deployment may take.
-    pub limit: Duration,
-    /// Whether to ask before anything is changed.
-    pub consent: Consent,
-}
-
-impl Means {
-    /// Where a run acts.
-    #[must_use]
-    pub fn scope<'a>(
-        &self,
-        environment: &'a str,
-        platform: &'a dyn Platform,
-        notifier: &'a Notifier,
-        context: &'a Context,
-    ) -> RunScope<'a> {
-        let (consent, limit) = (self.consent, self.limit);
-        RunScope { environment, place: platform, words: WORDS, consent, limit, notifier, context }
-    }
+    /// What every action takes.
+    pub standard: Standard,
 }
 
 impl Place {
@@ -266,12 +240,8 @@ impl Arguments {
                 shared,
             }));
         }
-        let means = Means {
-            place: place.expect("the usage text asks for it"),
-            slack: self.flag_slack,
-            limit: Duration::from_secs(number("--timeout", &self.flag_timeout, "seconds")?),
-            consent: Consent::of(self.flag_check, self.flag_yes),
-        };
+        let means = Means { place: place.expect("the usage text asks for it"), standard: self.arg_standard };
+        means.standard.limit()?;
         if !self.cmd_run {
             let again = Again { shared, means, run: self.flag_run };
             return Ok(if self.cmd_undo { Command::Undo(again) } else { Command::Resume(again) });
@@ -315,15 +285,6 @@ fn repositories(text: &str) -> Result<Vec<String>, UsageError> {
     if list.is_empty() { Err(UsageError("--repo names no repository".to_owned())) } else { Ok(list) }
 }
 
-/// The largest number that an option takes: the seconds of a day.
-const MOST: u64 = 86_400;
-
-/// A whole number above zero, up to [`MOST`].
-fn number(option: &str, text: &str, unit: &str) -> Result<u64, UsageError> {
-    let refusal = || UsageError(format!("{option} cannot be '{text}': it is a whole number of {unit}, 1 to {MOST}"));
-    text.parse().ok().filter(|number| (1..=MOST).contains(number)).ok_or_else(refusal)
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret as _;
@@ -346,15 +307,6 @@ mod tests {
             ),
         ] {
             assert_eq!(repositories(text).expect_err("a refusal").to_string(), message);
-        }
-    }
-
-    #[test]
-    fn a_number_is_whole_and_above_zero() {
-        assert_eq!(number("--keep", "7", "dates"), Ok(7));
-        for text in ["0", "-1", "1.5", "x", "", "86401"] {
-            let message = format!("--keep cannot be '{text}': it is a whole number of dates, 1 to 86400");
-            assert_eq!(number("--keep", text, "dates"), Err(UsageError(message)));
         }
     }
 

@@ -152,7 +152,7 @@ impl<'a> Event<'a> {
             State::Restored if run.resumed => only(&change.application.images),
             State::Planned | State::Locked | State::Restored | State::Unchanged => return None,
             State::Done => Some(change.to.clone()),
-            State::Applying | State::Verifying | State::GoingBack | State::NeedsOperator => None,
+            State::Applying | State::Verifying | State::GoingBack | State::NeedsOperator | State::Stopped => None,
         };
         if known.is_some_and(|known| known <= run.began) {
             return None;

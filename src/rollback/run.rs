@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use super::arguments::{Act, pull_login};
 use super::dump::Dump;
-use super::execute::set_plan;
+use super::execute::{WORDS, set_plan};
 use super::plan::{By, Plan, Step, plan};
 use super::plan_ran::plan_ran;
 use super::remember::memory;
@@ -12,7 +12,6 @@ use super::target::Target;
 use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
-use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome};
 use crate::action::runner::Execution;
 use crate::platform::image::ImageName;
@@ -26,7 +25,7 @@ use crate::{http, registry};
 /// When something is wrong before anything is written; all later ends are findings.
 pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let (shared, means) = (&act.shared, &act.means);
-    if means.consent != Consent::Withheld {
+    if means.standard.consent() != Consent::Withheld {
         context.journal.begin()?;
     }
     let dump = Dump::read(&act.dump)?;
@@ -37,8 +36,8 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let registry = shared.registry.clone().unwrap_or_else(|| dump.registry.as_str().into());
     let registry = shared.registry_at(&registry, false, http.clone(), context)?;
     let platform = means.place.connect(&shared.environment, pull_login(&registry), &http, context).await?;
-    let notifier = Notifier::new(&http, means.slack.clone());
-    let scope = means.scope(&shared.environment, &*platform, &notifier, context);
+    let notifier = means.standard.notifier_by(&http);
+    let scope = means.standard.scope(&*platform, WORDS, &notifier, context)?;
     if let Some(refusal) = scope.refusal()? {
         return Ok(refusal);
     }

@@ -42,10 +42,10 @@ pub fn plan_values(plan: &Plan) -> Vec<Value> {
     let value = |step: &Step| {
         let application = &step.change.application;
         json!({
-            "service": application.service,
-            "application": application.id,
-            "from": application.images.join(", "),
-            "to": step.change.to,
+            "subject": application.service,
+            "id": application.id,
+            "before": application.images.join(", "),
+            "after": step.change.to,
             "tag": step.image.tag,
             "digest": step.image.digest,
             "created": step.image.created,

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use firebreak::action::{self, consent::Consent, course::Course};
-use serde::Deserialize;
+use async_trait::async_trait;
+use firebreak::action::{self, runner::{self, Batch, BatchPlan, ItemEnd, Items, PLAIN, Vocabulary}, standard::Standard};
+use firebreak::port::NoRemoteLock;
 
 const USAGE: &str = "
 << title | rust >>.
@@ -27,6 +28,9 @@ Options of get and run:
 
 <% endif %>
 Options of run:
+  --env=<env>           The environment that it is about; the name of a protected one is typed out.
+  --slack=<url>         Tell this Slack webhook: the start and the end. [env: FIREBREAK_SLACK] [secret]
+  --timeout=<s>         Seconds that one step may take. [default: 600]
   --check               Plan and stop: change nothing.
   --yes                 Do not ask. Needed where no terminal is.
   --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
@@ -38,25 +42,23 @@ General options:
 
 Exit status:
   0    Done, or nothing to do.
-  1    Failed; nothing was changed.
+  1    Failed; what was done stays done, and the next run goes on.
   2    The command line is wrong.
-  3    Changed in part: needs an operator.
+  3    Steps failed: needs an operator. Each is named.
   4    Declined, or --yes is missing where no terminal is.
-  130  Interrupted.
+  130  Interrupted; what was done stays done.
 
 Examples:
   << name >> get
   << name >> run --check
 ";
 
-#[derive(Debug, Deserialize)]
-<% if switches %>
-#[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
-<% endif %>
+const WORDS: Vocabulary = Vocabulary { one: "step", many: "steps", ..PLAIN };
+
+#[derive(Debug, serde::Deserialize)]
 struct Args {
     cmd_get: bool,
-    flag_check: bool,
-    flag_yes: bool,
+    arg_standard: Standard,
 <% for option in options %>
     << option.field >>: << option.kind >>,
 <% endfor %>
@@ -69,16 +71,13 @@ fn main() -> ExitCode {
             ("<< option.name >>", << option.shown >>),
 <% endfor %>
         ];
-        let course = Course { given, steps: plan(&look()) };
-        let mut finding = if args.cmd_get {
-            course.shown()
-        } else {
-            let consent = Consent::of(args.flag_check, args.flag_yes);
-            course.run(consent, &context, async |step| Ok(act(step))).await?
-        };
-        // To be removed with what it says.
-        finding.message += ". It is a beginning: `look` and `act` in src/bin/<< name >>.rs are to be filled in";
-        Ok(finding)
+        let steps = plan(&look());
+        let plan = BatchPlan::listed(WORDS, given, steps.iter().map(String::as_str));
+        if args.cmd_get {
+            return Ok(plan.shown(WORDS));
+        }
+        let place = NoRemoteLock("<< name >>".to_owned());
+        runner::carry_out(&args.arg_standard, &place, WORDS, (Steps(Items::new(steps)), 1), plan, &context).await
     })
 }
 
@@ -92,9 +91,24 @@ fn plan(found: &[String]) -> Vec<String> {
     found.iter().map(|thing| format!("mend {thing}")).collect()
 }
 
-/// Takes one step; whether that changed anything. A beginning: it changes nothing.
-fn act(_step: &str) -> bool {
-    false
+struct Steps(Items<String>);
+
+#[async_trait]
+impl Batch for Steps {
+    type Item = String;
+
+    async fn next(&self) -> anyhow::Result<Option<String>> {
+        Ok(self.0.next())
+    }
+
+    fn name(&self, step: &String) -> String {
+        step.clone()
+    }
+
+    /// Takes one step; to take it twice must have one effect. A beginning: it changes nothing.
+    async fn act(&self, _step: &String) -> ItemEnd {
+        ItemEnd::Left("`act` in src/bin/<< name >>.rs is to be filled in".to_owned())
+    }
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ def main():
     else:
         unchanged = options.get("--date") == "2026-11-21"
         to = "billing:1.5.0" if unchanged else "billing:1.4.0"
-        report["steps"] = [{"service": "billing", "from": "billing:1.5.0", "to": to, "unchanged": unchanged}]
+        report["steps"] = [{"subject": "billing", "before": "billing:1.5.0", "after": to, "unchanged": unchanged}]
         report["changed"] = not unchanged
         report["outcome"] = "nothing_to_do" if unchanged else "planned" if "--check" in switches else "done"
         report["message"] = "Went back."

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use firebreak::journal::record::{Began, Ended};
-use firebreak::journal::{Answer, Folder, Journal, Ledger as _, State, Who};
+use firebreak::journal::{Answer, Folder, Intention, Journal, Kind, Ledger as _, State, Who};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -42,6 +42,7 @@ impl Host {
             who: Who { user: "ann".to_owned(), ..Who::default() },
             host: name(),
             process: self.gone,
+            ..Began::default()
         };
         began(&mut value);
         Folder::new(self.journals()).begin(value).expect("a journal")
@@ -49,7 +50,7 @@ impl Host {
 
     fn ended(&self, outcome: &str, message: &str) -> Ended {
         let at = self.then + TimeDelta::seconds(125);
-        Ended { at, outcome: outcome.to_owned(), message: message.to_owned(), results: Value::Null }
+        Ended { at, outcome: outcome.to_owned(), message: message.to_owned(), ..Ended::default() }
     }
 
     fn firebreak(&self, words: &[&str]) -> Output {
@@ -139,7 +140,7 @@ fn busy_host() -> Host {
         began.who.approver = Some("bob".to_owned());
         began.who.build = Some("build 7".to_owned());
     });
-    journal.plan(PLACE, plan()).expect("a plan");
+    journal.plan(Intention::of_set(PLACE, plan())).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying, State::Verifying, State::Done]);
     journal.end(host.ended("done", "2 services rolled back and verified"));
 
@@ -147,7 +148,7 @@ fn busy_host() -> Host {
 
     let journal = host.begin("rebuild_index", "stage", |began| began.who.sudo_user = Some("carl".to_owned()));
     let given = json!({"given": [["env", "stage"]], "steps": ["stop it", "start it"]});
-    journal.plan("rebuild_index", given).expect("a plan");
+    journal.plan(Intention { kind: Kind::Batch, ..Intention::of_set("rebuild_index", given) }).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
     let call = journal.intent("stop it", Value::Null).expect("an intent");
     journal.answer(call, Answer::Lost("no power".to_owned()));
@@ -155,7 +156,7 @@ fn busy_host() -> Host {
     journal.end(host.ended("needs_operator", "failed to stop it, which may be half done: no power"));
 
     let journal = host.begin("rollback_service", "prod", |_| {});
-    journal.plan(PLACE, plan()).expect("a plan");
+    journal.plan(Intention::of_set(PLACE, plan())).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
     let create = |name: &str| json!({"name": format!("{name}-firebreak-new"), "image": "r/web:1"});
     let call = journal.intent("create", create("prod-web")).expect("an intent");
@@ -165,7 +166,7 @@ fn busy_host() -> Host {
     journal.intent("start", json!({"id": "7", "name": "prod-web"})).expect("an intent");
 
     let journal = host.begin("rollback_service", "dev", |_| {});
-    journal.plan(PLACE, plan()).expect("a plan");
+    journal.plan(Intention::of_set(PLACE, plan())).expect("a plan");
     // The line that was being written when the process died.
     let torn = std::fs::read(journal.path()).expect("the journal");
     std::fs::write(journal.path(), &torn[..torn.len() - 9]).expect("the journal");
@@ -175,7 +176,7 @@ fn busy_host() -> Host {
         // It takes no time yet, however slow this test is.
         began.at = Utc::now() + TimeDelta::hours(1);
     });
-    journal.plan(PLACE, plan()).expect("a plan");
+    journal.plan(Intention::of_set(PLACE, plan())).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
 
     host.begin("rollback_service", "", |began| "ops2".clone_into(&mut began.host));
@@ -325,6 +326,7 @@ run 4-xxxxxx by ann on HOST died while applying on podman+unix:///run/podman/pod
         who: Who { user: "carl".to_owned(), ..Who::default() },
         host: name(),
         process: host.gone,
+        ..Began::default()
     };
     let journal = Folder::new(host.journals()).go_on(&id, began).expect("the journal");
     for state in [State::GoingBack, State::Restored] {

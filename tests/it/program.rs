@@ -70,7 +70,7 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
     assert_eq!(done["who"], serde_json::json!({"user": "tester"}));
     let step = &done["steps"][1];
     assert_eq!(
-        (&step["service"], &step["application"], &step["from"], &step["to"], &step["tag"]),
+        (&step["subject"], &step["id"], &step["before"], &step["after"], &step["tag"]),
         (
             &"orders".into(),
             &"/shop/dev/shop/orders".into(),
@@ -107,7 +107,7 @@ async fn a_service_that_stands_there_already_is_not_touched_and_has_its_result()
     let output = hall.run(&format!("run --date={before} --env=dev --yes --format=json")).await;
     let report = report(&output);
     let results: Vec<_> = report["results"].as_array().expect("results").iter().collect();
-    let states: Vec<_> = results.iter().map(|result| [result["service"].as_str(), result["state"].as_str()]).collect();
+    let states: Vec<_> = results.iter().map(|result| [result["subject"].as_str(), result["state"].as_str()]).collect();
     let expected = [["billing", "target"], ["orders", "unchanged"], ["users", "target"], ["web", "target"]];
     assert_eq!(states, expected.map(|pair| pair.map(Some)));
     assert_eq!(report["message"], "3 services rolled back and verified");

@@ -176,7 +176,7 @@ async fn run_goes_back_to_what_ran_where_another_image_was_built() {
     assert_eq!(ran.code, 0, "{ran:?}");
     let ran = report(&ran);
     assert_eq!((&ran["outcome"], &ran["by"]), (&json!("done"), &json!("ran")));
-    assert_eq!(ran["steps"][2]["to"], "REGISTRY/users:1.1.0-develop");
+    assert_eq!(ran["steps"][2]["after"], "REGISTRY/users:1.1.0-develop");
     assert_eq!(ran["steps"][2]["note"], "by what was built it would be 1.2.0-develop");
     assert_eq!(ran["message"], "4 services rolled back and verified");
     let expected = ["billing:1.1.0-develop", "orders:1.1.0-develop", "users:1.1.0-develop", "web:2.1.0-develop"];

@@ -177,7 +177,7 @@ fn stands(hall: &Hall, then: Then, report: &Value) -> bool {
             let results = report["results"].as_array().cloned().unwrap_or_default();
             let message = report["message"].as_str().unwrap_or_default();
             let lost: Vec<_> = results.iter().filter(|one| one["state"] == "needs_operator").collect();
-            let is_named = |one: &&Value| message.contains(one["application"].as_str().unwrap_or("nothing"));
+            let is_named = |one: &&Value| message.contains(one["id"].as_str().unwrap_or("nothing"));
             let by_hand = report["by_hand"].as_array().map_or(0, Vec::len);
             results.len() == SERVICES.len() && !lost.is_empty() && lost.iter().all(is_named) && by_hand >= lost.len()
         }

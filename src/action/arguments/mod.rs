@@ -6,7 +6,10 @@ mod words;
 
 use docopt::{ArgvMap, Docopt, Value, parse::Atom};
 
+use serde_json::Map;
+
 use super::manual::{Manual, Opt, has_tags};
+use crate::http::printable;
 use explain::{broken, explain, refuse_choice};
 pub use explain::{missing, nearest};
 use words::Part;
@@ -27,6 +30,9 @@ pub struct Arguments {
     pub command: String,
     /// docopt's values.
     pub values: ArgvMap,
+    /// What was asked, by the options' names, for people who ask later: what was given or is a default, without
+    /// secrets, without the credentials of a URL, and without what only says how to go about it (`--yes`).
+    pub asked: Map<String, serde_json::Value>,
 }
 
 /// A command line that does not fit, or a value that does not: what is wrong and what to type. Exit code 2.
@@ -57,7 +63,7 @@ pub fn parse(usage: &str, version: &str, words: &[String], lookup: Lookup<'_>) -
         }
         if simple {
             let command = commands(&docopt, &values, words).into_iter().next().unwrap_or_default();
-            return Ok(Request::Act(Arguments { command, values }));
+            return Ok(Request::Act(Arguments { command, values, asked: Map::new() }));
         }
     }
     let manual = Manual::read(usage).map_err(|error| UsageError(error.to_string()))?;
@@ -74,7 +80,8 @@ pub fn parse(usage: &str, version: &str, words: &[String], lookup: Lookup<'_>) -
     let command = commands.into_iter().next().unwrap_or_default();
     give_defaults(&manual, &command, &parts, &mut values);
     refuse_other_choices(&manual, &command, &values)?;
-    Ok(Request::Act(Arguments { command, values }))
+    let asked = asked(&manual, &command, &values);
+    Ok(Request::Act(Arguments { command, values, asked }))
 }
 
 impl std::fmt::Debug for Arguments {
@@ -91,6 +98,23 @@ impl Arguments {
     pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, UsageError> {
         self.values.clone().deserialize().map_err(|error| UsageError(error.to_string()))
     }
+}
+
+/// Options that say how to go about it, not what is asked.
+const MANNERS: [&str; 6] = ["--yes", "--check", "--format", "--help", "--version", "--journal"];
+
+/// What was asked of a command, without secrets.
+fn asked(manual: &Manual, command: &str, values: &ArgvMap) -> Map<String, serde_json::Value> {
+    let wanted = manual.options_of(command).filter(|option| !option.secret && !MANNERS.contains(&option.name.as_str()));
+    let value = |option: &Opt| match values.find(&option.name)? {
+        Value::Switch(true) => Some(true.into()),
+        Value::Plain(Some(text)) if !text.is_empty() => Some(printable(text).into()),
+        Value::List(list) if !list.is_empty() => {
+            Some(list.iter().map(|text| printable(text)).collect::<Vec<_>>().into())
+        }
+        _ => None,
+    };
+    wanted.filter_map(|option| Some((option.name.clone(), value(option)?))).collect()
 }
 
 /// docopt's values of words that fit.
@@ -254,6 +278,14 @@ General options:
         assert_eq!(values("get --repo=c", &environment).values.get_str("--repo"), "c");
         assert_eq!(values("get --repo c", &[]).values.get_str("--repo"), "c");
         assert_eq!(values("run --env=e", &environment).values.get_str("--repo"), "");
+    }
+
+    #[test]
+    fn what_was_asked_is_told_without_secrets_and_without_manners() {
+        let environment = [("REPO", "https://ann:pw@host/a"), ("PASSWORD", "p")];
+        let asked = |words| serde_json::to_string(&values(words, &environment).asked).expect("plain data");
+        assert_eq!(asked("get --format=json"), r#"{"--repo":"https://host/a"}"#);
+        assert_eq!(asked("run --env=e --date=d --yes"), r#"{"--env":"e","--date":"d"}"#);
     }
 
     #[test]

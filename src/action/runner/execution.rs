@@ -2,15 +2,14 @@
 //! applied, told.
 
 use super::plan::{Row, SetPlan};
-use super::scope::{RunScope, unchanged};
+use super::scope::RunScope;
 use super::set::{Applied, ApplyContext, apply};
 use super::show::{by_hand_table, results_table};
 use super::verify::{ItemResult, Verdict};
 use super::vocabulary::Vocabulary;
 use crate::action::consent::Proposal;
-use crate::action::interrupt::CriticalSection;
 use crate::action::report::{Finding, Outcome};
-use crate::journal::State;
+use crate::journal::{Intention, Journal, Kind, Subject};
 use crate::port::{Change, Settable};
 
 /// A set that is to be carried out.
@@ -29,7 +28,7 @@ impl<C: Change> Execution<'_, C> {
     /// # Errors
     /// When something is wrong before anything is written; all later ends are findings.
     pub async fn go(&self, changes_nothing: impl FnOnce() -> Finding) -> anyhow::Result<Finding> {
-        let RunScope { consent, place, context, .. } = self.scope;
+        let RunScope { consent, place, context, words, .. } = self.scope;
         let changes = self.plan.changes();
         if changes.is_empty() {
             return Ok(self.end(changes_nothing()));
@@ -37,43 +36,29 @@ impl<C: Change> Execution<'_, C> {
         if let Some(finding) = consent.settle(&self.proposal(changes.len()), &*context.operator).await? {
             return Ok(self.end(finding));
         }
-        let journal = context.journal.journal()?;
-        let id = journal.plan(place.address(), self.plan.recorded.clone())?;
         let section = context.interrupt.critical_section();
-        let applied = match self.locked(&changes, &section).await {
-            Ok(Ok(applied)) => applied,
-            Ok(Err(refused)) => {
-                journal.enter(State::Unchanged)?;
-                return Ok(self.end(refused));
-            }
-            Err(error) => {
-                journal.enter(State::Unchanged)?;
-                return Err(error);
-            }
+        let act = async |journal: &Journal| {
+            self.scope.notifier.say(&self.plan.announcement, &*context.watch).await;
+            let (section, limits, watch) = (&section, self.scope.limits(), &*context.watch);
+            Ok(apply(&changes, ApplyContext { port: self.port, words, limits, section, watch, journal }).await)
         };
-        self.scope.tell(&applied, &section).await;
+        let (id, applied) = match self.scope.carry_out(self.intention(place.address()), act).await? {
+            (id, Ok(applied)) => (id, applied),
+            (_, Err(refused)) => return Ok(self.end(refused)),
+        };
+        self.scope.tell(&applied.sentences(words), &applied.message, &section).await;
         Ok(self.end(self.finding(applied)).with("plan", id))
     }
 
-    /// Applies the changes while no other run acts there.
-    async fn locked(&self, changes: &[C], section: &CriticalSection) -> anyhow::Result<Result<Applied, Finding>> {
-        let RunScope { context, words, .. } = self.scope;
-        let journal = context.journal.journal()?;
-        let holder = context.journal.holder();
-        let _lock = match self.scope.lock_here(&holder)? {
-            Ok(lock) => lock,
-            Err(held) => return Ok(Err(held)),
+    fn intention<'b>(&'b self, place: &'b str) -> Intention<'b> {
+        let changed = self.plan.rows.iter().filter(|row| row.change.is_some());
+        let subject = |row: &Row<C>| Subject {
+            subject: row.subject.clone(),
+            before: (self.scope.words.short)(&row.before),
+            after: (self.scope.words.short)(&row.after),
         };
-        if let Some(run) = self.scope.open_run()? {
-            return Ok(Err(unchanged(&run.died())));
-        }
-        let act = async || {
-            journal.enter(State::Locked)?;
-            self.scope.notifier.say(&self.plan.announcement, &*context.watch).await;
-            let (limits, watch) = (self.scope.limits(), &*context.watch);
-            Ok(apply(changes, ApplyContext { port: self.port, words, limits, section, watch, journal }).await)
-        };
-        self.scope.locked_there(&holder, act).await
+        let (purpose, plan) = (self.plan.purpose.as_str(), self.plan.recorded.clone());
+        Intention { kind: Kind::Set, place, purpose, subjects: changed.map(subject).collect(), plan }
     }
 
     fn proposal(&self, changes: usize) -> Proposal {

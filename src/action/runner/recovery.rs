@@ -124,7 +124,7 @@ pub async fn end_run<C: Change + for<'a> Deserialize<'a>>(
     };
     match scope.locked_there(&holder, act).await? {
         Ok(applied) => {
-            scope.tell(&applied, &section).await;
+            scope.tell(&applied.sentences(words), &applied.message, &section).await;
             Ok(about(ended_as(&applied, recovery, scope)))
         }
         Err(held) => Ok(held),
@@ -155,7 +155,7 @@ fn proposal(scope: &RunScope<'_>, run: &Run, recovery: Recovery, plan: Table) ->
 fn journals(scope: &RunScope<'_>) -> anyhow::Result<String> {
     let folder = scope.context.journal.folder()?;
     let (runs, _) = folder.runs()?;
-    let of = |run: &Run| Some(format!("'{}' on {}", run.began.environment, run.planned.as_ref()?.place));
+    let of = |run: &Run| Some(format!("'{}' on {}", run.began.environment, run.place.as_ref()?));
     let known: BTreeSet<String> = runs.iter().filter_map(of).collect();
     let path = folder.path().display();
     if known.is_empty() {
@@ -193,7 +193,7 @@ async fn ended_already(scope: &RunScope<'_>, run: &Run) -> anyhow::Result<Findin
 /// was undone.
 fn undone(run: &Run, scope: &RunScope<'_>) -> anyhow::Result<Finding> {
     let id = &run.id;
-    let purpose = run.planned.as_ref().and_then(|planned| planned.plan["purpose"].as_str()).unwrap_or_default();
+    let purpose = run.purpose();
     if run.is_open() {
         // It is under way, or it died.
         return Ok(scope.refusal()?.unwrap_or_else(|| nothing(&format!("somebody ended run {id} meanwhile"))));
@@ -218,9 +218,9 @@ fn changed(run: &Run) -> bool {
 /// The run of this id, if it was about this environment here.
 fn chosen(id: &str, scope: &RunScope<'_>) -> anyhow::Result<Run> {
     let run = scope.context.journal.folder()?.run(id)?;
-    let (environment, planned) = (&run.began.environment, run.planned.as_ref());
-    if environment != scope.environment || planned.is_some_and(|planned| planned.place != scope.place.address()) {
-        let there = planned.map_or_else(String::new, |planned| format!(" on {}", planned.place));
+    let environment = &run.began.environment;
+    if environment != scope.environment || run.place.as_deref().is_some_and(|place| place != scope.place.address()) {
+        let there = run.place.as_ref().map_or_else(String::new, |place| format!(" on {place}"));
         let (id, here) = (&run.id, scope.name());
         anyhow::bail!("run {id} was about '{environment}'{there}, not about {here}: give that --env and --platform");
     }

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::set::{Applied, Limits};
-use super::show::sentence;
+use super::set::Limits;
 use super::vocabulary::Vocabulary;
 use crate::action::consent::{Consent, is_production};
 use crate::action::context::Context;
 use crate::action::interrupt::CriticalSection;
 use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome};
-use crate::journal::Run;
 use crate::journal::lock::{Holder, Lock, LockError};
+use crate::journal::{Intention, Journal, Run, State};
 use crate::port::RemoteLock;
 
 /// How long at most the other side may be silent while it is asked how the subjects stand.
@@ -55,7 +54,10 @@ impl RunScope<'_> {
     /// `'dev' on https://dcos.example`.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("'{}' on {}", self.environment, self.place.address())
+        match self.environment {
+            "" => self.place.address().to_owned(),
+            environment => format!("'{environment}' on {}", self.place.address()),
+        }
     }
 
     /// The word that must be typed out before something is changed here; none where a yes is enough.
@@ -76,6 +78,41 @@ impl RunScope<'_> {
             Ok(_lock) => self.open_run()?.map(|run| unchanged(&run.died())),
             Err(held) => Some(held),
         })
+    }
+
+    /// Writes down what is to be done, and does it while no other run acts there, in the journal's state `Locked`. Gives the
+    /// plan's id, and what `act` gave; or, as a finding, why it was refused.
+    ///
+    /// # Errors
+    /// When it cannot be written down, a lock cannot be had, or `act` fails. Then nothing was changed.
+    pub async fn carry_out<T>(
+        &self,
+        intention: Intention<'_>,
+        act: impl AsyncFnOnce(&Journal) -> anyhow::Result<T>,
+    ) -> anyhow::Result<(String, Result<T, Finding>)> {
+        let journal = self.context.journal.journal()?;
+        let id = journal.plan(intention)?;
+        let act = async || {
+            journal.enter(State::Locked)?;
+            act(journal).await
+        };
+        let acted = self.exclusively(act).await;
+        if !matches!(acted, Ok(Ok(_))) {
+            journal.enter(State::Unchanged)?;
+        }
+        Ok((id, acted?))
+    }
+
+    async fn exclusively<T>(&self, act: impl AsyncFnOnce() -> anyhow::Result<T>) -> anyhow::Result<Result<T, Finding>> {
+        let holder = self.context.journal.holder();
+        let _lock = match self.lock_here(&holder)? {
+            Ok(lock) => lock,
+            Err(held) => return Ok(Err(held)),
+        };
+        if let Some(run) = self.open_run()? {
+            return Ok(Err(unchanged(&run.died())));
+        }
+        self.locked_there(&holder, act).await
     }
 
     /// Keeps everybody else on this host out, until the lock goes out of scope or the process ends.
@@ -147,14 +184,15 @@ impl RunScope<'_> {
         self.place.lock(self.environment, holder).await
     }
 
-    /// Tells Slack how it ended, unless somebody is in a hurry.
-    pub async fn tell(&self, applied: &Applied, section: &CriticalSection) {
-        let notifier = self.notifier;
+    /// Tells Slack how it ended, in these sentences and a last one, unless somebody is in a hurry.
+    pub async fn tell(&self, sentences: &[String], message: &str, section: &CriticalSection) {
         let say = async {
-            for result in &applied.results {
-                notifier.say(&sentence(result, self.words), &*self.context.watch).await;
+            for sentence in sentences {
+                self.notifier.say(sentence, &*self.context.watch).await;
             }
-            notifier.say(&format!("{}: {}", self.environment, applied.message), &*self.context.watch).await;
+            let environment =
+                if self.environment.is_empty() { self.context.journal.action() } else { self.environment };
+            self.notifier.say(&format!("{environment}: {message}"), &*self.context.watch).await;
         };
         tokio::select! {
             () = say => {}

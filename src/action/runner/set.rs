@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::show::sentence;
 use super::verify::{ItemResult, Set, Verdict, all, failures, next};
 use super::vocabulary::Vocabulary;
 use crate::action::interrupt::CriticalSection;
@@ -28,6 +29,12 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// A sentence for each subject, for Slack.
+    #[must_use]
+    pub fn sentences(&self, words: Vocabulary) -> Vec<String> {
+        self.results.iter().map(|result| sentence(result, words)).collect()
+    }
+
     /// The outcome of the whole set.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -223,7 +230,7 @@ mod tests {
     use super::*;
     use crate::action::interrupt::Interrupt;
     use crate::journal::record::Began;
-    use crate::journal::{Call, Folder};
+    use crate::journal::{Call, Folder, Intention};
     use crate::port::Standing;
     use crate::watch::Unwatched;
 
@@ -302,7 +309,7 @@ mod tests {
     /// The journal of a run that is about to change something.
     fn locked(folder: &Path) -> Journal {
         let journal = Folder::new(folder).begin(Began::default()).expect("a journal");
-        journal.plan("script", serde_json::Value::Null).expect("a plan");
+        journal.plan(Intention::of_set("script", serde_json::Value::Null)).expect("a plan");
         journal.enter(State::Locked).expect("a state");
         journal
     }

@@ -18,7 +18,7 @@ use super::verify::Verdict;
 use super::vocabulary::PLAIN;
 use crate::action::interrupt::Interrupt;
 use crate::journal::record::Began;
-use crate::journal::{Answer, Call, Folder, Journal, Ledger as _, Run, State};
+use crate::journal::{Answer, Call, Folder, Intention, Journal, Ledger as _, Run, State};
 use crate::port::{DeployError, Settable, Standing};
 use crate::watch::{Unwatched, Watch};
 
@@ -305,7 +305,7 @@ async fn schedule(seed: u64, folder: &Folder) -> (Applied, World) {
     let world = Arc::new(Mutex::new(world));
     let journal = folder.begin(Began::default()).expect("a journal");
     let run = journal.run().to_owned();
-    journal.plan("simulated", Value::Null).expect("a plan");
+    journal.plan(Intention::of_set("simulated", Value::Null)).expect("a plan");
     journal.enter(State::Locked).expect("a state");
     let mut ended = process(&world, journal, 0).await;
     for process_number in 0.. {

@@ -12,15 +12,12 @@ use crate::port::{Change, Settable, Standing};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ItemResult {
     /// The subject, as people call it.
-    #[serde(rename = "service")]
     pub subject: String,
     /// The subject, as its port calls it.
-    #[serde(rename = "application")]
     pub id: String,
     /// How it ended.
     pub state: Verdict,
     /// What it is set to, where that is known.
-    #[serde(rename = "image")]
     pub value: Option<String>,
     /// What is to be said about it: why it is not well.
     pub detail: String,

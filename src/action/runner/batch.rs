@@ -1,0 +1,510 @@
+//! Many independent items: each ends as done, left, failed or set aside; nothing is taken back. A run that died is simply
+//! run again: an effect happens once because the other side knows its key, not because a journal remembers.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval_at, timeout};
+
+use super::scope::RunScope;
+use super::vocabulary::Vocabulary;
+use crate::action::consent::{Consent, Proposal};
+use crate::action::context::Context;
+use crate::action::interrupt::CriticalSection;
+use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
+use crate::action::standard::Standard;
+use crate::journal::{Counts, Intention, ItemState, Journal, Kind, State};
+use crate::port::RemoteLock;
+use crate::watch::Progress;
+
+/// How many items that are not done are named, in the journal and in the report; the others are only counted.
+const NAMED: usize = 1000;
+
+/// How many of them the table for people shows.
+const SHOWN: usize = 20;
+
+/// How often the counts are written down.
+const PACE: Duration = Duration::from_secs(5);
+
+/// How an item ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemEnd {
+    /// What was to be done with it is done.
+    Done,
+    /// It stays as it is, for a later run.
+    Left(String),
+    /// It failed: an operator must look.
+    Failed(String),
+    /// It was put where it is in nobody's way: an operator must look.
+    SetAside(String),
+}
+
+/// Where items come from, and what is done with each.
+#[async_trait]
+pub trait Batch: Send + Sync + 'static {
+    /// One item.
+    type Item: Send + Sync + 'static;
+
+    /// The next item; none where there is no more. The future may be dropped while it waits, and must lose no item then.
+    ///
+    /// # Errors
+    /// When no more can be had. What is begun by then is ended.
+    async fn next(&self) -> anyhow::Result<Option<Self::Item>>;
+
+    /// The item, as people call it.
+    fn name(&self, item: &Self::Item) -> String;
+
+    /// Does what is to be done with an item. To do it twice must have one effect.
+    async fn act(&self, item: &Self::Item) -> ItemEnd;
+}
+
+/// A batch that is to be carried out.
+pub struct BatchExecution<'a, B> {
+    /// Where.
+    pub scope: RunScope<'a>,
+    /// What is done.
+    pub batch: Arc<B>,
+    /// What is said of it.
+    pub plan: BatchPlan,
+    /// How many items are worked on at the same time.
+    pub concurrency: usize,
+}
+
+/// What is said of a batch before it begins.
+#[derive(Debug, Clone)]
+pub struct BatchPlan {
+    /// How many items there are; none where that is not known.
+    pub total: Option<u64>,
+    /// To what end: `to be confirmed by 'north'`; may be empty.
+    pub purpose: String,
+    /// The plan for people.
+    pub table: Table,
+    /// What the journal keeps, for people who ask later what was to be done.
+    pub recorded: Value,
+    /// What the report tells besides.
+    pub details: Map<String, Value>,
+}
+
+impl BatchPlan {
+    /// The plan of items that are all known: what was given stands above them.
+    #[must_use]
+    pub fn listed<'a>(
+        words: Vocabulary,
+        given: Vec<(&'static str, String)>,
+        items: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let items: Vec<&str> = items.into_iter().collect();
+        let steps = items.iter().map(|item| json!({ "subject": item, "before": "to be done", "after": "done" }));
+        let rows = given.iter().map(|(name, value)| vec![(*name).into(), value.as_str().into()]);
+        let rows = rows.chain(items.iter().map(|item| vec![words.one.into(), (*item).into()])).collect();
+        Self {
+            total: Some(items.len() as u64),
+            purpose: String::new(),
+            table: Table { head: vec![String::new(); 2], rows, ..Table::default() },
+            recorded: json!({ "given": given, "steps": items }),
+            details: Map::from_iter([("steps".to_owned(), steps.collect())]),
+        }
+    }
+
+    /// The plan, for who only looks.
+    #[must_use]
+    pub fn shown(self, words: Vocabulary) -> Finding {
+        let total = self.total.and_then(|total| usize::try_from(total).ok());
+        let message = match total {
+            Some(0) => "all is well: nothing to do".to_owned(),
+            Some(total) => format!("{} to do", words.count(total)),
+            None => format!("{} to do", words.many),
+        };
+        let mut finding = Finding::new(Outcome::Done, message);
+        finding.details = self.details;
+        finding.tables = vec![self.table];
+        finding
+    }
+}
+
+/// Carries out a batch as the options of the command line say.
+///
+/// # Errors
+/// When something is wrong before anything is done; all later ends are findings.
+pub async fn carry_out<B: Batch>(
+    standard: &Standard,
+    place: &dyn RemoteLock,
+    words: Vocabulary,
+    (batch, concurrency): (B, usize),
+    plan: BatchPlan,
+    context: &Context,
+) -> anyhow::Result<Finding> {
+    if standard.consent() != Consent::Withheld {
+        context.journal.begin()?;
+    }
+    let notifier = standard.notifier()?;
+    let scope = standard.scope(place, words, &notifier, context)?;
+    if let Some(refusal) = scope.refusal()? {
+        return Ok(refusal);
+    }
+    BatchExecution { scope, batch: Arc::new(batch), plan, concurrency }.go().await
+}
+
+/// Items that are all known, one after the other: for [`Batch::next`].
+#[derive(Debug)]
+pub struct Items<T>(Mutex<VecDeque<T>>);
+
+impl<T> Items<T> {
+    /// These items.
+    #[must_use]
+    pub fn new(items: impl IntoIterator<Item = T>) -> Self {
+        Self(Mutex::new(items.into_iter().collect()))
+    }
+
+    /// The next one.
+    pub fn next(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+struct Tally {
+    counts: Counts,
+    /// The first that are not done, and why.
+    named: Vec<(String, ItemState, String)>,
+    /// How many of them were gone through for the journal.
+    written: usize,
+    /// Why it ended early.
+    stopped: Option<String>,
+}
+
+impl<B: Batch> BatchExecution<'_, B> {
+    /// Shows the plan, asks, and works through the items.
+    ///
+    /// # Errors
+    /// When something is wrong before anything is done; all later ends are findings.
+    pub async fn go(&self) -> anyhow::Result<Finding> {
+        let RunScope { consent, place, context, words, .. } = self.scope;
+        if self.plan.total == Some(0) {
+            let message = format!("there are no {}: nothing to do", words.many);
+            return Ok(self.end(Finding::new(Outcome::NothingToDo, message)));
+        }
+        if let Some(finding) = consent.settle(&self.proposal(), &*context.operator).await? {
+            return Ok(self.end(finding));
+        }
+        let section = context.interrupt.drained_section();
+        let (address, purpose, plan) = (place.address(), self.plan.purpose.as_str(), self.plan.recorded.clone());
+        let intention = Intention { kind: Kind::Batch, place: address, purpose, subjects: Vec::new(), plan };
+        let act = async |journal: &Journal| {
+            let announcement = format!("{} begins in {}: {}", context.who, self.scope.name(), self.what());
+            self.scope.notifier.say(&announcement, &*context.watch).await;
+            journal.enter(State::Applying)?;
+            Ok(self.work(journal, &section).await)
+        };
+        let (id, tally) = match self.scope.carry_out(intention, act).await? {
+            (id, Ok(tally)) => (id, tally),
+            (_, Err(refused)) => return Ok(self.end(refused)),
+        };
+        let finding = self.finding(&tally, section.is_interrupted());
+        let urgent = tally.named.iter().filter(|(_, state, _)| *state != ItemState::Left);
+        let sentences: Vec<_> = urgent.take(3).map(|(item, state, why)| format!("{item}: {state}, {why}")).collect();
+        self.scope.tell(&sentences, &finding.message, &section).await;
+        Ok(self.end(finding).with("plan", id))
+    }
+
+    /// Works through the items, as many at a time as that is allowed, and writes down how far it came.
+    async fn work(&self, journal: &Journal, section: &CriticalSection) -> Tally {
+        let mut tally = Tally::default();
+        let mut under_way = JoinSet::new();
+        let mut written = interval_at(Instant::now() + PACE, PACE);
+        let mut more = true;
+        while more || !under_way.is_empty() {
+            tokio::select! {
+                biased;
+                () = section.interrupted(), if more => {
+                    more = false;
+                    tally.stopped = Some("interrupted".to_owned());
+                }
+                ended = under_way.join_next(), if !under_way.is_empty() => {
+                    let ended = ended.expect("there are some");
+                    tally.add(ended.unwrap_or_else(|error| (String::new(), ItemEnd::Failed(error.to_string()))));
+                    self.progress(&tally);
+                }
+                _ = written.tick() => self.write(&mut tally, journal),
+                next = self.batch.next(), if more && under_way.len() < self.concurrency => match next {
+                    Ok(Some(item)) => {
+                        let (batch, limit) = (Arc::clone(&self.batch), self.scope.limit);
+                        under_way.spawn(async move { act(&*batch, &item, limit).await });
+                    }
+                    Ok(None) => more = false,
+                    Err(error) => {
+                        more = false;
+                        tally.stopped = Some(format!("{error:#}"));
+                    }
+                },
+            }
+        }
+        section.over();
+        self.write(&mut tally, journal);
+        if let Err(error) = journal.enter(tally.state()) {
+            self.scope.context.watch.warn(&format!("{error:#}"));
+        }
+        tally
+    }
+
+    fn progress(&self, tally: &Tally) {
+        let (done, total) = (tally.counts.all(), self.plan.total.unwrap_or(0));
+        let note = if total == 0 { tally.counts.to_string() } else { String::new() };
+        self.scope.context.watch.at(self.scope.words.many, &Progress { done, total, note });
+    }
+
+    fn write(&self, tally: &mut Tally, journal: &Journal) {
+        let news = tally.named[tally.written..].iter().filter(|(_, state, _)| *state != ItemState::Left).cloned();
+        let news: Vec<_> = news.collect();
+        tally.written = tally.named.len();
+        if let Err(error) = journal.count(tally.counts, news) {
+            self.scope.context.watch.warn(&format!("{error:#}"));
+        }
+    }
+
+    fn what(&self) -> String {
+        let words = self.scope.words;
+        match self.plan.total.and_then(|total| usize::try_from(total).ok()) {
+            Some(total) => words.count(total),
+            None => words.many.to_owned(),
+        }
+    }
+
+    fn proposal(&self) -> Proposal {
+        let purpose = if self.plan.purpose.is_empty() { String::new() } else { format!(" {}", self.plan.purpose) };
+        let place = format!(" in {}{purpose}", self.scope.name());
+        Proposal { plan: self.plan.table.clone(), what: self.what(), place, word: self.scope.protected() }
+    }
+
+    fn finding(&self, tally: &Tally, interrupted: bool) -> Finding {
+        let outcome = match tally.state() {
+            State::Done => Outcome::Done,
+            State::NeedsOperator => Outcome::NeedsOperator,
+            _ if interrupted => Outcome::Interrupted,
+            _ => Outcome::Failed,
+        };
+        let mut message = format!("{}: {}", self.scope.words.many, tally.counts);
+        if let Some(why) = &tally.stopped {
+            message = format!("{why}; {message}. What is done stays done: run it again to go on");
+        }
+        let value =
+            |(item, end, why): &(String, ItemState, String)| json!({ "subject": item, "state": end, "detail": why });
+        let results: Vec<_> = tally.named.iter().map(value).collect();
+        let mut finding = Finding::new(outcome, message).with("counts", tally.counts).with("results", results);
+        finding.changed = tally.counts.done + tally.counts.set_aside > 0;
+        finding.tables = tally.table(self.scope.words.one).into_iter().collect();
+        finding
+    }
+
+    /// Adds to a finding what every end tells. The plan is shown where it has not been yet.
+    fn end(&self, finding: Finding) -> Finding {
+        let mut finding =
+            finding.with("environment", self.scope.environment).with("platform", self.scope.place.address());
+        finding.details.extend(self.plan.details.clone());
+        if matches!(finding.outcome, Outcome::Planned | Outcome::NothingToDo) && finding.tables.is_empty() {
+            finding.tables = vec![self.plan.table.clone()];
+        }
+        finding
+    }
+}
+
+/// Acts on one item, for no longer than `limit`.
+async fn act<B: Batch>(batch: &B, item: &B::Item, limit: Duration) -> (String, ItemEnd) {
+    let end = timeout(limit, batch.act(item)).await;
+    (batch.name(item), end.unwrap_or_else(|_| ItemEnd::Failed(format!("it had no end within {limit:?}"))))
+}
+
+impl Tally {
+    fn add(&mut self, (name, end): (String, ItemEnd)) {
+        let (count, state, why) = match end {
+            ItemEnd::Done => return self.counts.done += 1,
+            ItemEnd::Left(why) => (&mut self.counts.left, ItemState::Left, why),
+            ItemEnd::Failed(why) => (&mut self.counts.failed, ItemState::Failed, why),
+            ItemEnd::SetAside(why) => (&mut self.counts.set_aside, ItemState::SetAside, why),
+        };
+        *count += 1;
+        if self.named.len() < NAMED {
+            self.named.push((name, state, why));
+        }
+    }
+
+    /// The state that the run ends in.
+    fn state(&self) -> State {
+        match (&self.stopped, self.counts) {
+            (_, counts) if counts.need_somebody() > 0 => State::NeedsOperator,
+            (Some(_), counts) if counts.done == 0 => State::Unchanged,
+            (Some(_), _) => State::Stopped,
+            (None, _) => State::Done,
+        }
+    }
+
+    /// The items that are not done, for people: first those that need somebody.
+    fn table(&self, one: &str) -> Option<Table> {
+        let count = self.counts.left + self.counts.need_somebody();
+        let is_left = |item: &&(String, ItemState, String)| item.1 == ItemState::Left;
+        let (left, urgent): (Vec<_>, Vec<_>) = self.named.iter().partition(is_left);
+        let row = |(item, state, why): &(String, ItemState, String)| {
+            let tone = if *state == ItemState::Left { Tone::Quiet } else { Tone::Bad };
+            vec![item.as_str().into(), Cell::new(tone, state.to_string()), why.as_str().into()]
+        };
+        let rows: Vec<_> = urgent.into_iter().chain(left).take(SHOWN).map(row).collect();
+        let more = count.saturating_sub(rows.len() as u64);
+        let legend = (more > 0).then(|| format!("and {more} more: the report as JSON names the first {NAMED}"));
+        let head = [one, "state", "why"].map(str::to_owned).to_vec();
+        (count > 0).then(|| Table { title: String::new(), head, rows, legend: legend.into_iter().collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::DateTime;
+    use proptest::prelude::*;
+    use tokio::sync::Notify;
+
+    use super::super::vocabulary::PLAIN;
+    use super::*;
+    use crate::action::interrupt::Interrupt;
+    use crate::action::keeper::Keeper;
+    use crate::action::operator::testing::Nobody;
+    use crate::action::report::Who;
+    use crate::journal::record::{Began, Record};
+    use crate::journal::{Folder, Run};
+    use crate::port::NoRemoteLock;
+    use crate::watch::Unwatched;
+
+    /// The other side: how often each item had its effect. It outlives every process, and knows keys.
+    type Ledger = Arc<Mutex<BTreeMap<u64, u64>>>;
+
+    /// What becomes of item `n` is `fates[n]`; the process dies, or somebody interrupts, at the item of that number.
+    struct Simulated {
+        items: Items<u64>,
+        fates: Vec<u8>,
+        ledger: Ledger,
+        dies: Option<(u64, Arc<Notify>)>,
+        interrupted: Option<(u64, Interrupt)>,
+    }
+
+    #[async_trait]
+    impl Batch for Simulated {
+        type Item = u64;
+
+        async fn next(&self) -> anyhow::Result<Option<u64>> {
+            Ok(self.items.next())
+        }
+
+        fn name(&self, item: &u64) -> String {
+            item.to_string()
+        }
+
+        async fn act(&self, item: &u64) -> ItemEnd {
+            if let Some((_, interrupt)) = self.interrupted.as_ref().filter(|(at, _)| at == item) {
+                let _ = interrupt.arrive();
+            }
+            tokio::time::sleep(Duration::from_millis(item % 7)).await;
+            if let Some((_, death)) = self.dies.as_ref().filter(|(at, _)| at == item) {
+                // After the effect, before anybody knows: the worst moment.
+                self.ledger.lock().expect("the ledger").entry(*item).or_insert(1);
+                death.notify_one();
+                std::future::pending::<()>().await;
+            }
+            match self.fates[usize::try_from(*item).expect("small")] {
+                0 => ItemEnd::Left("not yet".to_owned()),
+                1 => ItemEnd::Failed("no power".to_owned()),
+                2 => ItemEnd::SetAside("malformed".to_owned()),
+                _ => {
+                    self.ledger.lock().expect("the ledger").entry(*item).or_insert(1);
+                    ItemEnd::Done
+                }
+            }
+        }
+    }
+
+    fn context(folder: &std::path::Path, interrupt: Interrupt) -> Context {
+        Context {
+            started: DateTime::UNIX_EPOCH,
+            who: Who::default(),
+            cache_folder: None,
+            journal: Arc::new(Keeper::new(Some(folder.to_owned()), Began::default())),
+            operator: Arc::new(Nobody),
+            watch: Arc::new(Unwatched),
+            interrupt,
+        }
+    }
+
+    /// One process. None: it died.
+    async fn process(folder: &std::path::Path, simulated: Simulated, interrupt: Interrupt) -> Option<(Finding, Run)> {
+        let context = context(folder, interrupt);
+        let death = simulated.dies.as_ref().map(|(_, death)| Arc::clone(death));
+        let plan = BatchPlan { total: None, ..BatchPlan::listed(PLAIN, Vec::new(), []) };
+        let (standard, place) = (Standard::agreed(), NoRemoteLock("there".to_owned()));
+        let run = carry_out(&standard, &place, PLAIN, (simulated, 4), plan, &context);
+        let mut finding = tokio::select! {
+            finding = run => finding.expect("a finding"),
+            () = async { if let Some(death) = death { death.notified().await } else { std::future::pending().await } } => return None,
+        };
+        context.journal.end(&mut finding);
+        let (runs, unreadable) = Folder::new(folder).runs().expect("the runs");
+        assert!(unreadable.is_empty());
+        Some((finding, runs.into_iter().next().expect("this run")))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        /// Whatever becomes of the items, whenever the process dies or is interrupted: run again until nothing is left
+        /// to do, each effect happened once, and each item that needs somebody is named.
+        #[test]
+        fn every_effect_happens_once_and_every_item_is_accounted_for(
+            fates in proptest::collection::vec(0_u8..9, 1..60),
+            deaths in proptest::collection::vec(0_u64..80, 0..3),
+            interrupts in 0_u64..120,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+            let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+            let ledger = Ledger::default();
+            let count = fates.len() as u64;
+            let simulated = |dies: Option<u64>, interrupted: Option<(u64, Interrupt)>| Simulated {
+                // What had its effect is known by its key, and not offered again.
+                items: Items::new((0..count).filter(|item| !ledger.lock().expect("the ledger").contains_key(item)).collect::<Vec<_>>()),
+                fates: fates.clone(),
+                ledger: Arc::clone(&ledger),
+                dies: dies.map(|at| (at, Arc::new(Notify::new()))),
+                interrupted,
+            };
+            runtime.block_on(async {
+                for at in &deaths {
+                    let _ = process(folder.path(), simulated(Some(*at), None), Interrupt::default()).await;
+                }
+                let interrupt = Interrupt::default();
+                let first = simulated(None, Some((interrupts, interrupt.clone())));
+                let offered = u64::try_from(first.items.0.lock().expect("the items").len()).expect("small");
+                let (finding, run) = process(folder.path(), first, interrupt).await.expect("it did not die");
+                let counts = run.counts.expect("counts");
+                assert!(counts.all() <= offered, "{finding:?}");
+                if counts.all() < offered {
+                    assert!(matches!(finding.outcome, Outcome::Interrupted | Outcome::NeedsOperator), "{finding:?}");
+                }
+                let last = simulated(None, None);
+                let offered = u64::try_from(last.items.0.lock().expect("the items").len()).expect("small");
+                let (finding, run) = process(folder.path(), last, Interrupt::default()).await.expect("it did not die");
+                let counts = run.counts.expect("counts");
+                assert_eq!(counts.all(), offered);
+                let needs = |state| fates.iter().zip(0..).filter(|(fate, at)| **fate == state && !ledger.lock().expect("the ledger").contains_key(at)).count() as u64;
+                assert_eq!((counts.left, counts.failed, counts.set_aside), (needs(0), needs(1), needs(2)));
+                let named = run.records.iter().filter(|record| matches!(record, Record::Item { .. })).count() as u64;
+                assert_eq!(named, counts.need_somebody(), "each that needs somebody is in the journal");
+                let expected = if counts.need_somebody() > 0 { Outcome::NeedsOperator } else { Outcome::Done };
+                assert_eq!(finding.outcome, expected);
+            });
+            let ledger = ledger.lock().expect("the ledger");
+            assert!(ledger.values().all(|times| *times == 1));
+            assert!(fates.iter().zip(0..).all(|(fate, item)| *fate < 3 || ledger.contains_key(&item)), "none is lost");
+        }
+    }
+}
