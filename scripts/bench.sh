@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures the registry client beside skopeo, and the reading of manuals and the deriving from them beside docopt, each in the same
+# Measures the registry client beside skopeo, the reading of manuals and the deriving from them beside docopt,
+# and the listing of journals beside reading their bytes, each in the same
 # run: ratios, since seconds differ from machine to machine.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
@@ -8,3 +9,4 @@ scripts/tools.sh debian
 cargo bench --locked --bench manual
 cargo bench --locked --bench registry
 cargo bench --locked --bench catalogue
+cargo bench --locked --bench journal

@@ -1,7 +1,5 @@
 //! `firebreak`: finds the role that fixes a symptom, shows what was run, and keeps what is derived from the usage texts.
 
-use std::process::ExitCode;
-
 use firebreak::{action, catalogue::program, history};
 
 const USAGE: &str = "
@@ -38,6 +36,8 @@ Options of history:
   --outcome=<o>          Only runs that ended like this. [choices: done nothing_to_do failed restored needs_operator
                          declined interrupted usage died under_way unknown]
   --since=<d>            Only runs that began then or later: a day (2026-11-20: UTC) or an instant.
+  --prune=<age>          Remove runs that ended longer ago (90d, 12w), not those without an end, nor a place's last.
+  --yes                  Remove without asking.
   --journal=<dir>        Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
 
 Options of sync:
@@ -89,10 +89,10 @@ struct Args {
     arg_rest: program::Args,
 }
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     action::run(USAGE, async |args: Args, context| {
         if args.cmd_history {
-            history::go(&args.arg_history, &context)
+            history::go(&args.arg_history, &context).await
         } else {
             program::go(args.arg_rest, &context).await
         }

@@ -4,12 +4,14 @@ mod events;
 mod life;
 mod list;
 mod one;
+mod prune;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use serde::Deserialize;
 
 use self::life::Life;
 use crate::action::arguments::UsageError;
+use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::action::report::Finding;
 use crate::journal::Run;
@@ -22,14 +24,19 @@ pub struct Args {
     flag_env: Option<String>,
     flag_outcome: Option<String>,
     flag_since: Option<String>,
+    flag_prune: Option<String>,
+    flag_yes: bool,
 }
 
-/// Shows the runs of the journal's folder that were asked for, or all of one.
+/// Shows the runs of the journal's folder that were asked for, or all of one; or removes those that are old.
 ///
 /// # Errors
 /// When the folder cannot be read, `--since` is no time, or of the one run not even the beginning is there.
-pub fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
+pub async fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
     let folder = context.journal.folder()?;
+    if let Some(age) = &args.flag_prune {
+        return prune::prune(folder, prune::age(age)?, Consent::of(false, args.flag_yes), context).await;
+    }
     if let Some(id) = &args.arg_id {
         return match Run::read(&folder.journal(id)?) {
             Ok(run) => Ok(one::shown_of(&run, Life::of(&run, context), context)),

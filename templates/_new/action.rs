@@ -1,9 +1,7 @@
 //! << title >>.
 
-use std::process::ExitCode;
-
-use async_trait::async_trait;
-use firebreak::action::{self, runner::{self, Batch, BatchPlan, ItemEnd, Items, PLAIN, Vocabulary}, standard::Standard};
+use firebreak::action::runner::{BatchPlan, Each, ItemEnd, PLAIN, Vocabulary, carry_out};
+use firebreak::action::{self, standard::Standard};
 use firebreak::port::NoRemoteLock;
 
 const USAGE: &str = "
@@ -64,7 +62,7 @@ struct Args {
 <% endfor %>
 }
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     action::run(USAGE, async |args: Args, context| {
         let given = vec![
 <% for option in options %>
@@ -77,7 +75,7 @@ fn main() -> ExitCode {
             return Ok(plan.shown(WORDS));
         }
         let place = NoRemoteLock("<< name >>".to_owned());
-        runner::carry_out(&args.arg_standard, &place, WORDS, (Steps(Items::new(steps)), 1), plan, &context).await
+        carry_out(&args.arg_standard, &place, WORDS, (Each::new(steps, act), 1), plan, &context).await
     })
 }
 
@@ -91,24 +89,9 @@ fn plan(found: &[String]) -> Vec<String> {
     found.iter().map(|thing| format!("mend {thing}")).collect()
 }
 
-struct Steps(Items<String>);
-
-#[async_trait]
-impl Batch for Steps {
-    type Item = String;
-
-    async fn next(&self) -> anyhow::Result<Option<String>> {
-        Ok(self.0.next())
-    }
-
-    fn name(&self, step: &String) -> String {
-        step.clone()
-    }
-
-    /// Takes one step; to take it twice must have one effect. A beginning: it changes nothing.
-    async fn act(&self, _step: &String) -> ItemEnd {
-        ItemEnd::Left("`act` in src/bin/<< name >>.rs is to be filled in".to_owned())
-    }
+/// Takes one step; to take it twice must have one effect. A beginning: it changes nothing.
+async fn act(_step: String) -> ItemEnd {
+    ItemEnd::Left("`act` in src/bin/<< name >>.rs is to be filled in".to_owned())
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod ran;
 mod readme;
 mod registry;
 mod reliability;
+mod runner;
 mod secrets;
 mod static_programs;
 mod temporary;

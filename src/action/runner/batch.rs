@@ -149,20 +149,42 @@ pub async fn carry_out<B: Batch>(
     BatchExecution { scope, batch: Arc::new(batch), plan, concurrency }.go().await
 }
 
-/// Items that are all known, one after the other: for [`Batch::next`].
-#[derive(Debug)]
-pub struct Items<T>(Mutex<VecDeque<T>>);
+/// A batch of items that are all known, each by its name.
+pub struct Each<A> {
+    items: Mutex<VecDeque<String>>,
+    act: A,
+}
 
-impl<T> Items<T> {
-    /// These items.
+impl<A, F> Each<A>
+where
+    A: Fn(String) -> F + Send + Sync + 'static,
+    F: Future<Output = ItemEnd> + Send + 'static,
+{
+    /// These items, and what is done with each: see [`Batch::act`].
     #[must_use]
-    pub fn new(items: impl IntoIterator<Item = T>) -> Self {
-        Self(Mutex::new(items.into_iter().collect()))
+    pub fn new(items: impl IntoIterator<Item = String>, act: A) -> Self {
+        Self { items: Mutex::new(items.into_iter().collect()), act }
+    }
+}
+
+#[async_trait]
+impl<A, F> Batch for Each<A>
+where
+    A: Fn(String) -> F + Send + Sync + 'static,
+    F: Future<Output = ItemEnd> + Send + 'static,
+{
+    type Item = String;
+
+    async fn next(&self) -> anyhow::Result<Option<String>> {
+        Ok(self.items.lock().unwrap_or_else(PoisonError::into_inner).pop_front())
     }
 
-    /// The next one.
-    pub fn next(&self) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    fn name(&self, item: &String) -> String {
+        item.clone()
+    }
+
+    async fn act(&self, item: &String) -> ItemEnd {
+        (self.act)(item.clone()).await
     }
 }
 
@@ -384,7 +406,7 @@ mod tests {
 
     /// What becomes of item `n` is `fates[n]`; the process dies, or somebody interrupts, at the item of that number.
     struct Simulated {
-        items: Items<u64>,
+        items: Mutex<VecDeque<u64>>,
         fates: Vec<u8>,
         ledger: Ledger,
         dies: Option<(u64, Arc<Notify>)>,
@@ -396,7 +418,7 @@ mod tests {
         type Item = u64;
 
         async fn next(&self) -> anyhow::Result<Option<u64>> {
-            Ok(self.items.next())
+            Ok(self.items.lock().expect("the items").pop_front())
         }
 
         fn name(&self, item: &u64) -> String {
@@ -471,7 +493,7 @@ mod tests {
             let count = fates.len() as u64;
             let simulated = |dies: Option<u64>, interrupted: Option<(u64, Interrupt)>| Simulated {
                 // What had its effect is known by its key, and not offered again.
-                items: Items::new((0..count).filter(|item| !ledger.lock().expect("the ledger").contains_key(item)).collect::<Vec<_>>()),
+                items: Mutex::new((0..count).filter(|item| !ledger.lock().expect("the ledger").contains_key(item)).collect()),
                 fates: fates.clone(),
                 ledger: Arc::clone(&ledger),
                 dies: dies.map(|at| (at, Arc::new(Notify::new()))),
@@ -483,7 +505,7 @@ mod tests {
                 }
                 let interrupt = Interrupt::default();
                 let first = simulated(None, Some((interrupts, interrupt.clone())));
-                let offered = u64::try_from(first.items.0.lock().expect("the items").len()).expect("small");
+                let offered = u64::try_from(first.items.lock().expect("the items").len()).expect("small");
                 let (finding, run) = process(folder.path(), first, interrupt).await.expect("it did not die");
                 let counts = run.counts.expect("counts");
                 assert!(counts.all() <= offered, "{finding:?}");
@@ -491,7 +513,7 @@ mod tests {
                     assert!(matches!(finding.outcome, Outcome::Interrupted | Outcome::NeedsOperator), "{finding:?}");
                 }
                 let last = simulated(None, None);
-                let offered = u64::try_from(last.items.0.lock().expect("the items").len()).expect("small");
+                let offered = u64::try_from(last.items.lock().expect("the items").len()).expect("small");
                 let (finding, run) = process(folder.path(), last, Interrupt::default()).await.expect("it did not die");
                 let counts = run.counts.expect("counts");
                 assert_eq!(counts.all(), offered);

@@ -26,7 +26,7 @@ mod testing;
 mod verify;
 mod vocabulary;
 
-pub use batch::{Batch, BatchExecution, BatchPlan, ItemEnd, Items, carry_out};
+pub use batch::{Batch, BatchExecution, BatchPlan, Each, ItemEnd, carry_out};
 pub use execution::Execution;
 pub use judge::{Judged, Judgement, judged};
 pub use plan::{Recorded, RecordedStep, Row, SetPlan};
