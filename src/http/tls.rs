@@ -22,7 +22,8 @@ pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
     let verifier: Arc<dyn ServerCertVerifier> = if trust.insecure {
         Arc::new(Anybody { provider: Arc::clone(&provider) })
     } else {
-        let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+        let by_authority =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
         Arc::new(Trusted { by_authority, own })
     };
     let mut configuration = with_roots(RootCertStore::empty());
@@ -71,9 +72,7 @@ fn roots(
     }
     for certificate in own {
         let file = trust.authorities.as_deref().unwrap_or(Path::new(""));
-        roots
-            .add(certificate.clone())
-            .with_context(|| format!("failed to use the authorities {}", file.display()))?;
+        roots.add(certificate.clone()).with_context(|| format!("failed to use the authorities {}", file.display()))?;
     }
     Ok(roots)
 }
@@ -99,8 +98,7 @@ impl ServerCertVerifier for Trusted {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-        let verified =
-            self.by_authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let verified = self.by_authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let is_named = self.own.iter().any(|own| own == end_entity);
         match verified {
             // The dates are looked at before all else.

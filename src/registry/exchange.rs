@@ -137,7 +137,8 @@ impl Registry {
                 task: task.clone(),
                 why: format!("its address has no entrance ({error})"),
             })?;
-            let question = Question { method: Method::GET, url, accept: None, repository: "", limit: LONGEST_TOKEN, task };
+            let question =
+                Question { method: Method::GET, url, accept: None, repository: "", limit: LONGEST_TOKEN, task };
             let answer = self.exchange(&question, None, watch).await?;
             let asks = answer.status == StatusCode::UNAUTHORIZED && !self.is_from_elsewhere(&answer);
             Ok(if asks { Scheme::of(&answer, &self.name).ok() } else { None })
@@ -169,11 +170,7 @@ impl Registry {
 
     /// Stops where we were sent to another server which would know us: a login is not sent after a redirect, so what
     /// it answers says nothing about the login.
-    fn refuse_another_address(
-        &self,
-        question: &Question<'_>,
-        answer: &Answer,
-    ) -> Result<(), RegistryError> {
+    fn refuse_another_address(&self, question: &Question<'_>, answer: &Answer) -> Result<(), RegistryError> {
         let is_itself = answer.url.host() == self.base.host() && answer.url.path() == question.url.path();
         let wants_login = match answer.status {
             StatusCode::UNAUTHORIZED => true,
@@ -305,7 +302,8 @@ impl Registry {
 
     /// What a server says, which may repeat what it was asked with.
     fn said(&self, answer: &Answer) -> Option<String> {
-        let password = self.credentials.as_ref().map(|known| known.password.expose_secret()).filter(|it| !it.is_empty());
+        let password =
+            self.credentials.as_ref().map(|known| known.password.expose_secret()).filter(|it| !it.is_empty());
         said(answer).map(|said| password.map_or_else(|| said.clone(), |password| said.replace(password, "…")))
     }
 

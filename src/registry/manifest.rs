@@ -261,7 +261,10 @@ mod tests {
         for (document, kind) in [
             (with(chart), chart),
             (with(empty), empty),
-            (json!({"artifactType": "application/spdx+json", "config": {"digest": "x", "mediaType": empty}}), "application/spdx+json"),
+            (
+                json!({"artifactType": "application/spdx+json", "config": {"digest": "x", "mediaType": empty}}),
+                "application/spdx+json",
+            ),
             (json!({"artifactType": "a/b", "config": {"digest": "x", "mediaType": IMAGES[0]}}), "a/b"),
             (json!({"artifactType": "a/b", "manifests": []}), "a/b"),
             (json!({"artifactType": "a/b"}), "a/b"),

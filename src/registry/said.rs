@@ -20,7 +20,8 @@ pub(super) fn said(answer: &Answer) -> Option<String> {
         Err(_) if is_plain_text(answer) => String::from_utf8_lossy(&answer.body).into_owned(),
         Err(_) => String::new(),
     };
-    let line: Vec<_> = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect();
+    let line: Vec<_> =
+        text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect();
     Some(line.join(" ").chars().take(LONGEST).collect()).filter(|line: &String| !line.is_empty())
 }
 
@@ -80,7 +81,11 @@ mod tests {
     #[test]
     fn a_server_is_quoted_on_one_line_and_not_too_long() {
         for (kind, body, expected) in [
-            ("application/json", r#"{"errors":[{"code":"UNKNOWN","message":"a\nb","detail":{}},{"code":"X"}]}"#, "UNKNOWN: a b; X"),
+            (
+                "application/json",
+                r#"{"errors":[{"code":"UNKNOWN","message":"a\nb","detail":{}},{"code":"X"}]}"#,
+                "UNKNOWN: a b; X",
+            ),
             ("application/json", r#"{"errors":[{"message":"token has expired"}]}"#, "token has expired"),
             ("application/json", r#"{"errors":["no", {}]}"#, "no"),
             ("application/json", r#"{"details":"incorrect username or password"}"#, "incorrect username or password"),

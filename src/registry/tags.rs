@@ -85,8 +85,12 @@ mod tests {
             "sha256-develop","../develop",7,"-develop","2.0"]}}"#
         );
         let page = of_page(body.as_bytes()).unwrap();
-        assert_eq!((page.tags, page.entries), (["1.0-develop", "sha256-develop", "2.0"].map(str::to_owned).to_vec(), 11));
-        for empty in [r#"{"name":"a","tags":null}"#, r#"{"name":"a","tags":[]}"#, r#"{"name":"a"}"#, r#"{"tags":null}"#] {
+        assert_eq!(
+            (page.tags, page.entries),
+            (["1.0-develop", "sha256-develop", "2.0"].map(str::to_owned).to_vec(), 11)
+        );
+        for empty in [r#"{"name":"a","tags":null}"#, r#"{"name":"a","tags":[]}"#, r#"{"name":"a"}"#, r#"{"tags":null}"#]
+        {
             assert_eq!(of_page(empty.as_bytes()).unwrap(), Page { tags: vec![], entries: 0, last: None }, "{empty}");
         }
     }

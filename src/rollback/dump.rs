@@ -195,7 +195,8 @@ mod tests {
         let created = "2026-10-01T08:00:00Z".parse().expect("an instant");
         dump.images[0].older_date = Some(Dated { created, date_from: DateSource::Annotation });
         let value = serde_json::to_value(&dump).expect("JSON");
-        let chart = r#"[{"repository":"orders","tag":"1.2.1-develop","kind":"application/vnd.cncf.helm.config.v1+json"}]"#;
+        let chart =
+            r#"[{"repository":"orders","tag":"1.2.1-develop","kind":"application/vnd.cncf.helm.config.v1+json"}]"#;
         assert_eq!(value["not_images"].to_string(), chart);
         let older = r#"{"created":"2026-10-01T08:00:00Z","date_from":"annotation"}"#;
         assert_eq!(value["images"][0]["older_date"].to_string(), older);

@@ -75,11 +75,7 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
     Ok(finding)
 }
 
-fn every_repository_has_an_image(
-    repositories: &[String],
-    environment: &str,
-    tagged: &Tagged,
-) -> anyhow::Result<()> {
+fn every_repository_has_an_image(repositories: &[String], environment: &str, tagged: &Tagged) -> anyhow::Result<()> {
     let has_image = |name: &&String| tagged.images.iter().any(|image| image.repository == **name);
     let has_other = |name: &&String| tagged.not_images.iter().any(|other| other.repository == **name);
     let quoted = |names: Vec<&String>| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");

@@ -8,6 +8,7 @@ use super::verify::{ServiceResult, Verdict};
 use crate::action::report::{Cell, Table, Tone, Who};
 use crate::platform::image::short;
 use crate::platform::{Application, Standing};
+use crate::words::counted;
 
 /// The plan for people: its title, a line for each service, and below what is to be known of it.
 #[must_use]
@@ -120,7 +121,7 @@ pub fn announcement(who: &Who, environment: &str, purpose: &str, plan: &Plan) ->
 /// So many services.
 #[must_use]
 pub fn services(count: usize) -> String {
-    format!("{count} service{}", if count == 1 { "" } else { "s" })
+    counted(count, "service")
 }
 
 fn words(state: Verdict) -> &'static str {
@@ -144,7 +145,7 @@ fn age(created: DateTime<Utc>, now: DateTime<Utc>) -> String {
         (0, hours, _) => (hours, "hour"),
         (days, _, _) => (days, "day"),
     };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    counted(count, unit)
 }
 
 #[cfg(test)]
