@@ -27,6 +27,9 @@ const MOST_PAGES: usize = 10_000;
 /// A bound on a page, in bytes; some registries give all tags in one.
 const LONGEST_PAGE: usize = 32 << 20;
 
+/// Why a page is asked for that is not the first of all.
+const TO_SEE: &str = " (to see whether the list is whole)";
+
 /// What a list of tags came to.
 struct List {
     tags: IndexSet<String>,
@@ -64,9 +67,9 @@ impl Registry {
 
 impl Listing<'_> {
     async fn whole(&self) -> Result<IndexSet<String>, RegistryError> {
-        let list = match self.list(Some(IN_A_PAGE)).await {
+        let list = match self.list(Some(IN_A_PAGE), "").await {
             // It refuses to be asked for so many.
-            Err(RegistryError::Status { status: StatusCode::BAD_REQUEST, .. }) => self.list(None).await?,
+            Err(RegistryError::Status { status: StatusCode::BAD_REQUEST, .. }) => self.list(None, "").await?,
             list => list?,
         };
         if !list.may_be_cut(Some(IN_A_PAGE)) {
@@ -75,11 +78,11 @@ impl Listing<'_> {
         // Does the registry say so when it cuts a list? It is asked to, by one tag. Where it gives as many as before,
         // it gives all, whatever is asked for.
         let one_less = list.end.entries.min(IN_A_PAGE) - 1;
-        let (less, link) = self.page(self.url(&[("n", &one_less.to_string())])?, 1, None).await?;
+        let (less, link) = self.page(self.url(&[("n", &one_less.to_string())])?, TO_SEE).await?;
         if link.is_some() || less.entries == list.end.entries {
             return Ok(list.tags);
         }
-        let unbound = self.list(None).await?;
+        let unbound = self.list(None, TO_SEE).await?;
         let is_whole = unbound.pages > 1 || unbound.end.entries > list.end.entries && !unbound.may_be_cut(None);
         let mut longest = if unbound.tags.len() > list.tags.len() { unbound } else { list };
         if is_whole {
@@ -87,7 +90,7 @@ impl Listing<'_> {
         }
         if let Some(last) = longest.end.last.take() {
             let after = self.url(&[("n", &IN_A_PAGE.to_string()), ("last", &last)])?;
-            if self.page(after, 1, None).await?.0.entries == 0 {
+            if self.page(after, TO_SEE).await?.0.entries == 0 {
                 return Ok(longest.tags);
             }
         }
@@ -98,14 +101,14 @@ impl Listing<'_> {
         )))
     }
 
-    /// The list as the registry pages it, where so many tags are asked for at once.
-    async fn list(&self, n: Option<usize>) -> Result<List, RegistryError> {
+    /// The list as the registry pages it, where so many tags are asked for at once. `why`: see [`Self::page`].
+    async fn list(&self, n: Option<usize>, why: &str) -> Result<List, RegistryError> {
         let first = match n {
             Some(n) => self.url(&[("n", &n.to_string())])?,
             None => self.url(&[])?,
         };
         let mut seen = std::collections::HashSet::from([first.clone()]);
-        let (mut end, mut link) = self.page(first, 1, None).await?;
+        let (mut end, mut link) = self.page(first, why).await?;
         let mut tags: IndexSet<String> = end.tags.drain(..).collect();
         while let Some(next) = link {
             let url = self.at(&next)?;
@@ -115,22 +118,22 @@ impl Listing<'_> {
             if seen.len() > MOST_PAGES {
                 return Err(self.paging(format!("it has more than {MOST_PAGES} pages")));
             }
-            (end, link) = self.page(url, seen.len(), Some(&next)).await?;
+            let by = format!(" (page {}, by the link '{}')", seen.len(), printable(&next));
+            (end, link) = self.page(url, &by).await?;
             tags.extend(end.tags.drain(..));
         }
         Ok(List { tags, pages: seen.len(), end })
     }
 
-    /// One page, and the link to the next as it came. `by`: the link that led here.
-    async fn page(&self, url: Url, number: usize, by: Option<&str>) -> Result<(Page, Option<String>), RegistryError> {
-        let by = by.map_or_else(String::new, |link| format!(" (page {number}, by the link '{}')", printable(link)));
-        let task = format!("list the tags of repository '{}' of registry {}{by}", self.repository, self.registry.name);
+    /// One page, and the link to the next as it came. `why`: what an error is to say of a page that is not the first.
+    async fn page(&self, url: Url, why: &str) -> Result<(Page, Option<String>), RegistryError> {
+        let task = format!("list the tags of repository '{}' of registry {}{why}", self.repository, self.registry.name);
         let question =
             Question { method: Method::GET, url, accept: None, repository: self.repository, limit: LONGEST_PAGE, task };
         let answer = self.registry.ask(&question, self.watch).await?;
         match answer.status {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND if by.is_empty() => {
+            StatusCode::NOT_FOUND if why.is_empty() => {
                 return Err(self.registry.no_such_repository(&question, &answer, self.watch).await);
             }
             _ => return Err(self.registry.refusal(&question, &answer)),
