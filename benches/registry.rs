@@ -23,6 +23,7 @@ use support::registry::{DockerRegistry, config};
 use support::wire::Wire;
 
 const REPOSITORIES: usize = 20;
+/// A length that pages have: each list costs a second request, to see that it is whole.
 const TAGS: usize = 50;
 const LATENCY: Duration = Duration::from_millis(20);
 const SKOPEOS: usize = 16;

@@ -80,7 +80,7 @@ impl Scheme {
             return Ok(Self::Basic);
         }
         let names: Vec<&str> = offered.iter().map(|challenge| challenge.scheme.as_str()).collect();
-        let why = match said(answer) {
+        let why = match said(answer, "") {
             _ if !names.is_empty() => names.join(", "),
             None => "it does not say which".to_owned(),
             Some(said) => format!("it does not say which ({said})"),

@@ -300,11 +300,9 @@ impl Registry {
         RegistryError::WrongCredentials { registry: self.name.clone(), server, said }
     }
 
-    /// What a server says, which may repeat what it was asked with.
     fn said(&self, answer: &Answer) -> Option<String> {
-        let password =
-            self.credentials.as_ref().map(|known| known.password.expose_secret()).filter(|it| !it.is_empty());
-        said(answer).map(|said| password.map_or_else(|| said.clone(), |password| said.replace(password, "…")))
+        let password = self.credentials.as_ref().map(|known| known.password.expose_secret());
+        said(answer, password.unwrap_or_default())
     }
 
     /// The error that an answer stands for that is not what was asked for.
@@ -313,6 +311,8 @@ impl Registry {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !self.is_from_elsewhere(answer) => {
                 let repository = question.repository.to_owned();
+                let given = if self.credentials.is_none() { "; no user and password were given" } else { "" };
+                let said = said.map(|said| said + given);
                 RegistryError::Denied { registry: self.name.clone(), repository, said }
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {

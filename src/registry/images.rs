@@ -148,6 +148,11 @@ impl<'a> Reading<'a> {
         self.watch.at(self.repository, &Progress { done, total, note: note.to_owned() });
     }
 
+    fn tell_of_images(&self) {
+        let total = self.state().total;
+        self.tell(&format!("{} read", of_them(total, "image")));
+    }
+
     /// The tags of the environment.
     async fn list(&self, environment: &str) -> Result<Vec<String>, RegistryError> {
         self.tell("listing");
@@ -175,7 +180,7 @@ impl<'a> Reading<'a> {
             state.total = tags.len() as u64;
             state.listed = Some(listed);
         }
-        self.tell("images read");
+        self.tell_of_images();
         Ok(tags)
     }
 
@@ -189,7 +194,7 @@ impl<'a> Reading<'a> {
                 Named::Nothing => {}
             }
         }
-        self.tell("images read");
+        self.tell_of_images();
     }
 
     /// Remembers what was learned, also where the whole came to nothing, and gives the images.

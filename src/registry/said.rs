@@ -10,8 +10,9 @@ use crate::http::without_credentials;
 /// The longest sentence of a server that is passed on, in characters.
 const LONGEST: usize = 200;
 
-/// A server's own words about an error, on one line and not too long; none where it gives none.
-pub(super) fn said(answer: &Answer) -> Option<String> {
+/// A server's own words about an error, on one line and not too long; none where it gives none. They may repeat what it
+/// was asked with, so the `secret` is left out.
+pub(super) fn said(answer: &Answer, secret: &str) -> Option<String> {
     if is_web_page(answer) {
         return Some(format!("a web page (HTML) from {}", place(&answer.url)));
     }
@@ -20,6 +21,7 @@ pub(super) fn said(answer: &Answer) -> Option<String> {
         Err(_) if is_plain_text(answer) => String::from_utf8_lossy(&answer.body).into_owned(),
         Err(_) => String::new(),
     };
+    let text = if secret.is_empty() { text } else { text.replace(secret, "…") };
     let line: Vec<_> =
         text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect();
     Some(line.join(" ").chars().take(LONGEST).collect()).filter(|line: &String| !line.is_empty())
@@ -67,6 +69,7 @@ fn sentence(document: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use reqwest::StatusCode;
     use reqwest::header::{HeaderMap, HeaderValue};
 
@@ -99,9 +102,23 @@ mod tests {
             ("text/html", "\n<p>No entry</p>", "a web page (HTML) from https://r.example/login"),
             ("text/plain", "<!DOCTYPE html><title>x", "a web page (HTML) from https://r.example/login"),
         ] {
-            assert_eq!(said(&answer(kind, body)).unwrap_or_default(), expected, "{body}");
+            assert_eq!(said(&answer(kind, body), "").unwrap_or_default(), expected, "{body}");
         }
         let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "é".repeat(500));
-        assert_eq!(said(&answer("application/json", &long)).unwrap().chars().count(), 200);
+        assert_eq!(said(&answer("application/json", &long), "").unwrap().chars().count(), 200);
+        let repeats = answer("text/plain", &format!("{} hunter 2 is wrong", "x".repeat(190)));
+        assert_eq!(said(&repeats, "hunter 2").unwrap(), format!("{} … is wron", "x".repeat(190)));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_one_short_line(body in ".{0,300}", quoted in ".{0,300}") {
+            let document = serde_json::json!({"errors": [{"code": quoted, "message": [quoted]}, quoted]}).to_string();
+            for body in [body, document] {
+                let line = said(&answer("text/plain", &body), "").unwrap_or_default();
+                prop_assert!(line.chars().count() <= LONGEST || is_web_page(&answer("text/plain", &body)));
+                prop_assert!(!line.contains(char::is_control), "{line:?}");
+            }
+        }
     }
 }

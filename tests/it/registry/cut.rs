@@ -13,6 +13,7 @@ use super::odd::{honest, quick};
 use super::people::Desk;
 use super::{develop, open};
 use crate::support::fake::{Asked, Fake, reply};
+use crate::support::program::Output;
 
 async fn tags(url: &str) -> Result<Vec<String>, RegistryError> {
     Ok(develop(&open(url, quick()), &["web"]).await?.into_iter().map(|image| image.tag).collect())
@@ -102,7 +103,7 @@ async fn a_next_page_that_is_not_there_or_is_none_is_an_error() {
             200,
             "application/json",
             r#"{"name":"web","tags":["2-dev"#,
-            "the answer cannot be understood: EOF while parsing a string at line 1 column 27",
+            "the answer cannot be understood: EOF while parsing a string at line 1 column 28",
         ),
         (
             200,
@@ -258,9 +259,13 @@ async fn the_newest_images_are_found_behind_a_thousand_others() {
     }
     let desk = Desk::new(&format!("http://{}", registry.address()));
     let output = desk.run("get --repo=web --env=develop").await;
-    let table = "        date        web\n        2026-11-20  2.3.0-develop\n        2026-11-19  2.2.0-develop\n        \
-                 2026-11-18  2.1.0-develop\n        2026-06-01  0.9.0-develop\n";
-    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
-    let table: String = table.lines().map(|line| format!("{}\n", line.trim_start())).collect();
-    assert_eq!(output.stdout, format!("{table}\n4 dates, the newest 2026-11-20; written to ./rollback.json\n"));
+    let table = [
+        "date        web",
+        "2026-11-20  2.3.0-develop",
+        "2026-11-19  2.2.0-develop",
+        "2026-11-18  2.1.0-develop",
+        "2026-06-01  0.9.0-develop",
+    ];
+    let stdout = format!("{}\n\n4 dates, the newest 2026-11-20; written to ./rollback.json\n", table.join("\n"));
+    assert_eq!(output, Output { code: 0, stdout, stderr: String::new() });
 }

@@ -184,7 +184,7 @@ async fn a_registry_that_stays_busy_or_breaks_off_is_given_up() {
 
 #[tokio::test]
 async fn what_cannot_be_a_list_or_is_far_too_long_is_an_error() {
-    let page = Fake::start(|_| reply(200, &[], "<html>")).await;
+    let page = Fake::start(|_| reply(200, &[], "tags")).await;
     let error = develop(&open(&page.url(), quick()), &["web"]).await.unwrap_err();
     assert!(matches!(error, RegistryError::Unreadable { .. }), "{error:?}");
     let long = Fake::start(|_| reply(200, &[], vec![b' '; (32 << 20) + 1])).await;
