@@ -23,6 +23,7 @@ use support::registry::{DockerRegistry, config};
 use support::wire::Wire;
 
 const REPOSITORIES: usize = 20;
+/// A length that pages have: each list costs a second request, to see that it is whole.
 const TAGS: usize = 50;
 const LATENCY: Duration = Duration::from_millis(20);
 const SKOPEOS: usize = 16;
@@ -51,8 +52,8 @@ async fn read(url: &str, folder: &Path, immutable_tags: bool) {
     let http = client(&Trust::default()).expect("a client");
     let options = Options { immutable_tags, cache_folder: Some(folder.to_owned()), ..Options::default() };
     let registry = Registry::new(&url.into(), http, options).expect("an address");
-    let images = registry.images(&repositories(), "develop", Utc::now(), &Unwatched).await.expect("all images");
-    assert_eq!(images.iter().filter(|image| image.created.is_some()).count(), REPOSITORIES * TAGS);
+    let tagged = registry.images(&repositories(), "develop", Utc::now(), &Unwatched).await.expect("all images");
+    assert_eq!(tagged.images.iter().filter(|image| image.created.is_some()).count(), REPOSITORIES * TAGS);
     println!("{}", peak("self").unwrap_or_default());
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Three floors, and an arrow only ever points down: `src/bin` holds one file an action; the domains
 //! ([`rollback`]) know what is to be done, [`catalogue`] what the toolkit holds, and [`history`] what was run; below them stands what every action shares ([`action`]) and the ports to
-//! the world ([`registry`], [`platform`], [`http`]), and at the bottom [`watch`] and [`journal`]. [`drill`] is the embedded world for practice, tests and benches.
+//! the world ([`registry`], [`platform`], [`http`]), and at the bottom [`watch`], [`words`] and [`journal`]. [`drill`] is the embedded world for practice, tests and benches.
 
 pub mod action;
 pub mod catalogue;
@@ -17,3 +17,4 @@ pub mod registry;
 pub mod rollback;
 pub mod temporary;
 pub mod watch;
+pub mod words;

@@ -62,7 +62,8 @@ General options:
   --registry=<url>      The registry: https://host. After `get` the same, if not given. [env: FIREBREAK_REGISTRY]
   --registry-user=<u>   The user at the registry.
   --registry-pwd=<p>    The password at the registry. [env: FIREBREAK_REGISTRY_PWD] [secret]
-  --cacert=<file>       Trust the certificate authorities in this PEM file as well. Not for Kubernetes.
+  --cacert=<file>       Trust the certificates in this PEM file as well: authorities', or a server's own. Not for
+                        Kubernetes.
   --insecure            Trust any certificate. Never do this in production. Not for Kubernetes.
   --format=<f>          Tables for people, or one JSON document. [choices: table json] [default: table]
   -h, --help            Show this text.

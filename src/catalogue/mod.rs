@@ -30,6 +30,7 @@ use serde::Serialize;
 use crate::action::consent::is_production;
 use crate::action::manual::Manual;
 use crate::action::report::{Finding, Outcome, Table};
+use crate::words::counted;
 use source::{Source, usage_in_rust};
 
 /// The repository's folder, with what its usage texts say.
@@ -257,7 +258,7 @@ impl Adopted {
 
 /// What a command that makes a role ends with: the files that it wrote, and what comes next.
 fn written(paths: &[PathBuf], next: &str) -> Finding {
-    let mut finding = Finding::new(Outcome::Done, format!("{} files written. {next}", paths.len()));
+    let mut finding = Finding::new(Outcome::Done, format!("{} written. {next}", counted(paths.len(), "file")));
     finding.changed = true;
     finding.tables = vec![Table::lines(paths.iter().map(|path| path.display().to_string()))];
     finding.with("files", paths)

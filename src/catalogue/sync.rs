@@ -9,6 +9,7 @@ use super::parts::{has_parts, renew};
 use super::render::render;
 use super::{Toolkit, entries};
 use crate::action::report::{Cell, Table, Tone};
+use crate::words::counted;
 
 /// Stands in the first line of every file that is wholly derived.
 pub const NOTICE: &str = "`firebreak sync`";
@@ -125,7 +126,7 @@ fn leave(root: &Path, path: &Path, text: Option<&str>) -> std::io::Result<()> {
 #[must_use]
 pub fn difference(file: &Stale) -> Table {
     let (old, new) = (file.old.as_deref().unwrap_or_default(), file.new.as_deref().unwrap_or_default());
-    let lines_of = |text: &str| format!("{} lines", text.lines().count());
+    let lines_of = |text: &str| counted(text.lines().count(), "line");
     if file.old.is_none() {
         return Table::lines([Cell::new(
             Tone::Good,

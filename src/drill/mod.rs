@@ -96,7 +96,7 @@ impl Drill {
         }
         let port = |place: u16| if settings.port == 0 { 0 } else { settings.port.saturating_add(place) };
 
-        let shop = registry::Settings { port: port(0), auth: settings.auth.clone(), page: None };
+        let shop = registry::Settings { port: port(0), auth: settings.auth.clone(), ..registry::Settings::default() };
         let registry = Registry::start(shop, &faults, &log).await?;
         story::stock(registry.shelves(), settings.now);
 

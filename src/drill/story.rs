@@ -27,6 +27,9 @@ pub const SERVICES: [&str; 4] = ["billing", "orders", "users", "web"];
 /// The environments: as they stand in the ids of running services, and at the end of tags.
 pub const ENVIRONMENTS: [(&str, &str); 3] = [("dev", "develop"), ("stage", "stage"), ("prod", "master")];
 
+/// The end of the tags among which are images that bear a base image's date as well, and a chart.
+const ODD_TAG: &str = "stage";
+
 /// The secret in the environment of every application: it must never be seen outside of the drill's platform.
 pub const SECRET: &str = "drill-fake-secret-that-must-never-be-printed";
 
@@ -140,13 +143,17 @@ fn deployed_at(now: DateTime<Utc>, days_ago: u64, place: i32) -> DateTime<Utc> {
 }
 
 /// Fills a registry: every environment has the same releases, and each repository something that is no image of it.
+/// `stage` has what needs a careful look as well.
 pub fn stock(shelves: &Shelves, now: DateTime<Utc>) {
     let mut place = 0;
     for (_, tag) in ENVIRONMENTS {
         for (days_ago, service, version, format) in RELEASES {
             place += 1;
             let at = built(now, days_ago, place);
-            shelves.put(&dated(Description::new(service, &format!("{version}-{tag}"), format), at));
+            let image = dated(Description::new(service, &format!("{version}-{tag}"), format), at);
+            let inherits = tag == ODD_TAG && service == "billing" && format == Format::Oci;
+            let base = (at - TimeDelta::days(25)).to_rfc3339();
+            shelves.put(&if inherits { image.annotated(base) } else { image });
         }
         // Undated ones, which nobody may take for old or for new: without a date, and with a reproducible build's.
         shelves.put(&Description::new("orders", &format!("1.1.1-{tag}"), Format::Docker));
@@ -155,6 +162,9 @@ pub fn stock(shelves: &Shelves, now: DateTime<Utc>) {
         let late = built(now, 1, 180);
         shelves.put(&dated(Description::new("billing", &format!("1.9.0-pre{tag}"), Format::Oci), late));
     }
+    // A chart beside the images, dated like them.
+    let chart = Description::new("orders", &format!("1.1.2-{ODD_TAG}"), Format::Chart);
+    shelves.put(&chart.annotated(built(now, 1, 181).to_rfc3339()));
     // Tags that move.
     if let Some(newest) = shelves.digest("users", "1.4.0-develop") {
         shelves.tag("users", "develop", &newest);

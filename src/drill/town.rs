@@ -13,6 +13,7 @@ use super::kubernetes::{Kubernetes, Objects};
 use super::marathon::{Applications, Marathon};
 use super::story;
 use crate::temporary;
+use crate::words::counted;
 
 /// Which platform a drill has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -110,11 +111,11 @@ fn of_marathon(mut app: Value) -> Application {
     let wanted = number("instances");
     let mut unwell = Vec::new();
     if number("tasksRunning") != wanted {
-        unwell.push(format!("{} of {wanted} instances run", number("tasksRunning")));
+        unwell.push(format!("{} of {} running", number("tasksRunning"), counted(wanted, "instance")));
     }
     let has_checks = app["healthChecks"].as_array().is_some_and(|checks| !checks.is_empty());
     if has_checks && number("tasksHealthy") != wanted {
-        unwell.push(format!("{} of {wanted} instances are healthy", number("tasksHealthy")));
+        unwell.push(format!("{} of {} healthy", number("tasksHealthy"), counted(wanted, "instance")));
     }
     if app["deployments"].as_array().is_some_and(|deployments| !deployments.is_empty()) {
         unwell.push("a deployment is under way".to_owned());
@@ -159,7 +160,7 @@ fn of_rollout(object: &Value) -> Vec<String> {
     };
     let mut unwell = Vec::new();
     if ready != wanted {
-        unwell.push(format!("{ready} of {wanted} pods are ready"));
+        unwell.push(format!("{ready} of {} ready", counted(wanted, "pod")));
     }
     let is_seen = status["observedGeneration"] == object["metadata"]["generation"];
     if !is_seen || [all, updated] != [wanted; 2] {

@@ -30,7 +30,7 @@ const REDIRECTS: usize = 5;
 /// Whom to trust.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
-    /// A PEM file with certificate authorities, trusted beside the system's (`--cacert`).
+    /// A PEM file with certificates of authorities, or of a server itself, trusted beside the system's (`--cacert`).
     pub authorities: Option<PathBuf>,
     /// Accept any certificate (`--insecure`).
     pub insecure: bool,

@@ -1,24 +1,33 @@
 //! Whose certificates are believed.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
 use super::Trust;
 
 /// What [`super::client`] speaks TLS with.
 pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
-    let roots = roots(rustls_native_certs::load_native_certs().certs, trust)?;
-    let mut configuration = with_roots(roots);
-    if trust.insecure {
-        let provider = Arc::clone(configuration.crypto_provider());
-        configuration.dangerous().set_certificate_verifier(Arc::new(Anybody { provider }));
-    }
+    let own = own(trust)?;
+    let roots = roots(rustls_native_certs::load_native_certs().certs, &own, trust)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = if trust.insecure {
+        Arc::new(Anybody { provider: Arc::clone(&provider) })
+    } else {
+        let by_authority =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+        Arc::new(Trusted { by_authority, own })
+    };
+    let mut configuration = with_roots(RootCertStore::empty());
+    configuration.dangerous().set_certificate_verifier(verifier);
     configuration.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
     Ok(configuration)
 }
@@ -36,14 +45,9 @@ fn with_roots(roots: RootCertStore) -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// The system's authorities, or else (a bare host has none) those built into the program; and the operator's own.
-fn roots(system: Vec<CertificateDer<'static>>, trust: &Trust) -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(system);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    let Some(file) = &trust.authorities else { return Ok(roots) };
+/// The certificates that the operator names.
+fn own(trust: &Trust) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let Some(file) = &trust.authorities else { return Ok(Vec::new()) };
     let name = file.display();
     let pem = std::fs::read(file).with_context(|| format!("failed to read the authorities {name}"))?;
     let own: Vec<CertificateDer> = CertificateDer::pem_slice_iter(&pem)
@@ -52,10 +56,93 @@ fn roots(system: Vec<CertificateDer<'static>>, trust: &Trust) -> anyhow::Result<
     if own.is_empty() {
         bail!("there is no certificate in the authorities {name} (PEM is expected)");
     }
+    Ok(own)
+}
+
+/// The system's authorities, or else (a bare host has none) those built into the program; and the operator's own.
+fn roots(
+    system: Vec<CertificateDer<'static>>,
+    own: &[CertificateDer<'static>],
+    trust: &Trust,
+) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(system);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
     for certificate in own {
-        roots.add(certificate).with_context(|| format!("failed to use the authorities {name}"))?;
+        let file = trust.authorities.as_deref().unwrap_or(Path::new(""));
+        roots.add(certificate.clone()).with_context(|| format!("failed to use the authorities {}", file.display()))?;
     }
     Ok(roots)
+}
+
+/// Believes what an authority has signed, and the very certificates that the operator names.
+///
+/// `openssl req -x509` makes certificates that sign themselves and are authorities. The rules of the web want no
+/// authority as a server; but whoever names a server's own certificate trusts that server. Its name and its dates
+/// count all the same.
+#[derive(Debug)]
+struct Trusted {
+    by_authority: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Trusted {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+        let verified = self.by_authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let is_named = self.own.iter().any(|own| own == end_entity);
+        match verified {
+            // The dates are looked at before all else.
+            Err(rustls::Error::InvalidCertificate(
+                Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
+            ))
+            | Ok(_) => verified,
+            Err(_) if is_named => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            // What these are called is known to the library's authors alone.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
+                let why = format!(
+                    "the server's certificate is not one of a server that an authority has signed ({why}): where it is \
+                     known to be the right one, it can be named as --cacert"
+                );
+                Err(rustls::Error::Other(OtherError(Arc::new(std::io::Error::other(why)))))
+            }
+            Err(_) => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.by_authority.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.by_authority.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.by_authority.supported_verify_schemes()
+    }
 }
 
 /// Believes everybody, as `--insecure` orders. Signatures are still checked: that costs nobody anything.
@@ -105,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_bare_host_has_the_authorities_that_are_built_in() {
-        let built_in = roots(Vec::new(), &Trust::default()).expect("roots");
+        let built_in = roots(Vec::new(), &[], &Trust::default()).expect("roots");
         assert_eq!(built_in.len(), webpki_roots::TLS_SERVER_ROOTS.len());
         assert!(built_in.len() > 50, "{}", built_in.len());
     }

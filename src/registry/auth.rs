@@ -8,11 +8,13 @@ use reqwest::StatusCode;
 use reqwest::header::WWW_AUTHENTICATE;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
 use super::error::RegistryError;
 use super::headers::challenges;
+use super::said::said;
 use crate::http::is_loopback;
 use crate::http::retry::Answer;
 
@@ -78,7 +80,11 @@ impl Scheme {
             return Ok(Self::Basic);
         }
         let names: Vec<&str> = offered.iter().map(|challenge| challenge.scheme.as_str()).collect();
-        let why = if names.is_empty() { "it does not say which".to_owned() } else { names.join(", ") };
+        let why = match said(answer, "") {
+            _ if !names.is_empty() => names.join(", "),
+            None => "it does not say which".to_owned(),
+            Some(said) => format!("it does not say which ({said})"),
+        };
         Err(RegistryError::Authentication { registry: registry.to_owned(), why })
     }
 }
@@ -108,15 +114,20 @@ impl Token {
         struct Grant {
             token: Option<SecretString>,
             access_token: Option<SecretString>,
-            expires_in: Option<u64>,
+            /// A number, some with a point, or a text; what cannot be understood counts as nothing.
+            expires_in: Option<Value>,
         }
         // The text of the error is not passed on: it could quote what it stumbled over.
         let grant: Grant = serde_json::from_slice(body).map_err(|_| "it is not JSON as a token is given".to_owned())?;
         let some = |token: &SecretString| !token.expose_secret().is_empty();
         let secret = grant.token.filter(some).or(grant.access_token.filter(some)).ok_or("there is no token in it")?;
-        let life = grant.expires_in.filter(|&seconds| seconds > 0).map_or(USUAL_LIFE, Duration::from_secs);
-        // Far enough: no run lasts a day, and an absurd number must not overflow the clock.
-        let life = life.min(Duration::from_hours(24));
+        let seconds = grant.expires_in.as_ref().and_then(|life| match life {
+            Value::String(text) => text.trim().parse::<f64>().ok(),
+            number => number.as_f64(),
+        });
+        // A day is far enough: no run lasts longer, and an absurd number must not overflow the clock.
+        let seconds = seconds.filter(|&seconds| seconds > 0.0).map(|seconds| seconds.min(86_400.0));
+        let life = seconds.map_or(USUAL_LIFE, Duration::from_secs_f64);
         Ok(Self { secret, until: asked + life.saturating_sub(MARGIN.min(life / 2)) })
     }
 }
@@ -213,6 +224,14 @@ mod tests {
             (r#"{"token":"","access_token":"b","expires_in":0}"#, "b", 50.0),
             (r#"{"token":"a","access_token":"b","expires_in":4}"#, "a", 2.0),
             (r#"{"token":"a","expires_in":18446744073709551615}"#, "a", 86_390.0),
+            (r#"{"token":"a","expires_in":"300"}"#, "a", 290.0),
+            (r#"{"token":"a","expires_in":300.0}"#, "a", 290.0),
+            (r#"{"token":"a","expires_in":" 300.5 "}"#, "a", 290.5),
+            (r#"{"token":"a","expires_in":"soon"}"#, "a", 50.0),
+            (r#"{"token":"a","expires_in":"NaN"}"#, "a", 50.0),
+            (r#"{"token":"a","expires_in":"inf"}"#, "a", 86_390.0),
+            (r#"{"token":"a","expires_in":-1}"#, "a", 50.0),
+            (r#"{"token":"a","expires_in":[300]}"#, "a", 50.0),
         ] {
             let token = Token::read(body.as_bytes(), now).unwrap();
             assert_eq!(token.secret.expose_secret(), secret);

@@ -1,7 +1,6 @@
 //! What is remembered of a repository from one run to the next.
 //!
-//! Dates are remembered by digest: the bytes that a digest names never change. What a tag pointed at is remembered
-//! too, but believed only where the registry's tags are declared immutable; otherwise it only tells that a HEAD is
+//! What a digest names is remembered by it, since those bytes never change. What a tag pointed at is remembered too, but believed only where the registry's tags are declared immutable; otherwise it only tells that a HEAD is
 //! likely to be enough.
 //!
 //! One file for each repository, replaced as a whole. Of two programs that write at once the later one wins, after it
@@ -13,13 +12,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::dates::Found;
+use super::dating::Found;
 use super::digest;
 use crate::watch::Watch;
 
-/// Changes with the meaning of the file: one of another version is not read.
-const VERSION: u32 = 1;
+/// Changes with the meaning of the file: one of another version is not read. The first one trusted annotations alone.
+const VERSION: u32 = 2;
 
 /// What is remembered of one repository.
 #[derive(Debug, Default)]
@@ -36,8 +36,8 @@ struct Content {
     repository: String,
     /// The digest that each tag pointed at when it was last looked at.
     tags: BTreeMap<String, String>,
-    /// What each digest says about its date.
-    dates: BTreeMap<String, Found>,
+    /// What each digest names.
+    found: BTreeMap<String, Found>,
 }
 
 impl Memory {
@@ -67,25 +67,25 @@ impl Memory {
         self.content.tags.get(tag).map(String::as_str)
     }
 
-    /// What a digest says about its date.
-    pub(super) fn date(&self, digest: &str) -> Option<Found> {
-        self.content.dates.get(digest).copied()
+    /// What a digest names.
+    pub(super) fn found(&self, digest: &str) -> Option<Found> {
+        self.content.found.get(digest).cloned()
     }
 
-    /// Remembers where a tag points, and what that says about its date.
-    pub(super) fn learn(&mut self, tag: &str, digest: &str, found: Found) {
+    /// Remembers where a tag points, and what that is.
+    pub(super) fn learn(&mut self, tag: &str, digest: &str, found: &Found) {
         let moved = self.content.tags.insert(tag.to_owned(), digest.to_owned()).as_deref() != Some(digest);
-        let new = self.content.dates.insert(digest.to_owned(), found) != Some(found);
+        let new = self.content.found.insert(digest.to_owned(), found.clone()).as_ref() != Some(found);
         self.changed |= moved || new;
     }
 
-    /// Forgets the tags that the repository no longer has, and the dates that no tag leads to.
+    /// Forgets the tags that the repository no longer has, and what no tag leads to.
     pub(super) fn keep_only(&mut self, tags: &[String]) {
-        let before = self.content.tags.len() + self.content.dates.len();
+        let before = self.content.tags.len() + self.content.found.len();
         let tags: HashSet<&str> = tags.iter().map(String::as_str).collect();
         self.content.tags.retain(|tag, _| tags.contains(tag.as_str()));
-        self.content.drop_loose_dates();
-        self.changed |= before != self.content.tags.len() + self.content.dates.len();
+        self.content.drop_the_loose();
+        self.changed |= before != self.content.tags.len() + self.content.found.len();
     }
 
     /// Writes what changed. `listed`: all the tags of the repository, if they were listed to the end.
@@ -122,14 +122,14 @@ impl Content {
         for (tag, digest) in other.tags {
             self.tags.entry(tag).or_insert(digest);
         }
-        for (digest, found) in other.dates {
-            self.dates.entry(digest).or_insert(found);
+        for (digest, found) in other.found {
+            self.found.entry(digest).or_insert(found);
         }
     }
 
-    fn drop_loose_dates(&mut self) {
+    fn drop_the_loose(&mut self) {
         let used: HashSet<&String> = self.tags.values().collect();
-        self.dates.retain(|digest, _| used.contains(digest));
+        self.found.retain(|digest, _| used.contains(digest));
     }
 }
 
@@ -139,7 +139,11 @@ fn read(file: &Path) -> anyhow::Result<Option<Content>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.with_context(|| format!("failed to read {name}"))?,
     };
-    Ok(Some(serde_json::from_slice(&text).with_context(|| format!("failed to understand {name}"))?))
+    let document: Value = serde_json::from_slice(&text).with_context(|| format!("failed to understand {name}"))?;
+    if document["version"] != VERSION {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_value(document).with_context(|| format!("failed to understand {name}"))?))
 }
 
 /// Whole or not at all: a reader sees the old file or the new one.
@@ -159,6 +163,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::registry::dates::Dates;
     use crate::registry::{DateSource, Undated};
     use crate::watch::Progress;
 
@@ -174,7 +179,7 @@ mod tests {
     }
 
     fn date(day: u32) -> Found {
-        Found::Date(format!("2026-11-{day:02}T08:00:00.5Z").parse().unwrap(), DateSource::Config)
+        Found::Image(Dates::read(Some(&format!("2026-11-{day:02}T08:00:00.5Z")), DateSource::Config))
     }
 
     fn tags(tags: &[&str]) -> Vec<String> {
@@ -186,13 +191,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (place, watch) = (Some(folder.path()), Warnings::default());
         let mut memory = Memory::load(place, "r", "billing", &watch);
-        memory.learn("1-develop", "sha256:a", date(20));
-        memory.learn("2-develop", "sha256:b", Found::Nothing(Undated::Absent));
+        memory.learn("1-develop", "sha256:a", &date(20));
+        memory.learn("2-develop", "sha256:b", &Found::Image(Dates::none(Undated::Absent)));
+        let chart = Found::Other { kind: "a/chart".to_owned() };
+        memory.learn("3-develop", "sha256:c", &chart);
         memory.save(None, &watch);
         let again = Memory::load(place, "r", "billing", &watch);
         assert_eq!(again.content, memory.content);
-        assert_eq!((again.tag("1-develop"), again.date("sha256:a")), (Some("sha256:a"), Some(date(20))));
-        assert_eq!(again.date("sha256:b"), Some(Found::Nothing(Undated::Absent)));
+        assert_eq!((again.tag("1-develop"), again.found("sha256:a")), (Some("sha256:a"), Some(date(20))));
+        assert_eq!(again.found("sha256:b"), Some(Found::Image(Dates::none(Undated::Absent))));
+        assert_eq!(again.found("sha256:c"), Some(chart));
         for (registry, repository) in [("other", "billing"), ("r", "web")] {
             assert_eq!(Memory::load(place, registry, repository, &watch).tag("1-develop"), None);
         }
@@ -205,14 +213,14 @@ mod tests {
         let (place, watch) = (Some(folder.path()), Warnings::default());
         let mut one = Memory::load(place, "r", "billing", &watch);
         let mut other = Memory::load(place, "r", "billing", &watch);
-        one.learn("1", "sha256:a", date(20));
-        one.learn("gone", "sha256:c", date(22));
+        one.learn("1", "sha256:a", &date(20));
+        one.learn("gone", "sha256:c", &date(22));
         one.save(None, &watch);
-        other.learn("2", "sha256:b", date(21));
+        other.learn("2", "sha256:b", &date(21));
         other.save(Some(&tags(&["1", "2"])), &watch);
         let both = Memory::load(place, "r", "billing", &watch);
         assert_eq!(both.content.tags.keys().collect::<Vec<_>>(), ["1", "2"]);
-        assert_eq!(both.content.dates.keys().collect::<Vec<_>>(), ["sha256:a", "sha256:b"]);
+        assert_eq!(both.content.found.keys().collect::<Vec<_>>(), ["sha256:a", "sha256:b"]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -221,7 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (place, watch) = (Some(folder.path()), Warnings::default());
         let mut memory = Memory::load(place, "r", "billing", &watch);
-        memory.learn("1", "sha256:a", date(20));
+        memory.learn("1", "sha256:a", &date(20));
         memory.save(None, &watch);
         let file = memory.file.clone().unwrap();
         let whole = std::fs::read(&file).unwrap();
@@ -234,9 +242,25 @@ mod tests {
             file.display()
         );
         assert!(warnings[0].starts_with(&expected), "{warnings:?}");
-        memory.learn("2", "sha256:b", date(21));
+        memory.learn("2", "sha256:b", &date(21));
         memory.save(None, &watch);
         assert_eq!(Memory::load(place, "r", "billing", &watch).tag("2"), Some("sha256:b"));
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_is_not_trusted_and_not_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, watch) = (Some(folder.path()), Warnings::default());
+        let file = Memory::load(place, "r", "billing", &watch).file.unwrap();
+        let old = r#"{"version":1,"registry":"r","repository":"billing","tags":{"1":"sha256:a"},
+            "dates":{"sha256:a":{"date":["2026-11-02T08:00:00Z","annotation"]}}}"#;
+        std::fs::write(&file, old).unwrap();
+        let mut memory = Memory::load(place, "r", "billing", &watch);
+        assert_eq!((memory.tag("1"), memory.found("sha256:a")), (None, None));
+        memory.learn("1", "sha256:a", &date(27));
+        memory.save(None, &watch);
+        assert_eq!(Memory::load(place, "r", "billing", &watch).found("sha256:a"), Some(date(27)));
+        assert!(watch.0.lock().unwrap().is_empty());
     }
 
     #[test]
@@ -246,7 +270,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let watch = Warnings::default();
         let mut memory = Memory::load(Some(&file), "r", "billing", &Warnings::default());
-        memory.learn("1", "sha256:a", date(20));
+        memory.learn("1", "sha256:a", &date(20));
         memory.save(None, &watch);
         let warnings = watch.0.lock().unwrap();
         assert!(warnings[0].starts_with("the dates of repository 'billing' are not remembered: "), "{warnings:?}");

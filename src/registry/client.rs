@@ -5,28 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
-use reqwest::header::LINK;
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OnceCell, Semaphore};
 use url::Url;
 
 use super::auth::{Credentials, Scheme, Tokens};
 use super::error::RegistryError;
 use super::exchange::Question;
-use super::{digest, headers, manifest, tags};
+use super::{digest, manifest, tags};
 use crate::http::retry::{Answer, Retry};
-use crate::http::{Address, is_loopback, without_credentials};
+use crate::http::{Address, is_loopback};
 use crate::watch::Watch;
 
 /// The header that names the digest of a manifest.
 const CONTENT_DIGEST: &str = "docker-content-digest";
-/// The most tags that any registry gives at once; some refuse to be asked for more.
-const TAGS_IN_A_PAGE: &str = "1000";
-/// No repository has so many pages.
-const MOST_PAGES: usize = 10_000;
-/// Bounds on bodies, in bytes. Registries refuse manifests above 4 MiB; some give all tags in one page.
-const LONGEST_PAGE: usize = 32 << 20;
+/// Bounds on bodies, in bytes. Registries refuse manifests above 4 MiB.
 const LONGEST_MANIFEST: usize = 4 << 20;
 const LONGEST_CONFIG: usize = 8 << 20;
 
@@ -69,6 +63,8 @@ pub struct Registry {
     pub(super) credentials: Option<Credentials>,
     /// None until the first answer has come.
     pub(super) scheme: Mutex<Option<Scheme>>,
+    /// What its entrance (`/v2/`) asks for, where it was asked; none where it asks for nothing.
+    pub(super) entrance: OnceCell<Option<Scheme>>,
     pub(super) tokens: Tokens,
     /// One for each request that may be under way.
     pub(super) places: Semaphore,
@@ -112,8 +108,9 @@ impl Registry {
         base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
         let name = base[url::Position::BeforeHost..].trim_end_matches('/').to_owned();
         let places = Semaphore::new(options.concurrency.max(1));
-        let (scheme, tokens, heads_are_mute) = (Mutex::new(None), Tokens::default(), AtomicBool::new(false));
-        Ok(Self { base, name, http, credentials, scheme, tokens, places, heads_are_mute, options })
+        let (scheme, entrance, tokens) = (Mutex::new(None), OnceCell::new(), Tokens::default());
+        let heads_are_mute = AtomicBool::new(false);
+        Ok(Self { base, name, http, credentials, scheme, entrance, tokens, places, heads_are_mute, options })
     }
 
     /// Host, port if it is not the usual one, and prefix: what stands before the repository in the name of an image.
@@ -160,55 +157,6 @@ impl Registry {
             Head::Digest(digest) => Ok(Some(digest)),
             Head::Mute => Ok(self.manifest(repository, reference, watch).await?.map(|fetched| fetched.digest)),
         }
-    }
-
-    /// All tags of a repository that can name an image, each once, in the order of the registry.
-    pub(super) async fn tags(&self, repository: &str, watch: &dyn Watch) -> Result<Vec<String>, RegistryError> {
-        check_name(repository)?;
-        let paging =
-            |why: String| RegistryError::Paging { registry: self.name.clone(), repository: repository.to_owned(), why };
-        let mut next = Some(self.url(repository, "tags/list")?);
-        if let Some(url) = &mut next {
-            url.query_pairs_mut().append_pair("n", TAGS_IN_A_PAGE);
-        }
-        let mut pages = std::collections::HashSet::new();
-        let mut found = indexmap::IndexSet::new();
-        while let Some(url) = next {
-            if !pages.insert(url.clone()) {
-                return Err(paging(format!("its pages go round in a circle, at {}", without_credentials(&url))));
-            }
-            if pages.len() > MOST_PAGES {
-                return Err(paging(format!("it has more than {MOST_PAGES} pages")));
-            }
-            let task = format!("list the tags of repository '{repository}' of registry {}", self.name);
-            let question = Question { method: Method::GET, url, accept: None, repository, limit: LONGEST_PAGE, task };
-            let answer = self.ask(&question, watch).await?;
-            match answer.status {
-                StatusCode::OK => {}
-                StatusCode::NOT_FOUND => {
-                    let (registry, repository) = (self.name.clone(), repository.to_owned());
-                    return Err(RegistryError::NoSuchRepository { registry, repository });
-                }
-                _ => return Err(self.refusal(&question, &answer)),
-            }
-            found.extend(tags::of_page(&answer.body).map_err(|error| question.unreadable(error.to_string()))?);
-            let mut links = answer.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
-            next = match links.find_map(headers::next_link) {
-                None => None,
-                Some(link) => {
-                    let url = answer
-                        .url
-                        .join(&link)
-                        .map_err(|error| paging(format!("the link to its next page, '{link}', is no URL ({error})")))?;
-                    if url.origin() != self.base.origin() {
-                        let elsewhere = without_credentials(&url);
-                        return Err(paging(format!("its next page is on another server, {elsewhere}")));
-                    }
-                    Some(url)
-                }
-            };
-        }
-        Ok(found.into_iter().collect())
     }
 
     /// What a reference points at, without its manifest.
@@ -299,7 +247,7 @@ impl Registry {
         Ok(Question { method, url, accept: Some(manifest::accepted()), repository, limit: LONGEST_MANIFEST, task })
     }
 
-    fn url(&self, repository: &str, rest: &str) -> Result<Url, RegistryError> {
+    pub(super) fn url(&self, repository: &str, rest: &str) -> Result<Url, RegistryError> {
         let path = format!("v2/{repository}/{rest}");
         self.base.join(&path).map_err(|_| RegistryError::Repository { name: repository.to_owned() })
     }
@@ -319,7 +267,7 @@ fn url_of(address: &Address) -> Result<Url, RegistryError> {
 }
 
 /// A name must not change the path of a request: no empty parts, no dots alone, nothing that a URL gives a meaning.
-fn check_name(repository: &str) -> Result<(), RegistryError> {
+pub(super) fn check_name(repository: &str) -> Result<(), RegistryError> {
     let part = |part: &str| {
         part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
             && part.bytes().any(|byte| byte.is_ascii_alphanumeric())

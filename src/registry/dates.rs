@@ -2,67 +2,66 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{DateSource, Image, Undated};
+use super::{DateSource, Dated, Image, Undated};
 
 /// No image is older than containers are. Earlier years are what reproducible builds write: 1970, 1980 or 1.
 const FIRST_YEAR: i32 = 2013;
 
-/// What a manifest says about its date. It follows from the bytes that a digest names, so it never changes, and it is
-/// not yet compared with the present.
+/// How far two dates of an image may be apart without a word: a build takes less.
+const ONE_BUILD: TimeDelta = TimeDelta::days(1);
+
+/// What is said of an image's date in all the places that can hold one. It follows from the bytes that a digest names,
+/// so it never changes, and it is not yet compared with the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Found {
-    /// An instant that a build could have happened at.
-    Date(DateTime<Utc>, DateSource),
-    /// None.
-    Nothing(Undated),
+pub struct Dates {
+    /// The newest that stands in a config.
+    inside: Option<Dated>,
+    /// The newest that stands in an annotation.
+    noted: Option<Dated>,
+    /// Why there is none, where there is none.
+    lack: Undated,
 }
 
-impl Found {
+impl Dates {
+    /// None, and why.
+    pub(super) fn none(lack: Undated) -> Self {
+        Self { inside: None, noted: None, lack }
+    }
+
     /// What a text says, or that there is none.
-    pub(super) fn read(text: Option<&str>, source: DateSource) -> Self {
+    pub(super) fn read(text: Option<&str>, date_from: DateSource) -> Self {
         let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
-            return Self::Nothing(Undated::Absent);
+            return Self::none(Undated::Absent);
         };
-        match DateTime::parse_from_rfc3339(text).map(|instant| instant.to_utc()) {
-            Ok(instant) if instant.year() < FIRST_YEAR => Self::Nothing(Undated::Epoch),
-            Ok(instant) => Self::Date(instant, source),
-            Err(_) => Self::Nothing(Undated::Unreadable),
+        let date = match DateTime::parse_from_rfc3339(text).map(|instant| instant.to_utc()) {
+            Ok(instant) if instant.year() < FIRST_YEAR => return Self::none(Undated::Epoch),
+            Ok(created) => Some(Dated { created, date_from }),
+            Err(_) => return Self::none(Undated::Unreadable),
+        };
+        match date_from {
+            DateSource::Annotation => Self { noted: date, ..Self::none(Undated::Absent) },
+            DateSource::Config | DateSource::Label => Self { inside: date, ..Self::none(Undated::Absent) },
         }
     }
 
-    pub(super) fn is_date(self) -> bool {
-        matches!(self, Self::Date(..))
+    /// The newest. Builders hand the annotations of a base image on, which is older than what is built on it; builds
+    /// made reproducible have an old date in the config; and an index cannot have been there before its last part.
+    fn newest(self) -> Option<Dated> {
+        self.inside.max(self.noted)
     }
 
-    /// The first date of several places in one image, or the best reason why there is none: a place further down is
-    /// looked at only if those above it say nothing of use.
+    /// These, or those where there are none.
     pub(super) fn or(self, further: Self) -> Self {
-        match (self, further) {
-            (Self::Date(..), _) => self,
-            (_, Self::Date(..)) => further,
-            (Self::Nothing(one), Self::Nothing(other)) => {
-                Self::Nothing(if weight(one) >= weight(other) { one } else { other })
-            }
-        }
+        if self.newest().is_some() { self } else { self.and(further) }
     }
 
-    /// The date of an index from those of its children: the newest. An index as it stands cannot have been there
-    /// before its last part was built.
-    pub(super) fn newest(children: impl IntoIterator<Item = Self>) -> Self {
-        children.into_iter().fold(Self::Nothing(Undated::NoChild), |newest, child| match (newest, child) {
-            (Self::Date(one, _), Self::Date(other, _)) => {
-                if other > one {
-                    child
-                } else {
-                    newest
-                }
-            }
-            _ => newest.or(child),
-        })
+    /// Both these and those.
+    pub(super) fn and(self, more: Self) -> Self {
+        let lack = if weight(self.lack) >= weight(more.lack) { self.lack } else { more.lack };
+        Self { inside: self.inside.max(more.inside), noted: self.noted.max(more.noted), lack }
     }
 }
 
@@ -76,14 +75,16 @@ fn weight(reason: Undated) -> u8 {
     }
 }
 
-/// An image with the date that was found, as it stands at `now`.
-pub(super) fn image(repository: &str, tag: &str, digest: String, found: Found, now: DateTime<Utc>) -> Image {
-    let (created, date_from, undated) = match found {
-        Found::Date(instant, _) if instant > now => (None, None, Some(Undated::Future)),
-        Found::Date(instant, source) => (Some(instant), Some(source), None),
-        Found::Nothing(reason) => (None, None, Some(reason)),
-    };
-    Image { repository: repository.to_owned(), tag: tag.to_owned(), digest, created, date_from, undated }
+/// An image with the dates that were found, as it stands at `now`.
+pub(super) fn image(repository: &str, tag: &str, digest: String, dates: Dates, now: DateTime<Utc>) -> Image {
+    let image = Image::undated(repository.to_owned(), tag.to_owned(), digest);
+    let Some(newest) = dates.newest() else { return Image { undated: Some(dates.lack), ..image } };
+    if newest.created > now {
+        return Image { undated: Some(Undated::Future), ..image };
+    }
+    let older = dates.inside.min(dates.noted);
+    let older_date = older.filter(|older| newest.created - older.created > ONE_BUILD);
+    Image { created: Some(newest.created), date_from: Some(newest.date_from), older_date, ..image }
 }
 
 /// Takes the dates from the images of one repository, where all that have one have the same, and are not one image
@@ -96,7 +97,8 @@ pub(super) fn distrust_one_instant(images: &mut [Image]) {
         return;
     }
     for image in images.iter_mut().filter(|image| image.created.is_some()) {
-        (image.created, image.date_from, image.undated) = (None, None, Some(Undated::SameInstant));
+        (image.created, image.date_from, image.older_date) = (None, None, None);
+        image.undated = Some(Undated::SameInstant);
     }
 }
 
@@ -110,51 +112,87 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn date(text: &str) -> Found {
-        Found::Date(instant(text), DateSource::Config)
+    fn dated(text: &str, date_from: DateSource) -> Dated {
+        Dated { created: instant(text), date_from }
+    }
+
+    fn inside(text: &str) -> Dates {
+        Dates { inside: Some(dated(text, DateSource::Config)), ..Dates::none(Undated::Absent) }
+    }
+
+    fn noted(text: &str) -> Dates {
+        Dates { noted: Some(dated(text, DateSource::Annotation)), ..Dates::none(Undated::Absent) }
     }
 
     #[test]
     fn a_text_is_an_instant_or_says_why_not() {
         for (text, expected) in [
-            (Some("2026-11-20T08:00:00Z"), date("2026-11-20T08:00:00Z")),
-            (Some("2026-11-20T08:00:00.123456789+02:00"), date("2026-11-20T06:00:00.123456789Z")),
-            (Some(" 2026-11-20T08:00:00Z\n"), date("2026-11-20T08:00:00Z")),
-            (None, Found::Nothing(Undated::Absent)),
-            (Some(""), Found::Nothing(Undated::Absent)),
-            (Some("1970-01-01T00:00:00Z"), Found::Nothing(Undated::Epoch)),
-            (Some("1970-01-01T00:00:00+14:00"), Found::Nothing(Undated::Epoch)),
-            (Some("1980-01-01T00:00:01Z"), Found::Nothing(Undated::Epoch)),
-            (Some("0001-01-01T00:00:00Z"), Found::Nothing(Undated::Epoch)),
-            (Some("0000-01-01T00:00:00+23:59"), Found::Nothing(Undated::Epoch)),
-            (Some("2026-11-20"), Found::Nothing(Undated::Unreadable)),
-            (Some("yesterday"), Found::Nothing(Undated::Unreadable)),
+            (Some("2026-11-20T08:00:00Z"), inside("2026-11-20T08:00:00Z")),
+            (Some("2026-11-20T08:00:00.123456789+02:00"), inside("2026-11-20T06:00:00.123456789Z")),
+            (Some(" 2026-11-20T08:00:00Z\n"), inside("2026-11-20T08:00:00Z")),
+            (None, Dates::none(Undated::Absent)),
+            (Some(""), Dates::none(Undated::Absent)),
+            (Some("1970-01-01T00:00:00Z"), Dates::none(Undated::Epoch)),
+            (Some("1970-01-01T00:00:00+14:00"), Dates::none(Undated::Epoch)),
+            (Some("1980-01-01T00:00:01Z"), Dates::none(Undated::Epoch)),
+            (Some("0001-01-01T00:00:00Z"), Dates::none(Undated::Epoch)),
+            (Some("0000-01-01T00:00:00+23:59"), Dates::none(Undated::Epoch)),
+            (Some("2026-11-20"), Dates::none(Undated::Unreadable)),
+            (Some("yesterday"), Dates::none(Undated::Unreadable)),
         ] {
-            assert_eq!(Found::read(text, DateSource::Config), expected, "{text:?}");
+            assert_eq!(Dates::read(text, DateSource::Config), expected, "{text:?}");
+        }
+        let text = "2026-11-20T08:00:00Z";
+        assert_eq!(Dates::read(Some(text), DateSource::Annotation), noted(text));
+    }
+
+    #[test]
+    fn the_first_of_two_places_with_a_date_counts_or_the_best_reason() {
+        let (one, other) = (inside("2026-11-20T08:00:00Z"), inside("2026-11-21T08:00:00Z"));
+        assert_eq!(one.or(other), one);
+        assert_eq!(Dates::none(Undated::Epoch).or(other).newest(), other.newest());
+        let nothing = [Undated::Absent, Undated::Epoch, Undated::Unreadable].map(Dates::none);
+        assert_eq!(nothing[0].or(nothing[1]).or(nothing[2]), nothing[1]);
+        assert_eq!(nothing[0].and(nothing[2]).and(nothing[0]), nothing[2]);
+    }
+
+    fn at(dates: Dates) -> (Option<Dated>, Option<Dated>, Option<Undated>) {
+        let image = image("billing", "1", "a".to_owned(), dates, instant("2026-12-01T00:00:00Z"));
+        let newest = image.created.zip(image.date_from).map(|(created, date_from)| Dated { created, date_from });
+        (newest, image.older_date, image.undated)
+    }
+
+    #[test]
+    fn the_later_of_config_and_annotation_counts_and_the_other_is_told() {
+        let (base, built) = ("2026-11-02T08:00:00Z", "2026-11-27T08:00:00Z");
+        let (config, annotation) = (DateSource::Config, DateSource::Annotation);
+        // Inherited from the base image; and made reproducible.
+        let inherited = inside(built).and(noted(base));
+        assert_eq!(at(inherited), (Some(dated(built, config)), Some(dated(base, annotation)), None));
+        let reproducible = inside(base).and(noted(built));
+        assert_eq!(at(reproducible), (Some(dated(built, annotation)), Some(dated(base, config)), None));
+        // A day apart is one build; a moment more is not.
+        for (noted_at, older) in [("2026-11-26T08:00:00Z", false), ("2026-11-26T07:59:59.9Z", true)] {
+            let (newest, told, undated) = at(inside(built).and(noted(noted_at)));
+            assert_eq!((newest, told.is_some(), undated), (Some(dated(built, config)), older, None));
+        }
+        // The children of an index, of which only annotation and config are compared.
+        let index = inside("2026-11-01T08:00:00Z").and(inside(built));
+        assert_eq!(at(index), (Some(dated(built, config)), None, None));
+        assert_eq!(at(index.and(noted(base))), (Some(dated(built, config)), Some(dated(base, annotation)), None));
+    }
+
+    #[test]
+    fn where_one_of_two_is_in_the_future_there_is_no_date() {
+        let (past, future) = ("2026-11-02T08:00:00Z", "2026-12-02T08:00:00Z");
+        for dates in [inside(past).and(noted(future)), inside(future).and(noted(past)), inside(future)] {
+            assert_eq!(at(dates), (None, None, Some(Undated::Future)));
         }
     }
 
-    #[test]
-    fn the_first_place_with_a_date_counts() {
-        let (one, other) = (date("2026-11-20T08:00:00Z"), date("2026-11-21T08:00:00Z"));
-        assert_eq!(one.or(other), one);
-        assert_eq!(Found::Nothing(Undated::Epoch).or(other), other);
-        let nothing = [Undated::Absent, Undated::Epoch, Undated::Unreadable].map(Found::Nothing);
-        assert_eq!(nothing[0].or(nothing[1]).or(nothing[2]), Found::Nothing(Undated::Epoch));
-        assert_eq!(nothing[0].or(nothing[2]).or(nothing[0]), Found::Nothing(Undated::Unreadable));
-    }
-
-    #[test]
-    fn an_index_is_as_new_as_its_newest_child() {
-        let children = [date("2026-11-20T08:00:00Z"), date("2026-11-21T08:00:00Z"), Found::Nothing(Undated::Epoch)];
-        assert_eq!(Found::newest(children), children[1]);
-        assert_eq!(Found::newest([children[2], Found::Nothing(Undated::Absent)]), children[2]);
-        assert_eq!(Found::newest([]), Found::Nothing(Undated::NoChild));
-    }
-
     fn made(digest: &str, created: Option<&str>) -> Image {
-        let found = created.map_or(Found::Nothing(Undated::Absent), date);
-        image("billing", digest, digest.to_owned(), found, instant("2026-12-01T00:00:00Z"))
+        let dates = created.map_or(Dates::none(Undated::Absent), inside);
+        image("billing", digest, digest.to_owned(), dates, instant("2026-12-01T00:00:00Z"))
     }
 
     #[test]
@@ -196,12 +234,13 @@ mod tests {
         fn every_instant_since_containers_is_read_back(seconds in 1_356_998_400_i64..4_102_444_800, nanoseconds in 0_u32..1_000_000_000, minutes in -14_i32 * 60..14 * 60) {
             let instant = DateTime::from_timestamp(seconds, nanoseconds).unwrap();
             let written = instant.with_timezone(&chrono::FixedOffset::east_opt(minutes * 60).unwrap()).to_rfc3339();
-            prop_assert_eq!(Found::read(Some(&written), DateSource::Label), Found::Date(instant, DateSource::Label));
+            let read = Dates::read(Some(&written), DateSource::Label).newest();
+            prop_assert_eq!(read, Some(Dated { created: instant, date_from: DateSource::Label }));
         }
 
         #[test]
         fn no_text_breaks_it(text in ".{0,60}") {
-            let _ = Found::read(Some(&text), DateSource::Annotation);
+            let _ = Dates::read(Some(&text), DateSource::Annotation);
         }
     }
 }

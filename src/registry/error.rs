@@ -29,6 +29,17 @@ pub enum RegistryError {
         /// The repository.
         repository: String,
     },
+    /// The registry does not show the repository, and would ask for a user.
+    #[error(
+        "registry {registry} shows no repository '{repository}' to whom it does not know: it wants a user and a \
+         password, and none were given"
+    )]
+    Hidden {
+        /// The registry.
+        registry: String,
+        /// The repository.
+        repository: String,
+    },
     /// The repository is there and holds no image.
     #[error("repository '{repository}' of registry {registry} is empty: it has no tags")]
     Empty {
@@ -38,28 +49,35 @@ pub enum RegistryError {
         repository: String,
     },
     /// The user and password that were given are refused.
-    #[error("{server} refuses the user and password that were given for registry {registry}")]
+    #[error("{server} refuses the user and password that were given for registry {registry}{}", quoted(.said))]
     WrongCredentials {
         /// The registry.
         registry: String,
         /// Who refused: the registry itself, or the server that it sends its clients to for a token.
         server: String,
+        /// What that server says about it.
+        said: Option<String>,
     },
     /// A user and password are needed.
-    #[error("registry {registry} wants a user and a password, and none were given")]
+    #[error("registry {registry} wants a user and a password, and none were given{}", quoted(.said))]
     NoCredentials {
         /// The registry.
         registry: String,
+        /// What it, or its server of tokens, says about it.
+        said: Option<String>,
     },
     /// The user may not read the repository; some registries say the same of one that is not there.
     #[error(
-        "registry {registry} does not let us read repository '{repository}': it needs other rights, or is not there"
+        "registry {registry} does not let us read repository '{repository}': {}",
+        .said.as_deref().unwrap_or("it needs other rights, or is not there")
     )]
     Denied {
         /// The registry.
         registry: String,
         /// The repository.
         repository: String,
+        /// What the registry says about it.
+        said: Option<String>,
     },
     /// The registry wants a kind of authentication that cannot be given, or not safely.
     #[error("registry {registry} asks for authentication that we do not give: {why}")]
@@ -78,7 +96,11 @@ pub enum RegistryError {
         why: NoAnswer,
     },
     /// The registry is still busy after all tries.
-    #[error("failed to {task}: the registry is busy ({status}){}", rest.map_or_else(String::new, |rest| format!(" and asks to come back in {rest} s")))]
+    #[error(
+        "failed to {task}: the registry is busy ({status}){}{}",
+        rest.map_or_else(String::new, |rest| format!(" and asks to come back in {rest} s")),
+        quoted(.said)
+    )]
     Busy {
         /// What was tried.
         task: String,
@@ -86,16 +108,39 @@ pub enum RegistryError {
         status: StatusCode,
         /// The rest that it asks for, in seconds.
         rest: Option<u64>,
+        /// What it says about it.
+        said: Option<String>,
     },
     /// An answer that does not belong here.
-    #[error("failed to {task}: the registry answers {status}{}", if message.is_empty() { String::new() } else { format!(" ({message})") })]
+    #[error("failed to {task}: the registry answers {status}{}", quoted(.said))]
     Status {
         /// What was tried.
         task: String,
         /// The answer.
         status: StatusCode,
         /// What the registry says about it.
-        message: String,
+        said: Option<String>,
+    },
+    /// Another place was named instead of an answer.
+    #[error("failed to {task}: the registry sends us on to {to}{why}")]
+    Redirect {
+        /// What was tried.
+        task: String,
+        /// The place.
+        to: String,
+        /// Why that is the end.
+        why: String,
+    },
+    /// A page for people came, where JSON was asked for.
+    #[error(
+        "failed to {task}: a web page (HTML) came from {from}, not JSON: is that a registry, and does a proxy or a login \
+         stand before it?"
+    )]
+    WebPage {
+        /// What was tried.
+        task: String,
+        /// Where the page came from.
+        from: String,
     },
     /// What came is not what its digest says. Either the registry lies, or somebody in between does.
     #[error("failed to {task}: what came has the digest {found}, not {expected}; do not trust this registry")]
@@ -125,4 +170,8 @@ pub enum RegistryError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+fn quoted(said: &Option<String>) -> String {
+    said.as_ref().map_or_else(String::new, |said| format!(" ({said})"))
 }

@@ -2,14 +2,25 @@
 //!
 //! Both are read leniently: what is not understood is left out.
 
-/// The target of the link with `rel="next"`, as it is written: often relative.
+/// What a `Link` header says of a next page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing.
+    None,
+    /// Its address as it is written: often relative.
+    Link(String),
+    /// That there is one, but not where.
+    Unclear,
+}
+
+/// The target of the link with `rel="next"`.
 #[must_use]
-pub fn next_link(header: &str) -> Option<String> {
+pub fn next_link(header: &str) -> Next {
     let mut text = Text(header);
     loop {
         text.skip(|c| c != '<');
         if !text.take('<') {
-            return None;
+            break;
         }
         let target = text.until(|c| c == '>').to_owned();
         text.take('>');
@@ -27,9 +38,11 @@ pub fn next_link(header: &str) -> Option<String> {
                 && value.split_whitespace().any(|relation| relation.eq_ignore_ascii_case("next"));
         }
         if is_next {
-            return Some(target);
+            return Next::Link(target);
         }
     }
+    let bare: String = header.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
+    if bare.to_ascii_lowercase().contains("rel=next") { Next::Unclear } else { Next::None }
 }
 
 /// One way in that a server offers with its 401.
@@ -117,15 +130,19 @@ mod tests {
     #[test]
     fn the_next_link_is_found_among_others() {
         for (header, expected) in [
-            (r#"</v2/a/tags/list?last=b&n=2>; rel="next""#, Some("/v2/a/tags/list?last=b&n=2")),
-            (r"<https://r.example/v2/a/tags/list?n=2>;rel=next", Some("https://r.example/v2/a/tags/list?n=2")),
-            (r#"<a,b>; rel="prev"; title="x, <y>; rel=next", <c;d> ; REL = "last Next""#, Some("c;d")),
-            (r#"<a>; rel="previous""#, None),
-            (r"<a>", None),
-            ("", None),
-            (r#"<a; rel="next""#, None),
+            (r#"</v2/a/tags/list?last=b&n=2>; rel="next""#, Next::Link("/v2/a/tags/list?last=b&n=2".to_owned())),
+            (
+                r"<https://r.example/v2/a/tags/list?n=2>;rel=next",
+                Next::Link("https://r.example/v2/a/tags/list?n=2".to_owned()),
+            ),
+            (r#"<a,b>; rel="prev"; title="x, <y>; rel=next", <c;d> ; REL = "last Next""#, Next::Link("c;d".to_owned())),
+            (r#"<a>; rel="previous""#, Next::None),
+            (r"<a>", Next::None),
+            ("", Next::None),
+            (r#"<a; rel="next""#, Next::Unclear),
+            (r"/v2/a/tags/list?last=b; REL = next", Next::Unclear),
         ] {
-            assert_eq!(next_link(header).as_deref(), expected, "{header}");
+            assert_eq!(next_link(header), expected, "{header}");
         }
     }
 
@@ -157,7 +174,7 @@ mod tests {
         #[test]
         fn a_link_survives_its_neighbours(target in "[^<>\\s]{1,40}", other in "[^<>\"\\\\]{0,20}", title in "[^\"\\\\]{0,20}") {
             let header = format!("<{other}>; title=\"{title}\"; rel=\"prev\", <{target}>; title=\"{title}\"; rel=next");
-            prop_assert_eq!(next_link(&header), Some(target));
+            prop_assert_eq!(next_link(&header), Next::Link(target));
         }
 
         #[test]

@@ -1,30 +1,30 @@
 //! The images of an environment, in as few requests as there can be, as many at once as are allowed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 
 use super::cache::Memory;
-use super::client::{Fetched, Head, Registry};
-use super::dates::{Found, distrust_one_instant, image};
+use super::client::{Head, Registry};
+use super::dates::{Dates, distrust_one_instant, image};
+use super::dating::{DEEPEST, Dating, Found, ReadOnce};
 use super::error::RegistryError;
-use super::manifest::{Child, Config, Manifest};
-use super::{DateSource, Image, Undated, digest, tags};
+use super::manifest::Manifest;
+use super::{Image, NotAnImage, Tagged, Undated, tags};
 use crate::watch::{Progress, Watch};
+use crate::words::{counted, of_them};
 
-/// An index in an index in an index…: deeper ones are not read.
-const DEEPEST: u8 = 4;
+/// So many tags are named in a warning; the file of `get` has all of them.
+const NAMED: usize = 3;
 
 impl Registry {
-    /// The images of an environment: those whose tag is the environment, or ends with `-`, `.` or `_` and it. By
-    /// repository in the order given, then by tag.
+    /// The images of an environment: those whose tag is the environment, or ends with `-`, `.` or `_` and it.
     ///
-    /// A tag that goes away meanwhile is left out with a warning, and so is one that is no image. A repository that
-    /// has no tag of the environment is warned of.
+    /// A tag that goes away meanwhile is left out with a warning. A repository that has no tag of the environment is
+    /// warned of, and so are tags that name no image.
     ///
     /// # Errors
     /// With the first repository that cannot be read, does not exist or has no tags at all, and where the registry
@@ -35,7 +35,7 @@ impl Registry {
         environment: &str,
         now: DateTime<Utc>,
         watch: &dyn Watch,
-    ) -> Result<Vec<Image>, RegistryError> {
+    ) -> Result<Tagged, RegistryError> {
         if self.exposes_the_password() {
             watch.warn(&format!("the password goes to registry {} unencrypted: use https", self.name()));
         }
@@ -46,11 +46,13 @@ impl Registry {
             .map(|repository| Reading::new(self, repository, watch))
             .collect();
         let outcome = self.work(&readings, environment, now).await;
-        let mut images = Vec::new();
+        let mut tagged = Tagged::default();
         for reading in readings {
-            images.extend(reading.finish());
+            let Tagged { images, not_images } = reading.finish();
+            tagged.images.extend(images);
+            tagged.not_images.extend(not_images);
         }
-        outcome.map(|()| images)
+        outcome.map(|()| tagged)
     }
 
     /// Lists and reads everything. Half of the work under way may wait for a place among the requests, so that no
@@ -86,19 +88,27 @@ impl Job<'_> {
                 Ok(tags.into_iter().map(|tag| Self::Read(reading, tag)).collect())
             }
             Self::Read(reading, tag) => {
-                let image = reading.image(&tag, now).await?;
-                reading.done(image);
+                let named = reading.named(&tag, now).await?;
+                reading.done(named);
                 Ok(Vec::new())
             }
         }
     }
 }
 
+/// What a tag names.
+enum Named {
+    Image(Image),
+    NotAnImage(NotAnImage),
+    /// Nothing that could be used, and a warning said so.
+    Nothing,
+}
+
 /// One repository while it is read.
-struct Reading<'a> {
-    registry: &'a Registry,
-    repository: &'a str,
-    watch: &'a dyn Watch,
+pub(super) struct Reading<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) repository: &'a str,
+    pub(super) watch: &'a dyn Watch,
     state: Mutex<State>,
 }
 
@@ -106,43 +116,28 @@ struct State {
     memory: Memory,
     /// All tags of the repository, once they are listed.
     listed: Option<Vec<String>>,
-    images: Vec<Image>,
+    tagged: Tagged,
     done: u64,
     total: u64,
-    /// What was read in this run, by digest, so that what several images share is read once.
-    dated: HashMap<String, Arc<OnceCell<Dating>>>,
-}
-
-/// The date of a manifest or config, and whether everything was there that it depends on.
-#[derive(Debug, Clone, Copy)]
-struct Dating {
-    found: Found,
-    complete: bool,
-}
-
-impl Dating {
-    const MISSING: Self = Self { found: Found::Nothing(Undated::NoChild), complete: false };
-
-    fn complete(found: Found) -> Self {
-        Self { found, complete: true }
-    }
+    read: ReadOnce,
 }
 
 impl<'a> Reading<'a> {
     fn new(registry: &'a Registry, repository: &'a str, watch: &'a dyn Watch) -> Self {
         let folder = registry.options.cache_folder.as_deref();
         let memory = Memory::load(folder, registry.name(), repository, watch);
-        let (listed, images, dated) = (None, Vec::new(), HashMap::new());
-        Self {
-            registry,
-            repository,
-            watch,
-            state: Mutex::new(State { memory, listed, images, done: 0, total: 0, dated }),
-        }
+        let (listed, tagged, read) = (None, Tagged::default(), ReadOnce::default());
+        let state = Mutex::new(State { memory, listed, tagged, done: 0, total: 0, read });
+        Self { registry, repository, watch, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of what a digest names, for all in this run that want it.
+    pub(super) fn read_once(&self, digest: &str) -> Arc<OnceCell<Dating>> {
+        Arc::clone(self.state().read.entry(digest.to_owned()).or_default())
     }
 
     fn tell(&self, note: &str) {
@@ -151,6 +146,11 @@ impl<'a> Reading<'a> {
             (state.done, state.total)
         };
         self.watch.at(self.repository, &Progress { done, total, note: note.to_owned() });
+    }
+
+    fn tell_of_images(&self) {
+        let total = self.state().total;
+        self.tell(&format!("{} read", of_them(total, "image")));
     }
 
     /// The tags of the environment.
@@ -164,45 +164,59 @@ impl<'a> Reading<'a> {
         }
         let tags: Vec<String> = listed.iter().filter(|tag| tags::belongs(tag, environment)).cloned().collect();
         if tags.is_empty() {
-            let (all, endings) = (listed.len(), tags::endings(&listed).join(", "));
-            self.watch.warn(&format!(
-                "none of the {all} tags of repository '{repository}' of registry {registry} is of environment \
-                 '{environment}'; they end with: {endings}"
-            ));
+            let whole = format!("repository '{repository}' of registry {registry}");
+            let ends = match tags::endings(&listed) {
+                endings if endings.is_empty() => "none ends with a word".to_owned(),
+                endings => format!("words at the end: {}", endings.join(", ")),
+            };
+            let none = match listed.as_slice() {
+                [only] => format!("the only tag of {whole}, '{only}', is not of environment '{environment}'"),
+                all => format!("none of the {} tags of {whole} is of environment '{environment}'; {ends}", all.len()),
+            };
+            self.watch.warn(&none);
         }
         {
             let mut state = self.state();
             state.total = tags.len() as u64;
             state.listed = Some(listed);
         }
-        self.tell("images read");
+        self.tell_of_images();
         Ok(tags)
     }
 
-    fn done(&self, image: Option<Image>) {
+    fn done(&self, named: Named) {
         {
             let mut state = self.state();
             state.done += 1;
-            state.images.extend(image);
+            match named {
+                Named::Image(image) => state.tagged.images.push(image),
+                Named::NotAnImage(other) => state.tagged.not_images.push(other),
+                Named::Nothing => {}
+            }
         }
-        self.tell("images read");
+        self.tell_of_images();
     }
 
     /// Remembers what was learned, also where the whole came to nothing, and gives the images.
-    fn finish(self) -> Vec<Image> {
-        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        state.memory.save(state.listed.as_deref(), self.watch);
-        state.images.sort_by(|one, other| one.tag.cmp(&other.tag));
-        distrust_one_instant(&mut state.images);
-        state.images
+    fn finish(self) -> Tagged {
+        let State { mut memory, listed, mut tagged, .. } =
+            self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        memory.save(listed.as_deref(), self.watch);
+        tagged.images.sort_by(|one, other| one.tag.cmp(&other.tag));
+        tagged.not_images.sort_by(|one, other| one.tag.cmp(&other.tag));
+        distrust_one_instant(&mut tagged.images);
+        if !tagged.not_images.is_empty() {
+            self.watch.warn(&not_images(self.repository, &tagged.not_images));
+        }
+        tagged
     }
 
-    /// The image of a tag. None, and a warning: there is none.
-    async fn image(&self, tag: &str, now: DateTime<Utc>) -> Result<Option<Image>, RegistryError> {
+    /// What a tag names.
+    async fn named(&self, tag: &str, now: DateTime<Utc>) -> Result<Named, RegistryError> {
         let (registry, repository, watch) = (self.registry, self.repository, self.watch);
         let gone = || {
             watch.warn(&format!("tag '{tag}' of repository '{repository}' is gone since it was listed: left out"));
-            Ok(None)
+            Ok(Named::Nothing)
         };
         let remembered = self.state().memory.tag(tag).map(str::to_owned);
         let mut fetched = None;
@@ -222,10 +236,17 @@ impl<'a> Reading<'a> {
                 None => return gone(),
             },
         };
-        let known = self.state().memory.date(&digest);
+        let named = |digest: String, found: Found| match found {
+            Found::Image(dates) => Named::Image(image(repository, tag, digest, dates, now)),
+            Found::Hollow => Named::Image(image(repository, tag, digest, Dates::none(Undated::NoChild), now)),
+            Found::Other { kind } => {
+                Named::NotAnImage(NotAnImage { repository: repository.to_owned(), tag: tag.to_owned(), kind })
+            }
+        };
+        let known = self.state().memory.found(&digest);
         if let Some(found) = known {
-            self.state().memory.learn(tag, &digest, found);
-            return Ok(Some(image(repository, tag, digest, found, now)));
+            self.state().memory.learn(tag, &digest, &found);
+            return Ok(named(digest, found));
         }
         let manifest = match fetched {
             Some(manifest) => manifest,
@@ -237,102 +258,25 @@ impl<'a> Reading<'a> {
         if matches!(Manifest::parse(&manifest.body), Ok(Manifest::Schema1)) {
             let why = "is of Docker's schema 1, which has no reliable digest: left out; push it again";
             watch.warn(&format!("tag '{tag}' of repository '{repository}' {why}"));
-            return Ok(None);
+            return Ok(Named::Nothing);
         }
-        let dating = self.date_of_manifest(manifest, DEEPEST).await?;
-        if dating.complete || dating.found.is_date() {
-            self.state().memory.learn(tag, &digest, dating.found);
+        let Dating { found, complete } = self.date_of_manifest(manifest, DEEPEST).await?;
+        // What a missing part would say is not known: it may come back.
+        if complete {
+            self.state().memory.learn(tag, &digest, &found);
         }
-        Ok(Some(image(repository, tag, digest, dating.found, now)))
-    }
-
-    /// The date of an image: its annotation, or else what its config says. Of an index: its annotation, or else the
-    /// newest of its children.
-    fn date_of_manifest(&self, manifest: Fetched, depth: u8) -> BoxFuture<'_, Result<Dating, RegistryError>> {
-        Box::pin(async move {
-            let (annotation, rest) = match Manifest::parse(&manifest.body) {
-                Ok(Manifest::Image { config, created }) => (created, Rest::Config(config)),
-                Ok(Manifest::Index { children, created }) => (created, Rest::Children(children)),
-                Ok(Manifest::Schema1 | Manifest::Other) => (None, Rest::None),
-                Err(_) => return Ok(Dating::complete(Found::Nothing(Undated::Unreadable))),
-            };
-            let annotation = Found::read(annotation.as_deref(), DateSource::Annotation);
-            if annotation.is_date() {
-                return Ok(Dating::complete(annotation));
-            }
-            let further = match rest {
-                Rest::Config(digest) => self.date_of_config(digest).await?,
-                Rest::Children(children) if depth > 0 => self.newest_of(children, depth).await?,
-                Rest::Children(_) => Dating::complete(Found::Nothing(Undated::NoChild)),
-                Rest::None => Dating::complete(Found::Nothing(Undated::Absent)),
-            };
-            let found = match (annotation, further.found) {
-                // That there is no annotation is no news where it is known what else is missing.
-                (Found::Nothing(Undated::Absent), further) => further,
-                (annotation, further) => annotation.or(further),
-            };
-            Ok(Dating { found, ..further })
-        })
-    }
-
-    async fn newest_of(&self, children: Vec<Child>, depth: u8) -> Result<Dating, RegistryError> {
-        let datings = try_join_all(children.into_iter().map(|child| self.date_of_child(child, depth))).await?;
-        let there = datings.iter().filter(|dating| dating.complete || dating.found.is_date());
-        let found = Found::newest(there.map(|dating| dating.found));
-        Ok(Dating { found, complete: datings.iter().all(|dating| dating.complete) })
-    }
-
-    async fn date_of_child(&self, child: Child, depth: u8) -> Result<Dating, RegistryError> {
-        let annotation = Found::read(child.created.as_deref(), DateSource::Annotation);
-        if annotation.is_date() {
-            return Ok(Dating::complete(annotation));
-        }
-        let digest = child.digest;
-        self.once(&digest, async {
-            if !digest::is_digest(&digest) {
-                return Ok(Dating::MISSING);
-            }
-            match self.registry.manifest(self.repository, &digest, self.watch).await? {
-                Some(manifest) => self.date_of_manifest(manifest, depth - 1).await,
-                None => Ok(Dating::MISSING),
-            }
-        })
-        .await
-    }
-
-    async fn date_of_config(&self, digest: String) -> Result<Dating, RegistryError> {
-        self.once(&digest, async {
-            let unreadable = Dating::complete(Found::Nothing(Undated::Unreadable));
-            if !digest::is_digest(&digest) {
-                return Ok(unreadable);
-            }
-            let Some(body) = self.registry.config(self.repository, &digest, self.watch).await? else {
-                let repository = self.repository;
-                self.watch.warn(&format!("an image of repository '{repository}' lacks its config {digest}"));
-                return Ok(Dating { found: Found::Nothing(Undated::Absent), complete: false });
-            };
-            let Ok(config) = Config::parse(&body) else { return Ok(unreadable) };
-            let created = Found::read(config.created.as_deref(), DateSource::Config);
-            let label = Found::read(config.label.as_deref(), DateSource::Label);
-            Ok(Dating::complete(created.or(label)))
-        })
-        .await
-    }
-
-    /// Reads what a digest names once, however many images share it.
-    async fn once(
-        &self,
-        digest: &str,
-        read: impl Future<Output = Result<Dating, RegistryError>>,
-    ) -> Result<Dating, RegistryError> {
-        let cell = Arc::clone(self.state().dated.entry(digest.to_owned()).or_default());
-        cell.get_or_try_init(|| read).await.copied()
+        Ok(named(digest, found))
     }
 }
 
-/// Where else in a manifest a date can be.
-enum Rest {
-    Config(String),
-    Children(Vec<Child>),
-    None,
+/// The warning of tags that name no image.
+fn not_images(repository: &str, others: &[NotAnImage]) -> String {
+    let named: Vec<_> = others.iter().take(NAMED).map(|other| format!("'{}' ({})", other.tag, other.kind)).collect();
+    let more = match others.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {}", counted(more, "other")),
+    };
+    let tags = of_them(others.len(), "tag");
+    let verb = if others.len() == 1 { "names no image, and is" } else { "name no image, and are" };
+    format!("{tags} {}{more} of repository '{repository}' {verb} left out", named.join(", "))
 }

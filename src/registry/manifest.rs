@@ -13,6 +13,17 @@ const LABEL_BUILD_DATE: &str = "org.label-schema.build-date";
 /// What `BuildKit` calls the manifests of attestations that it puts into an index.
 const ANNOTATION_REFERENCE: &str = "vnd.docker.reference.type";
 
+/// What the config of an image is called, in a manifest or as an `artifactType`. Besides the two names of the
+/// specifications these are the ones that old clients pushed images with, and that Docker still takes for images.
+const IMAGES: [&str; 6] = [
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+    "application/octet-stream",
+    "application/json",
+    "text/html",
+    "",
+];
+
 /// The kinds of manifests that we ask for.
 pub(super) fn accepted() -> String {
     let docker = |kind: MediaType| kind.to_docker_v2s2().map(str::to_owned).unwrap_or_default();
@@ -44,8 +55,11 @@ pub enum Manifest {
     },
     /// Docker's schema 1, which has neither config nor a digest that could be relied upon.
     Schema1,
-    /// Something else that is kept in a registry.
-    Other,
+    /// Something else that is kept in a registry: a Helm chart, an artifact.
+    Other {
+        /// What it says that it is.
+        kind: String,
+    },
 }
 
 /// An image or index that an index names.
@@ -70,12 +84,16 @@ struct Document {
     annotations: Option<HashMap<String, Option<String>>>,
     #[serde(default)]
     media_type: Option<String>,
+    #[serde(default)]
+    artifact_type: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Descriptor {
     digest: String,
+    #[serde(default)]
+    media_type: Option<String>,
     #[serde(default)]
     artifact_type: Option<String>,
     #[serde(default)]
@@ -103,14 +121,19 @@ impl Manifest {
         let says_index = document.media_type.as_deref().is_some_and(|kind| {
             kind == MediaType::ImageIndex.as_ref() || Some(kind) == MediaType::ImageIndex.to_docker_v2s2().ok()
         });
+        let config_type = document.config.as_ref().and_then(|config| config.media_type.clone());
+        let other = [document.artifact_type, config_type].into_iter().flatten().find(|kind| !is_image(kind));
         Ok(match document {
             Document { schema_version: Some(1), .. } => Self::Schema1,
+            _ if let Some(kind) = other => Self::Other { kind },
             Document { manifests: Some(manifests), .. } => {
                 Self::Index { children: manifests.into_iter().filter_map(Descriptor::child).collect(), created }
             }
             _ if says_index => Self::Index { children: Vec::new(), created },
             Document { config: Some(config), .. } => Self::Image { config: config.digest, created },
-            _ => Self::Other,
+            Document { media_type, .. } => {
+                Self::Other { kind: media_type.unwrap_or_else(|| "a manifest of no known kind".to_owned()) }
+            }
         })
     }
 }
@@ -122,8 +145,13 @@ impl Descriptor {
         let nowhere = self.platform.is_some_and(|platform| unknown(&platform.os) && unknown(&platform.architecture));
         let attached = annotation(self.annotations.as_ref(), ANNOTATION_REFERENCE).is_some();
         let created = annotation(self.annotations.as_ref(), ANNOTATION_CREATED);
-        (!nowhere && !attached && self.artifact_type.is_none()).then_some(Child { digest: self.digest, created })
+        let is_other = self.artifact_type.is_some_and(|kind| !is_image(&kind));
+        (!nowhere && !attached && !is_other).then_some(Child { digest: self.digest, created })
     }
+}
+
+fn is_image(kind: &str) -> bool {
+    IMAGES.contains(&kind)
 }
 
 fn annotation(annotations: Option<&HashMap<String, Option<String>>>, name: &str) -> Option<String> {
@@ -189,7 +217,8 @@ mod tests {
         let image = Manifest::Image { config: "sha256:a".into(), created: None };
         assert_eq!(parse(&json!({"config": {"digest": "sha256:a"}, "layers": null, "annotations": null})), image);
         let created = "2026-11-20T08:00:00Z";
-        let annotated = json!({"schemaVersion": 2, "config": {"digest": "sha256:a", "mediaType": "x/y", "size": 1},
+        let kind = "application/vnd.oci.image.config.v1+json";
+        let annotated = json!({"schemaVersion": 2, "config": {"digest": "sha256:a", "mediaType": kind, "size": 1},
             "annotations": {"org.opencontainers.image.created": created, "other": null}});
         assert_eq!(parse(&annotated), Manifest::Image { config: "sha256:a".into(), created: Some(created.into()) });
     }
@@ -217,9 +246,37 @@ mod tests {
     #[test]
     fn the_rest_is_told_apart() {
         assert_eq!(parse(&json!({"schemaVersion": 1, "history": [], "config": {"digest": "x"}})), Manifest::Schema1);
-        assert_eq!(parse(&json!({"schemaVersion": 2, "blobs": []})), Manifest::Other);
+        let other = |kind: &str| Manifest::Other { kind: kind.to_owned() };
+        assert_eq!(parse(&json!({"schemaVersion": 2, "blobs": []})), other("a manifest of no known kind"));
+        let old = "application/vnd.oci.artifact.manifest.v1+json";
+        assert_eq!(parse(&json!({"mediaType": old, "blobs": []})), other(old));
         Manifest::parse(b"<html>").unwrap_err();
         Manifest::parse(br#"{"config": {}}"#).unwrap_err();
+    }
+
+    #[test]
+    fn charts_and_artifacts_are_no_images() {
+        let (chart, empty) = ("application/vnd.cncf.helm.config.v1+json", "application/vnd.oci.empty.v1+json");
+        let with = |kind: &str| json!({"config": {"digest": "sha256:a", "mediaType": kind}});
+        for (document, kind) in [
+            (with(chart), chart),
+            (with(empty), empty),
+            (
+                json!({"artifactType": "application/spdx+json", "config": {"digest": "x", "mediaType": empty}}),
+                "application/spdx+json",
+            ),
+            (json!({"artifactType": "a/b", "config": {"digest": "x", "mediaType": IMAGES[0]}}), "a/b"),
+            (json!({"artifactType": "a/b", "manifests": []}), "a/b"),
+            (json!({"artifactType": "a/b"}), "a/b"),
+        ] {
+            assert_eq!(parse(&document), Manifest::Other { kind: kind.to_owned() }, "{document}");
+        }
+        for kind in IMAGES {
+            let image = Manifest::Image { config: "sha256:a".into(), created: None };
+            assert_eq!(parse(&with(kind)), image, "{kind}");
+            let said_twice = json!({"artifactType": kind, "config": {"digest": "sha256:a", "mediaType": kind}});
+            assert_eq!(parse(&said_twice), image, "{kind}");
+        }
     }
 
     #[test]

@@ -1,27 +1,36 @@
 //! Which of a repository's tags are images of an environment.
 
-use serde::Deserialize;
 use serde_json::Value;
 
-/// One page of a list of tags. `tags` may be null, and some registries put nulls among them.
-#[derive(Debug, Deserialize)]
-struct Page {
-    #[serde(default)]
-    tags: Option<Vec<Value>>,
+/// One page of a list of tags.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The tags that can name an image: nulls, digests, and the tags that signatures and attestations hide behind
+    /// (`sha256-<hex>.sig`) are left out.
+    pub tags: Vec<String>,
+    /// How many entries it has, those that are left out as well.
+    pub entries: usize,
+    /// Its last entry, where all stand in the order of the specification: what comes after can then be asked for.
+    pub last: Option<String>,
 }
 
-/// The tags of a page that can name an image: nulls, digests, and the tags that signatures and attestations hide
-/// behind (`sha256-<hex>.sig`) are left out.
+/// Reads a page. Its tags may be null, and some registries put nulls among them.
 ///
 /// # Errors
-/// When the page is no list of tags.
-pub fn of_page(body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
-    let page: Page = serde_json::from_slice(body)?;
-    let text = |tag: Value| match tag {
-        Value::String(tag) if is_tag(&tag) && !is_attached(&tag) => Some(tag),
-        _ => None,
+/// When it is no list of tags.
+pub fn of_page(body: &[u8]) -> Result<Page, String> {
+    let mut document: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let entries = match document.get_mut("tags").map(Value::take) {
+        Some(Value::Array(entries)) => entries,
+        Some(Value::Null) => Vec::new(),
+        // Some registries leave an empty list out. What is no list at all (an error that comes with 200) has no name.
+        None if document.get("name").is_some() => Vec::new(),
+        _ => return Err("it has no list of tags".to_owned()),
     };
-    Ok(page.tags.unwrap_or_default().into_iter().filter_map(text).collect())
+    let texts = || entries.iter().filter_map(Value::as_str);
+    let last = texts().last().filter(|_| texts().is_sorted()).map(str::to_owned);
+    let tags = texts().filter(|tag| is_tag(tag) && !is_attached(tag)).map(str::to_owned).collect();
+    Ok(Page { tags, entries: entries.len(), last })
 }
 
 /// Whether this is a tag by the grammar of the distribution specification.
@@ -75,10 +84,29 @@ mod tests {
             r#"{{"name":"a","tags":["1.0-develop",null,"sha256-{hex}.sig","sha256-{hex}","sha256:{hex}","sha256-{hex}-develop",
             "sha256-develop","../develop",7,"-develop","2.0"]}}"#
         );
-        assert_eq!(of_page(body.as_bytes()).unwrap(), ["1.0-develop", "sha256-develop", "2.0"]);
-        assert!(of_page(br#"{"name":"a","tags":null}"#).unwrap().is_empty());
-        assert!(of_page(br#"{"name":"a"}"#).unwrap().is_empty());
-        of_page(b"<html>").unwrap_err();
+        let page = of_page(body.as_bytes()).unwrap();
+        assert_eq!(
+            (page.tags, page.entries),
+            (["1.0-develop", "sha256-develop", "2.0"].map(str::to_owned).to_vec(), 11)
+        );
+        for empty in [r#"{"name":"a","tags":null}"#, r#"{"name":"a","tags":[]}"#, r#"{"name":"a"}"#, r#"{"tags":null}"#]
+        {
+            assert_eq!(of_page(empty.as_bytes()).unwrap(), Page { tags: vec![], entries: 0, last: None }, "{empty}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_page_is_not_taken_for_an_empty_one() {
+        for text in ["<html>", "", "{}", "[]", "7", r#"{"tags":"a"}"#, r#"{"errors":[]}"#, r#"{"name":"a","tags":["#] {
+            of_page(text.as_bytes()).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn the_last_entry_of_a_page_is_known_where_it_is_sorted() {
+        let last = |body: &str| of_page(body.as_bytes()).unwrap().last;
+        assert_eq!(last(r#"{"tags":["1", null, "2.0-develop", "a:b"]}"#).as_deref(), Some("a:b"));
+        assert_eq!(last(r#"{"tags":["2", "1"]}"#), None);
     }
 
     #[test]
@@ -108,7 +136,7 @@ mod tests {
         #[test]
         fn no_page_brings_a_tag_that_would_change_a_path(tags in proptest::collection::vec(".{0,12}", 0..8)) {
             let body = serde_json::json!({ "tags": tags }).to_string();
-            for tag in of_page(body.as_bytes()).unwrap() {
+            for tag in of_page(body.as_bytes()).unwrap().tags {
                 prop_assert!(tags.contains(&tag));
                 prop_assert!(!tag.starts_with('.') && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)));
             }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::points::Point;
 use crate::platform::Ran;
-use crate::registry::{Image, digest};
+use crate::registry::{Image, NotAnImage, digest};
 
 /// The name of the file.
 pub const NAME: &str = "rollback.json";
@@ -35,6 +35,9 @@ pub struct Dump {
     pub generated: DateTime<Utc>,
     /// Every image of the environment, those that are too old to be offered as well.
     pub images: Vec<Image>,
+    /// The tags of the environment that name no image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_images: Vec<NotAnImage>,
     /// What each service ran, by its repository, the newest first: as far as that was read.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub ran: IndexMap<String, Vec<Ran>>,
@@ -96,6 +99,7 @@ impl Dump {
             registry: registry.to_owned(),
             generated: now,
             images: images.to_vec(),
+            not_images: Vec::new(),
             ran: IndexMap::new(),
         }
     }
@@ -151,6 +155,7 @@ impl Dump {
 mod tests {
     use super::super::points::{points, tests::image};
     use super::*;
+    use crate::registry::{DateSource, Dated};
 
     fn dump() -> Dump {
         let day = 24 * 60;
@@ -177,6 +182,27 @@ mod tests {
         assert_eq!(value["incomplete"], serde_json::json!({"2026-11-01": ["orders"]}));
         assert_eq!(value["images"].as_array().map(Vec::len), Some(5));
         assert_eq!(value["images"][4]["undated"], "absent");
+    }
+
+    /// What is not there is not written, so that a dump of before it was known still has its checksum.
+    #[test]
+    fn what_names_no_image_and_a_second_date_are_kept_where_there_are_any() {
+        let mut dump = dump();
+        let value = serde_json::to_value(&dump).expect("JSON");
+        assert!(value.get("not_images").is_none() && value["images"][0].get("older_date").is_none());
+        let kind = "application/vnd.cncf.helm.config.v1+json".to_owned();
+        dump.not_images = vec![NotAnImage { repository: "orders".to_owned(), tag: "1.2.1-develop".to_owned(), kind }];
+        let created = "2026-10-01T08:00:00Z".parse().expect("an instant");
+        dump.images[0].older_date = Some(Dated { created, date_from: DateSource::Annotation });
+        let value = serde_json::to_value(&dump).expect("JSON");
+        let chart =
+            r#"[{"repository":"orders","tag":"1.2.1-develop","kind":"application/vnd.cncf.helm.config.v1+json"}]"#;
+        assert_eq!(value["not_images"].to_string(), chart);
+        let older = r#"{"created":"2026-10-01T08:00:00Z","date_from":"annotation"}"#;
+        assert_eq!(value["images"][0]["older_date"].to_string(), older);
+        let folder = tempfile::tempdir().expect("a folder");
+        dump.write(folder.path()).expect("to write");
+        assert_eq!(Dump::read(folder.path()).expect("to read"), dump);
     }
 
     #[test]

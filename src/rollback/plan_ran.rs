@@ -12,6 +12,7 @@ use super::refusal::{Problem, Refusal};
 use crate::platform::image::ImageName;
 use crate::platform::{Application, Ran};
 use crate::registry::Image;
+use crate::words::counted;
 
 /// What was set so shortly before may not have run yet.
 const FRESH: TimeDelta = TimeDelta::minutes(10);
@@ -101,7 +102,7 @@ fn step_to(
         step.notes.push(format!("by what was built it would be {}", built.tag));
     }
     if let Some(age) = ran.from.map(|from| at - from).filter(|age| *age < FRESH) {
-        step.notes.push(format!("it had been set to this image only {} minutes before", age.num_minutes()));
+        step.notes.push(format!("it had been set to this image only {} before", counted(age.num_minutes(), "minute")));
     }
     Ok(step)
 }

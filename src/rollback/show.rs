@@ -7,6 +7,7 @@ use super::plan::{By, Plan, Step};
 use crate::action::report::{Cell, Table, Tone, Who};
 use crate::platform::Application;
 use crate::platform::image::short;
+use crate::words::counted;
 
 /// The plan for people: its title, a line for each service, and below what is to be known of it.
 #[must_use]
@@ -77,7 +78,7 @@ fn age(created: DateTime<Utc>, now: DateTime<Utc>) -> String {
         (0, hours, _) => (hours, "hour"),
         (days, _, _) => (days, "day"),
     };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    counted(count, unit)
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ async fn services_are_found_by_labels_or_names() {
             "billing",
             format!("{first}+{second}"),
             2,
-            &["2 containers, replaced one after another", "1 of 2 containers do not run: they will be started"],
+            &["2 containers, replaced one after another", "1 of 2 containers not running: will be started"],
         ),
         application(
             "web",

@@ -204,7 +204,7 @@ async fn one_that_never_gets_ready_is_restored_with_the_set() {
     assert_eq!(
         why(&*platform, &planned).await,
         "time ran out: ledger has 1 of 2 pods updated, 1 ready (pod ledger-1: ImagePullBackOff); \
-         agent has 0 of 1 pods ready (pod agent-?: ImagePullBackOff)"
+         agent has 0 of 1 pod ready (pod agent-?: ImagePullBackOff)"
             .replace("agent-?", &kubernetes.until_waits("agent").await)
     );
     let standing = look(&*platform, &planned).await;

@@ -22,6 +22,8 @@ pub enum Format {
     DockerList,
     /// An OCI manifest of a cosign signature: no image at all.
     Signature,
+    /// An OCI manifest of a Helm chart: no image either, though it may be tagged and dated like one.
+    Chart,
 }
 
 /// What an image is to be like.
@@ -117,6 +119,7 @@ impl Description {
             Format::Docker => self.manifest(DOCKER_MANIFEST, "amd64", self.annotation.as_deref(), &mut bodies),
             Format::Oci => self.manifest(OCI_MANIFEST, "amd64", self.annotation.as_deref(), &mut bodies),
             Format::Signature => signature(&self.tag, &mut bodies),
+            Format::Chart => chart(self, &mut bodies),
             Format::OciIndex => self.index(OCI_INDEX, OCI_MANIFEST, &mut bodies),
             Format::DockerList => self.index(DOCKER_LIST, DOCKER_MANIFEST, &mut bodies),
         };
@@ -213,6 +216,23 @@ fn attestation(subject: &Value, bodies: &mut Bodies) -> Body {
     let value = json!({
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config.descriptor(), "layers": [layer.descriptor()],
     });
+    bodies.blobs.extend([layer, config]);
+    Body::json(OCI_MANIFEST, &value)
+}
+
+fn chart(description: &Description, bodies: &mut Bodies) -> Body {
+    let (name, version) = (&description.repository, &description.tag);
+    let layer = Body::new("application/vnd.cncf.helm.chart.content.v1.tar+gzip", version.clone().into_bytes());
+    let config = Body::json(
+        "application/vnd.cncf.helm.config.v1+json",
+        &json!({"apiVersion": "v2", "name": name, "type": "application", "version": version}),
+    );
+    let mut value = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config.descriptor(), "layers": [layer.descriptor()],
+    });
+    if let Some(created) = &description.annotation {
+        value["annotations"] = json!({"org.opencontainers.image.created": created});
+    }
     bodies.blobs.extend([layer, config]);
     Body::json(OCI_MANIFEST, &value)
 }

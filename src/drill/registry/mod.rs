@@ -32,6 +32,11 @@ pub struct Settings {
     pub auth: Auth,
     /// The most tags on a page, whatever a caller asks for. None: as many as asked for.
     pub page: Option<usize>,
+    /// It sorts its tags, cuts its list to what is asked for, and sends no link to the rest: as some groups of
+    /// repositories do.
+    pub silent: bool,
+    /// To whom it does not know it says that nothing is there (404): only `/v2/` asks for a login.
+    pub hides: bool,
 }
 
 /// A running registry. Ends when it goes out of scope.
@@ -50,8 +55,8 @@ impl Registry {
         let shelves = Shelves::default();
         let (kept, ordered) = (shelves.clone(), faults.clone());
         let server = Server::start("registry", settings.port, faults, log, |address| {
-            let door = Door::new(settings.auth, address.to_string());
-            let desk = Arc::new(Desk { shelves: kept, door, faults: ordered, page: settings.page });
+            let door = Door::new(settings.auth.clone(), address.to_string());
+            let desk = Arc::new(Desk { shelves: kept, door, faults: ordered, settings });
             Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap| async move {
                 desk.answer(&method, &uri, &headers)
             })
@@ -165,7 +170,7 @@ struct Desk {
     shelves: Shelves,
     door: Door,
     faults: Faults,
-    page: Option<usize>,
+    settings: Settings,
 }
 
 /// An error as the distribution specification writes it.
@@ -219,7 +224,11 @@ impl Desk {
         };
         let (name, what, reference) = asked;
         if let Some(refusal) = self.door.refusal(headers, Some(name)) {
-            return refusal;
+            return if self.settings.hides {
+                error(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "repository name not known to registry")
+            } else {
+                refusal
+            };
         }
         let repositories = self.shelves.lock();
         let repository = repositories.get(name);
@@ -250,12 +259,15 @@ impl Desk {
                 );
             }
         };
-        let size = asked.min(self.page.unwrap_or(usize::MAX));
-        let start = query("last")
-            .and_then(|last| repository.tags.iter().position(|(tag, _)| *tag == last))
-            .map_or(0, |position| position + 1);
-        let page: Vec<&str> = repository.tags.iter().skip(start).take(size).map(|(tag, _)| tag.as_str()).collect();
-        let more = start + page.len() < repository.tags.len();
+        let size = asked.min(self.settings.page.unwrap_or(usize::MAX));
+        let mut tags: Vec<&str> = repository.tags.iter().map(|(tag, _)| tag.as_str()).collect();
+        if self.settings.silent {
+            tags.sort_unstable();
+        }
+        let start =
+            query("last").and_then(|last| tags.iter().position(|tag| *tag == last)).map_or(0, |position| position + 1);
+        let page: Vec<&str> = tags.iter().skip(start).take(size).copied().collect();
+        let more = start + page.len() < tags.len() && !self.settings.silent;
         let loops = self.faults.any(|fault| *fault == Fault::Loop);
         let n = if asked == usize::MAX { String::new() } else { format!("n={asked}&") };
         let link = match page.last() {

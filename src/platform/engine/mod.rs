@@ -35,6 +35,7 @@ use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settabl
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
 use crate::watch::Watch;
+use crate::words::counted;
 
 /// The Docker or Podman engine behind a socket.
 pub(super) struct Engine {
@@ -220,7 +221,7 @@ impl Service {
         }
         let down = current.iter().filter(|one| !one.runs()).count();
         if down > 0 {
-            notes.push(format!("{down} of {} containers do not run: they will be started", current.len()));
+            notes.push(format!("{down} of {} not running: will be started", counted(current.len(), "container")));
         }
         if self.0.iter().any(|one| one.place != Place::Standing) {
             notes.push("an earlier rollback was cut short and left containers behind".into());
@@ -252,7 +253,7 @@ impl Service {
         let (one, why) = if all_back {
             (first, "a new container was made and not started".to_owned())
         } else if current.len() < before.len() {
-            (first, format!("{} of {} containers are there", current.len(), before.len()))
+            (first, format!("{} of {} there", current.len(), counted(before.len(), "container")))
         } else if let Some(aside) = current.iter().find(|one| one.place != Place::Standing) {
             (aside, "put aside, and nothing in its place".to_owned())
         } else if let Some((one, why)) = trouble {
@@ -260,7 +261,7 @@ impl Service {
         } else if at_targets == current.len() {
             return Standing::Target;
         } else {
-            (first, format!("{at_targets} of {} containers at the target", current.len()))
+            (first, format!("{at_targets} of {} at the target", counted(current.len(), "container")))
         };
         Standing::Unwell { image: one.image.clone(), why }
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::workload::{Kind, of_service, revision, wanted};
 use crate::platform::{Change, Standing};
+use crate::words::counted;
 
 /// How far the pods of an object have come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +45,13 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
     let old = if kind == Kind::Deployment { count("replicas").saturating_sub(updated) } else { 0 };
     let lasts = object["spec"]["minReadySeconds"].as_u64().unwrap_or(0) > 0;
     let lacks = if updated < total {
-        Some(format!("{updated} of {total} pods updated, {ready} ready"))
+        Some(format!("{updated} of {} updated, {ready} ready", counted(total, "pod")))
     } else if ready < total {
-        Some(format!("{ready} of {total} pods ready"))
+        Some(format!("{ready} of {} ready", counted(total, "pod")))
     } else if old > 0 {
         Some(format!("old pods still run: {old}"))
     } else if lasts && available < total {
-        Some(format!("{available} of {total} pods ready for long enough"))
+        Some(format!("{available} of {} ready for long enough", counted(total, "pod")))
     } else {
         None
     };

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::secrets::Secrets;
 use crate::platform::{Application, Change, Standing};
+use crate::words::counted;
 
 /// What is said of an application that a deployment holds.
 const UNDER_WAY: &str = "a deployment is running";
@@ -122,10 +123,10 @@ fn trouble(app: &Value) -> Option<String> {
     let count = |name: &str| app[name].as_u64().unwrap_or(0);
     let wanted = instances(app);
     if count("tasksRunning") != wanted {
-        return Some(format!("{} of {wanted} instances running", count("tasksRunning")));
+        return Some(format!("{} of {} running", count("tasksRunning"), counted(wanted, "instance")));
     }
     if has_health_checks(app) && (count("tasksHealthy") != wanted || count("tasksUnhealthy") > 0) {
-        return Some(format!("{} of {wanted} instances healthy", count("tasksHealthy")));
+        return Some(format!("{} of {} healthy", count("tasksHealthy"), counted(wanted, "instance")));
     }
     None
 }

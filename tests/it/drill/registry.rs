@@ -150,6 +150,48 @@ async fn tags_come_unsorted_in_pages_linked_one_to_the_next() {
 }
 
 #[tokio::test]
+async fn it_cuts_its_list_without_a_word_where_it_is_to() {
+    let (registry, _, _, api) = own(Settings { silent: true, ..Settings::default() }).await;
+    for tag in ["c", "a", "d", "b"] {
+        registry.shelves().put(&Description::new("app", tag, Format::Oci));
+    }
+    for (query, tags) in [
+        ("", json!(["a", "b", "c", "d"])),
+        ("?n=3", json!(["a", "b", "c"])),
+        ("?n=3&last=b", json!(["c", "d"])),
+        ("?n=3&last=d", json!([])),
+    ] {
+        let answer = api.get(&format!("/v2/app/tags/list{query}")).await;
+        assert_eq!((answer.header("link"), &answer.body["tags"]), ("", &tags), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn it_hides_what_it_has_where_it_is_to() {
+    let auth = Auth::Basic { user: "robot".into(), password: "secret".into() };
+    let (registry, _, _, api) = own(Settings { auth, hides: true, ..Settings::default() }).await;
+    registry.shelves().put(&Description::new("app", "1", Format::Docker));
+    for path in ["/v2/app/tags/list", "/v2/app/manifests/1", "/v2/none/tags/list"] {
+        let answer = api.get(path).await;
+        assert_eq!((answer.status, &answer.body["errors"][0]["code"]), (404, &json!("NAME_UNKNOWN")), "{path}");
+    }
+    assert_eq!(api.get("/v2/").await.status, 401);
+    let known = api.request(Method::GET, "/v2/app/tags/list").basic_auth("robot", Some("secret"));
+    assert_eq!(Api::read(known).await.body["tags"], json!(["1"]));
+}
+
+#[tokio::test]
+async fn a_chart_is_kept_as_helm_pushes_it() {
+    let (registry, _, _, api) = own(Settings::default()).await;
+    let dated = "2026-01-01T00:00:00Z";
+    registry.shelves().put(&Description::new("app", "1", Format::Chart).annotated(dated));
+    let chart = manifest(&api, Method::GET, "app", "1", MANIFEST).await.body;
+    assert_eq!(chart["config"]["mediaType"], "application/vnd.cncf.helm.config.v1+json");
+    assert_eq!(chart["layers"][0]["mediaType"], "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
+    assert_eq!(chart["annotations"]["org.opencontainers.image.created"], dated);
+}
+
+#[tokio::test]
 async fn tags_move_and_manifests_vanish() {
     let (registry, _, _, api) = own(Settings::default()).await;
     let shelves = registry.shelves();

@@ -1,6 +1,6 @@
 //! One image of every kind that registries hold, each pushed and said how it is dated.
 
-use firebreak::registry::{DateSource, Image, Undated};
+use firebreak::registry::{DateSource, Dated, Image, Undated};
 use serde_json::{Value, json};
 
 use super::{dated, undated};
@@ -29,7 +29,14 @@ impl Exhibition<'_> {
         dated(self.repository, tag, digest, created, from)
     }
 
-    /// Ten images that stand alone. The date of one is not in its config, so nine configs have to be read.
+    /// The same with a second, older date.
+    fn dated_twice(&self, tag: &str, digest: &str, dates: [(&str, DateSource); 2]) -> Image {
+        let [(created, from), (older, date_from)] = dates;
+        let older_date = Some(Dated { created: older.parse().expect("an instant"), date_from });
+        Image { older_date, ..self.dated(tag, digest, created, from) }
+    }
+
+    /// Twelve images that stand alone, each with a config of its own.
     pub async fn images(&self) -> Vec<Image> {
         let (server, repository) = (self.server, self.repository);
         let mut made = Vec::new();
@@ -49,7 +56,7 @@ impl Exhibition<'_> {
             made.push(undated(repository, tag, &digest, why));
         }
 
-        // An annotation spares the config; a label is inside it, and so is the date where the annotation is no use.
+        // The date is in an annotation, in a label inside the config, or in the config, where the annotation is no use.
         let (tag, created) = ("h-annotation_develop", "2026-11-18T08:00:00Z");
         let digest = server.push_image(repository, Some(tag), OCI_MANIFEST, config(None, "noted"), at(created)).await;
         made.push(self.dated(tag, &digest, created, DateSource::Annotation));
@@ -61,11 +68,22 @@ impl Exhibition<'_> {
         let (both, epoch) = (config(Some(created), "both"), at("1970-01-01T00:00:00Z"));
         let digest = server.push_image(repository, Some(tag), OCI_MANIFEST, both, epoch).await;
         made.push(self.dated(tag, &digest, created, DateSource::Config));
+
+        // Builders hand on the annotation of the base image; reproducible builds write an old date into the config.
+        let (base, built) = ("2026-11-02T08:00:00Z", "2026-11-27T08:00:00Z");
+        for (tag, inside, noted, dates) in [
+            ("j1-inherited-develop", built, base, [(built, DateSource::Config), (base, DateSource::Annotation)]),
+            ("j2-reproducible-develop", base, built, [(built, DateSource::Annotation), (base, DateSource::Config)]),
+        ] {
+            let digest =
+                server.push_image(repository, Some(tag), OCI_MANIFEST, config(Some(inside), tag), at(noted)).await;
+            made.push(self.dated_twice(tag, &digest, dates));
+        }
         made
     }
 
-    /// Eight indexes, as new as their newest child that is there. To read: five children, one of which is gone, and
-    /// the configs of two of them; the config of one more is known from [`Self::images`].
+    /// Ten indexes, as new as the newest date in them. To read: six children, one of which is gone, and the configs of
+    /// three of them; the config of one more is known from [`Self::images`].
     pub async fn indexes(&self) -> Vec<Image> {
         let (server, repository) = (self.server, self.repository);
         let mut made = Vec::new();
@@ -89,21 +107,32 @@ impl Exhibition<'_> {
         let digest = server.push_index(repository, Some("o-nested-develop"), &[(&inner, index)]).await;
         made.push(self.dated("o-nested-develop", &digest, "2026-11-11T08:00:00Z", DateSource::Config));
 
-        // An annotation on the descriptor or on the index spares the child, so that it does not matter that it is gone.
+        // An annotation can be on the descriptor, on the index, or on a child.
         let (tag, created) = ("p-descriptor-develop", "2026-11-14T08:00:00Z");
         let noted = json!({"annotations": at(created)});
-        let digest = server.push_index(repository, Some(tag), &[(&gone, noted)]).await;
-        made.push(self.dated(tag, &digest, created, DateSource::Annotation));
+        let digest = server.push_index(repository, Some(tag), &[(&old, noted)]).await;
+        let dates = |created, older| [(created, DateSource::Annotation), (older, DateSource::Config)];
+        made.push(self.dated_twice(tag, &digest, dates(created, "2026-11-10T08:00:00Z")));
         let (tag, created) = ("q-index-annotated-develop", "2026-11-15T08:00:00Z");
-        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "annotations": at(created),
-            "manifests": [{"mediaType": OCI_MANIFEST, "digest": gone, "size": 2}]});
-        let digest = server.push_manifest(repository, Some(tag), OCI_INDEX, &index).await;
-        made.push(self.dated(tag, &digest, created, DateSource::Annotation));
+        let annotated = |child: &str| {
+            json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "annotations": at(created),
+                "manifests": [{"mediaType": OCI_MANIFEST, "digest": child, "size": 2}]})
+        };
+        let digest = server.push_manifest(repository, Some(tag), OCI_INDEX, &annotated(&new)).await;
+        made.push(self.dated_twice(tag, &digest, dates(created, "2026-11-11T08:00:00Z")));
         let child = server.push_schema2(repository, None, config(Some(DOCKER_DATE), "docker")).await;
         let list = json!({"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [{"mediaType": DOCKER_MANIFEST,
             "digest": child, "size": 2, "platform": {"os": "linux", "architecture": "amd64"}}]});
         let digest = server.push_manifest(repository, Some("r-list-develop"), DOCKER_LIST, &list).await;
         made.push(self.dated("r-list-develop", &digest, DOCKER_DATE, DateSource::Config));
+        let (tag, inside, created) = ("r1-child-annotated-develop", "2026-11-09T08:00:00Z", "2026-11-16T08:00:00Z");
+        let child = server.push_image(repository, None, OCI_MANIFEST, config(Some(inside), tag), at(created)).await;
+        let digest = server.push_index(repository, Some(tag), &[(&child, none())]).await;
+        made.push(self.dated_twice(tag, &digest, dates(created, inside)));
+        // Without a child that is there an annotation is no use: nothing can be pulled.
+        let tag = "r2-annotated-and-gone-develop";
+        let digest = server.push_manifest(repository, Some(tag), OCI_INDEX, &annotated(&gone)).await;
+        made.push(undated(repository, tag, &digest, Undated::NoChild));
         server.delete(repository, &gone).await;
         made
     }

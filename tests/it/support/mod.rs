@@ -10,6 +10,7 @@ pub mod podman;
 pub mod program;
 pub mod proxy;
 pub mod registry;
+pub mod tls;
 pub mod wire;
 
 use std::net::{TcpListener, TcpStream};
