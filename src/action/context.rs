@@ -44,11 +44,26 @@ pub fn who() -> Who {
     Who {
         user: variable("USER")
             .or_else(|| variable("LOGNAME"))
-            .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
+            .unwrap_or_else(|| own_name(rustix::process::getuid().as_raw())),
         sudo_user: variable("SUDO_USER"),
         build: variable("BUILD_URL").or_else(|| variable("BUILD_TAG")),
         approver: variable("FIREBREAK_APPROVER"),
     }
+}
+
+/// The name of a user by the system's own list: a static program cannot ask the C library, which may know others.
+fn own_name(id: u32) -> String {
+    let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_in(&list, id).map_or_else(|| format!("uid {id}"), str::to_owned)
+}
+
+/// The name of a user in a list of lines `name:password:id:…`.
+fn name_in(list: &str, id: u32) -> Option<&str> {
+    list.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let name = parts.next().filter(|name| !name.is_empty())?;
+        (parts.nth(1)?.parse() == Ok(id)).then_some(name)
+    })
 }
 
 /// The folder for what may be forgotten: `$XDG_CACHE_HOME/firebreak`, else `~/.cache/firebreak`.
@@ -79,4 +94,17 @@ pub fn host() -> String {
 /// When the system does not say where this one is.
 pub fn sibling(program: &str) -> std::io::Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_number() {
+        let list =
+            "# users\nroot:x:0:0:root:/root:/bin/sh\n:x:7:7::/:\nann:x:1000:100::/home/ann:/bin/sh\nann2:x:1000:1\n";
+        assert_eq!([name_in(list, 0), name_in(list, 1000)], [Some("root"), Some("ann")]);
+        assert_eq!([name_in(list, 7), name_in(list, 100), name_in("", 0)], [None; 3]);
+    }
 }

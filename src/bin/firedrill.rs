@@ -17,7 +17,7 @@ Solution:
 
 Usage:
   firedrill [--platform=<p>] [--fault=<f>]...
-  firedrill serve [--port=<n>] [--platform=<p>] [--fault=<f>]...
+  firedrill serve [--port=<n>] [--dcos] [--platform=<p>] [--fault=<f>]...
   firedrill proof --control=<url> [--env=<e>] [--before]
   firedrill [--platform=<p>] [--fault=<f>]... [--] <command>...
   firedrill -h | --help
@@ -29,6 +29,7 @@ Options:
 
 Options of serve:
   --port=<n>       The first of four free ports in a row; without it any free ones.
+  --dcos           Put a DC/OS with its login in front of the Marathon.
 
 Options of proof:
   --control=<url>  The drill to ask, as `serve` prints it. [env: FIREDRILL_CONTROL]
@@ -48,6 +49,7 @@ Faults:
   revert-to-zero=<service>  a revert leaves it with 0 instances (marathon alone)
   forbid                    the account may read and not write (403)
   quota=<service>           no new pod of it can be made (kubernetes alone)
+  digests                   a webhook adds its digest to every image (kubernetes alone)
   registry-429[=<n>[:<s>]]  the registry answers 429 n times, Retry-After s (default 1)
   registry-503[=<n>]        the registry answers 503 n times
   registry-lies             the registry's bytes do not match their digests

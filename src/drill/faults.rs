@@ -69,6 +69,8 @@ pub enum Fault {
         /// The service.
         service: String,
     },
+    /// A webhook adds its digest to every image on the way in. Kubernetes alone has them.
+    Digests,
     /// The registry answers the next requests with 429 and `Retry-After`.
     TooMany {
         /// How many.
@@ -95,7 +97,7 @@ pub enum Fault {
 }
 
 /// Every fault's text form with what it does: for help texts and error messages.
-pub const FORMS: [(&str, &str); 18] = [
+pub const FORMS: [(&str, &str); 19] = [
     ("unhealthy=<service>", "its new instances never get healthy"),
     ("hang[=<n>]", "the next n deployments never end by themselves"),
     ("refuse=<service>[:400]", "every change of it is refused (422; on kubernetes also 400)"),
@@ -108,6 +110,7 @@ pub const FORMS: [(&str, &str); 18] = [
     ("revert-to-zero=<service>", "a revert leaves it with 0 instances (marathon alone)"),
     ("forbid", "the account may read and not write (403)"),
     ("quota=<service>", "no new pod of it can be made (kubernetes alone)"),
+    ("digests", "a webhook adds its digest to every image (kubernetes alone)"),
     ("registry-429[=<n>[:<s>]]", "the registry answers 429 n times, Retry-After s (default 1)"),
     ("registry-503[=<n>]", "the registry answers 503 n times"),
     ("registry-lies", "the registry's bytes do not match their digests"),
@@ -165,6 +168,7 @@ fn parse(text: &str) -> Option<Fault> {
         "revert-to-zero" if short() => Some(Fault::RevertToZero { service: service()? }),
         "forbid" => alone(Fault::Forbid),
         "quota" if short() => Some(Fault::Quota { service: service()? }),
+        "digests" => alone(Fault::Digests),
         "registry-429" => Some(Fault::TooMany { requests: number(first, Some(1))?, seconds: number(second, Some(1))? }),
         "registry-503" if short() => Some(Fault::Unavailable { requests: number(first, Some(1))? }),
         "registry-lies" => alone(Fault::Lie),
@@ -206,6 +210,7 @@ impl fmt::Display for Fault {
             Self::RevertToZero { service } => write!(formatter, "revert-to-zero={service}"),
             Self::Forbid => formatter.write_str("forbid"),
             Self::Quota { service } => write!(formatter, "quota={service}"),
+            Self::Digests => formatter.write_str("digests"),
             Self::TooMany { requests, seconds } => write!(formatter, "registry-429={requests}:{seconds}"),
             Self::Unavailable { requests } => write!(formatter, "registry-503={requests}"),
             Self::Lie => formatter.write_str("registry-lies"),
@@ -302,6 +307,7 @@ mod tests {
             service().prop_map(|service| Fault::RevertToZero { service }),
             Just(Fault::Forbid),
             service().prop_map(|service| Fault::Quota { service }),
+            Just(Fault::Digests),
             any::<(u64, u64)>().prop_map(|(requests, seconds)| Fault::TooMany { requests, seconds }),
             any::<u64>().prop_map(|requests| Fault::Unavailable { requests }),
             Just(Fault::Lie),

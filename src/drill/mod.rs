@@ -103,7 +103,7 @@ impl Drill {
         let prefix = format!("{}/", registry.address());
         let (shelves, host) = (registry.shelves().clone(), prefix.clone());
         let pullable: Pullable =
-            Arc::new(move |image: &str| image.strip_prefix(&host).is_some_and(|image| shelves.has(image)));
+            Arc::new(move |image: &str| image.strip_prefix(&host).and_then(|image| shelves.pulled(image)));
         let town = open(&settings, port(1), &registry.address().to_string(), pullable, (&faults, &log)).await?;
 
         let slack = Slack::start(port(2), &faults, &log).await?;

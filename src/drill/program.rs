@@ -12,13 +12,23 @@ use crate::action::context::{Context, sibling};
 use crate::action::interrupt::Ends;
 use crate::action::operator::Operator as _;
 
+/// The user and the password at the drill's DC/OS.
+const DCOS: [&str; 2] = ["ops", "drill-dcos-password"];
+
 /// What is said when the drill is up.
-const UP: &str = "The drill is up; Ctrl-C ends it. In another terminal paste the lines above, then:
-  rollback_service get --repo=$FIREDRILL_REPO --env=develop --running=dev
-  rollback_service run --env=dev";
+fn up(drill: &Drill) -> String {
+    let has_login = drill.environment().iter().any(|(name, _)| name == "FIREDRILL_USER");
+    let user = if has_login { " --user=$FIREDRILL_USER" } else { "" };
+    format!(
+        "The drill is up; Ctrl-C ends it. In another terminal paste the lines above, then:
+  rollback_service get --repo=$FIREDRILL_REPO --env=develop --running=dev{user}
+  rollback_service run --env=dev{user}"
+    )
+}
 
 /// What the command line says.
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
 pub struct Args {
     cmd_serve: bool,
     cmd_proof: bool,
@@ -27,6 +37,7 @@ pub struct Args {
     flag_fault: Vec<String>,
     flag_platform: Platform,
     flag_port: Option<u16>,
+    flag_dcos: bool,
     flag_env: String,
     flag_before: bool,
 }
@@ -45,7 +56,11 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     let faults = args.flag_fault.iter().map(|text| text.parse()).collect::<Result<Vec<Fault>, _>>();
     let faults = faults.map_err(|error| UsageError(format!("--fault: {error}")))?;
     let (port, platform) = (args.flag_port.unwrap_or(0), args.flag_platform);
-    let settings = Settings { port, platform, faults, ..Settings::at(context.started) };
+    if args.flag_dcos && platform != Platform::Marathon {
+        return Err(UsageError("--dcos: a DC/OS has a Marathon, and no Kubernetes of the drill".to_owned()).into());
+    }
+    let login = args.flag_dcos.then(|| DCOS.map(str::to_owned).into());
+    let settings = Settings { port, platform, faults, login, ..Settings::at(context.started) };
     // From here on a signal ends the drill by its own way out, which removes its files.
     let mut ends = Ends::listen()?;
     let drill = tokio::select! {
@@ -54,7 +69,7 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     };
     if args.cmd_serve {
         console.print(&practice::exports(&drill));
-        console.say(UP);
+        console.say(&up(&drill));
         ends.any().await;
         return Ok(0);
     }

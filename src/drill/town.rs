@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use super::kubernetes::pods::tagged;
 use super::kubernetes::{Kubernetes, Objects};
 use super::marathon::{Applications, Marathon};
 use super::story;
@@ -133,6 +134,11 @@ fn of_kubernetes(mut object: Value, service: &str) -> Application {
     let containers = object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
     let own = containers.into_iter().flatten().find(|container| container["name"] == service);
     let image = own.and_then(|container| container.get_mut("image")).map(Value::take).unwrap_or_default();
+    // Those of the sidecars may get a digest from a webhook.
+    let containers = object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
+    for sidecar in containers.into_iter().flatten().filter(|container| container["image"].is_string()) {
+        sidecar["image"] = json!(tagged(sidecar["image"].as_str().unwrap_or_default()));
+    }
     let mut lasting = object["spec"].as_object().cloned().unwrap_or_default();
     // The cluster's own numbers, and what whoever changes an image should say.
     let passing =

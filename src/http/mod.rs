@@ -4,6 +4,7 @@ mod address;
 mod names;
 mod proxy;
 pub mod retry;
+mod said;
 mod tls;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ pub use address::Address;
 pub use names::Names;
 pub(crate) use proxy::{is_loopback, of_the_environment_for as proxy_for};
 pub use reqwest::Client;
+pub(crate) use said::{is_page, sentence};
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use secrecy::SecretString;
 use url::Url;
 
@@ -43,6 +43,11 @@ pub struct Access {
     pub ledger: Arc<dyn Ledger>,
 }
 
+/// What was asked for cannot be, wherever it is asked: a URL that names no platform, a user without a password.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfit(pub(super) String);
+
 /// Whether a platform takes a user and a password. Kubernetes does not: its kubeconfig says who one is.
 #[must_use]
 pub fn takes_login(address: &Address) -> bool {
@@ -60,24 +65,29 @@ pub async fn connect(address: &Address, environment: &str, access: Access) -> an
         return Ok(Box::new(Kubernetes::new(url, environment, ledger).await?));
     }
     let shown = address.to_string();
-    let Some((kind, inner)) = url.split_once('+') else { bail!("'{shown}' names no platform: {KNOWN}") };
+    let none = || Unfit(format!("'{shown}' names no platform: {KNOWN}"));
+    let (kind, inner) = url.split_once('+').ok_or_else(none)?;
     match (kind, inner.split_once("://")) {
         ("marathon", Some(("http" | "https", _))) => {
-            let inner = Url::parse(inner).with_context(|| format!("'{shown}' is not a URL"))?;
+            let inner = Url::parse(inner).map_err(|error| Unfit(format!("'{shown}' is not a URL: {error}")))?;
             let login = match (user.as_deref(), password.as_ref()) {
                 (Some(user), Some(password)) => Some((user, password)),
                 (None, None) => None,
-                (Some(_), None) => bail!("the login of DC/OS has a user and no password: give --pwd as well"),
-                (None, Some(_)) => bail!("the login of DC/OS has a password and no user: give --user as well"),
+                (Some(_), None) => bail!(half("a user and no password: give --pwd as well")),
+                (None, Some(_)) => bail!(half("a password and no user: give --user as well")),
             };
-            Ok(Box::new(Marathon::new(&inner, login, http, ledger)?))
+            Ok(Box::new(Marathon::new(&inner, login, http, ledger).await?))
         }
         ("podman" | "docker", Some(("unix", path))) if path.starts_with('/') => {
             let http = http::unix_client(Path::new(path))?;
             Ok(Box::new(Engine::new(shown, http, registry, ledger).await?))
         }
-        _ => bail!("'{shown}' names no platform: {KNOWN}"),
+        _ => bail!(none()),
     }
+}
+
+fn half(login: &str) -> Unfit {
+    Unfit(format!("the login of DC/OS has {login}"))
 }
 
 #[cfg(test)]
@@ -103,6 +113,7 @@ mod tests {
         ] {
             let error = connect(&url.into(), "dev", access()).await.err().expect(url);
             assert_eq!(error.to_string(), format!("'{shown}' names no platform: {KNOWN}"));
+            assert!(error.is::<Unfit>(), "{url}");
         }
     }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::port;
 
 pub use crate::port::{DeployError, RemoteLock, Settable, Standing};
-pub use connect::{Access, RegistryLogin, connect, takes_login};
+pub use connect::{Access, RegistryLogin, Unfit, connect, takes_login};
 
 /// A running application, as it was read: what a service is on this platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +99,12 @@ pub trait Platform: Settable<Change = Change> + RemoteLock {
     /// # Errors
     /// When the platform cannot be reached, refuses, or answers what cannot be understood.
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>>;
+
+    /// What the target of a change may be called where this run wrote it: the target, and what the platform made of it on
+    /// its way in, such as the same image with its digest.
+    fn became(&self, change: &Change) -> Vec<String> {
+        vec![change.to.clone()]
+    }
 
     /// What ran, as far as the platform remembers, in the order of the applications; each the newest first. Empty where
     /// it remembers nothing.

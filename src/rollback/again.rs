@@ -2,8 +2,8 @@
 
 use super::arguments::{Again, pull_login};
 use super::execute::{WORDS, set_plan};
-use super::recorded::Recorded;
-use super::reverse::reverse;
+use super::recorded::{Recorded, RecordedStep};
+use super::reverse::{Left, reverse};
 use super::run::{check_images, note_before, note_standing, nothing_to_do, resolve};
 use crate::action::consent::Consent;
 use crate::action::context::Context;
@@ -49,9 +49,11 @@ async fn undo(
     let registry = again.shared.registry.clone().unwrap_or_else(|| recorded.registry.as_str().into());
     let registry = again.shared.registry_at(&registry, false, http, context)?;
     platform.recall(&run.calls);
-    let wrote: Vec<bool> = recorded.steps.iter().map(|step| platform.wrote(&step.change)).collect();
+    let left =
+        |step: &RecordedStep| Left { wrote: platform.wrote(&step.change), images: platform.became(&step.change) };
+    let left: Vec<Left> = recorded.steps.iter().map(left).collect();
     platform.recall(&[]);
-    let mut plan = reverse(&recorded, &wrote, &platform.applications(scope.environment).await?, &run.id)?;
+    let mut plan = reverse(&recorded, &left, &platform.applications(scope.environment).await?, &run.id)?;
     resolve(&mut plan, &registry, context).await?;
     let unwell = note_standing(&mut plan, platform).await?;
     let changing = plan.steps.iter().filter(|step| !step.unchanged);

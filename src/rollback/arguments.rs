@@ -11,7 +11,7 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::standard::{Standard, number};
 use crate::http::{self, Address, Trust};
-use crate::platform::{Access, Platform, RegistryLogin, connect, takes_login};
+use crate::platform::{Access, Platform, RegistryLogin, Unfit, connect, takes_login};
 use crate::registry::{Options, Registry};
 
 /// The command line, by docopt's field names.
@@ -125,7 +125,7 @@ impl Place {
     /// The platform; every write to it is written down in the journal of the context.
     ///
     /// # Errors
-    /// When the URL names none, or it cannot be reached.
+    /// A [`UsageError`] where the URL names none; and when it cannot be reached.
     pub async fn connect(
         &self,
         environment: &str,
@@ -140,7 +140,11 @@ impl Place {
             http: http.clone(),
             ledger: context.journal.clone(),
         };
-        connect(&self.platform, environment, access).await
+        let connected = connect(&self.platform, environment, access).await;
+        connected.map_err(|error| match error.downcast::<Unfit>() {
+            Ok(unfit) => UsageError(unfit.to_string()).into(),
+            Err(error) => error,
+        })
     }
 }
 

@@ -250,9 +250,9 @@ pub(super) enum Environment {
 /// to refuse.
 pub(super) fn environment_of(image: &str, dump: &Dump) -> Environment {
     let Ok(name) = image.parse::<ImageName>() else { return Environment::Unknown };
-    if let Some(digest) = name.digest() {
-        let known = dump.images.iter().any(|image| image.digest == digest);
-        return if known { Environment::Ours } else { Environment::Unknown };
+    let is_known = |digest: &str| dump.images.iter().any(|image| image.digest == digest);
+    if name.digest().is_some_and(is_known) {
+        return Environment::Ours;
     }
     let Some(tag) = name.tag() else { return Environment::Unknown };
     if belongs(tag, &dump.env) {

@@ -7,15 +7,24 @@ use crate::platform::image::ImageName;
 use crate::platform::{Application, Change};
 use crate::registry::Image;
 
-/// Plans the way back from what the run of this id did, among the applications as they are now. `wrote` says of each step
-/// whether it was that run that took it.
+/// What a run left of one of its steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// It was that run that took the step.
+    pub wrote: bool,
+    /// The images that the application may show then: the target, and what the platform made of it.
+    pub images: Vec<String>,
+}
+
+/// Plans the way back from what the run of this id did, among the applications as they are now. `left` says of each step
+/// what that run left.
 ///
 /// # Errors
 /// A [`Refusal`] with every reason there is: somebody changed a service since, or it ran several images before.
-pub fn reverse(recorded: &Recorded, wrote: &[bool], applications: &[Application], run: &str) -> Result<Plan, Refusal> {
+pub fn reverse(recorded: &Recorded, left: &[Left], applications: &[Application], run: &str) -> Result<Plan, Refusal> {
     let (mut steps, mut problems) = (Vec::new(), Vec::new());
-    for (was, wrote) in recorded.steps.iter().zip(wrote) {
-        match step(was, *wrote, applications, run) {
+    for (was, left) in recorded.steps.iter().zip(left) {
+        match step(was, left, applications, run) {
             Ok(step) => steps.push(step),
             Err(problem) => problems.push(problem),
         }
@@ -27,7 +36,7 @@ pub fn reverse(recorded: &Recorded, wrote: &[bool], applications: &[Application]
     }
 }
 
-fn step(was: &RecordedStep, wrote: bool, applications: &[Application], run: &str) -> Result<Step, Problem> {
+fn step(was: &RecordedStep, left: &Left, applications: &[Application], run: &str) -> Result<Step, Problem> {
     let before = &was.change.application;
     let refused = |why: String| Problem::Obstacle { application: before.id.clone(), why };
     let [image] = &before.images[..] else {
@@ -41,12 +50,13 @@ fn step(was: &RecordedStep, wrote: bool, applications: &[Application], run: &str
         return Err(refused(format!("it has no instance, and {count} before run {run}: give it those first, by hand")));
     }
     let unchanged = now.images == before.images;
-    if !unchanged && now.images != [was.change.to.as_str()] {
+    let is_left = now.images.iter().all(|image| left.images.contains(image));
+    if !unchanged && !is_left {
         let theirs = now.images.join(", ");
         let (to, hint) = (&was.change.to, "`firebreak history` shows whether a later run did");
         return Err(refused(format!("it was set to {theirs} since run {run}, which set it to {to}: {hint}")));
     }
-    if !unchanged && !wrote {
+    if !unchanged && !left.wrote {
         return Err(refused(format!("somebody else set it to {}, not run {run}", was.change.to)));
     }
     if let Some(why) = now.obstacle.as_ref().filter(|_| !unchanged) {
@@ -85,13 +95,16 @@ mod tests {
         }
     }
 
+    const DIGEST: &str = "sha256:cafe";
+
     /// What is planned, or why not, where a run took `billing` from 2 to 1 and this is what runs now.
     fn reversed(before: Application, wrote: bool, now: &[Application]) -> Result<Vec<(String, bool)>, String> {
         let image = Image::undated("team/billing".to_owned(), "1".to_owned(), "sha256:1".to_owned());
         let change = Change { application: before, to: "r/team/billing:1".to_owned() };
         let steps = vec![RecordedStep { change, image, before: None, trouble: None }];
         let recorded = Recorded { purpose: String::new(), registry: "https://r".to_owned(), steps };
-        match reverse(&recorded, &[wrote], now, "7-abcdef") {
+        let images = vec!["r/team/billing:1".to_owned(), format!("r/team/billing:1@{DIGEST}")];
+        match reverse(&recorded, &[Left { wrote, images }], now, "7-abcdef") {
             Ok(plan) => Ok(plan.steps.into_iter().map(|step| (step.change.to, step.unchanged)).collect()),
             Err(Refusal(problems)) => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
         }
@@ -103,6 +116,8 @@ mod tests {
         let back = |unchanged| Ok(vec![("r/team/billing:2".to_owned(), unchanged)]);
         assert_eq!(reversed(before(), true, &[application("r/team/billing:1")]), back(false));
         assert_eq!(reversed(before(), true, &[before()]), back(true));
+        let pinned = application(&format!("r/team/billing:1@{DIGEST}"));
+        assert_eq!(reversed(before(), true, &[pinned]), back(false), "the platform made that of it");
         let scaled = Application { instances: 5, ..application("r/team/billing:1") };
         assert_eq!(reversed(before(), true, &[scaled]), back(false));
     }

@@ -24,7 +24,7 @@ fn output(command: &mut Command) -> Output {
 }
 
 /// A toolkit in a folder of its own.
-struct Workshop {
+pub(crate) struct Workshop {
     folder: TempDir,
 }
 
@@ -39,7 +39,7 @@ impl Workshop {
     }
 
     /// A copy of the repository, whose programs use the library where it is: so it is not compiled for each test.
-    fn copied() -> Self {
+    pub(crate) fn copied() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let names =
             ["ansible.cfg", "inventories", "jenkins", "playbooks", "roles", "templates", "rustfmt.toml", "Cargo.lock"];
@@ -68,7 +68,7 @@ impl Workshop {
         workshop
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -76,7 +76,7 @@ impl Workshop {
         fs::write(self.path(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 

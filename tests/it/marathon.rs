@@ -1,5 +1,6 @@
 //! The Marathon platform against the drill's Marathon, and against one that misbehaves in ways of its own.
 
+mod gap;
 mod login;
 
 use std::sync::Arc;

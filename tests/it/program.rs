@@ -494,3 +494,47 @@ async fn killed_at_any_point_get_leaves_a_whole_dump_or_none() {
     let output = hall.run(&format!("{RUN} --check")).await;
     assert_eq!(output.code, 0, "{output:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_that_cannot_be_is_a_wrong_command_line() {
+    let hall = Hall::open(&[]).await;
+    hall.look().await;
+    let known = "known are marathon+http://HOST:PORT, marathon+https://HOST/service/marathon, kubernetes://CONTEXT/NAMESPACE, \
+                 podman+unix:///run/podman/podman.sock and docker+unix:///var/run/docker.sock";
+    for (options, why) in [
+        ("--platform=http://ann:pw@host:8080", format!("'http://host:8080' names no platform: {known}")),
+        ("--platform=podman+tcp://host:1", format!("'podman+tcp://host:1' names no platform: {known}")),
+        ("--platform=marathon+http://", "'marathon+http://' is not a URL: empty host".to_owned()),
+        (
+            "--platform=kubernetes://a/b?c=d",
+            "'kubernetes://a/b?c=d' asks for '?c=d': known is ?kubeconfig=/path/to/file".to_owned(),
+        ),
+        (
+            "--platform=kubernetes://drill/Not_One",
+            "'Not_One' cannot be a namespace: name it in the URL, kubernetes://CONTEXT/NAMESPACE".to_owned(),
+        ),
+        ("--user=ann", "the login of DC/OS has a user and no password: give --pwd as well".to_owned()),
+    ] {
+        for command in [RUN, "undo --env=dev --yes", "resume --env=dev --yes"] {
+            let output = hall.run(&format!("{command} {options} --format=json")).await;
+            let report = report(&output);
+            let found = (output.code, report["outcome"].as_str(), report["message"].as_str());
+            assert_eq!(found, (2, Some("usage"), Some(&*why)), "{command} {options}: {output:?}");
+        }
+    }
+    hall.stands(Stand::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_no_name_in_the_environment_has_one_by_the_system() {
+    let hall = Hall::open(&["hang"]).await;
+    hall.look().await;
+    let mut first = hall.command(RUN).env_remove("USER").spawn().expect("a start");
+    until("the deployment", || hall.drill.marathon().applications().deployments() > 0).await;
+    let output = hall.run(&format!("{RUN} --timeout=2 --format=json")).await;
+    first.kill().await.expect("to kill it");
+    let name = std::process::Command::new("id").arg("-un").output().expect("id");
+    let name = String::from_utf8(name.stdout).expect("a name");
+    let message = report(&output)["message"].as_str().expect("a message").to_owned();
+    assert!(message.contains(&format!("somebody else is at it: run RUN by {} on HOST", name.trim())), "{message}");
+}

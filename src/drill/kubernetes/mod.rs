@@ -9,7 +9,7 @@ mod daemon_set;
 mod definition;
 mod deployment;
 mod desk;
-mod pods;
+pub(super) mod pods;
 mod refusal;
 mod replica_set;
 mod resource;
@@ -39,7 +39,7 @@ use self::world::World;
 use super::faults::Faults;
 use super::server::{Log, Server, through_faults};
 
-/// Says whether an image could be pulled.
+/// Says which digest an image has that could be pulled.
 pub use super::marathon::Pullable;
 
 /// Who may do everything, and the token.
@@ -71,7 +71,8 @@ impl Kubernetes {
     /// # Errors
     /// When the port cannot be taken.
     pub async fn start(settings: Settings, pullable: Pullable, faults: &Faults, log: &Log) -> anyhow::Result<Self> {
-        let world = Arc::new(Mutex::new(World::new(faults, settings.pace)));
+        let pulls = Pulls(pullable);
+        let world = Arc::new(Mutex::new(World::new(faults, settings.pace, pulls.clone())));
         let (desk, ordered) = (Arc::new(Desk { world: Arc::clone(&world), faults: faults.clone() }), faults.clone());
         let server = Server::start("kubernetes", settings.port, faults, log, |_| {
             Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| async move {
@@ -80,14 +81,14 @@ impl Kubernetes {
             })
         })
         .await?;
-        let (ticking, can_pull) = (Arc::clone(&world), Arc::clone(&pullable));
+        let (ticking, can_pull) = (Arc::clone(&world), pulls.clone());
         let ticker = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(settings.pace).await;
-                lock(&ticking).tick(Instant::now(), can_pull.as_ref());
+                lock(&ticking).tick(Instant::now(), &|image| can_pull.0(image).is_some());
             }
         });
-        Ok(Self { server, objects: Objects { world, pullable: Pulls(pullable) }, ticker })
+        Ok(Self { server, objects: Objects { world, pulls }, ticker })
     }
 
     /// Where it listens.
@@ -137,7 +138,7 @@ impl std::fmt::Debug for Pulls {
 #[derive(Debug, Clone)]
 pub struct Objects {
     world: Arc<Mutex<World>>,
-    pullable: Pulls,
+    pulls: Pulls,
 }
 
 impl Objects {
@@ -148,7 +149,7 @@ impl Objects {
     /// When the object is not one that the cluster takes.
     pub fn place(&self, object: &Value, at: DateTime<Utc>) -> anyhow::Result<()> {
         let mut world = lock(&self.world);
-        let placed = world.place(object, at, self.pullable.0.as_ref());
+        let placed = world.place(object, at, &|image| self.pulls.0(image).is_some());
         placed.map_err(|refusal| anyhow!("the drill's Kubernetes refuses it: {refusal:?}"))
     }
 

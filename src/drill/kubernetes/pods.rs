@@ -26,6 +26,23 @@ pub(super) fn images(pod: &Value) -> Vec<String> {
     containers.filter_map(|container| Some(container["image"].as_str()?.to_owned())).collect()
 }
 
+/// A template whose images are named by their tags alone, where they have one: the same, whoever added digests.
+pub(super) fn without_digests(template: &Value) -> Value {
+    let mut template = template.clone();
+    let containers = template.pointer_mut("/spec/containers").and_then(Value::as_array_mut);
+    for container in containers.into_iter().flatten() {
+        let image = container["image"].as_str().unwrap_or_default();
+        container["image"] = json!(tagged(image));
+    }
+    template
+}
+
+/// An image without its digest, where it has a tag as well.
+pub(in crate::drill) fn tagged(image: &str) -> &str {
+    let is_tagged = |name: &&str| name.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    image.split_once('@').map(|(name, _)| name).filter(is_tagged).unwrap_or(image)
+}
+
 /// Makes the pod of a template.
 pub(super) fn make(store: &mut Store, owned_by: &Value, template: &Value, name: &str, label: (&str, &str), node: &str) {
     let mut metadata = template["metadata"].clone();
@@ -67,7 +84,8 @@ pub(super) fn advance(store: &mut Store, key: &Key, fate: &Fate) {
             }
         })
     } else {
-        let is_ready = is_running && (!fate.ill || images == fate.first);
+        let is_first = || images.iter().map(|image| tagged(image)).eq(fate.first.iter().map(|image| tagged(image)));
+        let is_ready = is_running && (!fate.ill || is_first());
         status(pod, store.now(), "Running", is_ready, &|_| json!({"running": {}}))
     };
     store.change(key, |pod| pod["status"] = status);

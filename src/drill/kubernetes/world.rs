@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::pods::{Fate, images};
+use super::Pulls;
+use super::pods::{Fate, images, without_digests};
 use super::resource::{Key, Resource};
 use super::store::{Store, written};
 use super::{daemon_set, deployment, stateful_set};
@@ -38,12 +39,23 @@ pub(super) struct World {
     /// When those were renewed.
     renewed: Option<Instant>,
     pace: Duration,
+    /// What could be pulled, for who adds digests.
+    pulls: Pulls,
 }
 
 impl World {
-    pub(super) fn new(faults: &Faults, pace: Duration) -> Self {
+    pub(super) fn new(faults: &Faults, pace: Duration, pulls: Pulls) -> Self {
         let (rollouts, restless, foreign) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        Self { store: Store::default(), faults: faults.clone(), rollouts, restless, foreign, renewed: None, pace }
+        Self {
+            store: Store::default(),
+            faults: faults.clone(),
+            rollouts,
+            restless,
+            foreign,
+            renewed: None,
+            pace,
+            pulls,
+        }
     }
 
     /// A workload was made, changed, or lost a pod: its controller has to look.
@@ -59,14 +71,14 @@ impl World {
     pub(super) fn template_changed(&mut self, key: &Key, before: &Value, after: &Value) {
         let Some(rollout) = self.rollouts.get_mut(key) else { return };
         rollout.idle = 0;
-        if rollout.hangs_since.as_ref() == Some(after) {
+        if rollout.hangs_since.as_ref() == Some(&without_digests(after)) {
             // It goes back: that one is not counted, and ends.
             rollout.hangs_since = None;
             return;
         }
         let hang = |fault: &Fault| matches!(fault, Fault::Hang { .. }).then_some(());
         if rollout.hangs_since.is_none() && self.faults.spend(hang).is_some() {
-            rollout.hangs_since = Some(before.clone());
+            rollout.hangs_since = Some(without_digests(before));
         }
     }
 
@@ -142,6 +154,22 @@ impl World {
         let Some((service, 1)) = self.faults.spend(change) else { return };
         for key in keys.iter().filter(|key| key.resource.is_workload() && is_of(&service, &key.id())) {
             self.store.change(key, |object| object["metadata"]["labels"]["changed-by"] = json!("somebody-else"));
+        }
+    }
+
+    /// A webhook adds its digest to every image of a workload that has none and can be pulled, if a fault says so.
+    pub(super) fn pin_as_ordered(&self, key: &Key, object: &mut Value) {
+        if !key.resource.is_workload() || !self.faults.any(|fault| *fault == Fault::Digests) {
+            return;
+        }
+        for list in ["containers", "initContainers"] {
+            let containers = object.pointer_mut(&format!("/spec/template/spec/{list}")).and_then(Value::as_array_mut);
+            for container in containers.into_iter().flatten() {
+                let image = container["image"].as_str().unwrap_or_default();
+                if let Some(digest) = self.pulls.0(image).filter(|_| !image.contains('@')) {
+                    container["image"] = json!(format!("{image}@{digest}"));
+                }
+            }
         }
     }
 

@@ -38,6 +38,7 @@ impl World {
             return Err(Refusal::invalid(key.resource.kind(), key.resource.group(), "", &causes));
         }
         fill_in(key.resource, &mut object);
+        self.pin_as_ordered(&key, &mut object);
         check(&key, &object, None)?;
         self.refuse_as_ordered(&key)?;
         if !dry && key.resource == Resource::Leases {
@@ -227,6 +228,7 @@ impl World {
             object["status"] = old["status"].clone();
         }
         fill_in(key.resource, &mut object);
+        self.pin_as_ordered(key, &mut object);
         check(key, &object, Some(old))?;
         self.refuse_as_ordered(key)?;
         // The generation is that of what is to be. A Deployment counts its annotations in, as in the real one.

@@ -1,9 +1,10 @@
-//! The embedded Marathon, with the login of a DC/OS in front of it if wished: real HTTP on loopback, strict.
+//! The embedded Marathon, with a DC/OS in front of it if wished: real HTTP on loopback, strict.
 //!
 //! It merges updates shallowly, wipes what the real one wipes, takes an array as one deployment in the order of
 //! dependencies, answers 409 while a deployment holds an application, and deploys in small steps that take time.
 
 mod app;
+mod dcos;
 mod definition;
 mod deployment;
 mod events;
@@ -25,6 +26,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use self::app::written;
+use self::dcos::Passed;
 use self::definition::{Update, absolute, parse};
 use self::refusal::Refusal;
 use self::world::{Begun, Manner, World};
@@ -33,15 +35,12 @@ use super::server::{Log, Server, through_faults};
 
 pub use self::definition::fields;
 
-/// The token that a login gives.
-const TOKEN: &str = "drill-dcos-token";
-
 /// How the Marathon is to behave.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The port on loopback; 0 takes a free one.
     pub port: u16,
-    /// A DC/OS login, user and password, that is asked for. None: everybody may do everything.
+    /// A DC/OS stands in front of it, with this user and password. None: everybody may do everything.
     pub login: Option<(String, String)>,
     /// How long one small step of a deployment takes: an instance that starts, gets healthy, or ends.
     pub pace: Duration,
@@ -53,8 +52,8 @@ impl Default for Settings {
     }
 }
 
-/// Says whether an image could be pulled.
-pub type Pullable = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+/// Says which digest an image has that could be pulled; none for one that could not.
+pub type Pullable = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// A running Marathon. Ends when it goes out of scope.
 #[derive(Debug)]
@@ -82,7 +81,7 @@ impl Marathon {
         let ticker = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(settings.pace).await;
-                lock(&ticking).tick(Instant::now(), pullable.as_ref());
+                lock(&ticking).tick(Instant::now(), &|image| pullable(image).is_some());
             }
         });
         Ok(Self { server, applications: Applications(world), ticker })
@@ -196,14 +195,14 @@ impl Desk {
     }
 
     fn route(&self, path: &str, asked: &Asked) -> Result<Response, Refusal> {
-        if path == "/acs/api/v1/auth/login" {
-            return self.log_in(asked);
-        }
-        let authorization = asked.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if self.login.is_some() && authorization != Some(&format!("token={TOKEN}")) {
-            return Err(Refusal::who());
-        }
-        let path = path.strip_prefix("/service/marathon").unwrap_or(path);
+        let path = match &self.login {
+            Some(login) => match dcos::pass(login, path, asked)? {
+                Passed::Answered(answer) => return Ok(answer),
+                Passed::ToMarathon(path) => path,
+            },
+            None => path.to_owned(),
+        };
+        let path = path.as_str();
         if path == "/ping" {
             return Ok("pong".into_response());
         }
@@ -230,16 +229,6 @@ impl Desk {
             ("apps", rest) => self.one_app(rest, asked),
             _ => Err(Refusal::no_page()),
         }
-    }
-
-    fn log_in(&self, asked: &Asked) -> Result<Response, Refusal> {
-        if asked.method != Method::POST {
-            return Err(Refusal::method());
-        }
-        let body = asked.json()?;
-        let given = (body["uid"].as_str(), body["password"].as_str());
-        let is_known = self.login.as_ref().is_none_or(|(user, password)| given == (Some(user), Some(password)));
-        if is_known { Ok(axum::Json(json!({ "token": TOKEN })).into_response()) } else { Err(Refusal::who()) }
     }
 
     fn deployments(&self, id: &str, asked: &Asked) -> Result<Response, Refusal> {

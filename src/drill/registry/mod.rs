@@ -140,12 +140,18 @@ impl Shelves {
     /// Whether `repository[:tag][@digest]` could be pulled.
     #[must_use]
     pub fn has(&self, image: &str) -> bool {
+        self.pulled(image).is_some()
+    }
+
+    /// The digest of what `repository[:tag][@digest]` names, where it could be pulled.
+    #[must_use]
+    pub fn pulled(&self, image: &str) -> Option<String> {
         let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
         let (name, tag) = name.split_once(':').unwrap_or((name, "latest"));
         let repositories = self.lock();
-        let Some(repository) = repositories.get(name) else { return false };
-        let digest = digest.or_else(|| repository.named(tag));
-        digest.is_some_and(|digest| repository.manifests.contains_key(digest))
+        let repository = repositories.get(name)?;
+        let digest = digest.or_else(|| repository.named(tag))?;
+        repository.manifests.contains_key(digest).then(|| digest.to_owned())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Repository>> {

@@ -17,7 +17,7 @@ const PREPARED: &str = "-firebreak-new";
 pub(super) const LOCK: &str = "firebreak.run";
 
 /// The label by which compose says which project a container belongs to.
-const PROJECT: &str = "com.docker.compose.project";
+pub(super) const PROJECT: &str = "com.docker.compose.project";
 
 /// What a container is for a rollback; its name says it, so that a later run can tell as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,13 +80,12 @@ impl Container {
     /// is the service `oauth-2`, with one of `team/oauth` the second `oauth`. A container of compose that ran once for a
     /// command is none, nor is a lock.
     pub(super) fn service(&self, environment: &str) -> Option<String> {
-        let label = |key: &str| self.inspect["Config"]["Labels"][key].as_str().filter(|value| !value.is_empty());
-        if label(LOCK).is_some()
-            || label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        if self.label(LOCK).is_some()
+            || self.label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         {
             return None;
         }
-        if let (Some(project), Some(service)) = (label(PROJECT), label("com.docker.compose.service")) {
+        if let (Some(project), Some(service)) = (self.label(PROJECT), self.label("com.docker.compose.service")) {
             return (project == environment).then(|| service.to_owned());
         }
         let rest = self.name.strip_prefix(environment)?.strip_prefix('-')?;
@@ -97,6 +96,11 @@ impl Container {
             _ => rest,
         };
         (!service.is_empty()).then(|| service.to_owned())
+    }
+
+    /// The value of a label, where there is one.
+    pub(super) fn label(&self, key: &str) -> Option<&str> {
+        self.inspect["Config"]["Labels"][key].as_str().filter(|value| !value.is_empty())
     }
 
     /// What it is called now.

@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use self::client::Client;
-use self::container::{Container, Place, image_id, may_be_of};
+use self::container::{Container, PROJECT, Place, image_id, may_be_of};
 use self::own::Own;
 use super::connect::RegistryLogin;
 use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing};
@@ -36,6 +36,9 @@ use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
 use crate::watch::Watch;
 use crate::words::counted;
+
+/// The label by which compose says which image it made a container of.
+const COMPOSED: &str = "com.docker.compose.image";
 
 /// The Docker or Podman engine behind a socket.
 pub(super) struct Engine {
@@ -225,6 +228,13 @@ impl Service {
         }
         if self.0.iter().any(|one| one.place != Place::Standing) {
             notes.push("an earlier rollback was cut short and left containers behind".into());
+        }
+        if current.iter().any(|one| one.label(PROJECT).is_some()) {
+            let label = current.iter().any(|one| one.label(COMPOSED).is_some());
+            let label = if label { format!(" and its label {COMPOSED} name") } else { " names".to_owned() };
+            notes.push(format!(
+                "its compose file{label} the bad version still, and `compose up` will put that back: set the image there, too"
+            ));
         }
         notes
     }

@@ -8,9 +8,18 @@ use super::container::Container;
 /// Options of `podman run` that no API shows again.
 const UNSEEN: [&str; 4] = ["--sysctl", "--personality", "--chrootdirs", "--passwd-entry"];
 
+/// The label by which Podman remembers the systemd unit that made a container: that of a quadlet, or a generated one.
+const UNIT: &str = "PODMAN_SYSTEMD_UNIT";
+
 /// Why a container cannot be replaced; none where it can. `podman` is what Podman's own API says of it, where the
 /// engine is Podman; `everybody` all containers of the engine.
 pub(super) fn obstacle(old: &Container, podman: Option<&Value>, everybody: &[Container]) -> Option<String> {
+    if let Some(unit) = old.label(UNIT) {
+        return Some(format!(
+            "its systemd unit '{unit}' would start the old image again: set the image in that unit (a quadlet: in its \
+             .container file), then `systemctl daemon-reload` and `systemctl restart {unit}`"
+        ));
+    }
     let host = &old.inspect["HostConfig"];
     if host["AutoRemove"] == true {
         return Some("it removes itself when it stops (--rm): nothing would be left to go back to".into());
@@ -66,6 +75,11 @@ mod tests {
         assert!(fleeting.starts_with("it removes itself when it stops"), "{fleeting}");
         assert_eq!(obstacle_with("State.Paused", json!(true), json!({})).as_deref(), Some("it is paused"));
         assert_eq!(obstacle_with("", Value::Null, json!({"Pod": "7"})).as_deref(), Some("it belongs to a pod"));
+        let unit = obstacle_with("Config.Labels", json!({"PODMAN_SYSTEMD_UNIT": "billing.service"}), json!({}));
+        let expected = "its systemd unit 'billing.service' would start the old image again: set the image in that unit (a \
+                        quadlet: in its .container file), then `systemctl daemon-reload` and `systemctl restart \
+                        billing.service`";
+        assert_eq!(unit.as_deref(), Some(expected));
         let command = json!({"Config": {"CreateCommand": ["podman", "run", "--sysctl=net.x=1", "image"]}});
         assert_eq!(
             obstacle_with("", Value::Null, command).as_deref(),

@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use kube::client::Body;
+use kube::client::{AuthError, Body};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::super::secrets::Secrets;
 use super::super::writes::Writes;
+use super::login::{self, Plugin};
+use super::workload::containers;
 use crate::http::retry::{Retry, causes};
+use crate::http::{is_page, printable, sentence};
 use crate::journal::{self, Ledger};
 
 /// How long one answer may take.
@@ -36,6 +39,7 @@ const MANAGER: &str = "firebreak";
 #[derive(Clone)]
 pub(super) struct Client {
     kube: kube::Client,
+    plugin: Option<Plugin>,
     pub(super) writes: Writes,
     pub(super) ledger: Arc<dyn Ledger>,
 }
@@ -43,7 +47,10 @@ pub(super) struct Client {
 /// An answer, whatever it says.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// Its JSON; null where it is something else.
     pub(super) body: Value,
+    /// What it says in words where it is no JSON: some answers come from a proxy before Kubernetes.
+    words: Option<String>,
     headers: HeaderMap,
 }
 
@@ -92,7 +99,7 @@ impl Answer {
 
     /// What it says of a refusal, without what must not be shown.
     pub(super) fn error(&self, secrets: &Secrets) -> anyhow::Error {
-        let message = self.body["message"].as_str().map(|message| secrets.scrub(message));
+        let message = self.body["message"].as_str().or(self.words.as_deref()).map(|message| secrets.scrub(message));
         let message = message.filter(|message| !message.is_empty());
         anyhow!("Kubernetes answered {}{}", self.status, message.map(|text| format!(": {text}")).unwrap_or_default())
     }
@@ -103,7 +110,11 @@ fn written(outcome: &Result<Answer, Unanswered>) -> journal::Answer {
     match outcome {
         Ok(answer) if answer.status.is_success() => {
             let metadata = &answer.body["metadata"];
-            journal::Answer::Taken(json!({ "uid": metadata["uid"], "generation": metadata["generation"] }))
+            let mut kept = json!({ "uid": metadata["uid"], "generation": metadata["generation"] });
+            for one in containers(&answer.body) {
+                kept["images"][one.name] = one.image.into();
+            }
+            journal::Answer::Taken(kept)
         }
         Ok(answer) => journal::Answer::Refused(answer.status.to_string()),
         Err(Unanswered::NotSent(error)) => journal::Answer::Refused(format!("{error:#}")),
@@ -112,8 +123,8 @@ fn written(outcome: &Result<Answer, Unanswered>) -> journal::Answer {
 }
 
 impl Client {
-    pub(super) fn new(kube: kube::Client, ledger: Arc<dyn Ledger>) -> Self {
-        Self { kube, writes: Writes::default(), ledger }
+    pub(super) fn new(kube: kube::Client, plugin: Option<Plugin>, ledger: Arc<dyn Ledger>) -> Self {
+        Self { kube, plugin, writes: Writes::default(), ledger }
     }
 
     /// What is at a path; none where there is nothing.
@@ -135,7 +146,10 @@ impl Client {
             return match answer.status {
                 StatusCode::NOT_FOUND => Ok(None),
                 status if !status.is_success() => Err(answer.error(&Secrets::default())),
-                _ if answer.body.is_null() => bail!("what answers GET {path} is no Kubernetes: it gives no JSON"),
+                _ if answer.body.is_null() => {
+                    let what = answer.words.as_deref().unwrap_or("what is not JSON");
+                    bail!("what answers GET {path} is no Kubernetes: it gives {what}")
+                }
                 _ => Ok(Some(answer.body)),
             };
         }
@@ -202,13 +216,13 @@ impl Client {
         let request = request.map_err(|error| Unanswered::NotSent(error.into()))?;
         let what = || format!("Kubernetes did not answer {method} {path}");
         let answer = timeout(PATIENCE, async {
-            let answer = self.kube.send(request).await.map_err(|error| unanswered(&error))?;
+            let answer = self.kube.send(request).await.map_err(|error| unanswered(&error, self.plugin.as_ref()))?;
             let (parts, body) = answer.into_parts();
             let body = Limited::new(body, LONGEST).collect().await;
             let body = body.map_err(|error| Unanswered::Lost(anyhow!("{}", causes(&*error))))?.to_bytes();
-            // Some errors come from a proxy before Kubernetes, as a page.
+            let words = words(parts.status, &parts.headers, &body);
             let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            Ok(Answer { status: parts.status, body, headers: parts.headers })
+            Ok(Answer { status: parts.status, body, words, headers: parts.headers })
         });
         match answer.await {
             Ok(Ok(answer)) => Ok(answer),
@@ -235,8 +249,30 @@ where
     }
 }
 
-/// Whether a request that failed had left: one that found no connection, or no login, had not.
-fn unanswered(error: &kube::Error) -> Unanswered {
+/// What an answer says that is none that was hoped for.
+fn words(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    if status.is_redirection() {
+        let to = headers.get(LOCATION)?.to_str().ok()?.split('?').next().unwrap_or_default();
+        Some(format!("it leads to {}", printable(to)))
+    } else if is_page(body) {
+        Some("a web page".to_owned())
+    } else if status.is_success() {
+        None
+    } else {
+        sentence(body)
+    }
+}
+
+/// Whether a request that failed had left: one that found no connection, or no login, had not. `plugin` gives the login.
+fn unanswered(error: &kube::Error, plugin: Option<&Plugin>) -> Unanswered {
+    let login = match error {
+        kube::Error::Auth(login) => Some(login),
+        kube::Error::Service(error) => error.downcast_ref::<AuthError>(),
+        _ => None,
+    };
+    if let Some(error) = login {
+        return Unanswered::NotSent(login::failure(error, plugin));
+    }
     let never_left = match error {
         kube::Error::Service(error) => error
             .downcast_ref::<hyper_util::client::legacy::Error>()

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::try_join_all;
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::client::{Answer, Unanswered, Write};
-use super::own::{Images, SET, Written};
-use super::workload::{self, CAUSE, Kind, parts};
+use super::own::{Images, SET, Sent, Written, is_made_of};
+use super::workload::{self, CAUSE, Container, Kind, parts};
 use super::{Kubernetes, rollout, wait};
 use crate::platform::{Change, missed};
 use crate::watch::Watch;
@@ -31,11 +31,12 @@ pub(super) async fn deploy(
     let deadline = Instant::now() + limit;
     // All of them before the first is written.
     try_join_all(changes.iter().map(|change| planned(kubernetes, change))).await?;
+    let mut tried = Vec::with_capacity(changes.len());
     for change in changes {
-        try_out(kubernetes, change, watch).await?;
+        tried.push(try_out(kubernetes, change, watch).await?);
     }
-    for change in changes {
-        set(kubernetes, change, watch).await?;
+    for (change, made) in changes.iter().zip(&tried) {
+        set(kubernetes, change, made, watch).await?;
     }
     wait::until_arrived(kubernetes, changes, deadline, watch).await.with_context(|| missed(limit))
 }
@@ -54,8 +55,14 @@ async fn planned(kubernetes: &Kubernetes, change: &Change) -> anyhow::Result<(Ki
     Ok((kind, object))
 }
 
-/// What is sent for a change of an object, and what is to be remembered of it.
-fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -> anyhow::Result<(Write, Written)> {
+/// What is sent for a change of an object, and what is to be remembered of it; `made` is what the server made of it when
+/// it was tried.
+fn write(
+    kubernetes: &Kubernetes,
+    change: &Change,
+    (kind, object): (Kind, &Value),
+    made: &[Container],
+) -> anyhow::Result<(Write, Written)> {
     let id = &change.application.id;
     let set: Vec<_> =
         workload::meant(object, &change.application).into_iter().map(|one| (one, change.to.clone())).collect();
@@ -65,10 +72,11 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
     let cause = kubernetes.cause(&change.to);
     let write = kubernetes.patch(SET, id, object, workload::patch(object, &set, &cause))?;
     let rollout = rollout::rollout(kind, object);
-    let images = |(one, to): &(workload::Container, String)| Images {
+    let images = |(one, to): &(Container, String)| Images {
         name: one.name.clone(),
         from: one.image.clone(),
         to: to.clone(),
+        made: made.iter().find(|made| made.name == one.name).map(|made| made.image.clone()),
     };
     let written = Written {
         application: id.clone(),
@@ -81,20 +89,23 @@ fn write(kubernetes: &Kubernetes, change: &Change, kind: Kind, object: &Value) -
     Ok((write, written))
 }
 
-/// Has a change checked by the server without writing it: an account that may not, an admission that refuses.
-async fn try_out(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) -> anyhow::Result<()> {
+/// Has a change checked by the server without writing it: an account that may not, an admission that refuses. Gives the
+/// containers as the server would make them; none where that cannot be tried.
+async fn try_out(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) -> anyhow::Result<Vec<Container>> {
     let id = &change.application.id;
     for _ in 0..TRIES {
         let (kind, object) = planned(kubernetes, change).await?;
-        let (write, _) = write(kubernetes, change, kind, &object)?;
+        let (write, written) = write(kubernetes, change, (kind, &object), &[])?;
         let answer = kubernetes.client.try_out(&write).await.with_context(|| format!("failed to try '{id}'"))?;
         if answer.status.is_success() {
-            return Ok(());
+            let made = workload::containers(&answer.body);
+            may_be_meant(&written, &made)?;
+            return Ok(made);
         }
         let error = answer.error(&workload::secrets(&object));
         if cannot_be_tried(&answer) {
             watch.warn(&format!("the change of '{id}' could not be tried beforehand: {error:#}"));
-            return Ok(());
+            return Ok(Vec::new());
         }
         if !answer.is_conflict() && !moved(kubernetes, id, &object).await? {
             return Err(error.context(refused(id)));
@@ -104,23 +115,38 @@ async fn try_out(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) ->
     Err(busy(id))
 }
 
+/// Refuses where the server would make another image of the target, or leave the old one: a rule of the cluster.
+fn may_be_meant(written: &Written, made: &[Container]) -> anyhow::Result<()> {
+    for Images { name, from, to, .. } in &written.containers {
+        let Some(made) = made.iter().find(|made| made.name == *name) else { continue };
+        if !is_made_of(&made.image, to) || (made.image == *from && from != to) {
+            let (id, made) = (&written.application, &made.image);
+            bail!("application '{id}' cannot be set to '{to}': a rule of the cluster makes '{made}' of it");
+        }
+    }
+    Ok(())
+}
+
 /// A webhook of the cluster that has effects of its own: nothing can be tried there. One that denies without a code answers
 /// 400 as well, but gives no reason.
 fn cannot_be_tried(answer: &Answer) -> bool {
     answer.status == StatusCode::BAD_REQUEST && answer.body["reason"] == "BadRequest"
 }
 
-/// Writes a change.
-async fn set(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) -> anyhow::Result<()> {
+/// Writes a change, of which the server said what it makes of it.
+async fn set(kubernetes: &Kubernetes, change: &Change, made: &[Container], watch: &dyn Watch) -> anyhow::Result<()> {
     let id = &change.application.id;
     for _ in 0..TRIES {
         let (kind, object) = planned(kubernetes, change).await?;
-        let (write, written) = write(kubernetes, change, kind, &object)?;
+        let (write, written) = write(kubernetes, change, (kind, &object), made)?;
         let about = serde_json::to_value(&written).context("what is written is plain data")?;
-        let cause = written.cause.clone();
+        let (cause, sent) = (written.cause.clone(), Sent::from(&written));
         let known = kubernetes.own.send(written);
         match kubernetes.client.write(write, about).await {
-            Ok(answer) if answer.status.is_success() => return Ok(()),
+            Ok(answer) if answer.status.is_success() => {
+                kubernetes.own.sent(sent, Some(&answer.body));
+                return Ok(());
+            }
             Ok(answer) => {
                 kubernetes.own.forget(id, known);
                 if !answer.is_conflict() && !moved(kubernetes, id, &object).await? {
@@ -133,6 +159,7 @@ async fn set(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) -> any
                 return Err(error);
             }
             Err(Unanswered::Lost(error)) => {
+                kubernetes.own.sent(sent, None);
                 watch.warn(&format!("{error:#}: looking what became of it"));
                 return shows(kubernetes, id, &cause).await.map_err(|_| error);
             }
@@ -199,10 +226,4 @@ impl Kubernetes {
         let found = self.client.get(&self.path(id)?).await;
         Ok((kind, found.with_context(|| format!("failed to read application '{id}'"))?))
     }
-}
-
-/// What is written down of the way back.
-pub(super) fn about(id: &str, set: &[(workload::Container, String)]) -> Value {
-    let images: Vec<_> = set.iter().map(|(one, to)| json!({ "name": one.name, "to": to })).collect();
-    json!({ "application": id, "containers": images })
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::time::{Instant, sleep};
 
 use super::client::Unanswered;
-use super::deploy::{PAUSE, about, moved};
-use super::own::{RESTORE, Written};
-use super::{Kubernetes, wait, workload};
+use super::deploy::{PAUSE, moved};
+use super::own::{RESTORE, Sending, Sent, Written};
+use super::workload::{self, Container};
+use super::{Kubernetes, wait};
 use crate::platform::Change;
 use crate::watch::Watch;
 
@@ -56,12 +57,20 @@ async fn restore(
         match kubernetes.object(id).await {
             Ok((_, None)) => return Ok(()),
             Ok((_, Some(object))) => {
-                let Some(set) = written.back(&object) else { return Ok(()) };
+                let read = kubernetes.own.read(id, &object);
+                let Some(back) = written.back(&object, &read) else { return Ok(()) };
                 let images: Vec<&str> = written.containers.iter().map(|images| images.from.as_str()).collect();
                 let cause = kubernetes.cause(&format!("back to {}", images.join(", ")));
-                let write = kubernetes.patch(RESTORE, id, &object, workload::patch(&object, &set, &cause))?;
-                match kubernetes.client.write(write, about(id, &set)).await {
-                    Ok(answer) if answer.status.is_success() => return Ok(()),
+                let write = kubernetes.patch(RESTORE, id, &object, workload::patch(&object, &back, &cause))?;
+                let sending =
+                    |(one, to): &(Container, String)| Sending { name: one.name.clone(), to: to.clone(), made: None };
+                let sent = Sent { application: id.clone(), cause, containers: back.iter().map(sending).collect() };
+                let about = serde_json::to_value(&sent).context("what is written is plain data")?;
+                match kubernetes.client.write(write, about).await {
+                    Ok(answer) if answer.status.is_success() => {
+                        kubernetes.own.sent(sent, Some(&answer.body));
+                        return Ok(());
+                    }
                     Ok(answer) if answer.is_busy() => sleep(AGAIN).await,
                     Ok(answer) => {
                         if !answer.is_conflict() && !moved(kubernetes, id, &object).await? {
@@ -69,8 +78,11 @@ async fn restore(
                         }
                         sleep(PAUSE).await;
                     }
-                    Err(Unanswered::NotSent(error) | Unanswered::Lost(error)) => {
-                        watch.warn(&format!("{error:#}: looking again"));
+                    Err(unanswered) => {
+                        if matches!(unanswered, Unanswered::Lost(_)) {
+                            kubernetes.own.sent(sent, None);
+                        }
+                        watch.warn(&format!("{:#}: looking again", anyhow::Error::from(unanswered)));
                         sleep(AGAIN).await;
                     }
                 }

@@ -5,7 +5,9 @@ mod client;
 mod deploy;
 mod go_back;
 mod history;
+mod kubeconfig;
 mod lease;
+mod login;
 mod own;
 mod place;
 mod pods;
@@ -60,7 +62,7 @@ impl Kubernetes {
         Ok(Self {
             address: place.address(),
             kubectl: format!("{kubectl} --namespace={}", place.namespace),
-            client: Client::new(place.client, ledger),
+            client: Client::new(place.client, place.plugin, ledger),
             namespace: place.namespace,
             own: Own::default(),
             held: Held::default(),
@@ -126,6 +128,10 @@ impl Platform for Kubernetes {
         Ok(found)
     }
 
+    fn became(&self, change: &Change) -> Vec<String> {
+        self.own.became(&change.application.id, &change.to)
+    }
+
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
         history::of(self, applications).await
     }
@@ -189,8 +195,9 @@ impl Settable for Kubernetes {
         let objects = try_join_all(changes.iter().map(|change| self.object(&change.application.id))).await?;
         let standing = |(change, (kind, object)): (&Change, (Kind, Option<Value>))| match object {
             Some(object) => {
-                self.remember(&change.application, &object);
-                rollout::standing(kind, &object, change)
+                let read = self.own.read(&change.application.id, &object);
+                self.remember(&change.application, &read);
+                rollout::standing(kind, &read, change)
             }
             None => Standing::Gone,
         };

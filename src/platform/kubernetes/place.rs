@@ -1,7 +1,6 @@
 //! From `kubernetes://<context>/<namespace>` to a place: which cluster, as whom, and where in it.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
 use hyper_util::client::legacy::connect::Connect;
@@ -9,11 +8,14 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioExecutor;
 use kube::Config;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
-use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt as _;
 
+use super::kubeconfig;
+use super::login::{self, Plugin, TokenFile};
 use crate::http;
+use crate::platform::connect::Unfit;
 
 /// How a URL of this platform begins.
 pub(in super::super) const SCHEME: &str = "kubernetes://";
@@ -30,6 +32,8 @@ pub(super) struct Place {
     server: String,
     /// Who may ask there.
     pub(super) client: kube::Client,
+    /// The program that gives the login, if one does.
+    pub(super) plugin: Option<Plugin>,
 }
 
 impl Place {
@@ -37,7 +41,7 @@ impl Place {
     /// context is then the current one, or the cluster that this runs in; the namespace is named by the environment.
     pub(super) async fn at(url: &str, environment: &str) -> anyhow::Result<Self> {
         let Asked { rest, kubeconfig } = asked(url)?;
-        let file = read(kubeconfig.as_deref())?;
+        let file = kubeconfig::read(kubeconfig.as_deref())?;
         let contexts: Vec<&str> = file.iter().flat_map(contexts_of).collect();
         let (context, namespace) = split(&rest, &contexts);
         let namespace = namespace_of(namespace.unwrap_or(environment))?.to_owned();
@@ -50,8 +54,10 @@ impl Place {
             Some(proxy) => Some(proxy.parse().context("the kubeconfig's proxy-url is not a URL")?),
             None => config.cluster_url.to_string().parse().ok().and_then(|url| http::proxy_for(&url)),
         };
-        let client = client(&config).map_err(quiet).context("failed to set up the client of Kubernetes")?;
-        Ok(Self { context, kubeconfig, namespace, server: server(&config.cluster_url), client })
+        let plugin = Plugin::of(&config.auth_info);
+        let client = client(&config).map_err(|error| login::told(error, plugin.as_ref()));
+        let client = client.context("failed to set up the client of Kubernetes")?;
+        Ok(Self { context, kubeconfig, namespace, server: server(&config.cluster_url), client, plugin })
     }
 
     /// For people to read. With the server, since on another host a context of the same name may be another cluster.
@@ -59,24 +65,6 @@ impl Place {
         let context = self.context.as_deref().unwrap_or_default();
         format!("{SCHEME}{context}/{} ({})", self.namespace, self.server)
     }
-}
-
-/// The kubeconfig that is named by the URL or by KUBECONFIG, or else the usual one; none where nobody named one and the
-/// usual one is not there.
-fn read(named: Option<&Path>) -> anyhow::Result<Option<Kubeconfig>> {
-    let named = match named {
-        Some(path) => Kubeconfig::read_from(path).map(Some),
-        None => Kubeconfig::from_env(),
-    };
-    let found = match named {
-        Ok(None) => match Kubeconfig::read() {
-            Err(KubeconfigError::FindPath) => Ok(None),
-            Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => Ok(None),
-            usual => usual.map(Some),
-        },
-        named => named,
-    };
-    found.map_err(|error| told(error).context("failed to read the kubeconfig"))
 }
 
 /// A context of a kubeconfig, the current one if none is named: its name, what it says, and its proxy.
@@ -92,10 +80,10 @@ async fn of_context(
     if !contexts_of(&file).any(|name| name == context) {
         bail!("the kubeconfig has no context '{}': it has {known}", http::printable(&context));
     }
-    hush(&mut file);
+    login::hush(&mut file);
     let proxy = proxy_of(&file, &context);
     let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-    let config = Config::from_custom_kubeconfig(file, &options).await.map_err(told);
+    let config = Config::from_custom_kubeconfig(file, &options).await.map_err(kubeconfig::told);
     let config = config.with_context(|| format!("failed to use context '{context}'"))?;
     Ok((Some(context), config, proxy))
 }
@@ -109,38 +97,11 @@ fn in_cluster(named: Option<String>) -> anyhow::Result<Config> {
         .map_err(|outside| anyhow!("no cluster is known: there is no kubeconfig, and this is no pod ({outside})"))
 }
 
-/// Why a kubeconfig is of no use. The library quotes what it stumbles over, which may be a token: only what is about the
-/// file itself is passed on.
-fn told(error: KubeconfigError) -> anyhow::Error {
-    match error {
-        KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath => anyhow::Error::new(error),
-        _ => anyhow!("it is not as a kubeconfig must be: `kubectl config view` says where"),
-    }
-}
-
-/// The same of the login that it describes, which may be a program that prints a token.
-fn quiet(error: anyhow::Error) -> anyhow::Error {
-    if error.is::<kube::Error>() {
-        return anyhow!("the login that the kubeconfig describes does not work: `kubectl auth whoami` says why");
-    }
-    error
-}
-
 /// Host and port of a server, and the path where many clusters are behind one.
 fn server(url: &::http::Uri) -> String {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     let host = authority.rsplit('@').next().unwrap_or_default();
     format!("{host}{}", url.path().trim_end_matches('/'))
-}
-
-/// A login that is a program gets the terminal only where it cannot do without: what it says there may hold a token.
-fn hush(file: &mut Kubeconfig) {
-    let users = file.auth_infos.iter_mut().filter_map(|user| user.auth_info.as_mut());
-    for login in users.filter_map(|user| user.exec.as_mut()) {
-        if login.interactive_mode != Some(ExecInteractiveMode::Always) {
-            login.interactive_mode = Some(ExecInteractiveMode::Never);
-        }
-    }
 }
 
 /// What a URL says.
@@ -157,7 +118,9 @@ fn asked(url: &str) -> anyhow::Result<Asked> {
     let kubeconfig = match query.split_once('=') {
         Some(("kubeconfig", path)) if !path.is_empty() => Some(PathBuf::from(decode(path))),
         None if query.is_empty() => None,
-        _ => bail!("'{}' asks for '?{query}': known is ?kubeconfig=/path/to/file", http::printable(url)),
+        _ => {
+            bail!(Unfit(format!("'{}' asks for '?{query}': known is ?kubeconfig=/path/to/file", http::printable(url))))
+        }
     };
     Ok(Asked { rest: decode(rest.trim_end_matches('/')), kubeconfig })
 }
@@ -173,7 +136,7 @@ fn split<'a>(rest: &'a str, contexts: &[&str]) -> (&'a str, Option<&'a str>) {
 fn namespace_of(name: &str) -> anyhow::Result<&str> {
     let sound = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if name.is_empty() || name.len() > 63 || !name.chars().all(sound) || name.starts_with('-') || name.ends_with('-') {
-        bail!("'{name}' cannot be a namespace: name it in the URL, {SCHEME}CONTEXT/NAMESPACE");
+        bail!(Unfit(format!("'{name}' cannot be a namespace: name it in the URL, {SCHEME}CONTEXT/NAMESPACE")));
     }
     Ok(name)
 }
@@ -209,6 +172,9 @@ where
     let hyper = hyper.map_err(tower::BoxError::from);
     let client = ClientBuilder::new(hyper, config.default_namespace.clone()).with_layer(&config.extra_headers_layer()?);
     let base = config.base_uri_layer();
+    if let Some(file) = TokenFile::of(&config.auth_info)? {
+        return Ok(client.with_layer(&file.layer()).with_layer(&base).build());
+    }
     Ok(match config.auth_layer()? {
         Some(login) => client.with_layer(&login).with_layer(&base).build(),
         None => client.with_layer(&base).build(),

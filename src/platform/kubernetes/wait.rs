@@ -107,6 +107,7 @@ async fn until(
                 let mut behind = Vec::new();
                 for (change, (kind, object)) in changes.iter().zip(&found) {
                     let id = &change.application.id;
+                    let object = object.as_ref().map(|object| kubernetes.own.read(id, object));
                     let seen =
                         object.as_ref().map(|object| Seen { kind: *kind, object, rollout: rollout(*kind, object) });
                     if let Some(seen) = &seen {
@@ -123,7 +124,7 @@ async fn until(
                     if rollout.moves {
                         unblock.entry(id).or_default().free(kubernetes, *kind, id, object, watch).await;
                     }
-                    behind.push((change, object, rollout));
+                    behind.push((change, object.clone(), rollout));
                 }
                 if behind.is_empty() {
                     return Ok(());
@@ -131,7 +132,7 @@ async fn until(
                 if Instant::now() >= deadline {
                     let mut reasons = Vec::new();
                     for (change, object, rollout) in behind {
-                        reasons.push(why(kubernetes, change, object, &rollout).await);
+                        reasons.push(why(kubernetes, change, &object, &rollout).await);
                     }
                     bail!("time ran out: {}", reasons.join("; "));
                 }

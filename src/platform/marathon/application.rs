@@ -76,11 +76,14 @@ fn has_health_checks(app: &Value) -> bool {
     app["healthChecks"].as_array().is_some_and(|checks| !checks.is_empty())
 }
 
+/// The fields that an update sends, besides the id.
+pub(super) const SENT: [&str; 3] = ["container", "executorResources", "resourceLimits"];
+
 /// What is sent to set an image: the merge is shallow, so the whole `container` goes along, and what a partial update
 /// wipes where it is left out. Nothing that is only read may be in it.
 pub(super) fn update(app: &Value, to: &str) -> Value {
     let mut body = Map::new();
-    for field in ["id", "container", "executorResources", "resourceLimits"] {
+    for field in ["id"].into_iter().chain(SENT) {
         if let Some(value) = app.get(field).filter(|value| !value.is_null()) {
             body.insert(field.to_owned(), value.clone());
         }
@@ -90,9 +93,9 @@ pub(super) fn update(app: &Value, to: &str) -> Value {
     body
 }
 
-/// What is sent to restore the version that an application had when it was read.
-pub(super) fn restore(before: &Application) -> Value {
-    json!({"id": before.id, "version": before.revision})
+/// What is sent to restore a version of an application.
+pub(super) fn restore(id: &str, version: &str) -> Value {
+    json!({"id": id, "version": version})
 }
 
 /// How an application stands towards a change. That no deployment is running says nothing: it may have failed.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use percent_encoding::percent_decode_str;
+use reqwest::header::LOCATION;
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -12,8 +13,8 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::super::writes::Writes;
-use crate::http::retry::{NoAnswer, Retry};
-use crate::http::without_credentials;
+use crate::http::retry::{self, NoAnswer, Retry};
+use crate::http::{is_page, sentence, without_credentials};
 use crate::journal::{self, Ledger};
 use crate::watch::Unwatched;
 
@@ -50,7 +51,33 @@ enum Access {
 /// An answer, whatever it says.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// Its JSON; null where it is something else.
     pub(super) body: Value,
+    /// What it says in words, where it is none that was hoped for; a web page with where it came from.
+    pub(super) words: Option<String>,
+}
+
+impl Answer {
+    fn of(answer: &retry::Answer) -> Self {
+        let status = answer.status;
+        let place = |url: &str| {
+            let mut url = Url::parse(url).ok()?;
+            url.set_query(None);
+            Some(without_credentials(&url))
+        };
+        let body = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        let words = if status.is_redirection() {
+            let to = answer.headers.get(LOCATION).and_then(|to| answer.url.join(to.to_str().ok()?).ok());
+            to.and_then(|to| place(to.as_str())).map(|to| format!("it leads to {to}"))
+        } else if is_page(&answer.body) {
+            place(answer.url.as_str()).map(|from| format!("a web page, from {from}"))
+        } else if status.is_success() {
+            None
+        } else {
+            sentence(&answer.body).map(|said| said.trim_end_matches('.').to_owned())
+        };
+        Self { status, body, words }
+    }
 }
 
 /// Why a write was not answered.
@@ -101,7 +128,7 @@ fn written(outcome: &Result<Answer, Unanswered>) -> journal::Answer {
 }
 
 impl Client {
-    /// A client of the Marathon at `url`. `login` is that of DC/OS; a user in the URL is Marathon's own.
+    /// A client of the Marathon at `url`, or at its usual place where that is a DC/OS. `login` is that of DC/OS; a user in the URL is Marathon's own.
     pub(super) fn new(
         url: &Url,
         login: Option<(&str, &SecretString)>,
@@ -149,9 +176,13 @@ impl Client {
         match answer.status {
             StatusCode::NOT_FOUND => Ok(None),
             status if !status.is_success() => {
-                bail!("{} answered GET {path} with {status}{}", self.base, self.hint(status))
+                let words = answer.words.map(|words| format!(": {words}")).unwrap_or_default();
+                bail!("{} answered GET {path} with {status}{words}{}", self.base, self.hint(status))
             }
-            _ if answer.body.is_null() => bail!("{} answered GET {path} with what is not JSON", self.base),
+            _ if answer.body.is_null() => {
+                let what = answer.words.unwrap_or_else(|| "what is not JSON".to_owned());
+                bail!("{} answered GET {path} with {what}: it is no Marathon", self.base)
+            }
             _ => Ok(Some(answer.body)),
         }
     }
@@ -213,7 +244,7 @@ impl Client {
                 continue;
             }
             // Some errors come from a proxy before Marathon, as a page.
-            return Ok(Answer { status, body: serde_json::from_slice(&answer.body).unwrap_or(Value::Null) });
+            return Ok(Answer::of(&answer));
         }
     }
 
@@ -236,16 +267,18 @@ impl Client {
         }
         let what = || format!("failed to log in to DC/OS at {login} as '{user}'");
         let body = json!({"uid": user, "password": password.expose_secret()});
-        let answer = self.http.post(login.clone()).timeout(PATIENCE).json(&body).send().await;
-        let answer = answer.map_err(reqwest::Error::without_url).with_context(what)?;
-        match answer.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => bail!("{}: user or password is wrong", what()),
+        let request = self.http.post(login.clone()).timeout(PATIENCE).json(&body).build();
+        let request = request.map_err(reqwest::Error::without_url).with_context(what)?;
+        let answer = RETRY.send(&self.http, request, LONGEST, &Unwatched).await.with_context(what)?;
+        let Answer { status, mut body, words } = Answer::of(&answer);
+        let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => bail!("{}: user or password is wrong{words}", what()),
             StatusCode::NOT_FOUND => bail!("{}: there is no DC/OS; leave out --user and --pwd", what()),
-            status if !status.is_success() => bail!("{}: it answered {status}", what()),
+            status if !status.is_success() => bail!("{}: it answered {status}{words}", what()),
             _ => {}
         }
-        let mut answer: Value = answer.json().await.map_err(reqwest::Error::without_url).with_context(what)?;
-        let Value::String(new) = answer["token"].take() else { bail!("{}: it gave no token", what()) };
+        let Value::String(new) = body["token"].take() else { bail!("{}: it gave no token{words}", what()) };
         Ok(token.insert(new.into()).clone())
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::secrets::Secrets;
 use super::client::{Answer, Unanswered, Write};
-use super::{Marathon, application, refusal};
+use super::{Marathon, application, between, refusal};
 use crate::platform::{Change, missed};
 use crate::watch::Watch;
 
@@ -34,6 +34,7 @@ pub(super) async fn deploy(
                 let Some(holders) = refusal::holders(&answer) else {
                     let id = deployment(marathon, &answer, &secrets)?;
                     was_needed(marathon, changes, &id).await?;
+                    between::tell(marathon, changes, watch).await;
                     break vec![id];
                 };
                 // Somebody's deployment holds an application. What it does there shows in the version afterwards.
@@ -49,7 +50,9 @@ pub(super) async fn deploy(
             Err(Unanswered::Lost(error)) => {
                 watch.warn(&format!("{error:#}: looking what became of it"));
                 // What cannot be found here is looked for again by whoever called.
-                break found_after_loss(marathon, changes).await.map_err(|_| error)?;
+                let found = found_after_loss(marathon, changes).await.map_err(|_| error)?;
+                between::tell(marathon, changes, watch).await;
+                break found;
             }
         }
         if Instant::now() >= deadline {

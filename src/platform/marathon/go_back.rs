@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::super::secrets::Secrets;
 use super::client::{Answer, Unanswered, Write};
 use super::own::Written;
-use super::{Marathon, application, refusal};
+use super::{Marathon, application, between, refusal};
 use crate::platform::Change;
 use crate::watch::Watch;
 
@@ -82,7 +82,7 @@ async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, wat
             let Some(app) = app else { continue };
             if written.left(&app, change) || is_emptied(&app, change) {
                 application::secrets(&app, &mut secrets);
-                bodies.push(application::restore(&change.application));
+                bodies.push(between::restore(marathon, change, &app, &written).await);
             }
             if !application::is_untouched(&app, &change.application) {
                 touched.push(change.application.id.clone());

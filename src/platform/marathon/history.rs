@@ -50,7 +50,7 @@ pub(super) async fn history(client: &Client, applications: &[Application]) -> an
 }
 
 /// The names of an application's versions; none where it is gone.
-async fn names(client: &Client, id: &str) -> anyhow::Result<Vec<String>> {
+pub(super) async fn names(client: &Client, id: &str) -> anyhow::Result<Vec<String>> {
     let what = || format!("failed to read which versions of '{id}' there are");
     let Some(list) = client.get(&format!("/v2/apps{id}/versions")).await.with_context(what)? else {
         return Ok(Vec::new());

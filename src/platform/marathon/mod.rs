@@ -2,9 +2,11 @@
 //! deployment. There is no conditional write, so versions are compared right before it; never is anything forced.
 
 mod application;
+mod between;
 mod client;
 mod deploy;
 mod deployments;
+mod find;
 mod go_back;
 mod history;
 mod own;
@@ -35,14 +37,23 @@ pub(super) struct Marathon {
 }
 
 impl Marathon {
-    /// The Marathon at a URL. `login` is that of DC/OS. Nothing is asked yet.
-    pub(super) fn new(
+    /// The Marathon at a URL; `login` is that of DC/OS. Where the URL names no path, it is asked whether one is there.
+    pub(super) async fn new(
         url: &Url,
         login: Option<(&str, &SecretString)>,
         http: reqwest::Client,
         ledger: Arc<dyn Ledger>,
     ) -> anyhow::Result<Self> {
-        Ok(Self { client: Client::new(url, login, http, ledger)?, own: Own::default() })
+        let url = find::find(url, &http).await;
+        Ok(Self { client: Client::new(&url, login, http, ledger)?, own: Own::default() })
+    }
+
+    /// What a person types to restore a version of an application, for the shell.
+    fn restoring(&self, id: &str, version: &str) -> String {
+        let body = json!([application::restore(id, version)]);
+        let url = format!("{}/v2/apps", self.client.base());
+        let login = self.client.curl_login();
+        format!("curl --fail-with-body{login} -X PUT -H 'Content-Type: application/json' '{url}' -d '{body}'")
     }
 
     /// The applications of some changes as they are now, in their order; none for one that is gone.
@@ -122,10 +133,7 @@ impl Settable for Marathon {
     }
 
     fn by_hand(&self, change: &Change) -> String {
-        let body = json!([application::restore(&change.application)]);
-        let url = format!("{}/v2/apps", self.client.base());
-        let login = self.client.curl_login();
-        format!("curl --fail-with-body{login} -X PUT -H 'Content-Type: application/json' '{url}' -d '{body}'")
+        self.restoring(&change.application.id, &change.application.revision)
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {

@@ -19,11 +19,16 @@ pub(super) fn holders(answer: &Answer) -> Option<Vec<String>> {
 /// The answer as an error: status, message, and each detail with where it belongs.
 pub(super) fn error(answer: &Answer, client: &Client, secrets: &Secrets) -> anyhow::Error {
     let status = answer.status;
-    anyhow::anyhow!("Marathon answered {status}{}{}", text(&answer.body, secrets), client.hint(status))
+    let text = match &answer.words {
+        Some(words) if answer.body["message"].is_null() => secrets.scrub(&format!(": {words}")),
+        _ => text(&answer.body, secrets),
+    };
+    anyhow::anyhow!("Marathon answered {status}{text}{}", client.hint(status))
 }
 
 fn text(body: &Value, secrets: &Secrets) -> String {
-    let message = body["message"].as_str().map(|message| format!(": {message}")).unwrap_or_default();
+    let message = body["message"].as_str().map(|message| format!(": {}", message.trim_end_matches('.')));
+    let message = message.unwrap_or_default();
     let details = body["details"].as_array().into_iter().flatten().map(|detail| {
         let path = detail["path"].as_str().unwrap_or("/");
         if path.split(['/', '.', '(', ')']).any(|part| part == "env") {
@@ -66,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_conflict_names_who_holds() {
-        let answer = |status, body| Answer { status, body };
+        let answer = |status, body| Answer { status, body, words: None };
         let held = json!({"message": "locked", "deployments": [{"id": "a"}, {"id": "b"}]});
         assert_eq!(holders(&answer(StatusCode::CONFLICT, held.clone())), Some(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(holders(&answer(StatusCode::CONFLICT, json!({"message": "it exists"}))), None);

@@ -445,7 +445,7 @@ async fn a_login_is_asked_for_below_dcos() {
     let login = Some(("robot".to_owned(), "secret".to_owned()));
     let drill = Drill::start(Settings { login, ..quick() }).await.expect("a drill");
     let api = Api::marathon(&drill);
-    for path in ["/v2/apps", "/service/marathon/v2/apps", "/v2/deployments"] {
+    for path in ["/service/marathon/v2/apps", "/service/marathon/v2/deployments"] {
         let answer = api.get(path).await;
         assert_eq!((answer.status, answer.body), (401, json!({"message": "Invalid username or password."})));
     }
@@ -455,11 +455,22 @@ async fn a_login_is_asked_for_below_dcos() {
     };
     assert_eq!(try_password("wrong").await.status, 401);
     let token = try_password("secret").await.body["token"].as_str().expect("a token").to_owned();
-    for path in ["/v2/apps", "/service/marathon/v2/apps"] {
-        let request = api.request(Method::GET, path).header("authorization", format!("token={token}"));
-        let answer = Api::read(request).await;
-        assert_eq!((answer.status, answer.body["apps"].as_array().map(Vec::len)), (200, Some(15)));
+    let with = async |path: &str, kind: &str| {
+        let request = api.request(Method::GET, path).header("authorization", format!("{kind}{token}"));
+        let answer = request.send().await.expect("an answer");
+        let page = answer.headers()["content-type"].to_str().expect("a type").starts_with("text/html");
+        (answer.status().as_u16(), page)
+    };
+    assert_eq!(with("/service/marathon/v2/apps", "token=").await, (200, false));
+    assert_eq!(with("/service/marathon/v2/apps", "Bearer ").await, (401, false));
+    // The Marathon is nowhere else: what is there is for people.
+    assert_eq!(with("/", "token=").await, (200, true));
+    for path in ["/v2/apps", "/v2/info", "/service/marathons/v2/apps"] {
+        assert_eq!(with(path, "token=").await, (404, true), "{path}");
     }
-    let bearer = api.request(Method::GET, "/v2/apps").header("authorization", format!("Bearer {token}"));
-    assert_eq!(Api::read(bearer).await.status, 401);
+    // Without a DC/OS there is nothing of one.
+    let alone = Drill::start(quick()).await.expect("a drill");
+    for path in ["/service/marathon/v2/apps", "/acs/api/v1/auth/login"] {
+        assert_eq!(Api::marathon(&alone).get(path).await.status, 404, "{path}");
+    }
 }

@@ -118,6 +118,11 @@ fn what_is_typed_wrong_is_named() {
         &["proof", "--control=http://127.0.0.1:1", "--env=test"],
         "--env cannot be 'test': it is one of dev, stage, prod",
     );
+    wrong(
+        &["serve", "--dcos", "--platform=kubernetes"],
+        "--dcos: a DC/OS has a Marathon, and no Kubernetes of the drill",
+    );
+    wrong(&["--dcos"], "a command is missing, one of `serve`, `proof`");
     wrong(&["proof", "--port=1"], "`proof` does not take --port: it belongs to `serve`");
     let missing = "`proof` needs --control=<url> (or FIREDRILL_CONTROL in the environment): The drill to ask, as `serve` prints it.";
     wrong(&["proof"], missing);
@@ -157,6 +162,36 @@ fn serve_prints_the_environment_and_ends_when_told() {
         ];
         assert_eq!(names, expected);
     }
+}
+
+/// What `serve` prints, pasted into a shell with what it says to type there.
+#[test]
+fn a_dcos_is_served_and_what_is_said_of_it_leads_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child =
+        firedrill().args(["serve", "--dcos"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("firedrill");
+    let mut errors = BufReader::new(child.stderr.take().expect("stderr")).lines();
+    let mut said = || errors.next().expect("a line").expect("text");
+    let (begin, get, run) = (said(), said(), said());
+    assert!(begin.starts_with("The drill is up"), "{begin}");
+    let get_line = "  rollback_service get --repo=$FIREDRILL_REPO --env=develop --running=dev --user=$FIREDRILL_USER";
+    assert_eq!((get.as_str(), run.as_str()), (get_line, "  rollback_service run --env=dev --user=$FIREDRILL_USER"));
+    let mut exports = String::new();
+    let mut output = BufReader::new(child.stdout.take().expect("stdout"));
+    for _ in 0..9 {
+        output.read_line(&mut exports).expect("a line");
+    }
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_firedrill")).parent().expect("a folder");
+    let own = "--date=$FIREDRILL_DATE --yes";
+    let script = format!("set -e\n{exports}{get}\n{run} {own}\nfiredrill proof\n");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(folder.path()).env_clear();
+    shell.env("PATH", format!("{}:/usr/bin:/bin", programs.display())).env("HOME", folder.path());
+    let ended = shell.output().expect("a shell");
+    assert!(ended.status.success(), "{script}{ended:?}");
+    assert!(exports.contains("export FIREDRILL_USER=ops\n"), "{exports}");
+    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+    assert!(kill.success() && child.wait().expect("its end").success());
 }
 
 #[test]

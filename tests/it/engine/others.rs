@@ -188,3 +188,43 @@ async fn a_later_run_copes_with_one_that_was_killed() {
     assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE]);
     assert_eq!(podman.containers(), [format!("dev-web {id} running")]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_systemd_keeps_is_refused_and_what_compose_keeps_is_noted() {
+    let podman = Podman::start();
+    let image = podman.image("web", "2-dev", Temper::Well);
+    let target = podman.image("web", "1-dev", Temper::Well);
+    let unit = "PODMAN_SYSTEMD_UNIT=dev-unit.service";
+    podman.container("dev-unit", &image, &["--label", unit]);
+    let compose = |name: &str| {
+        let labels = ["project=dev".to_owned(), format!("service={name}")];
+        labels.map(|label| format!("--label=com.docker.compose.{label}"))
+    };
+    let (bare, full) = (compose("bare"), compose("full"));
+    podman.container("c1", &image, &bare.each_ref().map(String::as_str));
+    let label = "--label=com.docker.compose.image=sha256:77";
+    podman.container("c2", &image, &[&full[0], &full[1], label]);
+    let platform = platform(&podman).await;
+    let applications = platform.applications("dev").await.expect("applications");
+    let told: Vec<_> =
+        applications.iter().map(|one| (&*one.service, one.notes.last().map_or("", String::as_str))).collect();
+    let noted = |what: &str| {
+        format!(
+            "its compose file{what} the bad version still, and `compose up` will put that back: set the image there, too"
+        )
+    };
+    let blind = "no health check: that it keeps running is all that can be seen";
+    let label = noted(" and its label com.docker.compose.image name");
+    assert_eq!(told, [("bare", &*noted(" names")), ("full", &*label), ("unit", blind)]);
+    let obstacles: Vec<_> = applications.iter().map(|one| one.obstacle.as_deref()).collect();
+    let why = "container 'dev-unit' cannot be replaced: its systemd unit 'dev-unit.service' would start the old image \
+               again: set the image in that unit (a quadlet: in its .container file), then `systemctl daemon-reload` and \
+               `systemctl restart dev-unit.service`";
+    assert_eq!(obstacles, [None, None, Some(why)]);
+    // It is refused to whoever did not plan as well.
+    let before = podman.containers();
+    let planned = changes(&*platform, "dev", &[("unit", &target)]).await;
+    let refused = nothing_sent(platform.deploy(&planned, LIMIT, &Unwatched).await);
+    assert_eq!(refused, why);
+    assert_eq!(podman.containers(), before);
+}

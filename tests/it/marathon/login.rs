@@ -21,14 +21,14 @@ async fn the_login_of_dcos() {
         failed(Some("ann"), Some("wr0ng")).await,
         format!(
             "failed to list the applications of 'dev': failed to log in to DC/OS at {base}/acs/api/v1/auth/login \
-             as 'ann': user or password is wrong"
+             as 'ann': user or password is wrong: The credentials are not known"
         )
     );
     assert_eq!(
         failed(None, None).await,
         format!(
             "failed to list the applications of 'dev': {base}/service/marathon answered GET /v2/apps with \
-             401 Unauthorized: it wants a login, give --user and --pwd"
+             401 Unauthorized: Invalid username or password: it wants a login, give --user and --pwd"
         )
     );
     assert_eq!(failed(Some("ann"), None).await, "the login of DC/OS has a user and no password: give --pwd as well");
@@ -121,6 +121,80 @@ async fn what_is_no_marathon_is_said_to_be_none() {
         error.to_string(),
         format!("what answers at http://{base} is no Marathon: it has no list of applications")
     );
+}
+
+/// The address that people know of a DC/OS: that of its page.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_marathon_of_a_dcos_is_found_where_only_the_host_is_named() {
+    let login = Some(("ann".to_owned(), "p4ssword".to_owned()));
+    let drill = Drill::start(Settings { login, ..Settings::at(Utc::now()) }).await.expect("a drill");
+    let base = format!("http://{}", drill.marathon().address());
+    let http = http::client(&Trust::default()).expect("a client");
+    let password = SecretString::from("p4ssword".to_owned());
+    for url in [base.clone(), format!("{base}/"), format!("{base}/service/marathon/")] {
+        let access = access(http.clone(), Some(("ann", &password)), None);
+        let platform = connect(&format!("marathon+{url}").as_str().into(), "dev", access).await.expect("a platform");
+        assert_eq!(platform.address(), format!("{base}/service/marathon"), "{url}");
+        assert_eq!(platform.applications("dev").await.expect("applications").len(), 6);
+    }
+    // Whoever named a path meant it.
+    let elsewhere = platform(&format!("marathon+{base}/marathon")).await;
+    assert_eq!(elsewhere.address(), format!("{base}/marathon"));
+    let error = format!("{:#}", elsewhere.applications("dev").await.expect_err("no Marathon"));
+    assert_eq!(error, format!("what answers at {base}/marathon is no Marathon: it has no list of applications"));
+    // Before it is known that a Marathon is there, no login is sent anywhere.
+    let asked: Vec<_> =
+        drill.log.all().into_iter().take(2).map(|one| format!("{} {:?}", one.path, one.status)).collect();
+    assert_eq!(asked, ["/v2/info Some(404)", "/service/marathon/v2/info Some(401)"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marathon_that_stands_alone_is_taken_as_it_is() {
+    let drill = Drill::start(Settings::at(Utc::now())).await.expect("a drill");
+    let base = format!("http://{}", drill.marathon().address());
+    assert_eq!(platform(&format!("marathon+{base}")).await.address(), base);
+    let asked: Vec<_> = drill.log.all().into_iter().map(|one| one.path).collect();
+    assert_eq!(asked, ["/v2/info"]);
+    let guarded = misbehaving(Arc::new(|_, _, _| (StatusCode::UNAUTHORIZED, json!({})))).await;
+    assert_eq!(platform(&format!("marathon+http://{guarded}")).await.address(), format!("http://{guarded}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_says_in_its_own_words_is_told() {
+    let page = |status: u16, body: &'static str| async move || (StatusCode::from_u16(status).expect("a status"), body);
+    let router = axum::Router::new()
+        .route("/denied/v2/apps", axum::routing::get(page(403, r#"{"message": "Only on weekdays."}"#)))
+        .route("/plain/v2/apps", axum::routing::get(page(403, "not from this network\n")))
+        .route("/page/v2/apps", axum::routing::get(page(401, "<html>Who are you?</html>")))
+        .route("/sso", axum::routing::get(page(200, "<!DOCTYPE html><title>Log in</title>")))
+        .route("/moved/v2/apps", axum::routing::get(async || axum::response::Redirect::to("/sso?state=s3cret")))
+        .route(
+            "/away/v2/apps",
+            axum::routing::get(async || axum::response::Redirect::to("https://sso.example/x?y=s3cret")),
+        )
+        .route("/text/v2/apps", axum::routing::get(page(200, "pong")));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("its address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let may_not = "this user may not do that, or too many deployments are running";
+    for (path, said) in [
+        ("denied", format!("with 403 Forbidden: Only on weekdays: {may_not}")),
+        ("plain", format!("with 403 Forbidden: not from this network: {may_not}")),
+        (
+            "page",
+            format!(
+                "with 401 Unauthorized: a web page, from {base}/page/v2/apps: it wants a login, give --user and --pwd"
+            ),
+        ),
+        ("moved", format!("with a web page, from {base}/sso: it is no Marathon")),
+        ("away", "with 303 See Other: it leads to https://sso.example/x".to_owned()),
+        ("text", "with what is not JSON: it is no Marathon".to_owned()),
+    ] {
+        let platform = platform(&format!("marathon+{base}/{path}")).await;
+        let error = format!("{:#}", platform.applications("dev").await.expect_err("no Marathon"));
+        let expected = format!("failed to list the applications of 'dev': {base}/{path} answered GET /v2/apps {said}");
+        assert_eq!(error, expected);
+    }
 }
 
 type Answers = Arc<dyn Fn(&Method, &str, &HeaderMap) -> (StatusCode, Value) + Send + Sync>;

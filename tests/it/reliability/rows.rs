@@ -98,6 +98,14 @@ pub const ROWS: &[Row] = &[
         &[Kubernetes],
         FAILED,
     ),
+    row("A webhook adds its digest to every image", Faults(&["digests"]), "", &[Kubernetes], DONE),
+    row(
+        "A webhook adds its digest to every image, and a service does not get healthy",
+        Faults(&["digests", "unhealthy=billing"]),
+        "--timeout=2",
+        &[Kubernetes],
+        RESTORED,
+    ),
     row("The account may read and not write (403)", Faults(&["forbid"]), "", BOTH, FAILED),
     row("A deployment hangs", Faults(&["hang"]), "--timeout=2", BOTH, RESTORED),
     row(

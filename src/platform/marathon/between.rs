@@ -1,0 +1,64 @@
+//! What somebody else wrote between our last read and our write. Marathon has no conditional write, but keeps versions.
+
+use chrono::{DateTime, FixedOffset};
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use super::application::{SENT, image};
+use super::history::names;
+use super::own::Written;
+use super::{Marathon, application};
+use crate::platform::Change;
+use crate::watch::Watch;
+
+/// Tells what our write overwrote, with the command that brings it back. What cannot be read is not told: it is looked at
+/// later how the services stand.
+pub(super) async fn tell(marathon: &Marathon, changes: &[Change], watch: &dyn Watch) {
+    let Ok(apps) = marathon.apps(changes).await else { return };
+    let written = marathon.own.written();
+    let ours = changes.iter().zip(&apps).filter_map(|(change, app)| {
+        let app = app.as_ref().filter(|app| written.left(app, change))?;
+        Some(overwritten(marathon, change, app["version"].as_str()?))
+    });
+    join_all(ours).await.into_iter().flatten().for_each(|told| watch.warn(&told));
+}
+
+/// What was overwritten of an application by the version that we wrote; none where nothing was. What somebody changed that
+/// is not in our write stands beside it.
+async fn overwritten(marathon: &Marathon, change: &Change, written: &str) -> Option<String> {
+    let (id, read) = (&change.application.id, &change.application.revision);
+    let theirs = before(marathon, change, written).await.filter(|theirs| theirs != read)?;
+    let version = async |name: &str| marathon.client.get(&format!("/v2/apps{id}/versions/{name}")).await.ok().flatten();
+    let (was, is) = (version(read).await?, version(&theirs).await?);
+    if SENT.iter().all(|field| was[*field] == is[*field]) {
+        return None;
+    }
+    let what = match (image(&was), image(&is)) {
+        (was, Some(is)) if was != Some(is) => format!("to '{is}'"),
+        _ => "in another way".to_owned(),
+    };
+    let command = marathon.restoring(id, &theirs);
+    Some(format!(
+        "somebody set '{id}' {what} between the last look and the write of this run, which overwrote it; this brings it \
+         back: {command}"
+    ))
+}
+
+/// The version of an application that one took the place of; none where that is not known.
+async fn before(marathon: &Marathon, change: &Change, version: &str) -> Option<String> {
+    let at = |name: &str| DateTime::<FixedOffset>::parse_from_rfc3339(name).ok();
+    let (read, limit) = (at(&change.application.revision)?, at(version)?);
+    let names = names(&marathon.client, &change.application.id).await.ok()?;
+    let known = names.into_iter().filter_map(|name| Some((at(&name)?, name)));
+    known.filter(|(at, _)| (read..limit).contains(at)).max().map(|(_, name)| name)
+}
+
+/// What is sent to take our write of an application back: the version that it took the place of, whosever that is.
+pub(super) async fn restore(marathon: &Marathon, change: &Change, app: &Value, written: &Written) -> Value {
+    let mut before_ours = None;
+    if let Some(version) = app["version"].as_str().filter(|_| written.left(app, change)) {
+        before_ours = before(marathon, change, version).await;
+    }
+    let version = before_ours.unwrap_or_else(|| change.application.revision.clone());
+    application::restore(&change.application.id, &version)
+}

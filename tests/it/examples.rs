@@ -1,0 +1,195 @@
+//! Every example of every usage text is run, as it stands there. Only the addresses of example hosts, and a port, are put in
+//! the place of others: those of a drill. What a person has by then is there: the file that holds the password, the
+//! script, the program that is adopted. Where a terminal would ask, there is one, and it is answered.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use chrono::{TimeZone as _, Utc};
+use firebreak::drill::story::Stand;
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::author::Workshop;
+use crate::support::program::{Hall, PROGRAM};
+
+/// The examples of a program's help.
+fn examples(program: &str) -> Vec<String> {
+    let help = Command::new(program).arg("--help").output().expect("the help");
+    let help = String::from_utf8(help.stdout).expect("UTF-8");
+    let examples = help.split("\nExamples:\n").nth(1).expect("examples");
+    let lines: Vec<String> =
+        examples.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    assert!(!lines.is_empty(), "{program} shows no example");
+    lines
+}
+
+/// A line in a shell with our programs on the path.
+fn shell(line: &str, folder: &Path) -> Command {
+    let programs = Path::new(PROGRAM).parent().expect("the folder of the programs");
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).current_dir(folder).env_clear();
+    command.env("PATH", format!("{}:{}:/usr/bin:/bin", folder.display(), programs.display()));
+    command.env("HOME", folder).env("TERM", "xterm-256color").env("USER", "tester");
+    command
+}
+
+fn sit_down(command: Command) -> PtySession {
+    spawn_command(command, Some(30_000)).expect("a pseudo-terminal")
+}
+
+/// The rest of the screen and the exit code.
+fn leave(mut session: PtySession) -> (i32, String) {
+    let screen = session.exp_eof().expect("the program ends");
+    match session.process().wait().expect("an exit code") {
+        nix::sys::wait::WaitStatus::Exited(_, code) => (code, screen),
+        other => panic!("the program ended by {other:?}: {screen}"),
+    }
+}
+
+#[test]
+fn each_program_has_its_examples_run_here() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
+    let names = std::fs::read_dir(folder).expect("the programs").map(|entry| entry.expect("a program").file_name());
+    let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["firebreak.rs", "firedrill.rs", "rollback_service.rs"], "run the examples of what came, too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
+    let hall = Hall::furnished(&[], |settings| {
+        settings.now = Utc.with_ymd_and_hms(2026, 11, 21, 12, 0, 0).unwrap();
+        settings.login = Some(("ops".to_owned(), "p4ssword".to_owned()));
+    })
+    .await;
+    std::fs::write(hall.folder.path().join("pwd"), "p4ssword\n").expect("the password");
+    let (registry, marathon) = (hall.drill.registry.address(), hall.drill.marathon().address());
+    let folder = hall.folder.path().to_owned();
+    let ends = tokio::task::spawn_blocking(move || {
+        let mut ends = Vec::new();
+        for line in examples(PROGRAM) {
+            let line = line.replace("https://registry.example", &format!("http://{registry}"));
+            let line = line.replace("marathon+https://dcos.example", &format!("marathon+http://{marathon}"));
+            assert!(!line.contains(".example"), "{line}");
+            let mut session = sit_down(shell(&line, &folder));
+            if line.starts_with("rollback_service run") {
+                session
+                    .exp_string(&format!("The plan: 'dev' on http://{marathon}/service/marathon"))
+                    .expect("the plan");
+                session.exp_string("Change 4 services of 'dev'").expect("the question");
+                session.send("y\r").and_then(|_| session.flush()).expect("to type");
+            }
+            let (code, screen) = leave(session);
+            ends.push((line.split(' ').nth(1).map(str::to_owned), code, screen));
+        }
+        ends
+    })
+    .await
+    .expect("every example to run");
+    let codes: Vec<_> = ends.iter().map(|(command, code, _)| (command.as_deref().unwrap_or_default(), *code)).collect();
+    assert_eq!(codes, [("get", 0), ("run", 0)], "{ends:?}");
+    assert!(ends[1].2.contains("4 services rolled back and verified"), "{ends:?}");
+    hall.stands(Stand::Good);
+}
+
+/// Four free ports in a row begin here.
+fn four_ports() -> u16 {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let first = (20_000..60_000).step_by(17).skip(std::process::id() as usize % 1000);
+    let mut first = first.filter(|first| (*first..first + 4).all(is_free));
+    first.next().expect("four free ports in a row")
+}
+
+#[test]
+fn those_of_firedrill_end_as_they_should() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = "#!/bin/sh\nset -e\n\
+                  rollback_service get --repo=$FIREDRILL_REPO --env=develop --running=dev --dump=\"$HOME\"\n\
+                  rollback_service run --env=dev --date=$FIREDRILL_DATE --yes --dump=\"$HOME\"\n";
+    let path = folder.path().join("my-rollback-script");
+    std::fs::write(&path, script).expect("the script");
+    assert!(Command::new("chmod").arg("+x").arg(&path).status().expect("chmod").success());
+    let mut ends = Vec::new();
+    for line in examples(env!("CARGO_BIN_EXE_firedrill")) {
+        let typed = line.replace("--port=5000", &format!("--port={}", four_ports()));
+        ends.push(if line.starts_with("firedrill serve") {
+            // In the place of the shell, so that what ends it is for the program.
+            serve(shell(&format!("exec {typed}"), folder.path()))
+        } else {
+            ended(shell(&typed, folder.path()))
+        });
+    }
+    let well = "All four services stand as they did on";
+    let expected = [
+        (0, well),
+        (1, "The services run as before: still today's broken release."),
+        (0, well),
+        (0, "The drill is up"),
+        (0, "4 services rolled back and verified"),
+    ];
+    assert_eq!(ends.len(), expected.len(), "{ends:?}");
+    for ((code, text), (wanted, part)) in ends.iter().zip(expected) {
+        assert!(*code == wanted && text.contains(part), "{code}, and not {wanted} with '{part}': {text}");
+    }
+}
+
+fn ended(mut command: Command) -> (i32, String) {
+    let output = command.stdin(Stdio::null()).output().expect("a start");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap_or(-1), text.into_owned())
+}
+
+/// Ends a server when it is up.
+fn serve(mut command: Command) -> (i32, String) {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("a start");
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().expect("stderr")).read_line(&mut line).expect("a line");
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill").success());
+    (child.wait().expect("its end").code().unwrap_or(-1), line)
+}
+
+#[test]
+fn those_of_firebreak_find_show_make_and_adopt() {
+    let workshop = Workshop::copied();
+    let root = workshop.path("");
+    for name in ["rollback.py", "requirements.txt"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/adopt").join(name);
+        std::fs::copy(from, root.join(name)).expect("what is adopted");
+    }
+    let mut ends = Vec::new();
+    for line in examples(env!("CARGO_BIN_EXE_firebreak")) {
+        // It calls git and rustfmt, wherever these are.
+        let mut command = Command::new("sh");
+        let programs = Path::new(PROGRAM).parent().expect("the folder of the programs");
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("a PATH"));
+        command.args(["-c", &line]).current_dir(&root).env("PATH", path).env("TERM", "xterm-256color");
+        command.env("FIREBREAK_JOURNAL", root.join("journal"));
+        let mut session = sit_down(command);
+        let mut says = |questions: &[(&str, &str)]| {
+            for (question, answer) in questions {
+                session.exp_string(question).expect(question);
+                session.send_line(answer).expect("to type");
+            }
+        };
+        let texts = [
+            ("What does it do, in one line?", "Mend it."),
+            ("Which problem does it mend?", "It broke."),
+            ("What does it do about it?", "It mends it."),
+        ];
+        if let Some("new" | "adopt") = line.split(' ').nth(1) {
+            says(&texts);
+        }
+        let (code, screen) = leave(session);
+        ends.push((line, code, screen));
+    }
+    let expected = ["rollback_service", "", "restart_slaves", "roles/rollback/"];
+    assert_eq!(ends.len(), expected.len(), "{ends:?}");
+    for ((line, code, screen), part) in ends.iter().zip(expected) {
+        assert!(*code == 0 && screen.contains(part), "`{line}` ended with {code}: {screen}");
+    }
+    assert!(workshop.read("src/bin/restart_slaves.rs").contains("--host=<h>"));
+    assert!(workshop.read("roles/rollback/usage.txt").contains("[keeps: rollback.json]"));
+}
