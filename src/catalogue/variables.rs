@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Program;
+use super::cli::paths;
 use super::facts::{Entry, GET};
 use crate::action::manual::{Manual, Opt};
 
@@ -34,6 +35,10 @@ pub struct Variable {
     pub group: String,
     /// What values it takes.
     pub kind: Kind,
+    /// Its text is several values, separated by commas.
+    pub commas: bool,
+    /// Its text is a path on the host.
+    pub path: bool,
     /// The value that it has when nothing is said.
     pub default: Value,
     /// The values that it may have; empty: any.
@@ -106,6 +111,8 @@ pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
             description: described(&positional.description, "argument", &positional.name),
             group: String::new(),
             kind: if positional.repeats { Kind::List } else { Kind::Text },
+            commas: false,
+            path: !paths(&positional.name).is_empty(),
             default: if positional.repeats { json!([]) } else { json!("") },
             choices: Vec::new(),
             allowed: Vec::new(),
@@ -176,6 +183,8 @@ impl Variable {
             description: described(&option.description, "option", &option.name),
             group: option.group.clone(),
             kind,
+            commas: kind == Kind::Text && says_commas(&option.description),
+            path: option.placeholder.as_deref().is_some_and(|placeholder| !paths(placeholder).is_empty()),
             default,
             choices: option.choices.clone(),
             allowed,
@@ -190,6 +199,11 @@ impl Variable {
             credential,
         }
     }
+}
+
+/// Whether a description says that one text holds several values.
+fn says_commas(description: &str) -> bool {
+    ["separated by commas", "comma-separated", "comma separated"].iter().any(|words| description.contains(words))
 }
 
 /// Whether a usage line of the command names this option or argument.
