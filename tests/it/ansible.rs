@@ -1,6 +1,11 @@
 //! The playbook, run by the real Ansible: what reaches the program, what is shown, what stays behind.
 
+mod calls;
+mod check_mode;
+mod hosts;
 mod real;
+mod used;
+mod versions;
 
 use std::process::Command;
 
@@ -10,16 +15,16 @@ use serde_json::{Value, json};
 use crate::support::ansible::{Ground, Played, tool};
 use crate::support::program::PROGRAM;
 
-const RUN: [&str; 4] = ["--tags", "run", "-e", "rollback_service_date=2026-11-20"];
+pub const RUN: [&str; 4] = ["--tags", "run", "-e", "rollback_service_date=2026-11-20"];
 
 /// A ground where somebody has looked.
-fn looked() -> Ground {
+pub fn looked() -> Ground {
     let ground = Ground::with_stand_in();
     std::fs::write(ground.path("rollback.json"), r#"{"all":["billing"]}"#).expect("a dump");
     ground
 }
 
-fn succeeds(played: &Played, changed: u32) {
+pub fn succeeds(played: &Played, changed: u32) {
     assert_eq!(played.code, 0, "{}", played.text);
     assert_eq!((played.recap("changed"), played.recap("failed")), (changed, 0), "{}", played.text);
 }
@@ -236,7 +241,7 @@ fn what_the_report_says_is_shown_where_people_approve_and_where_it_fails() {
     assert_eq!((failed.recap("failed"), failed.recap("changed")), (1, 1), "{}", failed.text);
     // What is to be done next stands last.
     let told = "service  state\n        billing  as before\n        web      needs an operator\n        \
-                web: it is no longer there\n        dev: Look at web.\n    rc: 3\n\nPLAY RECAP ";
+                web: it is no longer there\n        dev: Look at web.\n        rc: 3\n\nPLAY RECAP ";
     assert!(failed.text.contains(told), "{}", failed.text);
     assert!(!failed.text.contains("stderr"), "{}", failed.text);
     assert_eq!(ground.left_over(), [""; 0]);

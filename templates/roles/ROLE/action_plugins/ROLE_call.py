@@ -90,6 +90,11 @@ class ActionModule(ActionBase):
             )
         for entry in chosen:
             for name, option in self.spec[entry].items():
+                if type(self.vars.get(name)).__name__ == "AnsibleVaultEncryptedUnicode":
+                    raise Refused(
+                        f"{name} is encrypted by itself (`!vault`), which a role of ansible-core before 2.19 cannot take: encrypt "
+                        "another variable, and name that one as \"{{ … }}\"; or encrypt the whole file. Nothing was done."
+                    )
                 if option.get("required") and not self.given(name):
                     what = "one of those that the look prints." if name in asks["found"] else option["description"][0]
                     raise Refused(f"`--tags {entry}` needs {name}: {what} Nothing was changed.")
@@ -120,9 +125,11 @@ class ActionModule(ActionBase):
         try:
             value = self._templar.template(self.vars.get(name))
         except AnsibleError as error:
-            raise Refused(f"{name} cannot be told: {error}. Nothing was done.")
-        # A variable that says `omit` is not given.
-        return None if "omit" in type(value).__name__.lower() or value == self.vars.get("omit", None) else value
+            # A variable that says `omit` is not given; before 2.19 that is no error, but a text.
+            if type(error).__name__ == "AnsibleValueOmittedError":
+                return None
+            raise Refused(f"{name} cannot be told: {to_text(error)}. Nothing was done.")
+        return None if value == self.vars.get("omit") else value
 
     def given(self, name):
         value = self.value(name)
@@ -289,10 +296,14 @@ class Call:
         ending = [end]
         if troubles:
             ending = [*troubles, end] if code != 0 else [end, *troubles, f"{call} itself succeeded: do not repeat it for this."]
-        result = spoken(*(self.named(line, answer) for line in [*talk, *ending]), failed=code != 0 or bool(troubles))
-        result["changed"] = bool(said.get("changed"))
         if code != 0:
-            result["rc"] = code
+            ending.append(f"rc: {code}")
+        failed, changed = code != 0 or bool(troubles), bool(said.get("changed"))
+        result = spoken(*(self.named(line, answer) for line in [*talk, *ending]), failed=failed)
+        if failed and changed:
+            # A task that fails is counted as one without a change: the next one fails, and says all of this.
+            result = {"msg": result["msg"], "ended": "failed"}
+        result["changed"] = changed
         steps = said.get("steps") or []
         if steps and self.action._task.diff:
             lines = ("".join(f"{step['service']}: {step[side]}\n" for step in steps) for side in ("from", "to"))
