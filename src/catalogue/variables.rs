@@ -35,10 +35,8 @@ pub struct Variable {
     pub group: String,
     /// What values it takes.
     pub kind: Kind,
-    /// Its text is several values, separated by commas.
-    pub commas: bool,
-    /// Its text is a path on the host.
-    pub path: bool,
+    /// What its text is.
+    pub content: Content,
     /// The value that it has when nothing is said.
     pub default: Value,
     /// The values that it may have; empty: any.
@@ -81,6 +79,31 @@ pub enum Kind {
     Folder,
 }
 
+/// What the text of a variable is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// One value, whatever it means.
+    Plain,
+    /// Several values, separated by commas.
+    Commas,
+    /// A path on the host.
+    Path,
+}
+
+impl Content {
+    /// By its placeholder, and by what its description says.
+    fn of(placeholder: &str, description: &str) -> Self {
+        if !paths(placeholder).is_empty() {
+            Self::Path
+        } else if ["separated by commas", "comma-separated"].iter().any(|words| description.contains(words)) {
+            Self::Commas
+        } else {
+            Self::Plain
+        }
+    }
+}
+
 pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
     let manual = &program.manual;
     // An adopted program that has no command to look with is looked at by its help alone.
@@ -111,8 +134,7 @@ pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
             description: described(&positional.description, "argument", &positional.name),
             group: String::new(),
             kind: if positional.repeats { Kind::List } else { Kind::Text },
-            commas: false,
-            path: !paths(&positional.name).is_empty(),
+            content: Content::of(&positional.name, ""),
             default: if positional.repeats { json!([]) } else { json!("") },
             choices: Vec::new(),
             allowed: Vec::new(),
@@ -183,8 +205,7 @@ impl Variable {
             description: described(&option.description, "option", &option.name),
             group: option.group.clone(),
             kind,
-            commas: kind == Kind::Text && says_commas(&option.description),
-            path: option.placeholder.as_deref().is_some_and(|placeholder| !paths(placeholder).is_empty()),
+            content: Content::of(option.placeholder.as_deref().unwrap_or_default(), &option.description),
             default,
             choices: option.choices.clone(),
             allowed,
@@ -199,11 +220,6 @@ impl Variable {
             credential,
         }
     }
-}
-
-/// Whether a description says that one text holds several values.
-fn says_commas(description: &str) -> bool {
-    ["separated by commas", "comma-separated", "comma separated"].iter().any(|words| description.contains(words))
 }
 
 /// Whether a usage line of the command names this option or argument.

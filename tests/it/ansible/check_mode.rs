@@ -41,11 +41,9 @@ fn ways(act: &Act) -> Vec<String> {
     vec![
         format!("  check_mode: true\n  tasks:\n    - {include}}}\n"),
         format!("  check_mode: true\n  tasks:\n    - {import}\n"),
-        format!("  check_mode: true\n  roles:\n    - {{role: {role}, tasks_from: {command}}}\n"),
         format!("  tasks:\n    - check_mode: true\n      block:\n        - {include}}}\n"),
         format!("  tasks:\n    - {include}, apply: {{check_mode: true}}}}\n"),
         format!("  tasks:\n    - {import}\n      check_mode: true\n"),
-        format!("  roles:\n    - {{role: {role}, tasks_from: {command}, check_mode: true}}\n"),
     ]
 }
 
@@ -59,17 +57,16 @@ fn claims(act: &Act) -> Vec<String> {
             "  tasks:\n    - ansible.builtin.include_role: {role_call}\n      vars: {{ansible_check_mode: 'yes'}}\n"
         ),
         format!(
-            "  roles:\n    - {{role: {role}, tasks_from: {command}, vars: {{ansible_check_mode: '{{{{ 1 == 1 }}}}'}}}}\n"
+            "  tasks:\n    - vars: {{ansible_check_mode: '{{{{ 1 == 1 }}}}'}}\n      block:\n        - \
+             ansible.builtin.import_role: {role_call}\n"
         ),
     ]
 }
 
 /// Plays each of these in one playbook, the next also where one failed.
 fn play(ground: &Ground, act: &Act, plays: &[String], words: &[&str]) -> Played {
-    let head = format!(
-        "- name: A play\n  hosts: firebreak\n  gather_facts: false\n  ignore_errors: true\n  vars_files: {}\n",
-        "[given.yml]"
-    );
+    let head =
+        "- name: A play\n  hosts: firebreak\n  gather_facts: false\n  ignore_errors: true\n  vars_files: [given.yml]\n";
     let text: String = plays.iter().map(|play| format!("{head}{play}")).collect();
     ground.playbook("ways", &text);
     let given = if act.given.is_empty() { "{}" } else { act.given };
@@ -112,7 +109,8 @@ fn nothing_is_changed(ground: &Ground, act: &Act) {
     assert_eq!(said, ways.len() - planned, "{name}: {}", played.text);
 
     // `--check` on the command line, and the same with its contrary in the play.
-    let plain = format!("  roles:\n    - {{role: {}, tasks_from: {}}}\n", act.role, act.command);
+    let plain =
+        format!("  tasks:\n    - ansible.builtin.import_role: {{name: {}, tasks_from: {}}}\n", act.role, act.command);
     let taken_back = format!("  check_mode: false\n{plain}");
     let played = play(ground, act, &[plain.clone(), taken_back], &["--check"]);
     assert_eq!((played.code, played.recap("ignored")), (0, 1), "{name}: {}", played.text);
@@ -162,7 +160,11 @@ fn the_same_holds_for_programs_of_every_kind() {
 fn a_look_under_check_mode_writes_nothing() {
     let ground = Ground::with_stand_in();
     let head = "- name: A play\n  hosts: firebreak\n  gather_facts: false\n";
-    ground.playbook("ways", &format!("{head}  roles:\n    - {{role: rollback_service, check_mode: true}}\n{head}  check_mode: true\n  roles:\n    - rollback_service\n"));
+    let ways = [
+        "  roles:\n    - {role: rollback_service, check_mode: true}\n",
+        "  check_mode: true\n  roles:\n    - rollback_service\n",
+    ];
+    ground.playbook("ways", &ways.map(|way| format!("{head}{way}")).concat());
     succeeds(&Ground::end(ground.command_of("ways", &[])), 0);
     succeeds(&ground.play(&["--check"]), 0);
     assert_eq!(ground.notes().len(), 3);

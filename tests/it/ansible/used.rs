@@ -58,7 +58,7 @@ fn a_mistyped_variable_is_named_before_anything_is_done() {
     ground.playbook("own", &format!("{head}  roles:\n    - {{role: rollback_service, tasks_from: run}}\n"));
     for (playbook, words) in [("rollback_service", &RUN[..2]), ("own", &[])] {
         for (variable, near) in
-            [("rollback_service_bye", "rollback_service_by"), ("rollback_service_evn", "rollback_service_env")]
+            [("rollback_service_bye", "rollback_service_by"), ("rollback_service_envv", "rollback_service_env")]
         {
             let given = format!("{variable}=x");
             let played = Ground::end(ground.command_of(playbook, &[words, &RUN[2..], &["-e", &given]].concat()));
