@@ -36,8 +36,8 @@ const ROLLBACK: Act = act("rollback_service", "run", "{rollback_service_date: '2
 /// Every way to ask for check mode within a playbook.
 fn ways(act: &Act) -> Vec<String> {
     let Act { role, command, .. } = act;
-    let include = format!("ansible.builtin.include_role: {{name: {role}, tasks_from: {command}");
-    let import = format!("ansible.builtin.import_role: {{name: {role}, tasks_from: {command}}}");
+    let include = format!("ansible.builtin.include_role: {{name: {role}, tasks_from: '{command}'");
+    let import = format!("ansible.builtin.import_role: {{name: {role}, tasks_from: '{command}'}}");
     vec![
         format!("  check_mode: true\n  tasks:\n    - {include}}}\n"),
         format!("  check_mode: true\n  tasks:\n    - {import}\n"),
@@ -50,7 +50,7 @@ fn ways(act: &Act) -> Vec<String> {
 /// Two answers: a variable that Ansible does not look at, or `--check` and its contrary.
 fn claims(act: &Act) -> Vec<String> {
     let Act { role, command, .. } = act;
-    let role_call = format!("{{name: {role}, tasks_from: {command}}}");
+    let role_call = format!("{{name: {role}, tasks_from: '{command}'}}");
     vec![
         format!("  vars: {{ansible_check_mode: true}}\n  tasks:\n    - ansible.builtin.import_role: {role_call}\n"),
         format!(
@@ -110,7 +110,7 @@ fn nothing_is_changed(ground: &Ground, act: &Act) {
 
     // `--check` on the command line, and the same with its contrary in the play.
     let plain =
-        format!("  tasks:\n    - ansible.builtin.import_role: {{name: {}, tasks_from: {}}}\n", act.role, act.command);
+        format!("  tasks:\n    - ansible.builtin.import_role: {{name: {}, tasks_from: '{}'}}\n", act.role, act.command);
     let taken_back = format!("  check_mode: false\n{plain}");
     let played = play(ground, act, &[plain.clone(), taken_back], &["--check"]);
     assert_eq!((played.code, played.recap("ignored")), (0, 1), "{name}: {}", played.text);

@@ -138,3 +138,40 @@ fn several_hosts_in_one_play_keep_their_own() {
     assert_eq!(ground.notes().len(), 5, "the other one acted");
     assert_eq!(ground.left_over(), [""; 0]);
 }
+
+/// By way of something that stands for `ssh`: each way to the host is one call of it, and one of them can lose the host.
+#[test]
+fn a_host_that_is_lost_in_the_middle_is_told_apart_from_one_that_was_never_there() {
+    let ssh = "ansible_connection=ssh ansible_ssh_executable={{ inventory_dir }}/ssh ansible_ssh_transfer_method=piped";
+    let ground =
+        ground(&INVENTORY.replace("ansible_connection=local", "").replacen("host1", &format!("host1 {ssh}"), 1));
+    script(
+        &ground.path("ssh"),
+        r#"for last; do :; done
+case "$last" in
+  *_call.py*\&\&*)
+    case "$last" in *chmod*) ;; *)
+      echo way >>"$STAND_IN_NOTE.ways"
+      [ -z "$LOST" ] || exit 255
+    esac
+esac
+exec sh -c "$last""#,
+    );
+    let call = |lost: &str| {
+        let mut command = command(&ground, PLAYBOOK, &RUN);
+        command.env("LOST", lost).env("FIREBREAK_PWD", "MARKED");
+        Ground::end(command)
+    };
+    let played = call("");
+    assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
+    assert_eq!(ground.notes().len(), 1);
+    let lost = call("1");
+    assert_eq!((lost.code, lost.recap("unreachable")), (4, 1), "{}", lost.text);
+    let said = "The host was lost while it was told to call rollback_service run: what was begun there goes on. Look before you act";
+    assert!(lost.text.contains(said), "{}", lost.text);
+    let ways = std::fs::read_to_string(ground.path("note.ways")).expect("the ways");
+    assert_eq!(ways, "way\nway\n", "the program is called by one way");
+    assert_eq!(ground.left_over(), [""; 0]);
+    let kept: Vec<_> = ground.files_with("MARKED").into_iter().filter(|path| !path.ends_with("note")).collect();
+    assert_eq!(kept, [""; 0].map(std::path::PathBuf::from), "what was sent is removed");
+}

@@ -55,7 +55,8 @@ fn a_home_may_be_written_as_a_tilde_in_every_path() {
 fn a_mistyped_variable_is_named_before_anything_is_done() {
     let ground = looked();
     let head = "- name: A play\n  hosts: firebreak\n  gather_facts: false\n";
-    ground.playbook("own", &format!("{head}  roles:\n    - {{role: rollback_service, tasks_from: run}}\n"));
+    let tasks = "  tasks:\n    - ansible.builtin.import_role: {name: rollback_service, tasks_from: run}\n";
+    ground.playbook("own", &format!("{head}{tasks}"));
     for (playbook, words) in [("rollback_service", &RUN[..2]), ("own", &[])] {
         for (variable, near) in
             [("rollback_service_bye", "rollback_service_by"), ("rollback_service_envv", "rollback_service_env")]
