@@ -23,7 +23,7 @@ build: ## the static programs, put where the Ansible roles pick them up
 lint: ## rustfmt, clippy, cargo-deny, yamllint, ansible-lint, shellcheck, typos, taplo
 	@scripts/lint.sh
 
-bench: ## requests, time and memory of the registry client, beside skopeo; time of deriving, beside docopt
+bench: ## requests, time and memory of the registry client, beside skopeo; deriving, beside docopt; the playbook, beside one task
 	@scripts/bench.sh
 
 clean: ## remove what was built and installed inside this folder

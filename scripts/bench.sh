@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures the registry client beside skopeo, the reading of manuals and the deriving from them beside docopt,
-# and the listing of journals beside reading their bytes, each in the same
-# run: ratios, since seconds differ from machine to machine.
+# Measures, each beside a peer in the same run, since seconds differ from machine to machine: the registry client (skopeo), the
+# reading of manuals and the deriving from them (docopt), the listing of journals (reading their bytes), the playbook (a play of
+# one task).
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -10,3 +10,6 @@ cargo bench --locked --bench manual
 cargo bench --locked --bench registry
 cargo bench --locked --bench catalogue
 cargo bench --locked --bench journal
+scripts/tools.sh ansible
+scripts/build.sh
+bin/firedrill -- scripts/plays.sh

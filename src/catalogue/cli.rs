@@ -192,8 +192,8 @@ impl Choice {
     }
 }
 
-/// What a placeholder asks for.
-fn paths(placeholder: &str) -> &'static str {
+/// What a placeholder asks for: `files`, `folders`, or empty.
+pub(super) fn paths(placeholder: &str) -> &'static str {
     match placeholder.trim_matches(['<', '>']).to_lowercase().as_str() {
         "file" | "path" => "files",
         "dir" | "folder" | "directory" => "folders",

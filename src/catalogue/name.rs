@@ -23,7 +23,7 @@ const BESIDE: [&str; 4] = ["launch.py", "requirements.txt", "secrets", ".venv"];
 
 /// What Ansible knows as a tag of its own, and what a role has as tasks of all its commands: no further command of a role
 /// can have such a name.
-pub const TAKEN: [&str; 8] = ["all", "always", "never", "tagged", "untagged", "prepare", "tell", "finish"];
+pub const TAKEN: [&str; 7] = ["all", "always", "never", "tagged", "untagged", "main", "ready"];
 
 /// What a name may hold that stands as it is in shell code: in completions and Jenkinsfiles.
 const SAFE: &str = "letters, digits, '.', '_' and '-'";

@@ -179,6 +179,10 @@ fn derived_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let in_files = folder.ends_with("files");
     for path in entries(folder)? {
         let is_ours = !in_files || IN_FILES.iter().any(|name| path.ends_with(name));
+        // A link leads to what is derived elsewhere.
+        if path.is_symlink() {
+            continue;
+        }
         if path.is_dir() {
             found.extend(if in_files { Vec::new() } else { derived_below(&path)? });
         } else if is_ours && std::fs::read_to_string(&path).is_ok_and(|text| is_derived(&text)) {

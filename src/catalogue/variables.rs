@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Program;
+use super::cli::paths;
 use super::facts::{Entry, GET};
 use crate::action::manual::{Manual, Opt};
 
@@ -34,6 +35,8 @@ pub struct Variable {
     pub group: String,
     /// What values it takes.
     pub kind: Kind,
+    /// What its text is.
+    pub content: Content,
     /// The value that it has when nothing is said.
     pub default: Value,
     /// The values that it may have; empty: any.
@@ -76,6 +79,31 @@ pub enum Kind {
     Folder,
 }
 
+/// What the text of a variable is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// One value, whatever it means.
+    Plain,
+    /// Several values, separated by commas.
+    Commas,
+    /// A path on the host.
+    Path,
+}
+
+impl Content {
+    /// By its placeholder, and by what its description says.
+    fn of(placeholder: &str, description: &str) -> Self {
+        if !paths(placeholder).is_empty() {
+            Self::Path
+        } else if ["separated by commas", "comma-separated"].iter().any(|words| description.contains(words)) {
+            Self::Commas
+        } else {
+            Self::Plain
+        }
+    }
+}
+
 pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
     let manual = &program.manual;
     // An adopted program that has no command to look with is looked at by its help alone.
@@ -106,6 +134,7 @@ pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
             description: described(&positional.description, "argument", &positional.name),
             group: String::new(),
             kind: if positional.repeats { Kind::List } else { Kind::Text },
+            content: Content::of(&positional.name, ""),
             default: if positional.repeats { json!([]) } else { json!("") },
             choices: Vec::new(),
             allowed: Vec::new(),
@@ -176,6 +205,7 @@ impl Variable {
             description: described(&option.description, "option", &option.name),
             group: option.group.clone(),
             kind,
+            content: Content::of(option.placeholder.as_deref().unwrap_or_default(), &option.description),
             default,
             choices: option.choices.clone(),
             allowed,

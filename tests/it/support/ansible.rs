@@ -80,7 +80,12 @@ impl Ground {
 
     /// The same for this role's playbook.
     pub fn command_of(&self, role: &str, words: &[&str]) -> Command {
-        let mut command = Command::new(tool("ansible-playbook"));
+        self.command_by(&tool("ansible-playbook"), role, words)
+    }
+
+    /// The same by another `ansible-playbook`.
+    pub fn command_by(&self, ansible: &Path, role: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(ansible);
         let path = std::env::var("PATH").expect("a PATH");
         command
             .args(["-i", "inventories/local/hosts.ini", &format!("playbooks/{role}.yml")])
@@ -106,6 +111,11 @@ impl Ground {
         let output = command.output().expect("ansible-playbook runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Played { code: output.status.code().unwrap_or(-1), text: text(&output.stdout) + &text(&output.stderr) }
+    }
+
+    /// Writes a playbook beside those that are there.
+    pub fn playbook(&self, name: &str, text: &str) {
+        std::fs::write(self.path("playbooks").join(format!("{name}.yml")), text).expect("a playbook");
     }
 
     /// Writes extra variables, and says how they are given.

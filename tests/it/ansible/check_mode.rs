@@ -1,0 +1,172 @@
+//! Whoever asks for check mode, in whatever way Ansible has for that, changes nothing; where two answers are given, neither
+//! is believed.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{looked, succeeds};
+use crate::derive::odd;
+use crate::support::ansible::{Ground, Played};
+
+/// A command of a role, and what it needs.
+struct Act {
+    role: &'static str,
+    command: &'static str,
+    given: &'static str,
+    /// Whether the program can plan without acting.
+    plans: bool,
+}
+
+const fn act(role: &'static str, command: &'static str, given: &'static str, plans: bool) -> Act {
+    Act { role, command, given, plans }
+}
+
+/// Programs of the toolkit that plan, or cannot; adopted ones: an executable, Python with secrets, Python with packages.
+const ODD: [Act; 5] = [
+    act("more_ways", "off", "", true),
+    act("more_ways", "roll-back", "", false),
+    act("ring_bell", "run", "{ring_bell_bell: big}", false),
+    act("fix_labels", "run", "{fix_labels_where: here, fix_labels_pwd: geheim}", false),
+    act("in_venv", "run", "", false),
+];
+
+const ROLLBACK: Act = act("rollback_service", "run", "{rollback_service_date: '2026-11-20'}", true);
+
+/// Every way to ask for check mode within a playbook.
+fn ways(act: &Act) -> Vec<String> {
+    let Act { role, command, .. } = act;
+    let include = format!("ansible.builtin.include_role: {{name: {role}, tasks_from: '{command}'");
+    let import = format!("ansible.builtin.import_role: {{name: {role}, tasks_from: '{command}'}}");
+    vec![
+        format!("  check_mode: true\n  tasks:\n    - {include}}}\n"),
+        format!("  check_mode: true\n  tasks:\n    - {import}\n"),
+        format!("  tasks:\n    - check_mode: true\n      block:\n        - {include}}}\n"),
+        format!("  tasks:\n    - {include}, apply: {{check_mode: true}}}}\n"),
+        format!("  tasks:\n    - {import}\n      check_mode: true\n"),
+    ]
+}
+
+/// Two answers: a variable that Ansible does not look at, or `--check` and its contrary.
+fn claims(act: &Act) -> Vec<String> {
+    let Act { role, command, .. } = act;
+    let role_call = format!("{{name: {role}, tasks_from: '{command}'}}");
+    vec![
+        format!("  vars: {{ansible_check_mode: true}}\n  tasks:\n    - ansible.builtin.import_role: {role_call}\n"),
+        format!(
+            "  tasks:\n    - ansible.builtin.include_role: {role_call}\n      vars: {{ansible_check_mode: 'yes'}}\n"
+        ),
+        format!(
+            "  tasks:\n    - vars: {{ansible_check_mode: '{{{{ 1 == 1 }}}}'}}\n      block:\n        - \
+             ansible.builtin.import_role: {role_call}\n"
+        ),
+    ]
+}
+
+/// Plays each of these in one playbook, the next also where one failed.
+fn play(ground: &Ground, act: &Act, plays: &[String], words: &[&str]) -> Played {
+    let head =
+        "- name: A play\n  hosts: firebreak\n  gather_facts: false\n  ignore_errors: true\n  vars_files: [given.yml]\n";
+    let text: String = plays.iter().map(|play| format!("{head}{play}")).collect();
+    ground.playbook("ways", &text);
+    let given = if act.given.is_empty() { "{}" } else { act.given };
+    std::fs::write(ground.path("playbooks/given.yml"), given).expect("variables");
+    let mut command = ground.command_of("ways", words);
+    command.env("NOTE", ground.path("calls"));
+    Ground::end(command)
+}
+
+/// Which words the program was given; none where it was not called.
+fn calls(ground: &Ground, act: &Act) -> Vec<Value> {
+    if act.role == "rollback_service" {
+        return ground.notes().into_iter().map(|note| note["switches"].clone()).collect();
+    }
+    std::fs::read_to_string(ground.path("calls"))
+        .map_or(Vec::new(), |text| text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect())
+}
+
+/// A program that adds a line to its notes for each call, which holds its words.
+fn note_every_call(path: &Path) {
+    let text = "#!/usr/bin/env python3\nimport json, os, sys\nwith open(os.environ['NOTE'], 'a') as note:\n    \
+                note.write(json.dumps(sys.argv[1:]) + '\\n')\n";
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    std::fs::write(path, text).expect("a program");
+}
+
+fn nothing_is_changed(ground: &Ground, act: &Act) {
+    let name = format!("{} {}", act.role, act.command);
+    let ways = ways(act);
+    let played = play(ground, act, &ways, &[]);
+    let planned = if act.plans { ways.len() } else { 0 };
+    succeeds(&played, u32::try_from(planned).expect("a small number"));
+    let called = calls(ground, act);
+    assert_eq!(called.len(), planned, "{name}: {}", played.text);
+    assert!(
+        called.iter().all(|words| words.as_array().expect("words").contains(&json!("--check"))),
+        "{name}: {called:?}"
+    );
+    let said = played.text.matches("Not run. The program cannot plan without acting").count();
+    assert_eq!(said, ways.len() - planned, "{name}: {}", played.text);
+
+    // `--check` on the command line, and the same with its contrary in the play.
+    let plain =
+        format!("  tasks:\n    - ansible.builtin.import_role: {{name: {}, tasks_from: '{}'}}\n", act.role, act.command);
+    let taken_back = format!("  check_mode: false\n{plain}");
+    let played = play(ground, act, &[plain.clone(), taken_back], &["--check"]);
+    assert_eq!((played.code, played.recap("ignored")), (0, 1), "{name}: {}", played.text);
+    assert!(played.text.contains("`check_mode: false` takes it back"), "{name}: {}", played.text);
+    // A variable that Ansible does not look at, in the playbook and on the command line.
+    for (claims, words) in [(claims(act), &[][..]), (vec![plain], &["-e", "ansible_check_mode=true"])] {
+        let played = play(ground, act, &claims, words);
+        assert_eq!(
+            (played.code, played.recap("ignored")),
+            (0, u32::try_from(claims.len()).expect("few")),
+            "{name}: {}",
+            played.text
+        );
+        assert_eq!(played.recap("changed"), 0, "{name}: {}", played.text);
+        assert!(played.text.contains("ansible_check_mode is set as a variable"), "{name}: {}", played.text);
+    }
+    let called = calls(ground, act);
+    assert_eq!(called.len(), planned + usize::from(act.plans), "{name}: {called:?}");
+    assert!(
+        called.iter().all(|words| words.as_array().expect("words").contains(&json!("--check"))),
+        "{name}: {called:?}"
+    );
+    assert_eq!(ground.left_over(), [""; 0]);
+}
+
+#[test]
+fn every_way_of_asking_for_check_mode_changes_nothing() {
+    nothing_is_changed(&looked(), &ROLLBACK);
+}
+
+#[test]
+fn the_same_holds_for_programs_of_every_kind() {
+    let ground = Ground::in_folder(odd());
+    for (role, file) in
+        [("more_ways", "more_ways"), ("ring_bell", "ring"), ("fix_labels", "fix.py"), ("in_venv", "look.py")]
+    {
+        note_every_call(&ground.path("roles").join(role).join("files").join(file));
+    }
+    for act in ODD {
+        let _ = std::fs::remove_file(ground.path("calls"));
+        nothing_is_changed(&ground, &act);
+    }
+}
+
+/// A look changes nothing, so it is called; what it found is not written.
+#[test]
+fn a_look_under_check_mode_writes_nothing() {
+    let ground = Ground::with_stand_in();
+    let head = "- name: A play\n  hosts: firebreak\n  gather_facts: false\n";
+    let ways = [
+        "  roles:\n    - {role: rollback_service, check_mode: true}\n",
+        "  check_mode: true\n  roles:\n    - rollback_service\n",
+    ];
+    ground.playbook("ways", &ways.map(|way| format!("{head}{way}")).concat());
+    succeeds(&Ground::end(ground.command_of("ways", &[])), 0);
+    succeeds(&ground.play(&["--check"]), 0);
+    assert_eq!(ground.notes().len(), 3);
+    assert!(!ground.path("rollback.json").exists(), "a check wrote what was found");
+}
