@@ -14,5 +14,6 @@ check yamllint --strict .
 check ansible-lint --offline --strict
 check typos
 check taplo format --check
-check "$cargo_deny" --locked check bans licenses sources
+check cargo-deny --locked check bans licenses sources
+check cargo-shear
 check cargo clippy --all-targets --locked -- -D warnings

@@ -55,33 +55,36 @@ stop_services() {
   done
 }
 
+# Installs these lists of packages, each exact, into the virtual environment. A list that changed has it made anew.
 install_python_packages() {
-  if cmp -s requirements.txt .venv/installed.txt; then return 0; fi
-  local python
-  python="$(command -v python3.11 || command -v python3)" || fail "Python 3.11 is needed: install python3"
-  say "installing Ansible and the linters into .venv (requirements.txt)"
-  # Debian's python3 comes without what makes virtual environments.
-  "$python" -c 'import ensurepip' 2>/dev/null || install_debian_packages python3-venv
-  rm -rf .venv
-  "$python" -m venv .venv
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-  cp requirements.txt .venv/installed.txt
-}
-
-install_cargo_deny() {
-  if [ -x "$cargo_deny" ]; then return 0; fi
-  say "compiling cargo-deny into $tool_cache (minutes, once)"
-  # Unoptimised: half the time to compile, and quick enough for one tree of dependencies.
-  cargo install --quiet --locked --debug --root "${cargo_deny%/bin/*}" "cargo-deny@$cargo_deny_version"
+  local list missing=()
+  for list in "$@"; do
+    cmp -s "$list" ".venv/installed/$list" || missing+=("$list")
+    [ ! -e ".venv/installed/$list" ] || cmp -s "$list" ".venv/installed/$list" || rm -rf .venv
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ ! -d .venv/installed ]; then
+    missing=("$@")
+    local python
+    python="$(command -v python3.11 || command -v python3)" || fail "Python 3.11 is needed: install python3"
+    # Debian's python3 comes without what makes virtual environments.
+    "$python" -c 'import ensurepip' 2>/dev/null || install_debian_packages python3-venv
+    rm -rf .venv
+    "$python" -m venv .venv
+  fi
+  say "installing Python packages into .venv: ${missing[*]}"
+  # Python compiles what is called, when it is called first.
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile "${missing[@]/#/--requirement=}"
+  mkdir -p .venv/installed
+  cp "${missing[@]}" .venv/installed/
 }
 
 case "${1:-all}" in
-  ansible) install_python_packages ;;
+  ansible) install_python_packages requirements.txt ;;
   debian) install_debian_packages "${debian_packages[@]}" ;;
   all)
     install_debian_packages "${debian_packages[@]}"
-    install_python_packages
-    install_cargo_deny
+    install_python_packages requirements.txt requirements-lint.txt
     scripts/kubernetes.sh
     ;;
   *) fail "usage: tools.sh [ansible|debian]" ;;

@@ -8,6 +8,7 @@ pub mod course;
 pub mod interrupt;
 pub mod keeper;
 pub mod manual;
+#[cfg(feature = "http")]
 pub mod notify;
 pub mod operator;
 pub mod report;

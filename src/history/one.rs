@@ -9,7 +9,7 @@ use super::{environment, shown};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::journal::Run;
-use crate::platform::image::short;
+use crate::image::short;
 
 /// Everything of a run.
 pub fn shown_of(run: &Run, life: Life<'_>, context: &Context) -> Finding {

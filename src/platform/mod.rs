@@ -2,7 +2,6 @@
 
 mod connect;
 mod engine;
-pub mod image;
 mod kubernetes;
 mod marathon;
 mod secrets;
@@ -19,6 +18,7 @@ use crate::journal::Call;
 use crate::journal::lock::{Holder, LockError};
 use crate::watch::Watch;
 
+pub use crate::image;
 pub use connect::{Access, RegistryLogin, connect, takes_login};
 
 /// A running application, as it was read: what a service is on this platform.
