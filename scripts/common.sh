@@ -12,7 +12,8 @@ export tool_cache="${XDG_CACHE_HOME:-$HOME/.cache}/firebreak"
 export kubernetes_version=1.33.4
 
 # Where cargo leaves what it builds.
-export target_folder="${CARGO_TARGET_DIR:-target}"
+target_folder="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
+export target_folder
 
 # What `cargo run` or `cargo test` leaves in the environment makes build scripts run again, and all that stands on them.
 for name in $(compgen -v CARGO_PKG_) $(compgen -v CARGO_MANIFEST_); do unset "$name"; done

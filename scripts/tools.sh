@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests and the drill need: everything, or only what is named. `ansible` (the virtual environment) is all that
-# the drill needs, `debian` all that the bench needs. Safe to call again: what is there is left alone.
+# Installs what the tests and the drill need: everything, or only what is named. `ansible` is all that the drill needs, `debian`
+# all that the bench needs, `lint` what finds faults; `packages` is all but Kubernetes, which is compiled. Safe to call again:
+# what is there is left alone.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -79,13 +80,19 @@ install_python_packages() {
   cp "${missing[@]}" .venv/installed/
 }
 
+lists=(requirements.txt requirements-lint.txt)
+
 case "${1:-all}" in
   ansible) install_python_packages requirements.txt ;;
   debian) install_debian_packages "${debian_packages[@]}" ;;
-  all)
+  lint) install_python_packages "${lists[@]}" ;;
+  packages)
     install_debian_packages "${debian_packages[@]}"
-    install_python_packages requirements.txt requirements-lint.txt
+    install_python_packages "${lists[@]}"
+    ;;
+  all)
+    "$0" packages
     scripts/kubernetes.sh
     ;;
-  *) fail "usage: tools.sh [ansible|debian]" ;;
+  *) fail "usage: tools.sh [ansible|debian|lint|packages|all]" ;;
 esac

@@ -111,11 +111,7 @@ impl Package {
 
 /// The executables by name, and whether each was up to date. One call of cargo for all programs of the same features: in
 /// one call for all, each would be compiled with the features of every other.
-fn compile(
-    root: &Path,
-    programs: &[&Program],
-    package: &Package,
-) -> anyhow::Result<BTreeMap<String, (PathBuf, bool)>> {
+fn compile(root: &Path, programs: &[&Program], package: &Package) -> anyhow::Result<BTreeMap<String, (PathBuf, bool)>> {
     // The target is named so that build scripts and macros, which cannot be static, are left alone.
     let version = process::read("rustc", &["-vV"], root)?;
     let target = version.lines().find_map(|line| line.strip_prefix("host: "));

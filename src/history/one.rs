@@ -8,8 +8,8 @@ use super::list::value;
 use super::{environment, shown};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome, Table};
-use crate::journal::Run;
 use crate::image::short;
+use crate::journal::Run;
 
 /// Everything of a run.
 pub fn shown_of(run: &Run, life: Life<'_>, context: &Context) -> Finding {

@@ -29,7 +29,7 @@ const SCHEDULE: Option<u64> = None;
 const SCHEDULES: u64 = 4000;
 
 /// How many are run at a time: they wait for looks that fail, and each has a journal open.
-const AT_ONCE: usize = 200;
+const AT_ONCE: usize = 400;
 
 /// Numbers that follow from a seed (`SplitMix64`).
 struct Dice(u64);
@@ -308,8 +308,11 @@ async fn process(world: &Arc<Mutex<World>>, journal: Journal, way: u64) -> Optio
     let calls = Run::read(journal.path()).expect("a journal").calls;
     platform.recall(&calls);
     let shield = interrupt.shield();
-    let limits =
-        Limits { deployment: Duration::from_mins(1), silence: Duration::from_secs(1), calm: Duration::from_millis(500) };
+    let limits = Limits {
+        deployment: Duration::from_mins(1),
+        silence: Duration::from_secs(1),
+        calm: Duration::from_millis(500),
+    };
     let hands = Hands { platform: &platform, limits, shield: &shield, watch: &Unwatched, journal: &journal };
     let changes = changes();
     let initial = vec![Standing::Before { trouble: None }; COUNT];

@@ -6,6 +6,7 @@ pub mod contract;
 pub mod fake;
 pub mod kubernetes;
 pub mod marks;
+pub mod part;
 pub mod podman;
 pub mod program;
 pub mod proxy;
