@@ -9,7 +9,6 @@
 debian_packages=(
   docker-registry      # a real registry for the tests of the client
   skopeo               # pushes images to it; the bench measures beside it
-  buildah              # makes images from nothing
   podman runc          # real containers that are really rolled back
   etcd-server          # where a real Kubernetes keeps its objects
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
