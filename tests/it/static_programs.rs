@@ -32,14 +32,19 @@ fn package() -> Value {
     metadata["packages"][0].clone()
 }
 
-/// The crates in a program of these features, without what only macros are made of.
-fn crates(features: &str) -> BTreeSet<String> {
-    let words = ["tree", "--locked", "--offline", "--edges=normal,no-proc-macro", "--prefix=none", "--format={p}"];
+/// What `cargo tree` says with these words, a line each.
+fn tree(words: &[&str]) -> BTreeSet<String> {
     let mut command = Command::new("cargo");
-    command.args(words).args(["--no-default-features", "--features", features]).current_dir(root());
+    command.args(["tree", "--locked", "--offline", "--prefix=none"]).args(words).current_dir(root());
     let said = command.output().expect("cargo runs");
     assert!(said.status.success(), "{}", text(&said.stderr));
-    text(&said.stdout).lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    text(&said.stdout).lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+/// The crates in a program of these features, without what only macros are made of.
+fn crates(features: &str) -> BTreeSet<String> {
+    let words = ["--edges=normal,no-proc-macro", "--format={p}", "--no-default-features", "--features", features];
+    tree(&words).iter().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 fn root() -> &'static Path {
@@ -180,4 +185,23 @@ async fn names_and_tls_work_in_an_empty_root() {
     let unknown = bare.run(&["get", "--repo=billing", "--env=develop", "--dump=/", &elsewhere]);
     assert_eq!(unknown.status.code(), Some(1), "{}", text(&unknown.stdout));
     assert!(text(&unknown.stderr).contains("elsewhere.test"), "{}", text(&unknown.stderr));
+}
+
+/// Tests, the fuzzer and the drill stand on the same crates with the same features, so that each is compiled once.
+#[test]
+fn no_crate_is_compiled_twice_for_the_tests() {
+    let features = |words: &[&str]| {
+        let lines = tree(&[&["--format={p} {f}"], words].concat());
+        lines.into_iter().filter(|line| !line.starts_with("firebreak ")).collect::<BTreeSet<_>>()
+    };
+    let tests = features(&["--edges=normal,build,dev"]);
+    let others: [&[&str]; 2] =
+        [&["--edges=normal,build"], &["--edges=normal,build", "--no-default-features", "--features=drill,rollback"]];
+    for words in others {
+        let twice: Vec<_> = features(words).difference(&tests).cloned().collect();
+        assert!(twice.is_empty(), "with {words:?} these have other features than in tests: {twice:?}");
+    }
+    let fuzzing = features(&["--edges=normal,build,dev", "--features=fuzz"]);
+    let twice: Vec<_> = tests.difference(&fuzzing).collect();
+    assert!(twice.is_empty(), "the fuzzer gives these other features than tests have: {twice:?}");
 }
