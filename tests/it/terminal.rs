@@ -190,7 +190,9 @@ fn shown(hall: &Hall, line: &str, variables: &[(&str, &str)]) -> String {
         .envs(variables.iter().copied());
     let (screen, code) = leave(spawn_command(command, Some(30_000)).expect("a pseudo-terminal"));
     assert_eq!(code, 0, "{screen}");
-    screen
+    // Each byte is a letter there.
+    let bytes = screen.chars().map(|letter| u8::try_from(letter).expect("a byte"));
+    String::from_utf8(bytes.collect()).expect("UTF-8")
 }
 
 /// How often a screen changes its colours: `ESC [ … m`.

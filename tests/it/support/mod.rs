@@ -3,6 +3,7 @@
 
 pub mod ansible;
 pub mod contract;
+pub mod core;
 pub mod fake;
 pub mod kubernetes;
 pub mod marks;
