@@ -8,8 +8,8 @@ help: ## this list
 drill: ## a broken release, taken back by the real playbook against an embedded world (a minute after the build); PLATFORM=kubernetes
 	@PLATFORM=$(PLATFORM) scripts/drill.sh
 
-test: ## everything: tools, lints, the static programs, all tests
-	@scripts/test.sh
+test: ## tools, lints, the static programs, all tests; FULL=1: also what takes long; ONLY=<domain>: the tests of that one
+	@FULL=$(FULL) ONLY=$(ONLY) scripts/test.sh
 
 tools: ## install what the tests and the drill need; says what it does, does nothing where all is there
 	@scripts/tools.sh
@@ -20,7 +20,7 @@ fuzz: ## odd input for what reads texts of others, ten seconds each; FOR=<second
 build: ## the static programs, put where the Ansible roles pick them up
 	@scripts/build.sh
 
-lint: ## rustfmt, clippy, cargo-deny, yamllint, ansible-lint, shellcheck, typos, taplo
+lint: ## rustfmt, clippy, cargo-deny, cargo-shear, yamllint, ansible-lint, shellcheck, typos, taplo
 	@scripts/lint.sh
 
 bench: ## requests, time and memory of the registry client, beside skopeo; deriving, beside docopt; the playbook, beside one task

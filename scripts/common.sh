@@ -7,11 +7,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH="$PWD/.venv/bin:$PATH"
 export PATH
 
-# Tools that take minutes to compile outlive `make clean` and a fresh clone.
-tool_cache="${XDG_CACHE_HOME:-$HOME/.cache}/firebreak"
-cargo_deny_version=0.20.2
-export cargo_deny="$tool_cache/cargo-deny-$cargo_deny_version/bin/cargo-deny"
+# A Kubernetes, which takes minutes to compile, outlives `make clean` and a fresh clone.
+export tool_cache="${XDG_CACHE_HOME:-$HOME/.cache}/firebreak"
 export kubernetes_version=1.33.4
+
+# Where cargo leaves what it builds.
+target_folder="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
+export target_folder
 
 # What `cargo run` or `cargo test` leaves in the environment makes build scripts run again, and all that stands on them.
 for name in $(compgen -v CARGO_PKG_) $(compgen -v CARGO_MANIFEST_); do unset "$name"; done

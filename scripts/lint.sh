@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that finds faults without running the programs. The quick ones come first.
+# Everything that finds faults without running the programs. `quick` leaves out what compiles them, `clippy` is only that.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -8,11 +8,25 @@ check() {
   "$@"
 }
 
-check cargo fmt --all --check
-check shellcheck --external-sources .ci/run fuzz/rustc scripts/*.sh
-check yamllint --strict .
-check ansible-lint --offline --strict
-check typos
-check taplo format --check
-check "$cargo_deny" --locked check bans licenses sources
-check cargo clippy --all-targets --locked -- -D warnings
+quick() {
+  check cargo fmt --all --check
+  check shellcheck --external-sources .ci/run fuzz/rustc scripts/*.sh
+  check yamllint --strict .
+  check ansible-lint --offline --strict
+  check typos
+  check taplo format --check
+  check cargo-deny --locked check bans licenses sources
+  check cargo-shear --deny-warnings
+}
+
+clippy() { check cargo clippy --all-targets --locked -- -D warnings; }
+
+case "${1:-all}" in
+  quick | clippy) "$1" ;;
+  all)
+    scripts/tools.sh lint
+    quick
+    clippy
+    ;;
+  *) fail "usage: lint.sh [quick|clippy|all]" ;;
+esac

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests and the drill need: everything, or only what is named. `ansible` (the virtual environment) is all that
-# the drill needs, `debian` all that the bench needs. Safe to call again: what is there is left alone.
+# Installs what the tests and the drill need: everything, or only what is named. `ansible` is all that the drill needs, `debian`
+# all that the bench needs, `lint` what finds faults; `packages` is all but Kubernetes, which is compiled. Safe to call again:
+# what is there is left alone.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -8,7 +9,6 @@
 debian_packages=(
   docker-registry      # a real registry for the tests of the client
   skopeo               # pushes images to it; the bench measures beside it
-  buildah              # makes images from nothing
   podman runc          # real containers that are really rolled back
   etcd-server          # where a real Kubernetes keeps its objects
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
@@ -55,34 +55,43 @@ stop_services() {
   done
 }
 
+# Installs these lists of packages, each exact, into the virtual environment. A list that changed has it made anew.
 install_python_packages() {
-  if cmp -s requirements.txt .venv/installed.txt; then return 0; fi
-  local python
-  python="$(command -v python3.11 || command -v python3)" || fail "Python 3.11 is needed: install python3"
-  say "installing Ansible and the linters into .venv (requirements.txt)"
-  # Debian's python3 comes without what makes virtual environments.
-  "$python" -c 'import ensurepip' 2>/dev/null || install_debian_packages python3-venv
-  rm -rf .venv
-  "$python" -m venv .venv
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-  cp requirements.txt .venv/installed.txt
+  local list missing=()
+  for list in "$@"; do
+    cmp -s "$list" ".venv/installed/$list" || missing+=("$list")
+    [ ! -e ".venv/installed/$list" ] || cmp -s "$list" ".venv/installed/$list" || rm -rf .venv
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ ! -d .venv/installed ]; then
+    missing=("$@")
+    local python
+    python="$(command -v python3.11 || command -v python3)" || fail "Python 3.11 is needed: install python3"
+    # Debian's python3 comes without what makes virtual environments.
+    "$python" -c 'import ensurepip' 2>/dev/null || install_debian_packages python3-venv
+    rm -rf .venv
+    "$python" -m venv .venv
+  fi
+  say "installing Python packages into .venv: ${missing[*]}"
+  # Python compiles what is called, when it is called first.
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile "${missing[@]/#/--requirement=}"
+  mkdir -p .venv/installed
+  cp "${missing[@]}" .venv/installed/
 }
 
-install_cargo_deny() {
-  if [ -x "$cargo_deny" ]; then return 0; fi
-  say "compiling cargo-deny into $tool_cache (minutes, once)"
-  # Unoptimised: half the time to compile, and quick enough for one tree of dependencies.
-  cargo install --quiet --locked --debug --root "${cargo_deny%/bin/*}" "cargo-deny@$cargo_deny_version"
-}
+lists=(requirements.txt requirements-lint.txt)
 
 case "${1:-all}" in
-  ansible) install_python_packages ;;
+  ansible) install_python_packages requirements.txt ;;
   debian) install_debian_packages "${debian_packages[@]}" ;;
-  all)
+  lint) install_python_packages "${lists[@]}" ;;
+  packages)
     install_debian_packages "${debian_packages[@]}"
-    install_python_packages
-    install_cargo_deny
+    install_python_packages "${lists[@]}"
+    ;;
+  all)
+    "$0" packages
     scripts/kubernetes.sh
     ;;
-  *) fail "usage: tools.sh [ansible|debian]" ;;
+  *) fail "usage: tools.sh [ansible|debian|lint|packages|all]" ;;
 esac

@@ -1,19 +1,32 @@
 //! Repair and rollback programs for people whose production is on fire.
 //!
-//! Three floors, and an arrow only ever points down: `src/bin` holds one file an action; the domains
-//! ([`rollback`]) know what is to be done, [`catalogue`] what the toolkit holds, and [`history`] what was run; below them stands what every action shares ([`action`]) and the ports to
-//! the world ([`registry`], [`platform`], [`http`]), and at the bottom [`watch`], [`words`] and [`journal`]. [`drill`] is the embedded world for practice, tests and benches.
+//! Three floors, and an arrow only ever points down: `src/bin` holds one file an action; the domains (`rollback`) know what
+//! is to be done, `catalogue` what the toolkit holds, and `history` what was run; below them stands what every action shares
+//! ([`action`]) and the ports to the world (`registry`, `platform`, `http`), and at the bottom [`watch`], [`words`]
+//! and [`journal`].
+//! `drill` is the embedded world for practice, tests and benches.
+//!
+//! Each domain and each port is a feature of the same name: a program is compiled with those that it uses.
 
 pub mod action;
+pub mod address;
+#[cfg(feature = "catalogue")]
 pub mod catalogue;
+#[cfg(feature = "drill")]
 pub mod drill;
+#[cfg(feature = "history")]
 pub mod history;
+#[cfg(feature = "http")]
 pub mod http;
+pub mod image;
 pub mod journal;
+#[cfg(feature = "platform")]
 pub mod platform;
 pub mod port;
 pub mod process;
+#[cfg(feature = "registry")]
 pub mod registry;
+#[cfg(feature = "rollback")]
 pub mod rollback;
 pub mod temporary;
 pub mod watch;

@@ -7,10 +7,13 @@ pub mod context;
 pub mod interrupt;
 pub mod keeper;
 pub mod manual;
+#[cfg(feature = "http")]
 pub mod notify;
 pub mod operator;
 pub mod report;
+#[cfg(feature = "http")]
 pub mod runner;
+#[cfg(feature = "http")]
 pub mod standard;
 
 use std::path::PathBuf;

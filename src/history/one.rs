@@ -8,9 +8,9 @@ use super::list::value;
 use super::{environment, shown};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome, Table};
+use crate::image::short;
 use crate::journal::record::Planned;
 use crate::journal::{Run, Subject};
-use crate::platform::image::short;
 
 /// Everything of a run.
 pub fn shown_of(run: &Run, life: Life<'_>, context: &Context) -> Finding {

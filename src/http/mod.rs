@@ -1,6 +1,5 @@
 //! The HTTP client that every port shares: TLS roots, name resolution, retries, URLs that are safe to print.
 
-mod address;
 mod names;
 mod proxy;
 pub mod retry;
@@ -14,9 +13,12 @@ use anyhow::Context as _;
 use hyper_util::client::legacy::connect::HttpConnector;
 use url::Url;
 
-pub use address::Address;
+pub use crate::address::{Address, printable};
 pub use names::Names;
-pub(crate) use proxy::{is_loopback, of_the_environment_for as proxy_for};
+#[cfg(feature = "registry")]
+pub(crate) use proxy::is_loopback;
+#[cfg(feature = "platform")]
+pub(crate) use proxy::of_the_environment_for as proxy_for;
 pub use reqwest::Client;
 pub(crate) use said::{is_page, sentence};
 
@@ -105,38 +107,9 @@ pub fn without_credentials(url: &Url) -> String {
     url.into()
 }
 
-/// A text that should be a URL, and may be none, as it may be printed: what stands before its last `@` may hold a
-/// password, so only the scheme is left of that.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    match text.rsplit_once('@') {
-        None => text.to_owned(),
-        Some((before, rest)) => match before.split_once("://") {
-            Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
-                format!("{scheme}://{rest}")
-            }
-            _ => rest.to_owned(),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_that_is_no_url_shows_no_password_either() {
-        for (text, printed) in [
-            ("marathon+https://ann:pw@host/x", "marathon+https://host/x"),
-            ("marathon+https://ann:hun/ter2@host", "marathon+https://host"),
-            ("ann:hunter2@host", "host"),
-            ("marathon+ann:hunter2@host", "host"),
-            ("an:n://hunter2@host", "host"),
-            ("podman+unix:///run/podman.sock", "podman+unix:///run/podman.sock"),
-        ] {
-            assert_eq!(printable(text), printed);
-        }
-    }
 
     #[test]
     fn a_printed_url_has_no_user_part() {

@@ -24,6 +24,7 @@ pub(super) fn of_the_environment() -> Proxy {
 }
 
 /// The proxy that the environment names for this server.
+#[cfg(feature = "platform")]
 pub(crate) fn of_the_environment_for(server: &Url) -> Option<http::Uri> {
     if is_loopback(server) {
         return None;

@@ -2,7 +2,6 @@
 
 mod connect;
 mod engine;
-pub mod image;
 mod kubernetes;
 mod marathon;
 mod secrets;
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::port;
 
+pub use crate::image;
 pub use crate::port::{DeployError, RemoteLock, Settable, Standing};
 pub use connect::{Access, RegistryLogin, Unfit, connect, takes_login};
 

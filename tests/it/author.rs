@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::ansible::{Ground, Played, tool};
+use crate::support::core::Core;
 use crate::support::program::{Hall, Output};
 
 fn repository() -> &'static Path {
@@ -55,13 +56,16 @@ impl Workshop {
         fs::copy(repository().join(bin), workshop.path(bin)).expect("the program of the role that is there");
         let manifest = fs::read_to_string(repository().join("Cargo.toml")).expect("the manifest");
         let (_, lints) = manifest.split_once("[lints.rust]").expect("lints");
+        // The same profile, so that what the library stands on is not compiled again.
+        let (_, profile) = manifest.split_once("[profile.dev]").expect("a profile");
+        let (profile, _) = profile.split_once("[profile.release]").expect("another profile");
         workshop.write(
             "Cargo.toml",
             &format!(
                 "[package]\nname = \"workshop\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n\
                  firebreak = {{ path = '{}' }}\nsecrecy = {{ version = \"0.10\", features = [\"serde\"] }}\n\
-                 serde = {{ version = \"1\", features = [\"derive\"] }}\n\n[profile.dev]\ndebug = \"line-tables-only\"\n\n\
-                 [lints.rust]{lints}",
+                 serde = {{ version = \"1\", features = [\"derive\"] }}\n\n\
+                 [profile.dev]{profile}[lints.rust]{lints}",
                 repository().display()
             ),
         );
@@ -94,6 +98,7 @@ impl Workshop {
     /// cargo in the workshop, with the folder in which the tests are compiled.
     fn cargo(&self, words: &[&str]) -> PathBuf {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
+        let _core = Core::wait();
         let made =
             output(Command::new("cargo").args(words).env("CARGO_TARGET_DIR", &target).current_dir(self.folder.path()));
         assert_eq!(made.code, 0, "cargo {words:?}: {}", made.stderr);

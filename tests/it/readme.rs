@@ -1,8 +1,10 @@
-//! Every command that a README shows is run, as it stands there: the programs and playbooks against a drill.
+//! Every command that a README shows is run, as it stands there: the programs and playbooks against a drill. Each must say
+//! what it is there for, and leave the services as it should: see [`Desk::does`].
 //!
 //! Only three things are put in the place of others: the dates by the drill's day, the inventory by the local one, and
 //! `make` targets that would run this test again by a look whether they are there.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,11 +32,13 @@ fn commands(path: &Path) -> Vec<String> {
 struct Desk {
     hall: Hall,
     ground: Ground,
+    /// How the services must stand by what was run so far.
+    stand: Stand,
 }
 
 impl Desk {
     async fn set_up() -> Self {
-        Self { hall: Hall::open(&[]).await, ground: Ground::with(PROGRAM.as_ref()) }
+        Self { hall: Hall::open(&[]).await, ground: Ground::with(PROGRAM.as_ref()), stand: Stand::Broken }
     }
 
     fn replaced(&self, line: &str) -> String {
@@ -63,6 +67,34 @@ impl Desk {
         assert_eq!(played.code, 0, "`{line}`:\n{}", played.text);
         played.text
     }
+
+    /// Runs a command: it says what the README shows it for, and the services stand as it should leave them.
+    fn does(&mut self, line: &str, called: &str) {
+        let said = self.run(called);
+        let has = |word: &str| line.split_whitespace().any(|found| found == word);
+        let looks = has("--check") || has("--help") || line.starts_with("fire");
+        let (expected, stand) = match line {
+            _ if has("--help") => ("Usage:", self.stand),
+            _ if line.starts_with("firedrill ") => ("2.2.0-develop", self.stand),
+            _ if line.starts_with("firebreak find ") => ("look    rollback_service get", self.stand),
+            _ if line.starts_with("firebreak list") => ("rollback_service  role ", self.stand),
+            _ if line.starts_with("firebreak show ") => ("Roll back a set of services to a date", self.stand),
+            _ if line.starts_with("firebreak history ") => ("rollback_service run", self.stand),
+            _ if line.starts_with("firebreak history") => ("rollback_service undo", self.stand),
+            _ if line.starts_with("firebreak sync") => ("all that is derived is up to date", self.stand),
+            _ if line.starts_with("firebreak check") => ("nothing is wrong", self.stand),
+            _ if has("resume") => ("nothing to do", self.stand),
+            _ if has("undo") && !looks => ("rolled back and verified", Stand::Broken),
+            _ if has("run") && looks && self.stand == Stand::Good => ("nothing to do", Stand::Good),
+            _ if has("run") && looks => ("would change 4 services", Stand::Broken),
+            _ if has("run") => ("4 services rolled back and verified", Stand::Good),
+            // It looks: the day before the release can be gone back to.
+            _ => (&*self.hall.day(), self.stand),
+        };
+        assert!(said.contains(expected), "`{line}` does not say '{expected}':\n{said}");
+        self.stand = stand;
+        self.hall.stands(stand);
+    }
 }
 
 fn is_module(name: &str) -> bool {
@@ -70,21 +102,53 @@ fn is_module(name: &str) -> bool {
     modules.contains(&format!("\nmod {name};\n"))
 }
 
+/// The modules of the tests that `make test ONLY=<domain>` runs.
+fn modules_of(domain: &str) -> Vec<String> {
+    let script = std::fs::read_to_string(root().join("scripts/test.sh")).expect("scripts/test.sh");
+    let line = script.lines().find_map(|line| line.trim().strip_prefix(&format!("{domain}) echo ")));
+    let modules = line.map(|line| line.trim_end_matches(";;").split_whitespace().map(str::to_owned).collect());
+    modules.unwrap_or_else(|| vec![domain.to_owned()])
+}
+
+/// `make test ONLY=<name>` has something to run.
+fn is_tested(name: &str) {
+    let modules = modules_of(name);
+    assert!(modules.iter().all(|module| is_module(module)), "ONLY={name}: {modules:?} are no modules of the tests");
+}
+
+#[test]
+fn every_module_of_the_tests_is_that_of_one_domain() {
+    let text = std::fs::read_to_string(root().join("tests/it/main.rs")).expect("the modules of the tests");
+    let mut modules: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')).collect();
+    modules.retain(|module| *module != "support");
+    let domains = ["catalogue", "drill", "history", "platform", "registry", "roles", "rollback", "toolkit"];
+    let mut found: Vec<_> = domains.into_iter().flat_map(modules_of).collect();
+    found.sort();
+    assert_eq!(found, modules, "scripts/test.sh says which modules are those of a domain");
+}
+
+/// A target of make calls one script, which is there.
 fn make_knows(target: &str) {
     let output = Command::new("make").args(["-n", target]).current_dir(root()).output().expect("make");
-    assert!(output.status.success(), "make knows no '{target}'");
+    let recipe = String::from_utf8(output.stdout).expect("UTF-8");
+    let script = recipe.split_whitespace().find(|word| word.starts_with("scripts/"));
+    let is_there = script
+        .is_some_and(|script| root().join(script).metadata().is_ok_and(|file| file.permissions().mode() & 0o111 != 0));
+    assert!(output.status.success() && is_there, "`make {target}` calls no script that is there: {recipe}");
 }
 
 async fn every_command_runs(path: PathBuf) {
     let lines = commands(&path);
     assert!(!lines.is_empty(), "{} shows no command", path.display());
-    let desk = Desk::set_up().await;
+    let mut desk = Desk::set_up().await;
     tokio::task::spawn_blocking(move || {
         for line in lines {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
                 ["make", target] => make_knows(target),
-                ["rollback_service" | "firedrill" | "ansible-playbook", ..] => drop(desk.run(&line)),
-                ["firebreak", ..] => drop(desk.run(&format!("cd '{}' && {line}", root().display()))),
+                ["make", "test", option] if option.starts_with("ONLY=") => is_tested(&option["ONLY=".len()..]),
+                ["make", "test", "FULL=1"] => make_knows("test"),
+                ["rollback_service" | "firedrill" | "ansible-playbook", ..] => desk.does(&line, &line),
+                ["firebreak", ..] => desk.does(&line, &format!("cd '{}' && {line}", root().display())),
                 ["cargo", "test", "--lib"] => {}
                 ["cargo", "test", "--test", "it", module] => assert!(is_module(module), "no module '{module}'"),
                 _ => panic!("{}: this test does not know how to run `{line}`", path.display()),

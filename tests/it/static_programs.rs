@@ -1,5 +1,7 @@
-//! The release programs as `make build` leaves them: static, small, and at home in an empty root.
+//! The release programs as `make build` leaves them: static, small, at home in an empty root, and of no crate that they do
+//! not need.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -9,8 +11,41 @@ use tempfile::TempDir;
 use crate::support::registry::{DockerRegistry, Guard, config};
 use crate::support::{UNSHARE, need};
 
-/// 8 MB.
-const LARGEST: u64 = 8_000_000;
+/// Crates that a program must not have: whoever copies or reviews it pays for them, and it does nothing with them.
+const FOREIGN: [(&str, &[&str]); 3] = [
+    (
+        "firebreak",
+        &["axum", "hickory-resolver", "hyper", "k8s-openapi", "kube", "oci-spec", "reqwest", "ring", "rustls"],
+    ),
+    (
+        "firedrill",
+        &["kube", "minijinja", "oci-spec", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"],
+    ),
+    ("rollback_service", &["axum", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"]),
+];
+
+/// What cargo knows of this package.
+fn package() -> Value {
+    let words = ["metadata", "--no-deps", "--offline", "--format-version=1"];
+    let said = Command::new("cargo").args(words).current_dir(root()).output().expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&said.stdout).expect("JSON of cargo");
+    metadata["packages"][0].clone()
+}
+
+/// What `cargo tree` says with these words, a line each.
+fn tree(words: &[&str]) -> BTreeSet<String> {
+    let mut command = Command::new("cargo");
+    command.args(["tree", "--locked", "--offline", "--prefix=none"]).args(words).current_dir(root());
+    let said = command.output().expect("cargo runs");
+    assert!(said.status.success(), "{}", text(&said.stderr));
+    text(&said.stdout).lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+/// The crates in a program of these features, without what only macros are made of.
+fn crates(features: &str) -> BTreeSet<String> {
+    let words = ["--edges=normal,no-proc-macro", "--format={p}", "--no-default-features", "--features", features];
+    tree(&words).iter().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -72,6 +107,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn they_are_static_and_small() {
+    let package = package();
     for program in programs() {
         let said = Command::new(need("file", "file")).arg("--brief").arg(&program).output().expect("file runs");
         let said = text(&said.stdout);
@@ -81,7 +117,36 @@ fn they_are_static_and_small() {
             program.display()
         );
         let size = program.metadata().expect("its size").len();
-        assert!(size <= LARGEST, "{} has {size} bytes, more than {LARGEST}", program.display());
+        let name = program.file_name().and_then(|name| name.to_str()).expect("its name");
+        let largest = package["metadata"]["largest"][name].as_u64();
+        let largest =
+            largest.unwrap_or_else(|| panic!("Cargo.toml has no limit for {name}: [package.metadata.largest]"));
+        assert!(size <= largest, "{} has {size} bytes, more than {largest}", program.display());
+    }
+}
+
+/// Each program names its features, and is compiled with no crate that only others need.
+#[test]
+fn they_have_no_crate_that_they_do_not_need() {
+    let package = package();
+    let targets = package["targets"].as_array().expect("targets").iter();
+    let programs: BTreeMap<&str, String> = targets
+        .filter(|target| target["kind"][0] == "bin")
+        .map(|target| {
+            let features = target["required-features"].as_array().into_iter().flatten();
+            let features: Vec<_> = features.map(|feature| feature.as_str().expect("a feature")).collect();
+            (target["name"].as_str().expect("a name"), features.join(","))
+        })
+        .collect();
+    assert!(programs.values().all(|features| !features.is_empty()), "a program names no features: {programs:?}");
+    assert_eq!(programs.keys().copied().collect::<Vec<_>>(), FOREIGN.map(|(name, _)| name));
+    let all = crates("default");
+    for (name, foreign) in FOREIGN {
+        let crates = crates(&programs[name]);
+        let found: Vec<_> = foreign.iter().filter(|name| crates.contains(**name)).collect();
+        assert!(found.is_empty(), "{name} is compiled with {found:?}");
+        let unknown: Vec<_> = foreign.iter().filter(|name| !all.contains(**name)).collect();
+        assert!(unknown.is_empty(), "no program has {unknown:?} any more, so nothing is seen by that");
     }
 }
 
@@ -120,4 +185,23 @@ async fn names_and_tls_work_in_an_empty_root() {
     let unknown = bare.run(&["get", "--repo=billing", "--env=develop", "--dump=/", &elsewhere]);
     assert_eq!(unknown.status.code(), Some(1), "{}", text(&unknown.stdout));
     assert!(text(&unknown.stderr).contains("elsewhere.test"), "{}", text(&unknown.stderr));
+}
+
+/// Tests, the fuzzer and the drill stand on the same crates with the same features, so that each is compiled once.
+#[test]
+fn no_crate_is_compiled_twice_for_the_tests() {
+    let features = |words: &[&str]| {
+        let lines = tree(&[&["--format={p} {f}"], words].concat());
+        lines.into_iter().filter(|line| !line.starts_with("firebreak ")).collect::<BTreeSet<_>>()
+    };
+    let tests = features(&["--edges=normal,build,dev"]);
+    let others: [&[&str]; 2] =
+        [&["--edges=normal,build"], &["--edges=normal,build", "--no-default-features", "--features=drill,rollback"]];
+    for words in others {
+        let twice: Vec<_> = features(words).difference(&tests).cloned().collect();
+        assert!(twice.is_empty(), "with {words:?} these have other features than in tests: {twice:?}");
+    }
+    let fuzzing = features(&["--edges=normal,build,dev", "--features=fuzz"]);
+    let twice: Vec<_> = tests.difference(&fuzzing).collect();
+    assert!(twice.is_empty(), "the fuzzer gives these other features than tests have: {twice:?}");
 }

@@ -178,22 +178,56 @@ async fn control_c_while_services_change_takes_the_set_back() {
     hall.stands(Stand::Broken);
 }
 
+/// What a line of the shell shows at a terminal, `PROGRAM` being the program. It must end well.
+fn shown(hall: &Hall, line: &str, variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &line.replace("PROGRAM", crate::support::program::PROGRAM)])
+        .current_dir(hall.folder.path())
+        .env_clear()
+        .envs(hall.drill.environment())
+        .envs([("PATH", "/usr/bin:/bin"), ("TERM", "xterm-256color")])
+        .envs(variables.iter().copied());
+    let (screen, code) = leave(spawn_command(command, Some(30_000)).expect("a pseudo-terminal"));
+    assert_eq!(code, 0, "{screen}");
+    // Each byte is a letter there.
+    let bytes = screen.chars().map(|letter| u8::try_from(letter).expect("a byte"));
+    String::from_utf8(bytes.collect()).expect("UTF-8")
+}
+
+/// How often a screen changes its colours: `ESC [ … m`.
+fn colours(screen: &str) -> usize {
+    let is_colour = |rest: &&str| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m');
+    screen.split("\u{1b}[").skip(1).filter(is_colour).count()
+}
+
+const LOOK: &str = "PROGRAM get --repo=billing,orders --env=develop";
+
+/// The same command at three terminals: alone, where stdout goes elsewhere, and where no colours are wanted. What it found is the
+/// same; only the first has colours and bars, only the last bars.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_color_is_obeyed() {
-    let hall = Hall::open(&[]).await;
-    let (_hall, (screen, code)) = at_a_terminal(hall, |hall| {
-        let mut command = Command::new(crate::support::program::PROGRAM);
-        command
-            .args(["get", "--repo=billing,orders", "--env=develop"])
-            .current_dir(hall.folder.path())
-            .env_clear()
-            .envs(hall.drill.environment())
-            .envs([("TERM", "xterm-256color"), ("NO_COLOR", "1")]);
-        leave(spawn_command(command, Some(30_000)).expect("a pseudo-terminal"))
+async fn colours_and_bars_are_where_they_are_wanted_and_what_was_found_is_the_same() {
+    // Slow, so that a bar is seen.
+    let hall = Hall::open(&["latency=100"]).await;
+    let (hall, (alone, elsewhere, plain, table)) = at_a_terminal(hall, |hall| {
+        let elsewhere = shown(hall, &format!("{LOOK} >table"), &[]);
+        let table = std::fs::read_to_string(hall.folder.path().join("table")).expect("what was found");
+        (shown(hall, LOOK, &[]), elsewhere, shown(hall, LOOK, &[("NO_COLOR", "1")]), table)
     })
     .await;
-    assert_eq!(code, 0, "{screen}");
-    for colour in ["\u{1b}[1m", "\u{1b}[2m", "\u{1b}[3"] {
-        assert!(!screen.contains(colour), "{screen:?}");
+    let is_bar = |c: char| "━╌".contains(c);
+    assert!(alone.contains(is_bar) && plain.contains(is_bar), "bars: {alone:?}, {plain:?}");
+    assert!(!elsewhere.contains(is_bar) && !table.contains(is_bar), "no bars: {elsewhere:?}");
+    assert!(colours(&alone) > 0, "colours: {alone:?}");
+    assert_eq!((colours(&plain), colours(&table)), (0, 0), "no colours: {plain:?}, {table:?}");
+    // What a bar shows elsewhere is a line.
+    let news = |screen: &str| screen.lines().filter(|line| line.starts_with("  billing: ")).count();
+    assert!(news(&elsewhere) > 0, "{elsewhere:?}");
+    assert_eq!((news(&alone), news(&plain)), (0, 0), "{alone:?}, {plain:?}");
+    assert!(table.contains(&hall.day()), "{table:?}");
+    for screen in [&alone, &plain] {
+        let screen = console::strip_ansi_codes(screen);
+        let missing: Vec<_> = table.lines().filter(|line| !screen.contains(line)).collect();
+        assert!(missing.is_empty(), "{missing:?} is not in {screen:?}");
     }
 }

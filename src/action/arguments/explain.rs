@@ -5,7 +5,7 @@ use docopt::Docopt;
 use super::UsageError;
 use super::words::{Part, command_of, given};
 use crate::action::manual::{Atom, Manual, Opt, Pattern, Usage};
-use crate::http::printable;
+use crate::address::printable;
 
 /// Why docopt refused these parts, each of which it knows.
 pub(super) fn explain(manual: &Manual, parts: &[Part]) -> UsageError {

@@ -9,7 +9,7 @@ use docopt::{ArgvMap, Docopt, Value, parse::Atom};
 use serde_json::Map;
 
 use super::manual::{Manual, Opt, has_tags};
-use crate::http::printable;
+use crate::address::printable;
 use explain::{broken, explain, refuse_choice};
 pub use explain::{missing, nearest};
 use words::Part;

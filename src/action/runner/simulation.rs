@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -27,6 +28,9 @@ const SCHEDULE: Option<u64> = None;
 
 /// How many schedules are run: the same each time, so that a failure is one of the change that was made.
 const SCHEDULES: u64 = 4000;
+
+/// How many are run at a time: they wait for looks that fail, and each has a journal open.
+const AT_ONCE: usize = 400;
 
 /// Numbers that follow from a seed (`SplitMix64`).
 struct Dice(u64);
@@ -277,8 +281,11 @@ async fn process(world: &Arc<Mutex<World>>, journal: Journal, way: u64) -> Optio
     let calls = Run::read(journal.path()).expect("a journal").calls;
     platform.recall(&calls);
     let section = interrupt.critical_section();
-    let limits =
-        Limits { deployment: Duration::from_mins(1), silence: Duration::from_secs(5), calm: Duration::from_secs(1) };
+    let limits = Limits {
+        deployment: Duration::from_mins(1),
+        silence: Duration::from_secs(1),
+        calm: Duration::from_millis(500),
+    };
     let context =
         ApplyContext { port: &platform, words: PLAIN, limits, section: &section, watch: &Unwatched, journal: &journal };
     let changes = changes();
@@ -349,19 +356,23 @@ fn holds(applied: &Applied, world: &World) {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn whatever_happens_all_is_done_or_restored_or_named() {
     let memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
     let mut ends = std::collections::BTreeMap::<String, u64>::new();
     let seeds = SCHEDULE.map_or(0..SCHEDULES, |seed| seed..seed + 1);
-    for seed in seeds {
+    let schedules = seeds.map(async |seed| {
         let place = memory.path().join(seed.to_string());
-        let (applied, world) = schedule(seed, &Folder::new(&place)).await;
+        let ended = schedule(seed, &Folder::new(&place)).await;
+        std::fs::remove_dir_all(place).expect("to remove a journal");
+        (seed, ended)
+    });
+    let mut schedules = stream::iter(schedules).buffer_unordered(AT_ONCE);
+    while let Some((seed, (applied, world))) = schedules.next().await {
         let found: Vec<_> = world.services.iter().map(|service| (&service.image, service.foreign)).collect();
         let outcome = std::panic::catch_unwind(|| holds(&applied, &world));
         assert!(outcome.is_ok(), "schedule {seed}: {applied:?}, {found:?}");
         *ends.entry(applied.end.to_string()).or_default() += 1;
-        std::fs::remove_dir_all(place).expect("to remove a journal");
     }
     assert!(SCHEDULE.is_some() || ends.len() == 4, "each end is reached: {ends:?}");
 }

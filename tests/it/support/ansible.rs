@@ -6,6 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::core::Core;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -108,6 +110,7 @@ impl Ground {
     }
 
     pub fn end(mut command: Command) -> Played {
+        let _core = Core::wait();
         let output = command.output().expect("ansible-playbook runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Played { code: output.status.code().unwrap_or(-1), text: text(&output.stdout) + &text(&output.stderr) }

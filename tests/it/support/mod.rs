@@ -3,9 +3,11 @@
 
 pub mod ansible;
 pub mod contract;
+pub mod core;
 pub mod fake;
 pub mod kubernetes;
 pub mod marks;
+pub mod part;
 pub mod podman;
 pub mod program;
 pub mod proxy;

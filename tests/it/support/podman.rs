@@ -3,9 +3,11 @@
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use firebreak::registry::digest;
+use serde_json::{Value, json};
 
 use super::{Server, free_port, need};
 
@@ -69,7 +71,6 @@ impl Podman {
         // Locks in files of its own: those in shared memory are the whole machine's, and a test must not use them up.
         let settings = "[engine]\nlock_type = \"file\"\n";
         std::fs::write(folder.path().join("containers.conf"), settings).expect("the settings of podman");
-        build_program(folder.path());
         let socket = folder.path().join("socket");
         let mut service = podman(folder.path());
         service.args(["system", "service", "--time=0"]).arg(format!("unix://{}", socket.display()));
@@ -93,43 +94,52 @@ impl Podman {
         output(podman(self.folder.path()).args(arguments))
     }
 
-    /// Builds an image and pushes it to the registry; its name there. Podman itself does not have it yet. Each tag
+    /// Makes an image and pushes it to the registry; its name there. Podman itself does not have it yet. Each tag
     /// brings a variable, a label, and a volume at `/data`.
     pub fn image(&self, repository: &str, tag: &str, temper: Temper) -> String {
         let name = format!("{}/{repository}:{tag}", self.registry);
-        let root = self.path("buildah");
-        let buildah = |arguments: &[&str]| {
-            let mut command = Command::new(need("buildah", "buildah"));
-            command.args(["--storage-driver", "vfs", "--root"]).arg(&root).arg("--runroot").arg(root.join("run"));
-            output(command.args(arguments))
-        };
-        let container = buildah(&["from", "scratch"]);
-        buildah(&["copy", &container, &self.path("program").display().to_string(), "/program"]);
+        let mut files = vec![("program", program())];
         if temper == Temper::Sick {
-            let mark = self.path("sick");
-            std::fs::write(&mark, "").expect("a file");
-            buildah(&["copy", &container, &mark.display().to_string(), "/sick"]);
+            files.push(("sick", b""));
         }
+        let layer = archive(&files);
         let word = if temper == Temper::Short { "exit" } else { "stay" };
-        let (release, label) = (format!("RELEASE={tag}"), format!("release={tag}"));
-        buildah(&[
-            "config",
-            "--entrypoint",
-            "[\"/program\"]",
-            "--cmd",
-            word,
-            "--env",
-            &release,
-            "--label",
-            &label,
-            "--volume",
-            "/data",
-            &container,
-        ]);
-        buildah(&["commit", "--quiet", "--format", "docker", &container, &name]);
-        let login = format!("{}:{}", LOGIN.0, LOGIN.1);
-        buildah(&["push", "--quiet", "--tls-verify=false", "--creds", &login, &name]);
-        buildah(&["rm", &container]);
+        let configuration = json!({
+            "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+            "os": "linux",
+            "created": chrono::Utc::now(),
+            "config": {
+                "Entrypoint": ["/program"],
+                "Cmd": [word],
+                "Env": [format!("RELEASE={tag}")],
+                "Labels": { "release": tag },
+                "Volumes": { "/data": {} },
+            },
+            "rootfs": { "type": "layers", "diff_ids": [digest::of(&layer)] },
+        });
+        let configuration = configuration.to_string().into_bytes();
+        let descriptor = |kind: &str, bytes: &[u8]| {
+            let kind = format!("application/vnd.docker.{kind}");
+            json!({ "mediaType": kind, "size": bytes.len(), "digest": digest::of(bytes) })
+        };
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": descriptor("container.image.v1+json", &configuration),
+            "layers": [descriptor("image.rootfs.diff.tar", &layer)],
+        });
+        // As skopeo keeps an image in a folder. It is one call, where buildah would need seven.
+        let folder = tempfile::tempdir_in(self.folder.path()).expect("a folder");
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("a file");
+        write("version", b"Directory Transport Version: 1.1\n");
+        write("manifest.json", manifest.to_string().as_bytes());
+        for bytes in [&layer, &configuration] {
+            write(digest::of(bytes).trim_start_matches("sha256:"), bytes);
+        }
+        let mut push = Command::new(need("skopeo", "skopeo"));
+        push.args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]);
+        push.args(["--dest-creds", &format!("{}:{}", LOGIN.0, LOGIN.1)]);
+        output(push.arg(format!("dir:{}", folder.path().display())).arg(format!("docker://{name}")));
         name
     }
 
@@ -217,10 +227,40 @@ fn start_registry(folder: &Path, port: u16, locked: bool) -> Server {
     Server::start(command, port, &folder.join("registry.log"))
 }
 
-fn build_program(folder: &Path) {
-    let source = folder.join("program.c");
-    std::fs::write(&source, PROGRAM).expect("the program's source");
-    output(Command::new(need("gcc", "gcc")).args(["-static", "-Os", "-o"]).arg(folder.join("program")).arg(source));
+/// The program in every image, compiled once.
+fn program() -> &'static [u8] {
+    static PROGRAM_BUILT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (source, built) = (folder.path().join("program.c"), folder.path().join("program"));
+        std::fs::write(&source, PROGRAM).expect("the program's source");
+        output(Command::new(need("gcc", "gcc")).args(["-static", "-s", "-Os", "-o"]).arg(&built).arg(source));
+        std::fs::read(built).expect("the program")
+    });
+    &PROGRAM_BUILT
+}
+
+/// An archive of executable files, as `tar` writes it: for each file a head of 512 bytes, and its bytes in such blocks.
+fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for (name, bytes) in files {
+        let mut head = [0; 512];
+        let length = format!("{:011o}", bytes.len());
+        // Behind one another: name, mode, user, group, length, time, checksum, kind, and `ustar` with its version.
+        for (place, field) in
+            [(0, *name), (100, "0000755"), (108, "0000000"), (116, "0000000"), (124, &length), (136, "00000000000")]
+        {
+            head[place..place + field.len()].copy_from_slice(field.as_bytes());
+        }
+        head[148..165].copy_from_slice(b"        0\0\0\0\0\0\0\0\0");
+        head[257..265].copy_from_slice(b"ustar\x0000");
+        let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+        head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        archive.extend(head);
+        archive.extend(*bytes);
+        archive.resize(archive.len().next_multiple_of(512), 0);
+    }
+    archive.resize(archive.len() + 1024, 0);
+    archive
 }
 
 fn output(command: &mut Command) -> String {

@@ -1,9 +1,11 @@
 //! Whatever a registry sends as `Link` or `WWW-Authenticate` is read to its end.
-#![no_main]
 
 use firebreak::registry::headers;
 
-libfuzzer_sys::fuzz_target!(|header: &str| {
+use super::text;
+
+pub fn take(bytes: &[u8]) {
+    let header = text(bytes);
     let _ = headers::next_link(header);
     let _ = headers::challenges(header);
-});
+}

@@ -1,10 +1,9 @@
 //! Whatever a registry sends as a manifest, a config or a page of tags is read or refused, and never breaks us.
-#![no_main]
 
 use firebreak::registry::{manifest, tags};
 
-libfuzzer_sys::fuzz_target!(|body: &[u8]| {
+pub fn take(body: &[u8]) {
     let _ = manifest::Manifest::parse(body);
     let _ = manifest::Config::parse(body);
     let _ = tags::of_page(body);
-});
+}

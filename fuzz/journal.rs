@@ -1,11 +1,10 @@
 //! Whatever stands in a journal is read to its end or to its damage, and what was read is written again as it stands there.
 //! The second part writes its lines itself, for nobody guesses a checksum.
-#![no_main]
 
 use firebreak::journal::record::Record;
 use firebreak::journal::{Run, line};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+pub fn take(bytes: &[u8]) {
     let lines = line::read(bytes).unwrap_or_else(|damage| damage.before);
     assert_eq!(written(&lines.records).as_bytes(), &bytes[..lines.length], "it is read otherwise than it stands there");
     let _ = Run::of("1-abcdef", "1-abcdef.journal".as_ref(), lines);
@@ -16,7 +15,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let again = line::read(text.as_bytes()).expect("what was written is a journal");
     assert_eq!((&again.records, again.length), (&records, text.len()), "it is read otherwise than it was written");
     let _ = Run::of("1-abcdef", "1-abcdef.journal".as_ref(), again);
-});
+}
 
 /// A journal of these records.
 fn written(records: &[Record]) -> String {

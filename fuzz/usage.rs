@@ -1,15 +1,17 @@
 //! Whatever stands in a usage text is read to its end; a text that is a manual is one to docopt too, and whatever is
 //! typed is taken or refused. The words that are typed stand below the text, after a form feed, a line each.
-#![no_main]
 
 use firebreak::action::arguments::parse;
 use firebreak::action::manual::Manual;
+
+use super::text as text_of;
 
 /// Patterns with more repeats are exponential in docopt itself.
 const REPEATS: usize = 1;
 const WORDS: usize = 8;
 
-libfuzzer_sys::fuzz_target!(|input: &str| {
+pub fn take(bytes: &[u8]) {
+    let input = text_of(bytes);
     let (text, words) = input.split_once('\x0c').unwrap_or((input, ""));
     let Ok(manual) = Manual::read(text) else { return };
     let repeats: usize = manual.usages.iter().map(|usage| usage.text.matches("...").count()).sum();
@@ -19,4 +21,4 @@ libfuzzer_sys::fuzz_target!(|input: &str| {
         let broken = typed.is_err_and(|error| error.to_string().starts_with("the usage text of "));
         assert!(!broken, "docopt refuses a text that is a manual");
     }
-});
+}
