@@ -1,6 +1,6 @@
 # Every recipe is one line; what needs more stands in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help tools build test lint fuzz drill bench clean
+.PHONY: help tools build dist test lint fuzz drill bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ fuzz: ## odd input for what reads texts of others, ten seconds each; FOR=<second
 
 build: ## the static programs, put where the Ansible roles pick them up
 	@scripts/build.sh
+
+dist: ## the release below target/dist: programs, roles and playbooks in one archive, the Ansible collection, checksums
+	@scripts/dist.sh
 
 lint: ## rustfmt, clippy, cargo-deny, yamllint, ansible-lint, shellcheck, typos, taplo
 	@scripts/lint.sh

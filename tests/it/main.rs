@@ -10,6 +10,7 @@ mod check;
 mod completions;
 mod containers;
 mod derive;
+mod dist;
 mod drill;
 mod engine;
 mod finding;

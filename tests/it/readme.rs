@@ -16,7 +16,7 @@ fn root() -> &'static Path {
 }
 
 /// The lines of the blocks marked `sh` in a file of Markdown, and the playbooks that are called in the middle of a text.
-fn commands(path: &Path) -> Vec<String> {
+pub fn commands(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let blocks = text.split("\n```sh\n").skip(1).map(|block| block.split("\n```").next().unwrap_or_default());
     let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
