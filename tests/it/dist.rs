@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use firebreak::drill::story::Stand;
 use tempfile::TempDir;
 
-use crate::readme::commands;
+use crate::readme::{block, commands};
 use crate::support::ansible::{Ground, Played, tool};
 use crate::support::need;
 use crate::support::program::{Hall, PROGRAM};
@@ -152,14 +152,6 @@ async fn play(folder: &Path, home: &Path, hall: &Hall, line: &str) -> Played {
         .env("HOME", home)
         .envs(hall.drill.environment());
     tokio::task::spawn_blocking(|| Ground::end(command)).await.expect("a play")
-}
-
-/// The first block of YAML in a README that begins with these words.
-fn block(readme: &str, begins: &str) -> String {
-    let blocks = readme.split("\n```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
-    let found =
-        blocks.map(|block| block.to_owned() + "\n").find(|block| block.trim_start_matches("---\n").starts_with(begins));
-    found.unwrap_or_else(|| panic!("no block of YAML begins with '{begins}'"))
 }
 
 /// Every command and every file that the collection's README shows, in a repository that has nothing else of this one.
