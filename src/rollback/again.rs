@@ -17,6 +17,7 @@ use crate::action::context::Context;
 use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::http;
+use crate::journal::folder::ELSEWHERE;
 use crate::journal::{Run, State};
 use crate::platform::Platform;
 
@@ -48,13 +49,13 @@ pub async fn again(again: &Again, way: Way, context: &Context) -> anyhow::Result
         (Some(id), _) => chosen(id, &site)?,
         (None, Way::Forth) => match site.open_run()? {
             Some(run) => run,
-            None => return Ok(nothing(&format!("no run of {} died, by {}", place(&site), journals(&site)?))),
+            None => return Ok(unknown(&format!("no run of {} died, by {}", place(&site), journals(&site)?))),
         },
         (None, Way::Back) => match last(&site)? {
             Some(run) if run.began.command == "undo" => return undone(&run, &site),
             Some(run) if !changed(&run) => return Ok(restored(&run)),
             Some(run) => run,
-            None => return Ok(nothing(&format!("no run changed {}, by {}", place(&site), journals(&site)?))),
+            None => return Ok(unknown(&format!("no run changed {}, by {}", place(&site), journals(&site)?))),
         },
     };
     match way {
@@ -223,6 +224,11 @@ fn journals(site: &Site<'_>) -> anyhow::Result<String> {
     }
     let known: Vec<_> = known.into_iter().collect();
     Ok(format!("the journals in '{path}', which tell of {}", known.join(", ")))
+}
+
+/// The end where no run is known: it may be written down elsewhere.
+fn unknown(message: &str) -> Finding {
+    Finding { tables: vec![Table::lines(ELSEWHERE)], ..nothing(message) }
 }
 
 fn nothing(message: &str) -> Finding {
