@@ -120,7 +120,7 @@ pub fn find(asked: &str, roles: &[Role]) -> Vec<Hit> {
     // One word of many fits by accident; so does what only stands in the description of an option.
     hits.retain(|(hit, told, mentioned)| {
         !hit.why.is_empty()
-            && (clear == 0 || *told >= 2 || told * 4 >= clear.max(1) && *told > 0 || mentioned * 2 >= clear)
+            && (clear == 0 || *told >= 2 || told * 4 >= clear.max(1) && *told > 0 || *mentioned >= clear)
     });
     let judged = hits.into_iter().map(|(hit, told, _)| Hit { weak: told == 0 || told * 2 < clear, ..hit });
     let mut hits: Vec<Hit> = judged.collect();
