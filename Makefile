@@ -1,6 +1,6 @@
 # Every recipe is one line; what needs more stands in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help tools build dist test lint fuzz drill bench clean
+.PHONY: help tools build dist test lint fuzz drill bench pictures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lint: ## rustfmt, clippy, cargo-deny, yamllint, ansible-lint, shellcheck, typos,
 
 bench: ## requests, time and memory of the registry client, beside skopeo; time of deriving, beside docopt
 	@scripts/bench.sh
+
+pictures: ## the README's pictures, drawn from a real drill
+	@scripts/pictures.sh
 
 clean: ## remove what was built and installed inside this folder
 	rm -rf target .venv .cache

@@ -44,16 +44,16 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// A release that all tests here share.
+/// A release that all tests here share; it stays where cargo keeps what tests leave.
 fn release() -> &'static Path {
-    static RELEASE: OnceLock<(TempDir, TempDir)> = OnceLock::new();
-    let (_, folder) = RELEASE.get_or_init(|| {
-        let (from, folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    static RELEASE: OnceLock<PathBuf> = OnceLock::new();
+    RELEASE.get_or_init(|| {
+        let from = tempfile::tempdir().expect("a folder");
         programs(from.path());
-        pack(from.path(), folder.path());
-        (from, folder)
-    });
-    folder.path()
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dist");
+        pack(from.path(), &folder);
+        folder
+    })
 }
 
 fn archive(begins: &str) -> PathBuf {
@@ -96,6 +96,10 @@ fn the_same_commit_gives_the_same_bytes() {
             &format!("firebreak-repairs-{version}.tar.gz"),
         ]
     );
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    for name in one.keys().filter(|name| name.ends_with("-x86_64-linux.tar.gz") || name.contains("repairs")) {
+        assert!(readme.contains(name.as_str()), "README.md names another file than {name}");
+    }
     for (name, bytes) in &one {
         assert!(other.get(name) == Some(bytes), "{name} differs");
     }

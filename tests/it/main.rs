@@ -22,6 +22,7 @@ mod marathon;
 mod matrix;
 mod on_kubernetes;
 mod operators;
+mod pictures;
 mod program;
 mod ran;
 mod readme;
