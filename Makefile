@@ -1,6 +1,6 @@
 # Every recipe is one line; what needs more stands in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help tools build test lint fuzz drill bench clean
+.PHONY: help tools build dist test lint fuzz drill bench pictures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,11 +20,17 @@ fuzz: ## odd input for what reads texts of others, ten seconds each; FOR=<second
 build: ## the static programs, put where the Ansible roles pick them up
 	@scripts/build.sh
 
+dist: ## the release below target/dist: programs, roles and playbooks in one archive, the Ansible collection, checksums
+	@scripts/dist.sh
+
 lint: ## rustfmt, clippy, cargo-deny, cargo-shear, yamllint, ansible-lint, shellcheck, typos, taplo
 	@scripts/lint.sh
 
 bench: ## requests, time and memory of the registry client, beside skopeo; deriving, beside docopt; the playbook, beside one task
 	@scripts/bench.sh
+
+pictures: ## the README's pictures, drawn from a real drill
+	@scripts/pictures.sh
 
 clean: ## remove what was built and installed inside this folder
 	rm -rf target .venv .cache

@@ -16,7 +16,8 @@ Solution:
 
 Symptoms:
   Yesterday's release is broken; its services fit only one another and must go back together
-  Since a deployment or an upgrade users see errors (500), or containers keep crashing
+  Since a deployment or an upgrade users see errors (500, 502, 503), or the site is down
+  Containers keep crashing: CrashLoopBackOff, ImagePullBackOff, OOMKilled since a release
   A tag was moved, and services run a wrong version
 
 Usage:

@@ -25,6 +25,8 @@ pub struct Hit {
     pub role: String,
     /// How well it fits, beside others of the same search.
     pub score: f64,
+    /// Most of what the caller said fits nothing here, or would fit every trouble.
+    pub weak: bool,
     /// Which of the caller's words fit, and where the role says them.
     pub why: Vec<Match>,
 }
@@ -88,8 +90,10 @@ pub fn find(asked: &str, roles: &[Role]) -> Vec<Hit> {
     let clear = single.iter().filter(|word| !word.is_vague()).count();
     // Two words that are written as one count where a role does so as well, and are never missed.
     let pairs = distinct(joined(asked)).into_iter().map(|word| (word, true));
-    let mut hits: Vec<(Hit, usize, usize)> =
-        pages.iter().map(|page| (Hit { role: page.role.name.clone(), score: 0.0, why: Vec::new() }, 0, 0)).collect();
+    let mut hits: Vec<(Hit, usize, usize)> = pages
+        .iter()
+        .map(|page| (Hit { role: page.role.name.clone(), score: 0.0, weak: false, why: Vec::new() }, 0, 0))
+        .collect();
     for (word, pair) in single.into_iter().map(|word| (word, false)).chain(pairs) {
         let worth = |slips: bool| pages.iter().map(|page| page.worth(&word, slips)).collect::<Vec<_>>();
         let mut worths = worth(false);
@@ -116,9 +120,10 @@ pub fn find(asked: &str, roles: &[Role]) -> Vec<Hit> {
     // One word of many fits by accident; so does what only stands in the description of an option.
     hits.retain(|(hit, told, mentioned)| {
         !hit.why.is_empty()
-            && (clear == 0 || *told >= 2 || told * 4 >= clear.max(1) && *told > 0 || mentioned * 2 >= clear)
+            && (clear == 0 || *told >= 2 || told * 4 >= clear.max(1) && *told > 0 || *mentioned >= clear)
     });
-    let mut hits: Vec<Hit> = hits.into_iter().map(|(hit, ..)| hit).collect();
+    let judged = hits.into_iter().map(|(hit, told, _)| Hit { weak: told == 0 || told * 2 < clear, ..hit });
+    let mut hits: Vec<Hit> = judged.collect();
     hits.sort_by(|one, other| other.score.total_cmp(&one.score));
     let least = hits.first().map_or(0.0, |best| best.score * TAIL);
     hits.retain(|hit| hit.score >= least);

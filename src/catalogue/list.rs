@@ -11,6 +11,9 @@ use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 
 const WIDTH: usize = 78;
 
+/// What is said of a role that fits little of what was asked.
+const WEAK: &str = "  weak    little of that says what is wrong: look before you act, or say more";
+
 /// Every program, and whether it is a role.
 #[must_use]
 pub fn list(toolkit: &Toolkit) -> Finding {
@@ -118,12 +121,15 @@ pub fn found(toolkit: &Toolkit, words: &[String]) -> Finding {
         });
         let title = format!("{}: {}", program.name, program.manual.title.trim_end_matches('.'));
         let mut lines = vec![Cell::new(Tone::Quiet, format!("  why     {}", why.collect::<Vec<_>>().join(", ")))];
+        if hit.weak {
+            lines.push(Cell::new(Tone::Bad, WEAK));
+        }
         let look = looks(program);
         lines.extend(look.iter().map(|line| Cell::from(format!("  look    {line}"))));
         lines.push(format!("  button  {}", button(program)).into());
         tables.push(Table { title, ..Table::lines(lines) });
         details.push(serde_json::json!({
-            "name": program.name, "title": program.manual.title.trim_end_matches('.'), "why": hit.why,
+            "name": program.name, "title": program.manual.title.trim_end_matches('.'), "why": hit.why, "weak": hit.weak,
             "look": look, "button": button(program),
         }));
     }

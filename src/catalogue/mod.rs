@@ -45,6 +45,9 @@ pub struct Toolkit {
 /// The language whose scripts get their secrets by a launcher.
 const PYTHON: &str = "python";
 
+/// The files of an inventory that tell an environment from a folder of variables.
+const HOSTS: [&str; 5] = ["hosts", "hosts.ini", "hosts.yml", "hosts.yaml", "inventory.yml"];
+
 /// An environment that has an inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Environment {
@@ -153,7 +156,7 @@ impl Toolkit {
     pub fn environments(&self) -> anyhow::Result<Vec<Environment>> {
         let folder = self.root.join("inventories");
         let folders = if folder.is_dir() { entries(&folder)? } else { Vec::new() };
-        let inventories = folders.iter().filter(|folder| folder.join("hosts.ini").is_file());
+        let inventories = folders.iter().filter(|folder| HOSTS.iter().any(|name| folder.join(name).is_file()));
         let names = inventories.filter_map(|folder| folder.file_name()?.to_str()).filter(|name| *name != "local");
         let mut environments: Vec<_> =
             names.map(|name| Environment { name: name.to_owned(), production: is_production(name) }).collect();

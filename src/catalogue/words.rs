@@ -46,7 +46,6 @@ const EMPTY: &[&str] = &[
     "doesn",
     "doing",
     "don",
-    "down",
     "even",
     "ever",
     "every",
@@ -150,8 +149,38 @@ const EMPTY: &[&str] = &[
 
 /// Words that fit every trouble: they count where nothing else was said.
 const VAGUE: &[&str] = &[
-    "again", "bad", "break", "broke", "broken", "crash", "error", "fail", "failure", "issue", "problem", "service",
-    "show", "system", "thing", "trouble", "work", "wrong",
+    "again",
+    "app",
+    "application",
+    "bad",
+    "break",
+    "broke",
+    "broken",
+    "container",
+    "crash",
+    "customer",
+    "down",
+    "error",
+    "fail",
+    "failure",
+    "issue",
+    "offline",
+    "outage",
+    "page",
+    "pod",
+    "problem",
+    "service",
+    "show",
+    "site",
+    "system",
+    "thing",
+    "trouble",
+    "unavailable",
+    "unreachable",
+    "user",
+    "website",
+    "work",
+    "wrong",
 ];
 
 /// Words of which each may stand for the others.
@@ -172,9 +201,16 @@ const SAME: &[&[&str]] = &[
     &["login", "signin", "logon"],
     &["account", "user"],
     &["mail", "email", "newsletter"],
-    &["memory", "ram", "oom"],
+    &["memory", "ram", "oom", "oomkilled", "oomkill"],
     &["index", "indices", "reindex"],
     &["broken", "faulty", "buggy", "defective"],
+    &["site", "website", "web", "app", "application", "page"],
+    &["down", "outage", "offline", "unavailable", "unreachable"],
+    // What a load balancer answers for a service that cannot, or a service for itself.
+    &["500", "502", "503", "504", "5xx"],
+    // The words of Kubernetes.
+    &["crashloopbackoff", "crashloop"],
+    &["imagepullbackoff", "errimagepull", "imagepull"],
 ];
 
 /// The words of a text that say something, in order.

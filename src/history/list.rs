@@ -9,6 +9,7 @@ use super::{environment, shown};
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table};
 use crate::journal::Run;
+use crate::journal::folder::ELSEWHERE;
 
 /// The runs that were asked for, of so many in a folder, besides those that cannot be read.
 pub fn listed(runs: &[(&Run, Life<'_>)], all: usize, unreadable: usize, folder: &Path, context: &Context) -> Finding {
@@ -24,6 +25,8 @@ pub fn listed(runs: &[(&Run, Life<'_>)], all: usize, unreadable: usize, folder: 
     let mut finding = Finding::new(outcome, message).with("runs", values).with("folder", folder.to_string());
     if !runs.is_empty() {
         finding.tables = vec![table(runs, context)];
+    } else if all == 0 {
+        finding.tables = vec![Table::lines(ELSEWHERE)];
     }
     finding
 }

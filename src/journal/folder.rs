@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
@@ -15,6 +15,12 @@ use super::run::{Run, Unreadable, number};
 
 /// What the file of a run is called at its end.
 const EXTENSION: &str = "journal";
+
+/// Where else a run may be written down, and who may read that.
+pub const ELSEWHERE: [&str; 2] = [
+    "Each user has journals of their own, in ~/.local/state/firebreak, that only this user and root can read.",
+    "A run of a button or of Ansible is in those of the user that it runs as: become that user, or give --journal=<dir>.",
+];
 
 /// A folder of journals. It need not be there before the first run.
 #[derive(Debug, Clone)]
@@ -99,7 +105,11 @@ impl Folder {
         let found: Vec<_> = ids.iter().filter(fits).collect();
         match found[..] {
             [id] => Ok(self.path_of(id)),
-            [] => bail!("there is no run '{id}' in '{}': `firebreak history` shows which there are", self.0.display()),
+            [] => bail!(
+                "there is no run '{id}' in '{}': `firebreak history` shows which there are. {}",
+                self.0.display(),
+                ELSEWHERE.join(" ")
+            ),
             _ => {
                 let found: Vec<_> = found.iter().map(|id| format!("'{id}'")).collect();
                 bail!("'{id}' may be any of {}: give the whole id", found.join(", "))
@@ -129,6 +139,9 @@ impl Folder {
         let what = || format!("failed to read the folder of the journals, '{}'", self.0.display());
         let entries = match std::fs::read_dir(&self.0) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(error).with_context(|| format!("{}: {}", what(), owner(&self.0)));
+            }
             entries => entries.with_context(what)?,
         };
         let mut ids = Vec::new();
@@ -148,6 +161,18 @@ impl Folder {
         ids.sort_unstable_by_key(|id| number(id));
         Ok(ids)
     }
+}
+
+/// Who may read a folder that this user may not: whoever has it, or what it is in.
+fn owner(folder: &Path) -> String {
+    let known = folder.ancestors().find_map(|path| Some((path, path.metadata().ok()?)));
+    let Some((path, known)) = known else { return "another user has it".to_owned() };
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let id = known.uid().to_string();
+    let user =
+        users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|user| user.get(2) == Some(&id.as_str()));
+    let user = user.map_or_else(|| format!("with the id {id}"), |user| user[0].to_owned());
+    format!("'{}' belongs to the user {user}: become that user, or root", path.display())
 }
 
 /// Six letters that tell this run from those of other hosts, and from one that begins at the same moment here.

@@ -309,6 +309,20 @@ fn a_readme_says_what_is_so_for_its_program() {
         let text = read(role);
         assert!(text.contains(said) && !text.contains(unsaid), "{role}: {text}");
     }
+    for role in ["fix_labels", "in_venv", "mend_files", "turn_key"] {
+        let text = read(role);
+        let parts = ["### In a playbook of your own", "### AWX", &format!("/job/firebreak/job/{role}/`")];
+        for part in parts.into_iter().chain([&*format!("        name: {role}\n        tasks_from: run\n")]) {
+            assert!(text.contains(part), "{role}: '{part}' is missing: {text}");
+        }
+        // The drill has no world for it.
+        assert!(!text.contains("firedrill"), "{role}: {text}");
+    }
+    let (needs, none) = ("that has no credential is left out", "needs no credential of its own");
+    for (role, said, unsaid) in [("turn_key", needs, none), ("in_venv", none, needs)] {
+        let text = read(role);
+        assert!(text.contains(said) && !text.contains(unsaid), "{role}: {text}");
+    }
     let text = read("mend_files");
     for row in [
         "| `mend_files_mode` | get, run | 'How'? One of quick, yes, 1, a\\|b. |",

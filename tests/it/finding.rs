@@ -1,6 +1,8 @@
 //! `firebreak list`, `show`, `find` and `diff`, as they are called: against the texts of `tests/catalogue`, and against
 //! real git repositories.
 
+mod symptoms;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -51,6 +53,7 @@ elect_leader: Elect a new leader of a replica set
                 {"said": "certificate", "found": "certificate", "place": "symptoms"},
                 {"said": "expired", "found": "expired", "place": "symptoms"},
             ],
+            "weak": false,
             "look": [
                 "rotate_certificate get --host=<h> [options]",
                 "ansible-playbook -i inventories/<environment> playbooks/rotate_certificate.yml",

@@ -1,5 +1,7 @@
 //! `firebreak history` as it is called, on journals that the journal's own type wrote.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,7 +11,10 @@ use firebreak::journal::{Answer, Folder, Intention, Journal, Kind, Ledger as _, 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::need;
 use crate::support::program::Output;
+
+const FIREBREAK: &str = env!("CARGO_BIN_EXE_firebreak");
 
 /// The journals of a host on which this and that was run.
 struct Host {
@@ -59,7 +64,7 @@ impl Host {
 
     /// The program, and what differs from run to run made the same, as wide as it was.
     fn firebreak_with(&self, variables: &[(&str, &Path)], words: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
+        let mut command = Command::new(FIREBREAK);
         command.args(words).current_dir(self.folder.path()).env_clear().envs(variables.iter().copied());
         let output = command.env("USER", "tester").output().expect("firebreak starts");
         let text = |bytes: Vec<u8>| self.tame(&String::from_utf8(bytes).expect("UTF-8"));
@@ -432,11 +437,45 @@ run       when                  action             environment  who   state     
 #[test]
 fn a_folder_that_is_not_there_has_no_runs() {
     let host = Host::new();
-    let stdout = "no run is in 'FOLDER/journals'\n".to_owned();
+    let elsewhere = "\
+Each user has journals of their own, in ~/.local/state/firebreak, that only this user and root can read.
+A run of a button or of Ansible is in those of the user that it runs as: become that user, or give --journal=<dir>.
+";
+    let stdout = format!("{elsewhere}\nno run is in 'FOLDER/journals'\n");
     assert_eq!(host.firebreak(&["history"]), Output { code: 0, stdout, stderr: String::new() });
     assert!(!host.journals().exists(), "nothing is made for somebody who only looks");
     let output = host.firebreak(&["history", "7"]);
-    let stderr =
-        "firebreak error: there is no run '7' in 'FOLDER/journals': `firebreak history` shows which there are\n";
-    assert_eq!(output, Output { code: 1, stdout: String::new(), stderr: stderr.to_owned() });
+    let elsewhere = elsewhere.trim_end().replace('\n', " ");
+    let stderr = format!(
+        "firebreak error: there is no run '7' in 'FOLDER/journals': `firebreak history` shows which there are. {elsewhere}\n"
+    );
+    assert_eq!(output, Output { code: 1, stdout: String::new(), stderr });
+}
+
+/// As who calls `undo` by hand after a button ran.
+#[test]
+fn who_may_not_read_the_journals_of_another_is_told_whose_they_are() {
+    let host = Host::new();
+    drop(host.begin("rollback_service", "dev", |_| {}));
+    std::fs::set_permissions(host.journals(), Permissions::from_mode(0o000)).expect("a mode");
+    let is_root = rustix::process::geteuid().is_root();
+    let as_another = ["--reuid=65534", "--regid=65534", "--clear-groups", FIREBREAK];
+    let mut command = Command::new(if is_root { need("setpriv", "util-linux") } else { FIREBREAK.into() });
+    if is_root {
+        std::fs::set_permissions(host.folder.path(), Permissions::from_mode(0o755)).expect("a mode");
+        command.args(as_another);
+    }
+    let output = command.arg("history").env_clear().env("FIREBREAK_JOURNAL", host.journals()).output().expect("an end");
+    std::fs::set_permissions(host.journals(), Permissions::from_mode(0o700)).expect("a mode");
+    let passwd = std::fs::read_to_string("/etc/passwd").expect("the users");
+    let id = rustix::process::geteuid().as_raw().to_string();
+    let user = passwd.lines().find(|line| line.split(':').nth(2) == Some(&id)).expect("this user");
+    let user = user.split(':').next().expect("a name");
+    let journals = host.journals().display().to_string();
+    let stderr = format!(
+        "firebreak error: failed to read the folder of the journals, '{journals}': '{journals}' belongs to the user {user}: \
+         become that user, or root: Permission denied (os error 13)\n"
+    );
+    assert_eq!(String::from_utf8(output.stderr).expect("UTF-8"), stderr);
+    assert_eq!((output.status.code(), output.stdout), (Some(1), Vec::new()));
 }

@@ -1,10 +1,12 @@
 //! The Jenkinsfiles, run step by step in Groovy against a strict list of what they may say (`tests/jenkins`).
 
+mod credentials;
+mod shapes;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use firebreak::catalogue::{Toolkit, render};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::support::need;
 
@@ -49,9 +51,14 @@ fn build(environment: &str, repositories: &str) -> Value {
         "message": "would change 1 service",
         "warnings": ["the clock is wrong"],
     });
+    let credentials = ["pwd", "registry-pwd", "slack"]
+        .map(|name| (format!("firebreak-{environment}-{name}"), json!("Secret text")))
+        .into_iter()
+        .collect::<Map<_, _>>();
     json!({
         "file": BUTTON,
         "params": { "environment": environment, "repo": repositories },
+        "credentials": credentials,
         "ansiblePlaybook": [
             { "writes": { "rollback.json": found } },
             { "writes": { "plan.json": plan } },
@@ -78,6 +85,10 @@ fn lines(build: &Value) -> Vec<String> {
             let told: Vec<_> = telling.iter().map(|name| &takes[*name]).filter(|value| !value.is_null()).collect();
             let told: Vec<_> =
                 told.iter().map(|value| value.as_str().map_or(value.to_string(), str::to_owned)).collect();
+            let bound = takes["bindings"].as_array().map(|bindings| {
+                bindings.iter().filter_map(|binding| binding["variable"].as_str().map(str::to_owned)).collect()
+            });
+            let told: Vec<_> = bound.unwrap_or(told);
             let place: Vec<_> =
                 std::iter::once(text("stage")).chain(inside.iter().map(|&name| name.to_owned())).collect();
             format!("{}: {} {}", place.join(" > "), text("step"), told.join(" ")).trim_end().to_owned()
@@ -181,7 +192,10 @@ fn goes_its_way(build: &Value) {
         [
             "Look: sh rm -f look.json rollback.json && make build",
             "Look: writeJSON look.json",
-            "Look: ansiblePlaybook get",
+            "Look: withCredentials FIREBREAK_PWD",
+            "Look: withCredentials FIREBREAK_REGISTRY_PWD",
+            "Look: withCredentials FIREBREAK_PWD FIREBREAK_REGISTRY_PWD",
+            "Look > withCredentials: ansiblePlaybook get",
             "Look: readJSON rollback.json",
             "Look: stash found",
             "Look: archiveArtifacts rollback.json",
@@ -190,7 +204,11 @@ fn goes_its_way(build: &Value) {
             "Plan: sh rm -f plan.json",
             "Plan: unstash found",
             "Plan: writeJSON run.json",
-            "Plan: ansiblePlaybook run true",
+            "Plan: withCredentials FIREBREAK_SLACK",
+            "Plan: withCredentials FIREBREAK_PWD",
+            "Plan: withCredentials FIREBREAK_REGISTRY_PWD",
+            "Plan: withCredentials FIREBREAK_SLACK FIREBREAK_PWD FIREBREAK_REGISTRY_PWD",
+            "Plan > withCredentials: ansiblePlaybook run true",
             "Plan: readJSON plan.json",
             "Plan: archiveArtifacts plan.json",
             "Approve: timeout",
@@ -203,7 +221,11 @@ fn goes_its_way(build: &Value) {
             "Run > lock: unstash found",
             "Run > lock: writeJSON run.json",
             r#"Run > lock: withEnv ["FIREBREAK_APPROVER=bert"]"#,
-            "Run > lock > withEnv: ansiblePlaybook run",
+            "Run > lock > withEnv: withCredentials FIREBREAK_SLACK",
+            "Run > lock > withEnv: withCredentials FIREBREAK_PWD",
+            "Run > lock > withEnv: withCredentials FIREBREAK_REGISTRY_PWD",
+            "Run > lock > withEnv: withCredentials FIREBREAK_SLACK FIREBREAK_PWD FIREBREAK_REGISTRY_PWD",
+            "Run > lock > withEnv > withCredentials: ansiblePlaybook run",
             "Run: fileExists report.json",
             "Run: readJSON report.json",
             "Run: echo done: All services are at 2026-11-19.",
@@ -238,7 +260,7 @@ fn goes_its_way(build: &Value) {
         assert_eq!(play["variables"], json!([expected]));
     }
     for play in &plays {
-        assert_eq!(play["takes"]["inventory"], "inventories/prod/hosts.ini");
+        assert_eq!(play["takes"]["inventory"], "inventories/prod");
     }
     let registry = "secret-of-firebreak-prod-registry-pwd";
     let pwd = "secret-of-firebreak-prod-pwd";
@@ -258,8 +280,8 @@ fn goes_its_way(build: &Value) {
 fn undoes_without_a_look(build: &Value, run: &Value) {
     assert_eq!(build["result"], "SUCCESS");
     assert_eq!(build["description"], "prod undo, approved by bert: done");
-    let looks = ["Look: writeJSON look.json", "Look: ansiblePlaybook get", "Look: readJSON rollback.json"];
-    let expected = lines(run).into_iter().filter(|line| !looks.contains(&line.as_str())).map(|line| {
+    let looks = ["Look: writeJSON", "Look: withCredentials", "Look > withCredentials", "Look: readJSON"];
+    let expected = lines(run).into_iter().filter(|line| !looks.iter().any(|look| line.starts_with(look))).map(|line| {
         line.replace("ansiblePlaybook run", "ansiblePlaybook undo")
             .replace("prod: choose from what the look found.", "prod: undo. Go on?")
             .replace("Run rollback_service run in prod with date 2026-11-19?", "Run rollback_service undo in prod?")
@@ -281,7 +303,7 @@ fn keeps_typed_text_as_data(build: &Value) {
         json!([{ "rollback_service_dump": ".", "rollback_service_repo": { "__ansible_unsafe": INJECTION } }])
     );
     for play in plays {
-        assert_eq!(play["takes"]["inventory"], "inventories/dev/hosts.ini");
+        assert_eq!(play["takes"]["inventory"], "inventories/dev");
     }
 }
 
@@ -324,149 +346,6 @@ fn makes_a_button_of_every_role(build: &Value, button: &Value) {
     );
 }
 
-/// A role whose command plans, but finds nothing to choose from; every kind of question.
-const QUEUE: &str = "Empty a queue of 'jobs'.
-
-Problem:
-  The queue is full.
-
-Solution:
-  `get` counts. `run` empties.
-
-Usage:
-  empty_queue get --queue=<q> [--depth=<d>] [options]
-  empty_queue run --queue=<q> [--force] [--only=<name>]... [options]
-  empty_queue -h | --help
-
-Options of get:
-  --depth=<d>    How to count. [choices: quick exact]
-
-Options of run:
-  --force        Also what is under way.
-  --only=<name>  Only jobs of this name.
-
-Options of get and run:
-  --queue=<q>    The queue: it's a $name.
-  --key=<k>      The key of the broker. [env: BROKER_KEY] [secret]
-  --check        Plan and stop.
-  --format=<f>   How to print. [choices: table json] [default: table]
-  -h, --help     Show this text.
-";
-
-/// An adopted script without a way to plan, to report or to look.
-const SCRIPT: &str = "Warm the caches.
-
-Adopted:
-  program: warm.py
-  run:
-
-Usage: warm.py [--token=<t>] <host>...
-
-Options:
-  --token=<t>  The token. [secret]
-";
-
-/// Buttons of other shapes than the one role of this repository has.
-#[test]
-fn a_button_of_every_shape_goes_its_way() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    };
-    write("src/bin/empty_queue.rs", &format!("const USAGE: &str = {QUEUE:?};"));
-    write("roles/warm/usage.txt", SCRIPT);
-    for environment in ["prod", "dev", "local"] {
-        write(&format!("inventories/{environment}/hosts.ini"), "");
-    }
-    for role in ["empty_queue", "warm"] {
-        write(&format!("playbooks/{role}.yml"), "");
-    }
-    for path in ["roles/ROLE/Jenkinsfile", "jenkins/buttons.groovy", "_actions"] {
-        write(&format!("templates/{path}"), &template(path));
-    }
-    let toolkit = Toolkit::open(folder.path()).expect("the toolkit");
-    for file in render::render(&toolkit).expect("the buttons") {
-        write(&file.path.display().to_string(), &file.text);
-    }
-    let awkward = "a 'b' ${1 + 1} \\ {{ x }}";
-    let builds = run_in(
-        folder.path(),
-        &json!([
-            {
-                "file": "roles/empty_queue/Jenkinsfile",
-                "params": { "environment": "prod", "queue": awkward, "depth": "exact", "force": true, "only": " one, two\r\n\nthree\n" },
-                "ansiblePlaybook": [{}, { "writes": { "plan.json": { "text": "", "message": "would empty it" } } },
-                    { "writes": { "report.json": { "outcome": "done", "message": "Empty." } } }],
-                "input": [{ "by": "anna" }, { "by": "bert", "values": { "confirmation": "prod" } }],
-            },
-            {
-                "file": "roles/warm/Jenkinsfile",
-                "params": { "environment": "dev", "host": "" },
-                "ansiblePlaybook": [{}, {}],
-                "input": [{ "by": "anna" }, { "by": "anna", "values": { "confirmation": "dev" } }],
-            },
-        ]),
-    );
-    for build in &builds {
-        assert_eq!((&build["findings"], &build["result"]), (&json!([]), &json!("SUCCESS")), "{build:#}");
-    }
-    let [queue, script] = builds.as_slice() else { panic!("two answers") };
-    let literal = |value: &str| json!({ "__ansible_unsafe": value });
-    let plays = calls(queue, "ansiblePlaybook");
-    assert_eq!(
-        plays.iter().map(|play| play["variables"][0].clone()).collect::<Vec<_>>(),
-        [
-            json!({ "empty_queue_queue": literal(awkward), "empty_queue_depth": literal("exact") }),
-            json!({ "empty_queue_report": "plan.json", "empty_queue_queue": literal(awkward), "empty_queue_force": true,
-                "empty_queue_only": [literal(" one, two"), literal("three")] }),
-            json!({ "empty_queue_report": "report.json", "empty_queue_queue": literal(awkward), "empty_queue_force": true,
-                "empty_queue_only": [literal(" one, two"), literal("three")] }),
-        ]
-    );
-    assert_eq!(plays[1]["env"], json!({ "BROKER_KEY": "secret-of-firebreak-prod-broker-key" }));
-    assert_eq!(queue["description"], "prod, approved by bert: done");
-    let asked: Vec<_> = queue["declared"].as_array().expect("parameters").iter().map(|asked| &asked["kind"]).collect();
-    assert_eq!(asked, ["choice", "choice", "booleanParam", "text", "string"]);
-    let only = "Only jobs of this name. One value a line. Leave it empty: then as the environment has it.";
-    assert_eq!(
-        queue["declared"][3],
-        json!({ "kind": "text", "name": "only", "defaultValue": "", "description": only })
-    );
-    let seed = std::fs::read_to_string(folder.path().join("jenkins/buttons.groovy")).expect("the seed");
-    assert!(seed.contains(&format!("        textParam('only', '',\n            '{only}')\n")), "{seed}");
-    assert_eq!(queue["declared"][0]["choices"], json!(["dev", "prod"]));
-    assert_eq!(queue["declared"][1]["choices"], json!(["", "quick", "exact"]));
-    assert_eq!(
-        lines(script),
-        [
-            "Look: sh rm -f look.json",
-            "Look: writeJSON look.json",
-            "Look: ansiblePlaybook get",
-            "Choose: timeout",
-            "Choose > timeout: input dev: the log says what the look found. Go on? Nothing is changed yet.",
-            "Approve: timeout",
-            "Approve > timeout: input Run warm in dev? Chosen by anna.",
-            "Approve: milestone",
-            "Run: lock warm-dev",
-            "Run > lock: sh rm -f report.json",
-            "Run > lock: writeJSON run.json",
-            r#"Run > lock: withEnv ["FIREBREAK_APPROVER=anna"]"#,
-            "Run > lock > withEnv: ansiblePlaybook run",
-            "Run: archiveArtifacts run.json,report.json",
-        ]
-    );
-    assert_eq!(
-        calls(script, "ansiblePlaybook")[1]["env"],
-        json!({ "FIREBREAK_APPROVER": "anna", "WARM_TOKEN": "secret-of-firebreak-dev-warm-token" })
-    );
-}
-
-fn template(path: &str) -> String {
-    std::fs::read_to_string(root().join("templates").join(path)).expect("a template")
-}
-
 /// The list is worth as much as what it refuses: each of these pipelines has one fault, named in its first line.
 #[test]
 fn bad_pipelines_are_refused_one_by_one() {
@@ -484,6 +363,7 @@ fn bad_pipelines_are_refused_one_by_one() {
                 "params": if file.to_string_lossy().contains("typed_into") { json!({ "date": INJECTION }) } else { json!({}) },
                 "input": [{ "by": "anna", "values": { "date": "2026-11-20" } }],
                 "ansiblePlaybook": [{}],
+                "credentials": { "firebreak-dev-dcos-pwd": "Secret text" },
             })
         })
         .collect();

@@ -18,7 +18,7 @@ fn root() -> &'static Path {
 }
 
 /// The lines of the blocks marked `sh` in a file of Markdown, and the playbooks that are called in the middle of a text.
-fn commands(path: &Path) -> Vec<String> {
+pub fn commands(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let blocks = text.split("\n```sh\n").skip(1).map(|block| block.split("\n```").next().unwrap_or_default());
     let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
@@ -26,6 +26,14 @@ fn commands(path: &Path) -> Vec<String> {
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned);
     let inline = text.split('`').filter(|code| code.starts_with("ansible-playbook -i ")).map(str::to_owned);
     lines.chain(inline).collect()
+}
+
+/// The first block of YAML in a README that begins with these words.
+pub fn block(readme: &str, begins: &str) -> String {
+    let blocks = readme.split("\n```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    let found =
+        blocks.map(|block| block.to_owned() + "\n").find(|block| block.trim_start_matches("---\n").starts_with(begins));
+    found.unwrap_or_else(|| panic!("no block of YAML begins with '{begins}'"))
 }
 
 /// Where the commands of one README run: a copy of the playbooks, and the programs on the path.
@@ -168,6 +176,20 @@ async fn every_command_of_the_readme_runs_and_the_set_ends_where_it_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_of_the_roles_readme_runs() {
     every_command_runs(root().join("roles/rollback_service/README.md")).await;
+}
+
+/// The playbook that the role's README shows, in the place of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_playbook_of_the_roles_readme_takes_the_set_back() {
+    let desk = Desk::set_up().await;
+    let readme = std::fs::read_to_string(root().join("roles/rollback_service/README.md")).expect("the README");
+    let own = block(&readme, "- name:").replace("2026-11-20", &desk.hall.day());
+    std::fs::write(desk.ground.path("playbooks/own.yml"), own).expect("a playbook");
+    let desk = tokio::task::spawn_blocking(move || {
+        desk.run("ansible-playbook -i inventories/dev playbooks/own.yml");
+        desk
+    });
+    desk.await.expect("the playbook to run").hall.stands(Stand::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,9 @@
+import org.jenkinsci.plugins.credentialsbinding.impl.CredentialNotFoundException
+
 /** A build as it goes: what was called, in which order, with what, and what is wrong with it. */
 class Replay {
     /** Somebody declined, or nobody answered in time. */
     static class Aborted extends RuntimeException {}
-    /** A step failed. */
-    static class Failed extends RuntimeException {
-        Failed(String message) { super(message) }
-    }
 
     /** What a playbook copies where its program is written here: `make build` makes it, or it is unstashed. */
     private List<String> programs() {
@@ -61,6 +59,9 @@ class Replay {
             case 'parameters': return declare(check('parameter', name, Vocabulary.PARAMETERS[name], given) + [kind: name])
             case 'environment': return value(name, given)
             case 'steps':
+                if (Vocabulary.BINDINGS[name] && given.first() instanceof Map && given.first().containsKey('credentialsId')) {
+                    return check('binding', name, Vocabulary.BINDINGS[name], given) + [kind: name]
+                }
                 if (Vocabulary.PARAMETERS[name] && !Vocabulary.STEPS[name]) {
                     return check('parameter', name, Vocabulary.PARAMETERS[name], given) + [kind: name]
                 }
@@ -159,10 +160,18 @@ class Replay {
             return ''
         }
         def taken = check('value', name, spec, given)
-        if (name != 'credentials') return taken
-        def secret = "secret-of-${taken.id}".toString()
-        secrets << secret
-        return secret
+        return name == 'credentials' ? secret(taken.id.toString()) : taken
+    }
+
+    /** The text of a credential, which must be there: the scenario's `credentials` says which are, and of which kind. */
+    private String secret(String id) {
+        def kind = scenario.credentials?.get(id)
+        if (kind == null) throw new CredentialNotFoundException("Could not find credentials entry with ID '$id'")
+        if (kind != 'Secret text') {
+            throw new CredentialNotFoundException("Credentials '$id' is of type '$kind' where 'org.jenkinsci.plugins.plaincredentials.StringCredentials' was expected")
+        }
+        secrets << "secret-of-$id".toString()
+        return secrets.last()
     }
 
     /** The arguments by name, once they fit. */
@@ -265,6 +274,11 @@ class Replay {
         }
     }
 
+    def do_withCredentials(Map taken, Closure block) {
+        def given = taken.bindings.collect { [it.variable, secret(it.credentialsId.toString())] }
+        return do_withEnv([overrides: given.collect { name, value -> "$name=$value" }], block)
+    }
+
     def do_error(Map taken) { throw new Failed(taken.message.toString()) }
 
     def do_sh(Map taken) { if (taken.script.toString().contains('make build')) programs().each { files?.put(it, 'built') } }
@@ -298,7 +312,7 @@ class Replay {
     def do_ansiblePlaybook(Map taken) {
         def role = new File(taken.playbook.toString()).name - '.yml'
         programs().findAll { it == "roles/$role/files/$role".toString() }.each { found('ansiblePlaybook', it) }
-        [taken.playbook, taken.inventory].findAll().each { if (!new File(root, it.toString()).file) refuse("there is no file '$it'".toString()) }
+        [taken.playbook, taken.inventory].findAll().each { if (!new File(root, it.toString()).exists()) refuse("there is no file '$it'".toString()) }
         def variables = (taken.extras?.toString() ?: '').findAll(/-e\s+(\S+)/) { whole, value -> value }
         variables.each { it.startsWith('@') ? found('ansiblePlaybook', it.substring(1)) : refuse("extras: '$it' can set another variable, give a file".toString()) }
         steps.last().variables = variables.findAll { it.startsWith('@') }.collect { files?.get(it.substring(1)) }

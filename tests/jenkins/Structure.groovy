@@ -4,6 +4,7 @@ import org.codehaus.groovy.ast.ClassNode
 import org.codehaus.groovy.ast.MethodNode
 import org.codehaus.groovy.ast.expr.*
 import org.codehaus.groovy.ast.stmt.BlockStatement
+import org.codehaus.groovy.ast.stmt.CatchStatement
 import org.codehaus.groovy.ast.stmt.ExpressionStatement
 import org.codehaus.groovy.ast.stmt.Statement
 import org.codehaus.groovy.classgen.GeneratorContext
@@ -161,6 +162,15 @@ class Structure extends CompilationCustomizer {
 
         private void forbid(ASTNode where, String name) {
             if (name in Vocabulary.FORBIDDEN) note(where, "the sandbox refuses '$name'")
+        }
+
+        /** Who is stopped by Abort is told by an exception. */
+        @Override
+        void visitCatchStatement(CatchStatement caught) {
+            if (caught.variable.type.name in ['java.lang.Object', 'Object', 'Exception', 'RuntimeException', 'Throwable']) {
+                note(caught, "'$caught.variable.type.nameWithoutPackage' is caught, which Abort throws as well")
+            }
+            super.visitCatchStatement(caught)
         }
 
         @Override

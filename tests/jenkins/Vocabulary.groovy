@@ -35,6 +35,8 @@ class Vocabulary {
         credentials: [takes: [id: TEXT], needs: ['id'], first: 'id'],
         logRotator : [takes: [numToKeepStr: TEXT, daysToKeepStr: TEXT]],
     ]
+    /** What `withCredentials` is given: `string` with a `credentialsId` is no parameter. */
+    static final BINDINGS = [string: [takes: [credentialsId: TEXT, variable: TEXT], needs: ['credentialsId', 'variable']]]
     static final STEPS = [
         // `extraVars` is left out: it becomes `-e key=value`, where a value can set another variable.
         ansiblePlaybook : [takes: [playbook: TEXT, inventory: TEXT, credentialsId: TEXT, tags: TEXT, extras: TEXT, limit: TEXT,
@@ -58,6 +60,7 @@ class Vocabulary {
         stash           : [takes: [name: TEXT, includes: TEXT], needs: ['name', 'includes'], agent: true],
         timeout         : [takes: [time: NUMBER, unit: TEXT], needs: ['time', 'unit'], block: true],
         unstash         : [takes: [name: TEXT], needs: ['name'], first: 'name', agent: true],
+        withCredentials : [takes: [bindings: [List]], needs: ['bindings'], first: 'bindings', block: true],
         withEnv         : [takes: [overrides: [List]], needs: ['overrides'], first: 'overrides', block: true],
         writeJSON       : [takes: [file: TEXT, json: [Map, List], pretty: NUMBER], needs: ['file', 'json'], agent: true],
     ]

@@ -13,6 +13,7 @@ use super::show::standings_table;
 use super::verify::{Set, Verdict, all};
 use crate::action::consent::{Consent, Proposal};
 use crate::action::report::{Finding, Outcome, Table};
+use crate::journal::folder::ELSEWHERE;
 use crate::journal::{Run, State};
 use crate::port::{Change, Settable};
 
@@ -43,7 +44,7 @@ impl Recovery {
     pub async fn find(self, id: Option<&str>, scope: &RunScope<'_>) -> anyhow::Result<Found> {
         let none = |what: &str| -> anyhow::Result<Found> {
             let (place, journals) = (scope.name(), journals(scope)?);
-            Ok(Found::Nothing(Box::new(nothing(&format!("no run {}, by {journals}", what.replace("{}", &place))))))
+            Ok(Found::Nothing(Box::new(unknown(&format!("no run {}, by {journals}", what.replace("{}", &place))))))
         };
         let run = match (id, self) {
             (Some(id), _) => chosen(id, scope)?,
@@ -163,6 +164,11 @@ fn journals(scope: &RunScope<'_>) -> anyhow::Result<String> {
     }
     let known: Vec<_> = known.into_iter().collect();
     Ok(format!("the journals in '{path}', which tell of {}", known.join(", ")))
+}
+
+/// The end where no run is known: it may be written down elsewhere.
+fn unknown(message: &str) -> Finding {
+    Finding { tables: vec![Table::lines(ELSEWHERE)], ..nothing(message) }
 }
 
 fn nothing(message: &str) -> Finding {

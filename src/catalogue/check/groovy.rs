@@ -87,6 +87,25 @@ impl Groovy {
         })
     }
 
+    /// The name of the call in whose parentheses a place is; empty where it is in none.
+    pub fn call_around(&self, at: usize) -> &str {
+        let mut closed = 0_usize;
+        for (place, c) in self.code[..at].char_indices().rev() {
+            match c {
+                ')' => closed += 1,
+                '(' if closed == 0 => {
+                    let before = self.code[..place].trim_end();
+                    let name = before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_');
+                    return &before[name.len()..];
+                }
+                '(' => closed -= 1,
+                '{' | '}' => break,
+                _ => {}
+            }
+        }
+        ""
+    }
+
     /// The blocks around a place, outermost first, each with what stands before its brace in that statement.
     pub fn around(&self, at: usize) -> Vec<(&str, &str)> {
         let mut around: Vec<_> = self.blocks.iter().filter(|block| block.contains(&at)).collect();
@@ -229,6 +248,9 @@ mod tests {
         let groovy = Groovy::read("a {\n  timeout(time: 3) {\n    x = input(message: 'm',\n      ok: f(1))\n  }\n}\n");
         let at = groovy.words("input")[0];
         assert_eq!(groovy.given(at + 5), "(message: ' ',\n      ok: f(1)");
+        assert_eq!(groovy.call_around(groovy.words("message")[0]), "input");
+        assert_eq!(groovy.call_around(groovy.words("f")[0]), "input");
+        assert_eq!(groovy.call_around(at), "");
         assert_eq!(groovy.around(at).iter().map(|(head, _)| *head).collect::<Vec<_>>(), ["a", "timeout(time: 3)"]);
     }
 }

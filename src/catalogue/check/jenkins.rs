@@ -216,16 +216,24 @@ fn is_there(stock: &Stock, path: &str) -> bool {
     all.any(|path| fits(&path))
 }
 
+/// What `withCredentials` takes.
+const BINDINGS: [&str; 6] =
+    ["string", "file", "usernamePassword", "usernameColonPassword", "sshUserPrivateKey", "certificate"];
+
 /// A credential that begins as ours do, and that belongs to no variable of the role.
 pub fn credential(pipeline: &Pipeline, stock: &Stock) -> Vec<Fault> {
     let mut parts = pipeline.path.iter().skip_while(|part| *part != "roles").skip(1);
     let role = parts.next().map(|name| name.to_string_lossy().into_owned());
     let Some(role) = stock.roles.iter().find(|known| Some(&known.name) == role.as_ref()) else { return Vec::new() };
     let known: Vec<&str> = role.variables.iter().filter_map(|variable| variable.credential.as_deref()).collect();
+    let named: Vec<usize> = pipeline.groovy.arguments("credentialsId").map(|string| string.range.start).collect();
     let mut faults = Vec::new();
     for string in &pipeline.groovy.strings {
-        let before = pipeline.groovy.code[..string.range.start].trim_end();
-        let bound = before.strip_suffix('(').is_some_and(|before| before.trim_end().ends_with("credentials"));
+        // `credentials("…")`, and `string(variable: …, credentialsId: "…")`; not that of a step.
+        let bound = match pipeline.groovy.call_around(string.range.start) {
+            "credentials" => true,
+            call => BINDINGS.contains(&call) && named.contains(&string.range.start),
+        };
         let Some(name) = string.text.strip_prefix("firebreak-").filter(|_| bound) else { continue };
         let fits = |known: &&str| {
             name == *known

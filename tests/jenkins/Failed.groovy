@@ -1,0 +1,4 @@
+/** A step failed. */
+class Failed extends RuntimeException {
+    Failed(String message) { super(message) }
+}
