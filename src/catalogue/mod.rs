@@ -7,6 +7,7 @@ pub mod cli;
 pub mod diff;
 pub mod facts;
 pub mod find;
+pub mod git;
 pub mod help;
 pub mod list;
 pub mod name;

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use super::adopt::{Stranger, adopt};
 use super::build::build;
 use super::new::{Wish, new};
-use super::{Toolkit, check, is_toolkit, list, revision, sync};
+use super::sync::{self, Comparison};
+use super::{Toolkit, check, is_toolkit, list, revision};
 use crate::action::context::Context;
-use crate::action::report::{Finding, Outcome};
+use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 
 /// What the command line says.
 #[derive(Debug, Deserialize)]
@@ -120,21 +121,35 @@ fn nearest(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn synced(toolkit: &Toolkit, check: bool) -> anyhow::Result<Finding> {
-    let stale = sync::stale(toolkit)?;
-    let paths: Vec<_> = stale.iter().map(|file| &file.path).collect();
+    let Comparison { stale, orphans, .. } = sync::compare(toolkit)?.unhindered()?;
+    let paths: Vec<_> = stale.iter().map(|file| &file.path).chain(&orphans).collect();
     let files = |count| format!("{count} file{}", if count == 1 { "" } else { "s" });
-    let mut finding = if stale.is_empty() {
-        Finding::new(Outcome::NothingToDo, "all that is derived is up to date")
-    } else if check {
-        let message = format!("{} out of date. `firebreak sync` mends that", files(stale.len()));
-        Finding::new(Outcome::Failed, message)
-    } else {
-        sync::mend(&toolkit.root, &stale)?;
-        let mut finding = Finding::new(Outcome::Done, format!("{} written", files(stale.len())));
-        finding.changed = true;
-        finding
+    let left = (!orphans.is_empty()).then(|| {
+        format!(
+            "{} left over, which nothing derives any more and git does not have, so that removing is left to you",
+            files(orphans.len())
+        )
+    });
+    let changed = !check && !stale.is_empty();
+    let mended = match stale.len() {
+        0 => None,
+        count if check => Some(format!("{} out of date. `firebreak sync` mends that", files(count))),
+        count => {
+            sync::mend(&toolkit.root, &stale)?;
+            Some(format!("{} written", files(count)))
+        }
     };
-    finding = finding.with("files", &paths);
+    let outcome = match (&mended, &left) {
+        (None, None) => Outcome::NothingToDo,
+        (Some(_), None) if !check => Outcome::Done,
+        _ => Outcome::Failed,
+    };
+    let said = mended.into_iter().chain(left).collect::<Vec<_>>().join(". ");
+    let said = if said.is_empty() { "all that is derived is up to date".to_owned() } else { said };
+    let mut finding = Finding::new(outcome, said).with("files", &paths);
+    finding.changed = changed;
     finding.tables = stale.iter().map(sync::difference).collect();
+    let orphans = orphans.iter().map(|path| Cell::new(Tone::Bad, format!("--- {} (left over)", path.display())));
+    finding.tables.extend(Some(orphans).filter(|it| it.len() > 0).map(Table::lines));
     Ok(finding)
 }

@@ -1,8 +1,9 @@
 //! The completions in real shells, the man pages in real formatters, and what AWX is told, checked by a JSON Schema
 //! implementation.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rexpect::session::{PtySession, spawn_command};
 use tempfile::TempDir;
@@ -171,6 +172,29 @@ fn bash_and_fish_offer_the_same() {
             offered.sort();
         }
         assert_eq!(offered, from_fish, "fish, for `{line}`");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
+    let programs = [FIREBREAK, env!("CARGO_BIN_EXE_firedrill"), env!("CARGO_BIN_EXE_rollback_service")];
+    let calls = programs.iter().flat_map(|program| [(*program, &["--help"][..]), (program, &["--version"])]);
+    let printing: [&[&str]; 4] = [&["completions", "zsh"], &["man"], &["list"], &["list", "--format=json"]];
+    for (program, words) in calls.chain(printing.map(|words| (FIREBREAK, words))) {
+        let name = Path::new(program).file_name().expect("a name").to_string_lossy().into_owned();
+        let call = |to: Stdio| {
+            let mut command = Command::new(program);
+            let output = command.args(words).current_dir(root()).stdout(to).output().expect("the program starts");
+            (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+        };
+        let full = File::options().write(true).open("/dev/full").expect("a disk that is full");
+        let (code, said) = call(full.into());
+        assert_eq!(code, Some(1), "{name} {words:?}: {said}");
+        let why = format!("{name} error: failed to write to stdout: No space left on device (os error 28)");
+        assert!(said.starts_with(&why) && said.lines().count() == 1, "{name} {words:?}: {said}");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(call(writer.into()), (Some(0), String::new()), "{name} {words:?}");
     }
 }
 

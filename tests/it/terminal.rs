@@ -196,4 +196,5 @@ async fn no_color_is_obeyed() {
     for colour in ["\u{1b}[1m", "\u{1b}[2m", "\u{1b}[3"] {
         assert!(!screen.contains(colour), "{screen:?}");
     }
+    assert!(!screen.contains("\u{1b}[?25h"), "a cursor that was never hidden is not shown: {screen:?}");
 }

@@ -4,6 +4,7 @@
 pub mod ansible;
 pub mod contract;
 pub mod fake;
+pub mod git;
 pub mod kubernetes;
 pub mod marks;
 pub mod podman;
