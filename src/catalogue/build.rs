@@ -1,13 +1,13 @@
 //! `build`: static release programs into `bin` and into the roles' files.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
 
 use super::list::named;
+use super::package::put;
 use super::{Program, Toolkit};
 use crate::action::arguments::UsageError;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
@@ -91,24 +91,11 @@ fn place(root: &Path, program: &Program, executable: &Path, fresh: bool) -> anyh
         if std::fs::read(&path).is_ok_and(|there| there == bytes) {
             continue;
         }
-        put(&path, &bytes).with_context(|| format!("failed to write {}", place.display()))?;
+        put(&path, &bytes, true).with_context(|| format!("failed to write {}", place.display()))?;
         copied.push(place.clone());
     }
     let sha256 = digest::of(&bytes).trim_start_matches("sha256:").to_owned();
     Ok(Made { program: program.name.clone(), built: !fresh, placed: copied, places, size: bytes.len() as u64, sha256 })
-}
-
-/// Puts a program in place whole: somebody may be running or copying the one that is there.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let new = tempfile::NamedTempFile::new_in(folder)?;
-    std::fs::write(new.path(), bytes)?;
-    std::fs::set_permissions(new.path(), std::fs::Permissions::from_mode(0o755))?;
-    new.persist(path).map(|_| ()).map_err(|error| error.error)
 }
 
 fn finding(results: &[Made]) -> Finding {

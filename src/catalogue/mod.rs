@@ -1,7 +1,9 @@
 //! The toolkit itself: which programs and roles there are, and what is derived from their usage texts.
 
 pub mod adopt;
+pub mod again;
 pub mod build;
+pub mod calls;
 pub mod check;
 pub mod cli;
 pub mod diff;
@@ -12,9 +14,12 @@ pub mod help;
 pub mod list;
 pub mod name;
 pub mod new;
+pub mod package;
 pub mod parts;
 pub mod program;
 pub mod quote;
+pub mod reference;
+pub mod remove;
 pub mod render;
 pub mod revision;
 pub mod source;
@@ -34,7 +39,7 @@ use crate::action::report::{Finding, Outcome, Table};
 use source::{Source, usage_in_rust};
 
 /// The repository's folder, with what its usage texts say.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Toolkit {
     /// The folder.
     pub root: PathBuf,
@@ -92,12 +97,17 @@ pub struct Adopted {
     pub program: String,
     /// The list of Python packages that it needs, in the same place; with it, it is run in a virtual environment.
     pub requirements: Option<String>,
+    /// The files and folders that it needs beside it.
+    pub beside: Vec<String>,
     /// What it is written in, where that matters: `python`.
     pub language: Option<String>,
-    /// The command that only looks.
+    /// The words of the command that only looks; empty where it looks without a command. None where nothing of it only
+    /// looks.
     pub get: Option<String>,
-    /// The command that acts.
+    /// The words of the command that acts; empty or none where it acts without a command.
     pub run: Option<String>,
+    /// Its option that shows what it would do, and does nothing.
+    pub check: Option<String>,
 }
 
 impl Toolkit {
@@ -164,9 +174,16 @@ impl Toolkit {
     /// The toolkit with one more program.
     #[must_use]
     pub fn with(&self, program: Program) -> Self {
-        let mut programs: Vec<Program> = self.programs.iter().filter(|it| it.name != program.name).cloned().collect();
-        programs.push(program);
-        programs.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut toolkit = self.without(&program.name);
+        toolkit.programs.push(program);
+        toolkit.programs.sort_by(|one, other| one.name.cmp(&other.name));
+        toolkit
+    }
+
+    /// The toolkit without a program.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        let programs = self.programs.iter().filter(|program| program.name != name).cloned().collect();
         Self { root: self.root.clone(), programs }
     }
 
@@ -246,22 +263,32 @@ impl Adopted {
             let line = section.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
             line.map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
         };
+        let program = value("program").unwrap_or_default();
+        // A line without a command is named by the program.
+        let command = |name: &str| value(name).map(|words| if words == program { String::new() } else { words });
         Self {
-            program: value("program").unwrap_or_default(),
             requirements: value("requirements"),
+            beside: value("beside").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
             language: value("language"),
-            get: value("get"),
-            run: value("run"),
+            get: command("get"),
+            run: command("run"),
+            check: value("check"),
+            program,
         }
     }
 }
 
 /// What a command that makes a role ends with: the files that it wrote, and what comes next.
 fn written(paths: &[PathBuf], next: &str) -> Finding {
-    let mut finding = Finding::new(Outcome::Done, format!("{} files written. {next}", paths.len()));
+    let mut finding = Finding::new(Outcome::Done, format!("{} written. {next}", plural(paths.len(), "file")));
     finding.changed = true;
     finding.tables = vec![Table::lines(paths.iter().map(|path| path.display().to_string()))];
     finding.with("files", paths)
+}
+
+/// `1 file`, `2 files`.
+fn plural(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether a folder is a toolkit's.

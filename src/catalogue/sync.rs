@@ -149,7 +149,10 @@ pub fn mend(root: &Path, stale: &[Stale]) -> anyhow::Result<()> {
 }
 
 /// Leaves a file with this text, or no file, and no empty folder of a role where it was.
-fn leave(root: &Path, path: &Path, text: Option<&str>) -> std::io::Result<()> {
+///
+/// # Errors
+/// When it cannot be written or removed.
+pub fn leave(root: &Path, path: &Path, text: Option<&str>) -> std::io::Result<()> {
     let full = root.join(path);
     if let Some(text) = text {
         full.parent().map_or(Ok(()), std::fs::create_dir_all)?;

@@ -83,8 +83,10 @@ pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
     let entries: Vec<(&str, &str)> =
         entries.map(|entry| (entry.name.as_str(), entry.word.as_deref().unwrap_or(""))).collect();
     let own = if program.adopted.is_none() { &OWN[..] } else { &OWN_OF_ADOPTED };
+    let check = program.adopted.as_ref().and_then(|adopted| adopted.check.as_deref());
+    let is_own = |option: &&Opt| own.contains(&option.name.as_str()) || check.is_some_and(|check| option.is(check));
     let mut variables: Vec<Variable> = Vec::new();
-    for option in manual.options.iter().filter(|option| !own.contains(&option.name.as_str())) {
+    for option in manual.options.iter().filter(|option| !is_own(option)) {
         let takes = |(_, word): &&(&str, &str)| manual.takes(word, option);
         let commands: Vec<_> = entries.iter().filter(takes).copied().collect();
         if !commands.is_empty() {

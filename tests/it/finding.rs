@@ -9,8 +9,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{git, need};
 use crate::support::program::Output;
+use crate::support::{git, need};
 
 const FIREBREAK: &str = env!("CARGO_BIN_EXE_firebreak");
 

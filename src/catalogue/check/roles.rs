@@ -150,7 +150,8 @@ pub fn not_copied(stock: &Stock) -> Vec<Fault> {
         let folder = Path::new("roles").join(name);
         let own = stock.roles.iter().find(|role| role.name == *name);
         let own: Vec<&str> = own.map_or(Vec::new(), |role| {
-            [Some(role.program.as_str()), role.requirements.as_deref()].into_iter().flatten().collect()
+            let alone = [Some(role.program.as_str()), role.requirements.as_deref()];
+            alone.into_iter().flatten().chain(role.beside.iter().map(String::as_str)).collect()
         });
         let texts: Vec<&str> = stock.yaml_below(&folder).map(|file| file.text.as_str()).collect();
         // What copies whole folders, or what a variable names, is not followed.

@@ -69,7 +69,8 @@ fn what_git_has_is_removed_and_what_it_does_not_have_is_named() {
     take_off(root);
     let off = "roles/more_ways/tasks/off.yml";
     git(root, &["rm", "--quiet", "--cached", off]);
-    let left = "1 file left over, which nothing derives any more and git does not have, so that removing is left to you\n";
+    let left =
+        "1 file left over, which nothing derives any more and git does not have, so that removing is left to you\n";
     let (code, shown, errors) = said(&firebreak(root, &["sync"]));
     assert_eq!(code, Some(1), "{shown}{errors}");
     assert!(shown.ends_with(&format!("\n--- {off} (left over)\n\n")), "{shown}");
