@@ -200,10 +200,28 @@ fn options_of<'a>(manual: &'a Manual, command: Option<&'a str>) -> impl Iterator
     manual.options.iter().filter(move |option| command.is_none_or(|command| manual.takes(command, option)))
 }
 
-/// Wrapped lines as paragraphs of one line each.
+/// Wrapped lines as paragraphs of one line each; each step of a list begins a line.
 pub(super) fn paragraph(text: &str) -> String {
-    let paragraphs = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let joined = |part: &str| {
+        let mut lines: Vec<String> = Vec::new();
+        for line in part.lines() {
+            let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+            match lines.last_mut() {
+                Some(last) if !is_step(&words) => last.extend([" ", &words]),
+                _ => lines.push(words),
+            }
+        }
+        lines.join("\n").trim().to_owned()
+    };
+    let paragraphs = text.split("\n\n").map(joined);
     paragraphs.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Whether a line begins a step or an item of a list: `1. Stop the workers.`, `- the queue`.
+fn is_step(line: &str) -> bool {
+    let (sign, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let number = sign.strip_suffix(['.', ')']).is_some_and(|number| number.parse::<u8>().is_ok());
+    (number || sign == "-" || sign == "*") && !rest.is_empty()
 }
 
 /// What a solution says of an entry point: from its name to that of the next. All of it, where it does not name it.
@@ -243,4 +261,16 @@ pub(super) fn exits(section: &str) -> Vec<Exit> {
         }
     }
     exits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_lines_are_joined_and_each_step_of_a_list_begins_a_line() {
+        let text = "Do this,\nin order:\n1. Stop the\n   workers.\n2. Start 2\n   more.\n\n- a\n- b - c\n* d\n12\n";
+        let lines = "Do this, in order:\n1. Stop the workers.\n2. Start 2 more.\n\n- a\n- b - c\n* d 12";
+        assert_eq!(paragraph(text), lines);
+    }
 }

@@ -47,6 +47,9 @@ pub struct Toolkit {
     pub programs: Vec<Program>,
 }
 
+/// What an inventory may call the file of its hosts.
+const HOSTS: [&str; 3] = ["hosts.ini", "hosts.yml", "hosts.yaml"];
+
 /// The language whose scripts get their secrets by a launcher.
 const PYTHON: &str = "python";
 
@@ -163,7 +166,8 @@ impl Toolkit {
     pub fn environments(&self) -> anyhow::Result<Vec<Environment>> {
         let folder = self.root.join("inventories");
         let folders = if folder.is_dir() { entries(&folder)? } else { Vec::new() };
-        let inventories = folders.iter().filter(|folder| folder.join("hosts.ini").is_file());
+        let names_hosts = |folder: &PathBuf| HOSTS.iter().any(|name| folder.join(name).is_file());
+        let inventories = folders.iter().filter(|folder| names_hosts(folder));
         let names = inventories.filter_map(|folder| folder.file_name()?.to_str()).filter(|name| *name != "local");
         let mut environments: Vec<_> =
             names.map(|name| Environment { name: name.to_owned(), production: is_production(name) }).collect();

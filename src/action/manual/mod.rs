@@ -101,6 +101,8 @@ pub struct Opt {
     pub short: Option<String>,
     /// The placeholder of its value, `<e>`; none for a switch.
     pub placeholder: Option<String>,
+    /// Its value is described as a word of its own: `--env <e>`.
+    pub apart: bool,
     /// What it is for, without the tags.
     pub description: String,
     /// The heading above it, without the colon.

@@ -72,7 +72,12 @@ pub fn stale(stock: &Stock) -> Vec<Fault> {
     let left = |path: &PathBuf| {
         Fault::at(path, 1, "nothing derives this file any more", "remove it: git does not have it, so `sync` does not")
     };
-    stale.iter().map(fault).chain(orphans.iter().map(left)).collect()
+    // Where only the line ends differ, a rule of their own names them.
+    let differs = |file: &&crate::catalogue::sync::Stale| {
+        let old = file.old.as_ref().filter(|old| old.contains("\r\n")).map(|old| old.replace("\r\n", "\n"));
+        old.is_none() || old != file.new
+    };
+    stale.iter().filter(differs).map(fault).chain(orphans.iter().map(left)).collect()
 }
 
 fn first_difference(old: Option<&str>, new: Option<&str>) -> usize {

@@ -21,9 +21,12 @@ fn script(text: &str, body: &str) -> String {
 const INDEX: &str = "Keep an index.
 
 Usage:
-  index.py index check [--deep]
+  index.py index check [--deep] [--out DIR]
   index.py index rebuild [--dry-run] <name>...
   index.py --help
+
+Options:
+  --out DIR  Where to.
 ";
 
 fn write(workshop: &Workshop, name: &str, text: &str) {
@@ -64,9 +67,9 @@ async fn a_command_of_several_words_runs_and_plans_by_an_option_of_its_own() {
     assert_eq!(workshop.firebreak(&["check"]).code, 0);
 
     let hall = Hall::open(&[]).await;
-    let values = json!({ "index_name": ["a", "b"], "index_deep": true });
+    let values = json!({ "index_name": ["a", "b"], "index_deep": true, "index_out": "over there" });
     for (words, said) in [
-        (&[][..], "index+check+--deep"),
+        (&[][..], "index+check+--out+over there+--deep"),
         (&["--tags", "run", "--check"], "index+rebuild+--dry-run+a+b"),
         (&["--tags", "run"], "index+rebuild+a+b"),
     ] {
