@@ -4,6 +4,7 @@
 
 use firebreak::action::arguments::parse;
 use firebreak::action::manual::Manual;
+use firebreak::catalogue::reference::rewritten;
 
 /// Patterns with more repeats are exponential in docopt itself.
 const REPEATS: usize = 1;
@@ -11,6 +12,8 @@ const WORDS: usize = 8;
 
 libfuzzer_sys::fuzz_target!(|input: &str| {
     let (text, words) = input.split_once('\x0c').unwrap_or((input, ""));
+    // As the text of a program that is adopted.
+    let _ = rewritten(text);
     let Ok(manual) = Manual::read(text) else { return };
     let repeats: usize = manual.usages.iter().map(|usage| usage.text.matches("...").count()).sum();
     let words: Vec<String> = words.lines().take(WORDS).map(str::to_owned).collect();

@@ -151,7 +151,7 @@ fn write(root: &Path, files: &[Stale], pieces: &[(PathBuf, Piece)]) -> anyhow::R
 /// A program's files as they were named, with a launcher where that was a folder.
 struct Named {
     package: Package,
-    _launcher: Option<TempDir>,
+    launcher: Option<TempDir>,
 }
 
 impl Named {
@@ -159,7 +159,7 @@ impl Named {
         let requirements = stranger.requirements.clone();
         let mut package = Package { program: path.to_owned(), beside: stranger.with.clone(), requirements };
         if !path.is_dir() {
-            return Ok(Self { package, _launcher: None });
+            return Ok(Self { package, launcher: None });
         }
         let folder = path.canonicalize()?;
         if !folder.join("__main__.py").is_file() {
@@ -181,7 +181,7 @@ impl Named {
         package.program = place.path().join(format!("run_{name}.py"));
         std::fs::write(&package.program, text).context("failed to write a temporary file")?;
         package.beside.insert(0, folder);
-        Ok(Self { package, _launcher: Some(place) })
+        Ok(Self { package, launcher: Some(place) })
     }
 }
 
@@ -194,7 +194,7 @@ async fn prepared(toolkit: &Toolkit, path: &Path, stranger: &Stranger, context: 
     if known.is_none() {
         name::check(toolkit, &role).map_err(|why| UsageError(format!("{why}. --role=<name> gives another")))?;
     }
-    let Named { mut package, _launcher } = Named::of(path, stranger)?;
+    let Named { mut package, launcher } = Named::of(path, stranger)?;
     let file = package.name();
     name::check_file(&file).map_err(|why| UsageError(format!("the program cannot be called '{file}': {why}")))?;
     let bytes = std::fs::read(&package.program).with_context(|| format!("failed to read '{}'", path.display()))?;
@@ -203,7 +203,7 @@ async fn prepared(toolkit: &Toolkit, path: &Path, stranger: &Stranger, context: 
         let message = "needs libraries of the machine it was built on: it may not start on another. A static one would";
         context.watch.warn(&format!("'{}' {message}", path.display()));
     }
-    if kind == Some(Kind::Python) && _launcher.is_none() {
+    if kind == Some(Kind::Python) && launcher.is_none() {
         package = package.with_siblings()?;
     }
     if let Some(program) = known {
@@ -236,14 +236,13 @@ async fn prepared(toolkit: &Toolkit, path: &Path, stranger: &Stranger, context: 
         run,
         check,
     };
-    let text = match known {
-        Some(program) => again::text(toolkit, program, &adopted, &help)?,
-        None => {
-            let tags = tags(&help.manual, stranger)?;
-            let command = format!("`firebreak adopt {}`", path.display());
-            let brief = told(stranger.wish.clone(), &help.text, &help.manual).brief(&command, context).await?;
-            usage_text(&brief, &help.text, &help.manual, &adopted, &tags)?
-        }
+    let text = if let Some(program) = known {
+        again::text(toolkit, program, &adopted, &help)?
+    } else {
+        let tags = tags(&help.manual, stranger)?;
+        let command = format!("`firebreak adopt {}`", path.display());
+        let brief = told(stranger.wish.clone(), &help.text, &help.manual).brief(&command, context).await?;
+        usage_text(&brief, &help.text, &help.manual, &adopted, &tags)?
     };
     let folder = Path::new("roles").join(&role);
     let usage = folder.join("usage.txt");
@@ -299,7 +298,7 @@ async fn trial(laid: &Laid, role: &Role, manual: &Manual, context: &Context) -> 
         let value = context.operator.ask(&format!("{}: {}", variable.short, variable.description)).await?;
         match &variable.option {
             Some(name) if manual.option(name).is_some_and(|option| option.placeholder.is_none()) => {
-                words.push(name.clone())
+                words.push(name.clone());
             }
             Some(_) => words.push(format!("{}{value}", variable.prefix)),
             None => arguments.push(value),

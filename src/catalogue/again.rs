@@ -12,7 +12,7 @@ use super::package::{Laid, Package};
 use super::sync::{self, Stale};
 use super::usage_text::{Tag, usage_text};
 use super::{Adopted, Program, Toolkit};
-use crate::action::manual::Manual;
+use crate::action::manual::{Manual, Opt};
 use crate::{process, temporary};
 
 /// Adds to a program what its role has beside the one that it replaces, where nothing else was given.
@@ -68,7 +68,7 @@ fn tags(own: &Manual, before: &Manual, now: &Manual) -> Vec<Tag> {
     let mut tags = Vec::new();
     for option in &own.options {
         let Some(there) = now.option(&option.name).filter(|there| there.placeholder.is_some()) else { continue };
-        let said = before.option(&option.name).map(|option| option.tags()).unwrap_or_default();
+        let said = before.option(&option.name).map(Opt::tags).unwrap_or_default();
         let added = option.tags().into_iter().filter(|tag| !tag.starts_with("[default:") && !said.contains(tag));
         let added = added.filter(|tag| !there.tags().contains(tag));
         tags.extend(added.map(|text| Tag { option: option.name.clone(), text }));

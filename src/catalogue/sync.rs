@@ -220,16 +220,13 @@ fn derived_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !kind(folder).is_ok_and(|kind| kind.is_dir()) {
         return Ok(found);
     }
+    let says_so = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| is_derived(&text));
     let in_files = folder.ends_with("files");
     for path in entries(folder)? {
         let is_ours = !in_files || IN_FILES.iter().any(|name| path.ends_with(name));
         match kind(&path) {
             Ok(kind) if kind.is_dir() && !in_files => found.extend(derived_below(&path)?),
-            Ok(kind) if kind.is_file() && is_ours => {
-                if std::fs::read_to_string(&path).is_ok_and(|text| is_derived(&text)) {
-                    found.push(path);
-                }
-            }
+            Ok(kind) if kind.is_file() && is_ours && says_so(&path) => found.push(path),
             _ => {}
         }
     }

@@ -178,7 +178,7 @@ impl Variable {
             short,
             prefix: if option.name.starts_with("--") { format!("{}=", option.name) } else { option.name.clone() },
             // A program of another may read its command line in a way of its own. A secret is put there by a launcher.
-            apart: option.apart && program.adopted.is_some() && !option.secret,
+            apart: option.apart && option.name.starts_with("--") && program.adopted.is_some() && !option.secret,
             option: Some(option.name.clone()),
             description: described(&option.description, "option", &option.name),
             group: option.group.clone(),
@@ -259,7 +259,7 @@ mod tests {
             let variables = Role::of(&program.expect("a text").expect("a program")).variables.into_iter();
             variables.filter(|it| it.apart).map(|it| it.short).collect::<Vec<_>>()
         };
-        assert_eq!(apart(usage), ["out", "n"]);
+        assert_eq!(apart(usage), ["out"]);
     }
 
     fn required(path: &str, text: &str) -> Vec<(String, String, Vec<String>)> {

@@ -139,7 +139,7 @@ fn interactive(shell: &str, words: &[&str], folder: &Path) -> PtySession {
 fn bash_completes_what_is_typed() {
     let desk = desk("bash");
     let shell = interactive("bash", &["--norc", "--noprofile", "-i"], desk.path());
-    let programs = "for p in rollback_service firebreak firedrill bells.py; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
+    let programs = "for p in rollback_service firebreak firedrill bells.py; do eval \"$p() { printf 'GO%s<%s>\\n' T \\\"\\$*\\\"; }\"; done";
     types_out(shell, &format!("bind 'set bell-style none'; source ./completions; {programs}; echo it is 's'et up"));
 }
 
@@ -147,7 +147,7 @@ fn bash_completes_what_is_typed() {
 fn zsh_completes_what_is_typed() {
     let desk = desk("zsh");
     let shell = interactive("zsh", &["-f", "-i"], desk.path());
-    let programs = "for p in rollback_service firebreak firedrill bells.py; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
+    let programs = "for p in rollback_service firebreak firedrill bells.py; do eval \"$p() { printf 'GO%s<%s>\\n' T \\\"\\$*\\\"; }\"; done";
     // Otherwise the slash of a folder goes again when the line is accepted at once.
     let set_up = "unsetopt beep autoremoveslash; autoload -Uz compinit && compinit -u -D; source ./completions";
     types_out(shell, &format!("{set_up}; {programs}; echo it is 's'et up"));
@@ -209,7 +209,7 @@ fn bash_and_fish_offer_the_same() {
             &["--date=Zürich it's \"$HOME\"", "--date=🔔:a b", "--date=c`d\\e"],
         ),
         ("rollback_service get --env=", &["dev", "stage", "prod"], &["--env=dev", "--env=prod", "--env=stage"]),
-        ("rollback_service run --pwd=@my", &["my secret's $file"], &["--pwd=@my secret's $file"]),
+        ("rollback_service run --pwd=@my", &["@my\\ secret\\'s\\ \\$file"], &["--pwd=@my secret's $file"]),
         ("rollback_service run --pwd=my", &[], &[]),
         ("bells.py ring --tone=", &["it\\'s", "cost\\$x", "a\\|b"], &["--tone=a|b", "--tone=cost$x", "--tone=it's"]),
         ("bells.py ring --env=", &["asia", "europe"], &["--env=asia", "--env=europe"]),

@@ -94,6 +94,7 @@ pub struct Usage {
 
 /// One option, as it is described.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Opt {
     /// What it is called: `--env`, or `-e` where it has no long name.
     pub name: String,

@@ -26,7 +26,9 @@ pub fn rewritten(text: &str) -> Rewritten {
     let (before, after) = (&text[..section.start], &text[section.end..]);
     let mut notes = Vec::new();
     let mut lines = Lines { options: &options, notes: &mut notes };
-    let before = lines.rewritten(before, 1);
+    // `usage:` may stand within a line.
+    let (whole, begun) = before.split_at(before.rfind('\n').map_or(0, |end| end + 1));
+    let before = format!("{}{begun}", lines.rewritten(whole, 1));
     let after = lines.rewritten(after, first(&text[..section.end]));
     let usage = usage::rewritten(&text[section.start..section.end], &options);
     // What only the usage lines describe is an option with a value there, and would be a switch without its description.

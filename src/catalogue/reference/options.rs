@@ -178,12 +178,11 @@ impl Lines<'_> {
             Some(one) if one.twice => {
                 Some(format!("{} is described a second time, which docopt refuses when it is given", one.name()))
             }
-            Some(_) => None,
             None if !heading.is_empty() => Some(format!("docopt passes over {name}: it stands behind a heading")),
             None if line.trim_start_matches(' ').starts_with('\t') => {
                 Some(format!("docopt passes over {name}: its line begins with a tab"))
             }
-            None => None,
+            _ => None,
         };
         self.notes.extend(note.map(|note| (number, note)));
         let at = line.len() - text.len();

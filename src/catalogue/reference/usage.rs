@@ -49,7 +49,7 @@ impl Known<'_> {
                 value_follows = self.long(&mut tokens[at]);
             } else if token.starts_with('-') && token != "-" && token != "--" {
                 value_follows = self.shorts(&mut tokens[at]);
-            } else if is_upper(&token) && !token.starts_with('<') {
+            } else if (is_upper(&token) && !token.starts_with('<')) || is_one_of_several(&token) {
                 tokens[at] = placeholder(&token);
             }
             at += 1;
@@ -89,6 +89,11 @@ impl Known<'_> {
         }
         false
     }
+}
+
+/// Whether a word is one argument, though it looks like several: `<box>/<thing>`.
+fn is_one_of_several(token: &str) -> bool {
+    token.starts_with('<') && token.ends_with('>') && token[1..token.len() - 1].contains('>')
 }
 
 fn is_sign(token: &str) -> bool {
