@@ -3,6 +3,7 @@
 
 use firebreak::action::arguments::parse;
 use firebreak::action::manual::Manual;
+use firebreak::catalogue::reference::rewritten;
 
 use super::text as text_of;
 
@@ -13,6 +14,8 @@ const WORDS: usize = 8;
 pub fn take(bytes: &[u8]) {
     let input = text_of(bytes);
     let (text, words) = input.split_once('\x0c').unwrap_or((input, ""));
+    // As the text of a program that is adopted.
+    let _ = rewritten(text);
     let Ok(manual) = Manual::read(text) else { return };
     let repeats: usize = manual.usages.iter().map(|usage| usage.text.matches("...").count()).sum();
     let words: Vec<String> = words.lines().take(WORDS).map(str::to_owned).collect();

@@ -38,9 +38,27 @@ pub fn is_alive(process: u32, seen: DateTime<Utc>) -> bool {
 /// # Errors
 /// When it cannot be started, or ends otherwise: with what it said on stderr.
 pub fn read(program: impl AsRef<OsStr>, words: &[impl AsRef<OsStr>], folder: &Path) -> anyhow::Result<String> {
+    read_without(&[], program, words, folder)
+}
+
+/// The same as [`read`], without these variables of the environment.
+///
+/// # Errors
+/// As there.
+pub fn read_without(
+    variables: &[&str],
+    program: impl AsRef<OsStr>,
+    words: &[impl AsRef<OsStr>],
+    folder: &Path,
+) -> anyhow::Result<String> {
     let program = program.as_ref();
     let called = called(program, words);
-    let output = Command::new(program).args(words).current_dir(folder).output();
+    let mut command = Command::new(program);
+    command.args(words).current_dir(folder);
+    for variable in variables {
+        command.env_remove(variable);
+    }
+    let output = command.output();
     let output = output.with_context(|| format!("failed to start `{called}`"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

@@ -2,8 +2,10 @@
 //! where a terminal is.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,6 +32,10 @@ pub struct Console {
     bars: MultiProgress,
     subjects: Mutex<BTreeMap<String, Subject>>,
     warnings: Mutex<Vec<String>>,
+    /// Why something that was printed is not where stdout leads.
+    unwritten: Mutex<Option<String>>,
+    /// A prompt was shown, which hides the cursor.
+    prompted: AtomicBool,
 }
 
 struct Subject {
@@ -48,13 +54,32 @@ impl Console {
             bars: MultiProgress::new(),
             subjects: Mutex::default(),
             warnings: Mutex::default(),
+            unwritten: Mutex::default(),
+            prompted: AtomicBool::default(),
         }
     }
 
-    /// Prints a text on stdout.
+    /// Prints a text on stdout. What cannot be written is told by [`Self::end`].
     pub fn print(&self, text: &str) {
-        // Nobody reads on when stdout is closed: there is nobody to tell of the error.
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+        let mut stdout = std::io::stdout().lock();
+        let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+        // Nobody reads on when a pipe is closed: there is nobody to tell of the error.
+        if let Err(error) = written
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            let mut unwritten = self.unwritten.lock().expect("no thread panics while it holds the error");
+            unwritten.get_or_insert_with(|| error.to_string());
+        }
+    }
+
+    /// The exit code of a program that is through. One whose result could not be written has not done what it was asked
+    /// for, however it ended; `said` is what is told of that where nothing else was.
+    pub fn end(&self, code: u8, said: &str) -> ExitCode {
+        let unwritten = self.unwritten.lock().expect("no thread panics while it holds the error").take();
+        let Some(why) = unwritten else { return code.into() };
+        let ended = if code == 0 && !said.is_empty() { format!(". How it ended: {said}") } else { String::new() };
+        self.error(&format!("failed to write to stdout: {why}{ended}"));
+        code.max(1).into()
     }
 
     /// Prints a table on stdout.
@@ -119,13 +144,19 @@ impl Console {
     pub fn restore(&self) {
         self.clear_bars();
         let term = Term::stderr();
-        if term.is_term() {
+        if self.prompted.load(Ordering::Relaxed) && term.is_term() {
             let _ = term.show_cursor();
         }
     }
 
     fn clear_bars(&self) {
         let _ = self.bars.clear();
+    }
+
+    /// Makes room for a prompt.
+    fn clear_for_prompt(&self) {
+        self.clear_bars();
+        self.prompted.store(true, Ordering::Relaxed);
     }
 
     fn line(&self, text: &str) {
@@ -189,13 +220,13 @@ impl Operator for Console {
 
     async fn choose(&self, question: &str, answers: &[String]) -> anyhow::Result<Option<usize>> {
         let (question, answers) = (question.to_owned(), answers.to_vec());
-        self.clear_bars();
+        self.clear_for_prompt();
         ask(move || dialoguer::Select::new().with_prompt(question).items(&answers).default(0).interact_opt()).await
     }
 
     async fn confirm(&self, question: &str) -> anyhow::Result<bool> {
         let question = question.to_owned();
-        self.clear_bars();
+        self.clear_for_prompt();
         ask(move || {
             let confirm = dialoguer::Confirm::new().with_prompt(question).default(false);
             confirm.wait_for_newline(true).interact()
@@ -209,7 +240,7 @@ impl Operator for Console {
 
     async fn ask(&self, question: &str) -> anyhow::Result<String> {
         let question = question.to_owned();
-        self.clear_bars();
+        self.clear_for_prompt();
         let typed =
             ask(move || dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true).interact_text());
         Ok(typed.await?.trim().to_owned())

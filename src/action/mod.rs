@@ -66,14 +66,14 @@ where
         Ok(Parsed::Act(arguments, decoded)) => (arguments, decoded),
         Ok(Parsed::Print(text)) => {
             console.print(&text);
-            return ExitCode::SUCCESS;
+            return console.end(0, "");
         }
         Err(error) => {
             let finding = Finding::new(Outcome::Usage, error.to_string());
             let report = complete(program.to_owned(), String::new(), context::who(), Utc::now(), finding, Vec::new());
             console.report(&report, if asks_for_json() { Format::Json } else { Format::Table });
             console.hint();
-            return Outcome::Usage.exit_code().into();
+            return console.end(Outcome::Usage.exit_code(), "");
         }
     };
     let format = match arguments.values.get_str("--format") {
@@ -112,8 +112,9 @@ where
     let outcome = finding.outcome;
     console.restore();
     let warnings = console.warnings().into_iter().chain(keeper.end(&mut finding)).collect();
-    console.report(&complete(program.to_owned(), arguments.command, who, started, finding, warnings), format);
-    outcome.exit_code().into()
+    let report = complete(program.to_owned(), arguments.command, who, started, finding, warnings);
+    console.report(&report, format);
+    console.end(outcome.exit_code(), &report.message)
 }
 
 /// Runs a program that has no report because it is host to others: `go` says what there is to say, answers signals by
@@ -145,7 +146,7 @@ where
     };
     console.restore();
     match result {
-        Ok(code) => code.into(),
+        Ok(code) => console.end(code, ""),
         Err(error) => {
             let finding = Finding::of(&error);
             console.error(&finding.message);

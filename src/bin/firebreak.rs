@@ -25,7 +25,8 @@ Usage:
   firebreak sync [--check] [options]
   firebreak check [options]
   firebreak new <name> [options]
-  firebreak adopt <file> [options]
+  firebreak adopt <file>... [options]
+  firebreak remove <name> [options]
   firebreak build [<programs>...] [options]
   firebreak -h | --help
   firebreak --version
@@ -48,12 +49,21 @@ Options of new:
 
 Options of adopt:
   --requirements=<file>  The list of the Python packages that the program needs.
+  --with=<path> ...      A file or folder that it needs beside it. Modules that a Python script imports are found.
   --role=<name>          What the role is called; without it like the program.
-  --get=<c>              The command that only looks; without it `get`, if the program has that.
-  --run=<c>              The command that acts; without it `run`, if the program has that.
+  --get=<c>              The command that only looks, with all its words: 'index check'. Without it `get`, if the program
+                         has that. Where it looks without a command, the program's name.
+  --run=<c>              The command that acts, likewise; without it `run`, if the program has that.
+  --check-by=<o>         Its option that shows what it would do and does nothing: --dry-run.
   --secret=<o> ...       An option whose value must not be seen, where its name does not say so.
   --keeps=<o:file> ...   An option that takes a folder, and the file that the look leaves there: --dump:dump.json.
   --found=<o:member> ...  An option, and the member of that file with the values that it can have: --date:dates.
+
+Options of remove:
+  --yes                  Do not ask. Needed where no terminal is.
+
+Options of adopt and remove:
+  --dry-run              Write and remove nothing: show what would be.
 
 Options of new and adopt:
   --title=<t>            What it does, in one line. What is not given is asked for, if a terminal is there.
@@ -70,10 +80,15 @@ General options:
 revision of git, as breaking, compatible or wording. `completions` prints a script for all programs: source it.
 `man` prints a page: `firebreak man rollback_service | man -l -`.
 
+`adopt` takes several programs, and the folder of a Python package. A program that changed is adopted again: what changed
+in its help is shown and taken over, and what you wrote is kept. `remove` removes a role and what was derived, as far as
+git has it.
+
 Exit status:
   0    Done, or nothing to do.
   1    Failed; or something was found: out of date, wrong, damaged, or breaking for callers. `find`: no role fits.
   2    The command line is wrong.
+  4    Declined, or --yes is missing where no terminal is.
 
 Examples:
   firebreak find yesterdays release is broken

@@ -1,7 +1,6 @@
 //! `build`: static release programs into `bin` and into the roles' files.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::list::named;
+use super::package::put;
 use super::{Program, Toolkit};
 use crate::action::arguments::UsageError;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
@@ -150,25 +150,12 @@ fn place(root: &Path, program: &Program, executable: &Path, fresh: bool) -> anyh
         if std::fs::read(&path).is_ok_and(|there| there == bytes) {
             continue;
         }
-        put(&path, &bytes).with_context(|| format!("failed to write {}", place.display()))?;
+        put(&path, &bytes, true).with_context(|| format!("failed to write {}", place.display()))?;
         copied.push(place.clone());
     }
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let size = bytes.len() as u64;
     Ok(Made { program: program.name.clone(), built: !fresh, placed: copied, places, size, largest: None, sha256 })
-}
-
-/// Puts a program in place whole: somebody may be running or copying the one that is there.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let new = tempfile::NamedTempFile::new_in(folder)?;
-    std::fs::write(new.path(), bytes)?;
-    std::fs::set_permissions(new.path(), std::fs::Permissions::from_mode(0o755))?;
-    new.persist(path).map(|_| ()).map_err(|error| error.error)
 }
 
 fn finding(results: &[Made]) -> Finding {

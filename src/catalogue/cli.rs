@@ -11,6 +11,8 @@ use crate::action::manual::{Manual, Opt, Usage};
 pub struct Cli {
     /// Its name.
     pub name: String,
+    /// What it is called by: its name, or of an adopted program its file's.
+    pub call: String,
     /// What it does, without a period at the end.
     pub title: String,
     /// The usage text's file.
@@ -144,6 +146,7 @@ impl Cli {
         }
         Self {
             name: program.name.clone(),
+            call: program.adopted.as_ref().map_or_else(|| program.name.clone(), |adopted| adopted.program.clone()),
             title: manual.title.trim_end_matches('.').to_owned(),
             source: program.source.path.display().to_string(),
             usages: manual.usages.iter().map(|usage| usage.text.clone()).collect(),
@@ -195,7 +198,7 @@ impl Choice {
 /// What a placeholder asks for: `files`, `folders`, or empty.
 pub(super) fn paths(placeholder: &str) -> &'static str {
     match placeholder.trim_matches(['<', '>']).to_lowercase().as_str() {
-        "file" | "path" => "files",
+        "file" | "files" | "path" | "paths" => "files",
         "dir" | "folder" | "directory" => "folders",
         _ => "",
     }
@@ -273,6 +276,7 @@ is a note.
             ]
         );
         assert_eq!(shown(&cli.plain), " [] --help ()");
+        assert_eq!(cli.call, "mend.py");
         let date = &cli.commands[1].options[0];
         let found =
             Found { member: "days".into(), file: "kept.json".into(), option: "--dump".into(), folder: "out".into() };

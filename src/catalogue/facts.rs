@@ -30,6 +30,8 @@ pub struct Role {
     pub program: String,
     /// Whether it is built here.
     pub native: bool,
+    /// The files and folders that it needs beside it, in the role's folder `files`.
+    pub beside: Vec<String>,
     /// It is a Python script.
     pub python: bool,
     /// The list of Python packages of a script that needs a virtual environment.
@@ -57,9 +59,9 @@ pub struct Command {
     pub entry: String,
     /// The same as part of a variable's name.
     pub id: String,
-    /// The program's own word for it; none where it has none.
+    /// The program's own words for it, or the program itself where it needs none; none where it cannot do that.
     pub word: Option<String>,
-    /// What the command line begins with: that word, or `--help` where there is no command to look with.
+    /// What the command line begins with: those words, or `--help` where there is no command to look with.
     pub words: Vec<String>,
     /// What the solution says of it.
     pub summary: String,
@@ -67,8 +69,8 @@ pub struct Command {
     pub json: bool,
     /// It asks unless it is told `--yes`.
     pub yes: bool,
-    /// It can plan without acting, by `--check`.
-    pub check: bool,
+    /// The option by which it plans without acting, if it has one.
+    pub check: Option<String>,
     /// The variable of its option `--env`: where it looks or acts.
     pub environment: Option<String>,
     /// Its variables.
@@ -94,7 +96,8 @@ impl Role {
         let said = if solution.is_empty() { &title } else { &solution };
         let entries = Entry::of(program);
         let variables = variables(program, &entries);
-        let native = program.adopted.is_none();
+        let adopted = program.adopted.as_ref();
+        let native = adopted.is_none();
         let command = |Entry { name: entry, word }: &Entry| {
             // What is known to mean the same in every program of this toolkit can mean anything in another's.
             let option =
@@ -104,8 +107,13 @@ impl Role {
             Command {
                 entry: entry.clone(),
                 id: identifier(entry),
-                word: word.clone(),
-                words: word.iter().cloned().chain(help.clone()).collect(),
+                word: word.clone().map(|word| if word.is_empty() { program.name.clone() } else { word }),
+                words: word
+                    .iter()
+                    .flat_map(|word| word.split_whitespace())
+                    .map(str::to_owned)
+                    .chain(help.clone())
+                    .collect(),
                 summary: if help.is_some() {
                     "Shows the program's help.".to_owned()
                 } else {
@@ -113,7 +121,10 @@ impl Role {
                 },
                 json: option("--format").is_some_and(|option| option.choices.iter().any(|choice| choice == "json")),
                 yes: option("--yes").is_some(),
-                check: option("--check").is_some(),
+                check: option("--check").map(|option| option.name.clone()).or_else(|| {
+                    let own = adopted.and_then(|adopted| adopted.check.as_ref()).filter(|_| entry != GET)?;
+                    options_of(manual, word.as_deref()).any(|option| option.is(own)).then(|| own.clone())
+                }),
                 environment: own
                     .iter()
                     .find(|variable| variable.option.as_deref() == Some("--env"))
@@ -123,7 +134,6 @@ impl Role {
         };
         let get = command(&entries[0]);
         let acts = entries[1..].iter().map(command).collect();
-        let adopted = program.adopted.as_ref();
         Self {
             name: program.name.clone(),
             title,
@@ -134,6 +144,7 @@ impl Role {
             source: program.source.path.display().to_string(),
             program: adopted.map_or_else(|| program.name.clone(), |adopted| adopted.program.clone()),
             native,
+            beside: adopted.map_or_else(Vec::new, |adopted| adopted.beside.clone()),
             python: adopted.is_some_and(Adopted::is_python),
             requirements: adopted.and_then(|adopted| adopted.requirements.clone()),
             secrets: variables.iter().filter(|variable| variable.secret).cloned().collect(),
@@ -189,10 +200,28 @@ fn options_of<'a>(manual: &'a Manual, command: Option<&'a str>) -> impl Iterator
     manual.options.iter().filter(move |option| command.is_none_or(|command| manual.takes(command, option)))
 }
 
-/// Wrapped lines as paragraphs of one line each.
+/// Wrapped lines as paragraphs of one line each; each step of a list begins a line.
 pub(super) fn paragraph(text: &str) -> String {
-    let paragraphs = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let joined = |part: &str| {
+        let mut lines: Vec<String> = Vec::new();
+        for line in part.lines() {
+            let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+            match lines.last_mut() {
+                Some(last) if !is_step(&words) => last.extend([" ", &words]),
+                _ => lines.push(words),
+            }
+        }
+        lines.join("\n").trim().to_owned()
+    };
+    let paragraphs = text.split("\n\n").map(joined);
     paragraphs.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Whether a line begins a step or an item of a list: `1. Stop the workers.`, `- the queue`.
+fn is_step(line: &str) -> bool {
+    let (sign, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let number = sign.strip_suffix(['.', ')']).is_some_and(|number| number.parse::<u8>().is_ok());
+    (number || sign == "-" || sign == "*") && !rest.is_empty()
 }
 
 /// What a solution says of an entry point: from its name to that of the next. All of it, where it does not name it.
@@ -232,4 +261,16 @@ pub(super) fn exits(section: &str) -> Vec<Exit> {
         }
     }
     exits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_lines_are_joined_and_each_step_of_a_list_begins_a_line() {
+        let text = "Do this,\nin order:\n1. Stop the\n   workers.\n2. Start 2\n   more.\n\n- a\n- b - c\n* d\n12\n";
+        let lines = "Do this, in order:\n1. Stop the workers.\n2. Start 2 more.\n\n- a\n- b - c\n* d 12";
+        assert_eq!(paragraph(text), lines);
+    }
 }

@@ -1,18 +1,11 @@
 //! What a program that was not written here says of itself, and whether its role's usage text still says the same.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::Context as _;
-
+use super::package::{Laid, Package};
+use super::reference::rewritten;
 use super::{Program, Toolkit};
 use crate::action::manual::{Manual, Opt};
-use crate::{process, temporary};
-
-/// How long a program may take to print its help.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What kind of program a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,62 +57,40 @@ fn names_a_loader(bytes: &[u8]) -> bool {
     (0..count).any(|index| segment(index).and_then(|at| number(at, 4)) == Some(INTERPRETER))
 }
 
-/// What a program prints when it is asked for its help, called as its role calls it: alone in a folder, with the
-/// packages of `requirements` in a virtual environment.
-///
-/// # Errors
-/// When the packages cannot be had, or the program does not print its help in time.
-pub fn help_of(program: &Path, requirements: Option<&Path>) -> anyhow::Result<String> {
-    let name = program.file_name().unwrap_or_default();
-    let shown = name.to_string_lossy();
-    let bytes = std::fs::read(program).with_context(|| format!("failed to read '{}'", program.display()))?;
-    let kind = Kind::of(program, &bytes).with_context(|| {
-        format!("'{}' is neither an executable, nor a script whose first line names its interpreter", program.display())
-    })?;
-    anyhow::ensure!(
-        requirements.is_none() || kind == Kind::Python,
-        "'{shown}' is no Python script, so it needs no list of Python packages"
-    );
-    let folder = temporary::folder()?;
-    let copy = folder.path().join(name);
-    let draft = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&copy);
-    draft.and_then(|mut file| file.write_all(&bytes)).context("failed to write into a temporary folder")?;
-    let copy = copy.display().to_string();
-    if kind != Kind::Python {
-        return process::read_within(PATIENCE, &copy, &["--help"], folder.path())
-            .with_context(|| format!("failed to ask '{shown}' for its help"));
-    }
-    let mut python = "python3".to_owned();
-    if let Some(requirements) = requirements {
-        let list = requirements.canonicalize();
-        let list = list.with_context(|| format!("failed to read '{}'", requirements.display()))?.display().to_string();
-        let place = folder.path().join("venv").display().to_string();
-        python = format!("{place}/bin/python");
-        process::read("python3", &["-m", "venv", &place], folder.path())
-            .context("failed to make a virtual environment for its packages")?;
-        let words = ["-m", "pip", "install", "--quiet", "--requirement", &list];
-        process::read(&python, &words, folder.path())
-            .with_context(|| format!("failed to install the packages of '{}'", requirements.display()))?;
-    }
-    process::read_within(PATIENCE, &python, &[&copy, "--help"], folder.path()).with_context(|| {
-        let hint = "if it needs packages, name their list with --requirements=<file>";
-        let hint = if requirements.is_none() { format!(" ({hint})") } else { String::new() };
-        format!("failed to ask '{shown}' for its help{hint}")
-    })
+/// The help of a program.
+#[derive(Debug, Clone)]
+pub struct Help {
+    /// What it printed, in our own grammar.
+    pub text: String,
+    /// The same, read.
+    pub manual: Manual,
+    /// What is read otherwise than it seems to be meant, with the line of what was printed.
+    pub notes: Vec<(usize, String)>,
 }
 
-/// The help of a program, read.
-///
-/// # Errors
-/// Where it is no text that docopt reads: with its line.
-pub fn read_help(name: &str, help: &str) -> anyhow::Result<Manual> {
-    let why = |line: usize, why: &str| {
-        let text = help.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
-        anyhow::anyhow!("what `{name} --help` prints is no docopt text: line {line} ('{text}'): {why}")
-    };
-    let manual = Manual::read(help).map_err(|error| why(error.line, &error.why))?;
-    anyhow::ensure!(!manual.usages.is_empty(), why(1, "there is no `Usage:` with a line for each way to call it"));
-    Ok(manual)
+impl Help {
+    /// Reads what `name --help` printed.
+    ///
+    /// # Errors
+    /// Where it is no text that docopt reads: with its line.
+    pub fn read(name: &str, printed: &str) -> anyhow::Result<Self> {
+        let help = rewritten(printed);
+        let why = |line: usize, why: &str| {
+            let text = help.text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
+            anyhow::anyhow!("what `{name} --help` prints is no docopt text: line {line} ('{text}'): {why}")
+        };
+        let manual = Manual::read(&help.text).map_err(|error| why(error.line, &error.why))?;
+        anyhow::ensure!(!manual.usages.is_empty(), why(1, "there is no `Usage:` with a line for each way to call it"));
+        Ok(Self { text: help.text, manual, notes: help.notes })
+    }
+
+    /// Asks a program that lies beside its files.
+    ///
+    /// # Errors
+    /// When it does not print its help, or no docopt text.
+    pub fn of(laid: &Laid) -> anyhow::Result<Self> {
+        Self::read(&laid.name, &laid.help()?)
+    }
 }
 
 /// Something that a usage text says otherwise than the program.
@@ -136,11 +107,9 @@ pub struct Contradiction {
 /// # Errors
 /// When the program cannot be asked.
 pub fn held_against_help(toolkit: &Toolkit, program: &Program) -> anyhow::Result<Vec<Contradiction>> {
-    let Some(adopted) = &program.adopted else { return Ok(Vec::new()) };
-    let files = toolkit.root.join("roles").join(&program.name).join("files");
-    let requirements = adopted.requirements.as_ref().map(|name| files.join(name));
-    let help = help_of(&files.join(&adopted.program), requirements.as_deref())?;
-    Ok(contradictions(&program.manual, &read_help(&adopted.program, &help)?))
+    let Some(package) = Package::of(toolkit, program) else { return Ok(Vec::new()) };
+    let help = Help::of(&Laid::out(&package)?)?;
+    Ok(contradictions(&program.manual, &help.manual))
 }
 
 /// In what `text` is at odds with `help`: commands, options and whether they take values, positional arguments, and

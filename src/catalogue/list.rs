@@ -147,8 +147,7 @@ fn usages(program: &Program) -> Vec<String> {
 /// How a role looks without acting: its own command, and the play.
 fn looks(program: &Program) -> Vec<String> {
     let get = program.adopted.as_ref().map_or(Some("get"), |adopted| adopted.get.as_deref());
-    let usages = program.manual.usages.iter();
-    let own = usages.filter(|usage| get.is_some_and(|get| usage.commands.iter().any(|command| command == get)));
+    let own = get.into_iter().flat_map(|get| program.manual.usages_of(get)).filter(|usage| !usage.is_about_itself());
     own.map(|usage| usage.text.clone()).chain(plays(program).into_iter().take(1)).collect()
 }
 

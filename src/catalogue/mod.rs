@@ -1,19 +1,25 @@
 //! The toolkit itself: which programs and roles there are, and what is derived from their usage texts.
 
 pub mod adopt;
+pub mod again;
 pub mod build;
+pub mod calls;
 pub mod check;
 pub mod cli;
 pub mod diff;
 pub mod facts;
 pub mod find;
+pub mod git;
 pub mod help;
 pub mod list;
 pub mod name;
 pub mod new;
+pub mod package;
 pub mod parts;
 pub mod program;
 pub mod quote;
+pub mod reference;
+pub mod remove;
 pub mod render;
 pub mod revision;
 pub mod source;
@@ -34,13 +40,16 @@ use crate::words::counted;
 use source::{Source, usage_in_rust};
 
 /// The repository's folder, with what its usage texts say.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Toolkit {
     /// The folder.
     pub root: PathBuf,
     /// Every program, by name: those of `src/bin` and the adopted ones.
     pub programs: Vec<Program>,
 }
+
+/// What an inventory may call the file of its hosts.
+const HOSTS: [&str; 3] = ["hosts.ini", "hosts.yml", "hosts.yaml"];
 
 /// The language whose scripts get their secrets by a launcher.
 const PYTHON: &str = "python";
@@ -95,12 +104,17 @@ pub struct Adopted {
     pub program: String,
     /// The list of Python packages that it needs, in the same place; with it, it is run in a virtual environment.
     pub requirements: Option<String>,
+    /// The files and folders that it needs beside it.
+    pub beside: Vec<String>,
     /// What it is written in, where that matters: `python`.
     pub language: Option<String>,
-    /// The command that only looks.
+    /// The words of the command that only looks; empty where it looks without a command. None where nothing of it only
+    /// looks.
     pub get: Option<String>,
-    /// The command that acts.
+    /// The words of the command that acts; empty or none where it acts without a command.
     pub run: Option<String>,
+    /// Its option that shows what it would do, and does nothing.
+    pub check: Option<String>,
 }
 
 impl Toolkit {
@@ -156,7 +170,8 @@ impl Toolkit {
     pub fn environments(&self) -> anyhow::Result<Vec<Environment>> {
         let folder = self.root.join("inventories");
         let folders = if folder.is_dir() { entries(&folder)? } else { Vec::new() };
-        let inventories = folders.iter().filter(|folder| HOSTS.iter().any(|name| folder.join(name).is_file()));
+        let names_hosts = |folder: &PathBuf| HOSTS.iter().any(|name| folder.join(name).is_file());
+        let inventories = folders.iter().filter(|folder| names_hosts(folder));
         let names = inventories.filter_map(|folder| folder.file_name()?.to_str()).filter(|name| *name != "local");
         let mut environments: Vec<_> =
             names.map(|name| Environment { name: name.to_owned(), production: is_production(name) }).collect();
@@ -167,9 +182,16 @@ impl Toolkit {
     /// The toolkit with one more program.
     #[must_use]
     pub fn with(&self, program: Program) -> Self {
-        let mut programs: Vec<Program> = self.programs.iter().filter(|it| it.name != program.name).cloned().collect();
-        programs.push(program);
-        programs.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut toolkit = self.without(&program.name);
+        toolkit.programs.push(program);
+        toolkit.programs.sort_by(|one, other| one.name.cmp(&other.name));
+        toolkit
+    }
+
+    /// The toolkit without a program.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        let programs = self.programs.iter().filter(|program| program.name != name).cloned().collect();
         Self { root: self.root.clone(), programs }
     }
 
@@ -249,12 +271,17 @@ impl Adopted {
             let line = section.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
             line.map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
         };
+        let program = value("program").unwrap_or_default();
+        // A line without a command is named by the program.
+        let command = |name: &str| value(name).map(|words| if words == program { String::new() } else { words });
         Self {
-            program: value("program").unwrap_or_default(),
             requirements: value("requirements"),
+            beside: value("beside").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
             language: value("language"),
-            get: value("get"),
-            run: value("run"),
+            get: command("get"),
+            run: command("run"),
+            check: value("check"),
+            program,
         }
     }
 }
@@ -265,6 +292,11 @@ fn written(paths: &[PathBuf], next: &str) -> Finding {
     finding.changed = true;
     finding.tables = vec![Table::lines(paths.iter().map(|path| path.display().to_string()))];
     finding.with("files", paths)
+}
+
+/// `1 file`, `2 files`.
+fn plural(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether a folder is a toolkit's.

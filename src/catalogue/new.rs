@@ -22,9 +22,6 @@ const TEMPLATE: &str = "_new/action.rs";
 /// Where the descriptions of options begin in the template, and where they end.
 const COLUMNS: (usize, usize) = (24, 118);
 
-/// A program is read in one go.
-const MOST_LINES: usize = 100;
-
 /// What a role is to be, as far as it was given.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
@@ -68,14 +65,6 @@ pub async fn new(toolkit: &Toolkit, role: &str, wish: Wish, context: &Context) -
     }
     let path = Path::new("src/bin").join(format!("{role}.rs"));
     let code = code(&toolkit.root, role, &brief, &options)?;
-    let lines = code.lines().count();
-    anyhow::ensure!(
-        lines <= MOST_LINES,
-        UsageError(format!(
-            "{} would have {lines} lines, more than {MOST_LINES}: give fewer options now, and add the others later",
-            path.display()
-        ))
-    );
     let program = Program::from_text(&path, code.clone())?.context("the template has no `const USAGE`")?;
     check(&program, &brief, &options)?;
     let toolkit = toolkit.with(program);
@@ -187,7 +176,7 @@ fn option(line: &str) -> Result<Opt, UsageError> {
     if !name.chars().all(word) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         return refuse("a name is small letters, digits and '-'");
     }
-    if ["check", "yes", "journal", "format", "help", "version"].contains(&name) {
+    if ["env", "slack", "timeout", "check", "yes", "journal", "format", "help", "version"].contains(&name) {
         return refuse("every action has that option already");
     }
     let placeholder = option.placeholder.as_deref();
@@ -261,7 +250,10 @@ fn code(root: &Path, role: &str, brief: &Brief, options: &[Opt]) -> anyhow::Resu
     let path = folder.path().join("action.rs");
     std::fs::write(&path, code).context("failed to write a temporary file")?;
     let words = ["--edition=2024", "--config-path", &root.display().to_string(), &path.display().to_string()];
-    process::read("rustfmt", &words, root)?;
+    process::read("rustfmt", &words, root).map_err(|error| {
+        let why = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
+        anyhow::anyhow!("rustfmt is needed to write a program: `rustup component add rustfmt` brings it ({why})")
+    })?;
     Ok(std::fs::read_to_string(&path)?)
 }
 

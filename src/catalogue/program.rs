@@ -7,9 +7,12 @@ use serde::Deserialize;
 use super::adopt::{Stranger, adopt};
 use super::build::build;
 use super::new::{Wish, new};
-use super::{Toolkit, check, is_toolkit, list, revision, sync};
+use super::remove::remove;
+use super::sync::{self, Comparison};
+use super::{Toolkit, check, is_toolkit, list, plural, revision};
+use crate::action::consent::Consent;
 use crate::action::context::Context;
-use crate::action::report::{Finding, Outcome};
+use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 
 /// What the command line says.
 #[derive(Debug, Deserialize)]
@@ -26,25 +29,30 @@ pub struct Args {
     cmd_check: bool,
     cmd_new: bool,
     cmd_adopt: bool,
+    cmd_remove: bool,
     cmd_build: bool,
     arg_words: Vec<String>,
     arg_name: String,
     arg_revision: String,
     arg_program: Option<String>,
-    arg_file: PathBuf,
+    arg_file: Vec<PathBuf>,
     arg_programs: Vec<String>,
     flag_title: Option<String>,
     flag_problem: Option<String>,
     flag_solution: Option<String>,
     flag_option: Vec<String>,
+    flag_with: Vec<PathBuf>,
     flag_requirements: Option<PathBuf>,
     flag_role: Option<String>,
     flag_get: Option<String>,
     flag_run: Option<String>,
+    flag_check_by: Option<String>,
     flag_secret: Vec<String>,
     flag_keeps: Vec<String>,
     flag_found: Vec<String>,
     flag_check: bool,
+    flag_dry_run: bool,
+    flag_yes: bool,
     flag_root: Option<PathBuf>,
 }
 
@@ -71,6 +79,10 @@ pub async fn go(args: Args, context: &Context) -> anyhow::Result<Finding> {
         }
         _ if args.cmd_new => new(&toolkit, &args.arg_name.clone(), args.wish(), context).await,
         _ if args.cmd_adopt => adopt(&toolkit, args.stranger(), context).await,
+        _ if args.cmd_remove => {
+            let consent = Consent::of(args.flag_dry_run, args.flag_yes);
+            remove(&toolkit, list::named(&toolkit, &args.arg_name)?, consent, context).await
+        }
         _ if args.cmd_build => build(&toolkit, &args.arg_programs),
         _ => synced(&toolkit, args.flag_check),
     }
@@ -93,11 +105,14 @@ impl Args {
     fn stranger(mut self) -> Stranger {
         let take = std::mem::take::<Vec<String>>;
         Stranger {
-            program: std::mem::take(&mut self.arg_file),
+            programs: std::mem::take(&mut self.arg_file),
+            with: std::mem::take(&mut self.flag_with),
             requirements: self.flag_requirements.take(),
             role: self.flag_role.take(),
             get: self.flag_get.take(),
             run: self.flag_run.take(),
+            check: self.flag_check_by.take(),
+            dry: self.flag_dry_run,
             secrets: take(&mut self.flag_secret),
             keeps: take(&mut self.flag_keeps),
             found: take(&mut self.flag_found),
@@ -120,21 +135,35 @@ fn nearest(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn synced(toolkit: &Toolkit, check: bool) -> anyhow::Result<Finding> {
-    let stale = sync::stale(toolkit)?;
-    let paths: Vec<_> = stale.iter().map(|file| &file.path).collect();
-    let files = |count| format!("{count} file{}", if count == 1 { "" } else { "s" });
-    let mut finding = if stale.is_empty() {
-        Finding::new(Outcome::NothingToDo, "all that is derived is up to date")
-    } else if check {
-        let message = format!("{} out of date. `firebreak sync` mends that", files(stale.len()));
-        Finding::new(Outcome::Failed, message)
-    } else {
-        sync::mend(&toolkit.root, &stale)?;
-        let mut finding = Finding::new(Outcome::Done, format!("{} written", files(stale.len())));
-        finding.changed = true;
-        finding
+    let Comparison { stale, orphans, .. } = sync::compare(toolkit)?.unhindered()?;
+    let paths: Vec<_> = stale.iter().map(|file| &file.path).chain(&orphans).collect();
+    let files = |count| plural(count, "file");
+    let left = (!orphans.is_empty()).then(|| {
+        format!(
+            "{} left over, which nothing derives any more and git does not have, so that removing is left to you",
+            files(orphans.len())
+        )
+    });
+    let changed = !check && !stale.is_empty();
+    let mended = match stale.len() {
+        0 => None,
+        count if check => Some(format!("{} out of date. `firebreak sync` mends that", files(count))),
+        count => {
+            sync::mend(&toolkit.root, &stale)?;
+            Some(format!("{} written", files(count)))
+        }
     };
-    finding = finding.with("files", &paths);
+    let outcome = match (&mended, &left) {
+        (None, None) => Outcome::NothingToDo,
+        (Some(_), None) if !check => Outcome::Done,
+        _ => Outcome::Failed,
+    };
+    let said = mended.into_iter().chain(left).collect::<Vec<_>>().join(". ");
+    let said = if said.is_empty() { "all that is derived is up to date".to_owned() } else { said };
+    let mut finding = Finding::new(outcome, said).with("files", &paths);
+    finding.changed = changed;
     finding.tables = stale.iter().map(sync::difference).collect();
+    let orphans = orphans.iter().map(|path| Cell::new(Tone::Bad, format!("--- {} (left over)", path.display())));
+    finding.tables.extend(Some(orphans).filter(|it| it.len() > 0).map(Table::lines));
     Ok(finding)
 }

@@ -192,9 +192,9 @@ pub(super) fn wrap(text: &str, width: usize, indent: Option<usize>) -> String {
     lines.replace("\n\n", "\u{0}").replace('\n', &format!("\n{indent}")).replace('\u{0}', &format!("\n\n{indent}"))
 }
 
-/// A text in a cell of a Markdown table, which ends at the next bar.
+/// A text in a cell of a Markdown table, which ends at the next bar or line.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|")
+    text.replace('|', "\\|").replace("\n\n", "<br>").replace('\n', "<br>")
 }
 
 /// A text as a Groovy literal in which nothing is evaluated.

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use serde_json::json;
 
 use super::diff::{Level, compare};
+use super::git::Repository;
 use super::{Program, Toolkit};
 use crate::action::arguments::UsageError;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
-use crate::process;
 
 /// What changed since `revision`.
 ///
@@ -56,21 +55,21 @@ type Unread = Vec<(String, String)>;
 
 /// The programs at a revision, and the texts that cannot be read: each with why.
 fn read(root: &Path, revision: &str) -> anyhow::Result<(Vec<Program>, Unread)> {
-    process::read("git", &["--version"], root).context("git is needed to look at a revision: install it")?;
-    process::read("git", &["rev-parse", "--is-inside-work-tree"], root).with_context(|| {
-        format!("'{}' is in no git repository, so there is no revision to compare with", root.display())
-    })?;
+    let git = Repository::of(root)?;
     let commit = format!("{revision}^{{commit}}");
-    let words = ["rev-parse", "--verify", "--quiet", "--end-of-options", &commit];
-    let commit = process::read("git", &words, root).map_err(|_| {
-        UsageError(format!("there is no revision '{revision}' in this repository: `git log --oneline` lists them"))
+    let commit = git.read(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).map_err(|_| {
+        let hint = if git.is_shallow() {
+            "this clone is shallow, and has only its newest commits: `git fetch --unshallow` brings the others"
+        } else {
+            "`git log --oneline` lists them"
+        };
+        UsageError(format!("there is no revision '{revision}' in this repository: {hint}"))
     })?;
     let commit = commit.trim();
-    let words = ["ls-tree", "-r", "-z", "--name-only", commit, "--", "src/bin", "roles"];
-    let listed = process::read("git", &words, root)?;
+    let listed = git.read(&["ls-tree", "-r", "-z", "--name-only", commit, "--", "src/bin", "roles"])?;
     let (mut programs, mut unread) = (Vec::new(), Vec::new());
     for path in listed.split('\0').filter(|path| is_text(path)) {
-        let show = || process::read("git", &["show", &format!("{commit}:./{path}")], root);
+        let show = || git.read(&["show", &format!("{commit}:./{path}")]);
         match show().and_then(|text| Ok(Program::from_text(Path::new(path), text)?)) {
             Ok(program) => programs.extend(program),
             Err(error) => unread.push((path.to_owned(), format!("{error:#}"))),

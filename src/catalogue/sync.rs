@@ -1,10 +1,15 @@
 //! `sync`: writes what is derived, or compares it with what stands there.
+//!
+//! Only what the tool wrote itself is ever removed, which the first line says, and of that only what git has, so that it
+//! can be had again. A link is never followed on the way to it: what it leads to may be anybody's.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use similar::{ChangeTag, TextDiff};
 
+use super::git::Repository;
 use super::parts::{has_parts, renew};
 use super::render::render;
 use super::{Toolkit, entries};
@@ -36,21 +41,41 @@ pub struct Unmarked {
     pub why: String,
 }
 
-/// What does not stand as the usage texts say.
+/// What stands there, held against what is derived.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// The files that are to be written or removed.
+    pub stale: Vec<Stale>,
+    /// The files that a person's words stand in the way of.
+    pub unmarked: Vec<Unmarked>,
+    /// What nothing derives any more, and git does not have: it is left alone.
+    pub orphans: Vec<PathBuf>,
+}
+
+impl Comparison {
+    /// The same, where nothing stands in the way.
+    ///
+    /// # Errors
+    /// The first of the files in which a person wrote.
+    pub fn unhindered(mut self) -> Result<Self, Unmarked> {
+        if self.unmarked.is_empty() { Ok(self) } else { Err(self.unmarked.swap_remove(0)) }
+    }
+}
+
+/// The files that do not stand as the usage texts say, and are to be written or removed.
 ///
 /// # Errors
 /// Where a template or a file with marked parts is wrong, or a file cannot be read.
 pub fn stale(toolkit: &Toolkit) -> anyhow::Result<Vec<Stale>> {
-    let (stale, unmarked) = compare(toolkit)?;
-    unmarked.into_iter().next().map_or(Ok(stale), |first| Err(first.into()))
+    Ok(compare(toolkit)?.unhindered()?.stale)
 }
 
-/// The same, with the files that a person's words stand in the way of told apart.
+/// Holds what stands there against what is derived.
 ///
 /// # Errors
 /// Where a template is wrong, or a file cannot be read.
-pub fn compare(toolkit: &Toolkit) -> anyhow::Result<(Vec<Stale>, Vec<Unmarked>)> {
-    let (mut stale, mut unmarked) = (Vec::new(), Vec::new());
+pub fn compare(toolkit: &Toolkit) -> anyhow::Result<Comparison> {
+    let Comparison { mut stale, mut unmarked, .. } = Comparison::default();
     let derived = render(toolkit)?;
     for file in &derived {
         let path = toolkit.root.join(&file.path);
@@ -81,15 +106,31 @@ pub fn compare(toolkit: &Toolkit) -> anyhow::Result<(Vec<Stale>, Vec<Unmarked>)>
             stale.push(Stale { path: file.path.clone(), old, new: Some(new) });
         }
     }
+    let mut left = Vec::new();
     for folder in ["roles", "playbooks", "share", "jenkins"] {
         for path in derived_below(&toolkit.root.join(folder))? {
             let shown = path.strip_prefix(&toolkit.root).unwrap_or(&path);
             if !derived.iter().any(|file| file.path == shown) {
-                stale.push(Stale { path: shown.to_owned(), old: std::fs::read_to_string(&path).ok(), new: None });
+                left.push(shown.to_owned());
             }
         }
     }
-    Ok((stale, unmarked))
+    let saved = saved(&toolkit.root, &left);
+    let (gone, orphans): (Vec<_>, Vec<_>) = left.into_iter().partition(|path| saved.contains(path));
+    stale.extend(gone.into_iter().map(|path| {
+        let old = std::fs::read_to_string(toolkit.root.join(&path)).ok();
+        Stale { path, old, new: None }
+    }));
+    Ok(Comparison { stale, unmarked, orphans })
+}
+
+/// Those of these files that git has. None, where there is no git or no repository.
+fn saved(root: &Path, files: &[PathBuf]) -> BTreeSet<PathBuf> {
+    if files.is_empty() {
+        return BTreeSet::new();
+    }
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    Repository::of(root).and_then(|git| git.tracked(&files)).unwrap_or_default()
 }
 
 /// Makes every one of these files stand as it should; where one cannot be written, all stand as before.
@@ -109,7 +150,10 @@ pub fn mend(root: &Path, stale: &[Stale]) -> anyhow::Result<()> {
 }
 
 /// Leaves a file with this text, or no file, and no empty folder of a role where it was.
-fn leave(root: &Path, path: &Path, text: Option<&str>) -> std::io::Result<()> {
+///
+/// # Errors
+/// When it cannot be written or removed.
+pub fn leave(root: &Path, path: &Path, text: Option<&str>) -> std::io::Result<()> {
     let full = root.join(path);
     if let Some(text) = text {
         full.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -170,23 +214,21 @@ fn is_derived(text: &str) -> bool {
 /// What is derived in the folder `files`. The rest of it is copied to hosts: programs, large and not ours to read.
 const IN_FILES: [&str; 2] = ["launch.py", ".gitignore"];
 
-/// The files below a folder whose first line says that they are derived.
+/// The files below a folder whose first line says that they are derived. What is behind a link is not below it.
 fn derived_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    if !folder.is_dir() {
+    let kind = |path: &Path| path.symlink_metadata().map(|it| it.file_type());
+    if !kind(folder).is_ok_and(|kind| kind.is_dir()) {
         return Ok(found);
     }
+    let says_so = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| is_derived(&text));
     let in_files = folder.ends_with("files");
     for path in entries(folder)? {
         let is_ours = !in_files || IN_FILES.iter().any(|name| path.ends_with(name));
-        // A link leads to what is derived elsewhere.
-        if path.is_symlink() {
-            continue;
-        }
-        if path.is_dir() {
-            found.extend(if in_files { Vec::new() } else { derived_below(&path)? });
-        } else if is_ours && std::fs::read_to_string(&path).is_ok_and(|text| is_derived(&text)) {
-            found.push(path);
+        match kind(&path) {
+            Ok(kind) if kind.is_dir() && !in_files => found.extend(derived_below(&path)?),
+            Ok(kind) if kind.is_file() && is_ours && says_so(&path) => found.push(path),
+            _ => {}
         }
     }
     Ok(found)
@@ -232,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_says_that_it_was_derived_is_removed() {
+    fn only_what_says_that_it_was_derived_is_left_over() {
         let (_folder, toolkit) = toolkit(&[
             ("roles/mend/defaults/main.yml", DERIVED),
             ("roles/gone/files/.gitignore", DERIVED),
@@ -241,10 +283,11 @@ mod tests {
             ("roles/gone/notes.md", "Call `firebreak sync`.\n"),
             ("roles/gone/tasks/get.yml", DERIVED),
         ]);
-        let stale = stale(&toolkit).expect("what is stale");
-        let gone: Vec<_> = stale.iter().map(|file| (file.path.to_str().expect("a path"), file.new.is_none())).collect();
+        let comparison = compare(&toolkit).expect("a comparison");
         let expected =
             ["files/.gitignore", "files/launch.py", "tasks/get.yml"].map(|name| format!("roles/gone/{name}"));
-        assert_eq!(gone, expected.iter().map(|path| (path.as_str(), true)).collect::<Vec<_>>());
+        // There is no git here, so none of it could be had again.
+        assert_eq!(comparison.orphans, expected.map(PathBuf::from));
+        assert_eq!(comparison.stale, []);
     }
 }

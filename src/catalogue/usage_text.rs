@@ -105,8 +105,20 @@ fn add(lines: &mut [String], first: usize, tag: &str) {
 }
 
 fn section(adopted: &Adopted) -> String {
-    let Adopted { program, requirements, language, get, run } = adopted;
-    let lines = [("requirements", requirements), ("language", language), ("get", get), ("run", run)];
+    let Adopted { program, requirements, beside, language, get, run, check } = adopted;
+    let beside = Some(beside.join(" ")).filter(|names| !names.is_empty());
+    // A line without a command is named by the program.
+    let named =
+        |words: &Option<String>| words.clone().map(|words| if words.is_empty() { program.clone() } else { words });
+    let (get, run) = (&named(get), &named(run));
+    let lines = [
+        ("requirements", requirements),
+        ("beside", &beside),
+        ("language", language),
+        ("get", get),
+        ("run", run),
+        ("check", check),
+    ];
     let lines = lines.into_iter().filter_map(|(name, value)| Some(format!("  {name}: {}\n", value.as_ref()?)));
     format!("\nAdopted:\n  program: {program}\n{}", lines.collect::<String>())
 }
@@ -142,9 +154,11 @@ mod tests {
         let adopted = Adopted {
             program: "mend.py".to_owned(),
             requirements: Some("requirements.txt".to_owned()),
+            beside: vec!["words.py".to_owned(), "lib".to_owned()],
+            check: Some("--dry-run".to_owned()),
             language: Some("python".to_owned()),
-            get: Some("get".to_owned()),
-            run: Some("run".to_owned()),
+            get: Some("get all".to_owned()),
+            run: Some(String::new()),
         };
         let tags = [tag("--pwd", "[secret]"), tag("--dump", "[keeps: rollback.json]")];
         assert_eq!(
@@ -170,9 +184,11 @@ Options:
 Adopted:
   program: mend.py
   requirements: requirements.txt
+  beside: words.py lib
   language: python
-  get: get
-  run: run
+  get: get all
+  run: mend.py
+  check: --dry-run
 "
         );
     }

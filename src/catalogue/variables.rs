@@ -29,6 +29,8 @@ pub struct Variable {
     pub option: Option<String>,
     /// What stands right before its value on a command line: `--name=` or `-n`; empty for a positional argument.
     pub prefix: String,
+    /// Its value is a word of its own, as its program describes it: `--name value`.
+    pub apart: bool,
     /// What it is for.
     pub description: String,
     /// What stands under the same heading.
@@ -111,8 +113,10 @@ pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
     let entries: Vec<(&str, &str)> =
         entries.map(|entry| (entry.name.as_str(), entry.word.as_deref().unwrap_or(""))).collect();
     let own = if program.adopted.is_none() { &OWN[..] } else { &OWN_OF_ADOPTED };
+    let check = program.adopted.as_ref().and_then(|adopted| adopted.check.as_deref());
+    let is_own = |option: &&Opt| own.contains(&option.name.as_str()) || check.is_some_and(|check| option.is(check));
     let mut variables: Vec<Variable> = Vec::new();
-    for option in manual.options.iter().filter(|option| !own.contains(&option.name.as_str())) {
+    for option in manual.options.iter().filter(|option| !is_own(option)) {
         let takes = |(_, word): &&(&str, &str)| manual.takes(word, option);
         let commands: Vec<_> = entries.iter().filter(takes).copied().collect();
         if !commands.is_empty() {
@@ -131,6 +135,7 @@ pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
             short,
             option: None,
             prefix: String::new(),
+            apart: false,
             description: described(&positional.description, "argument", &positional.name),
             group: String::new(),
             kind: if positional.repeats { Kind::List } else { Kind::Text },
@@ -201,6 +206,8 @@ impl Variable {
             name: format!("{}_{short}", program.name),
             short,
             prefix: if option.name.starts_with("--") { format!("{}=", option.name) } else { option.name.clone() },
+            // A program of another may read its command line in a way of its own. A secret is put there by a launcher.
+            apart: option.apart && option.name.starts_with("--") && program.adopted.is_some() && !option.secret,
             option: Some(option.name.clone()),
             description: described(&option.description, "option", &option.name),
             group: option.group.clone(),
@@ -271,6 +278,18 @@ mod tests {
         let shorts: Vec<_> = Role::of(&program).variables.into_iter().map(|variable| variable.short).collect();
         let expected = names.iter().map(|name| format!("{name}_option")).chain(["who_argument".to_owned()]);
         assert_eq!(shorts, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_value_stands_apart_where_an_adopted_program_describes_it_so() {
+        let usage = "Ring.\n\nUsage:\n  ring [options]\n\nOptions:\n  --out DIR   Out.\n  --in=<i>    In.\n  -n <n>      N.\n  \
+                     --key KEY   Key. [secret]\n";
+        let apart = |text: &str| {
+            let program = Program::from_text(Path::new("roles/ring/usage.txt"), text.to_owned());
+            let variables = Role::of(&program.expect("a text").expect("a program")).variables.into_iter();
+            variables.filter(|it| it.apart).map(|it| it.short).collect::<Vec<_>>()
+        };
+        assert_eq!(apart(usage), ["out"]);
     }
 
     fn required(path: &str, text: &str) -> Vec<(String, String, Vec<String>)> {

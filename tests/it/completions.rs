@@ -1,8 +1,9 @@
 //! The completions in real shells, the man pages in real formatters, and what AWX is told, checked by a JSON Schema
 //! implementation.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rexpect::session::{PtySession, spawn_command};
 use tempfile::TempDir;
@@ -31,7 +32,23 @@ fn desk(shell: &str) -> TempDir {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(path, text).expect("a file");
     };
-    write("completions", &printed(&["completions", shell]));
+    // With an adopted program in a toolkit of its own, whose file is called otherwise than its role.
+    let kit = tempfile::tempdir().expect("a folder");
+    for folder in ["src/bin", "roles/mend_bells", "inventories/europe", "inventories/asia", "inventories/none"] {
+        std::fs::create_dir_all(kit.path().join(folder)).expect("a folder");
+    }
+    for hosts in ["europe/hosts.yml", "asia/hosts.ini"] {
+        std::fs::write(kit.path().join("inventories").join(hosts), "").expect("an inventory");
+    }
+    std::os::unix::fs::symlink(root().join("templates"), kit.path().join("templates")).expect("a link");
+    std::fs::write(kit.path().join("roles/mend_bells/usage.txt"), BELLS).expect("a text");
+    let other = printed(&["completions", shell, &format!("--root={}", kit.path().display())]);
+    write("completions", &format!("{}\n{other}", printed(&["completions", shell])));
+    write(
+        "odd/rollback.json",
+        r#"{"rollbacks": {"Z\u00fcrich it's \"$HOME\"": [], "\ud83d\udd14:a b": [], "c`d\\e": []}}"#,
+    );
+    write("my secret's $file", "");
     write(
         "rollback.json",
         r#"{"all": ["2026-01-01"], "rollbacks": {"2026-11-20": [{"1.0": "a:\"b\""}], "2026-11-19": [], "2026-10-01": []},
@@ -45,6 +62,22 @@ fn desk(shell: &str) -> TempDir {
     write("ca.pem", "");
     desk
 }
+
+const BELLS: &str = "Mend bells.
+
+Usage:
+  bells.py ring <bell> [--tone=<t>] [--key=<k>] [--env=<e>]
+  bells.py hush
+
+Options:
+  --tone=<t>  How. [choices: it's cost$x a|b]
+  --key=<k>   The key. [secret]
+  --env=<e>   Where.
+
+Adopted:
+  program: bells.py
+  run: ring
+";
 
 /// What is typed, the tabulator being `>`, and the arguments that the program is then called with.
 const TYPED: &[(&str, &str)] = &[
@@ -61,6 +94,20 @@ const TYPED: &[(&str, &str)] = &[
     ("rollback_service run --dump=damaged --date=2>", "run --dump=damaged --date=2"),
     ("rollback_service get --cacert=ca>", "get --cacert=ca.pem"),
     ("rollback_service get --dump=ke>", "get --dump=kept/"),
+    ("rollback_service get --env=st>", "get --env=stage"),
+    ("rollback_service run --pwd=@ca>", "run --pwd=@ca.pem"),
+    ("rollback_service run --pwd @ca>", "run --pwd @ca.pem"),
+    ("rollback_service run --pwd=@my>", "run --pwd=@my secret's $file"),
+    ("rollback_service run --pwd=ca>", "run --pwd=ca"),
+    ("rollback_service run --dump=odd --date=Z>", "run --dump=odd --date=Zürich it's \"$HOME\""),
+    ("rollback_service run --dump=odd --date Z>", "run --dump=odd --date Zürich it's \"$HOME\""),
+    ("rollback_service run --dump=odd --date=Zürich\\ it>", "run --dump=odd --date=Zürich it's \"$HOME\""),
+    ("rollback_service run --dump=odd --date=\"Zürich it>", "run --dump=odd --date=Zürich it's \"$HOME\""),
+    ("rollback_service run --dump=odd --date=c>", "run --dump=odd --date=c`d\\e"),
+    ("bells.py ring --tone=i>", "ring --tone=it's"),
+    ("bells.py ring --tone=c>", "ring --tone=cost$x"),
+    ("bells.py ring --tone a>", "ring --tone a|b"),
+    ("bells.py hu>", "hush"),
     ("firebreak completions z>", "completions zsh"),
     ("firedrill proof --env=pr>", "proof --env=prod"),
 ];
@@ -72,6 +119,8 @@ fn types_out(mut shell: PtySession, set_up: &str) {
         shell.send(&typed.replace('>', "\t")).expect("to type");
         shell.send_line("").expect("to type");
         let (_, got) = shell.exp_regex("GOT<[^>]*>").unwrap_or_else(|error| panic!("`{typed}`: {error}"));
+        // A pseudo-terminal is read byte by byte.
+        let got = String::from_utf8(got.chars().filter_map(|byte| u8::try_from(byte).ok()).collect()).expect("UTF-8");
         assert_eq!(got, format!("GOT<{expected}>"), "for `{typed}`");
     }
     // A shell at a terminal does not mind being told to terminate.
@@ -81,7 +130,8 @@ fn types_out(mut shell: PtySession, set_up: &str) {
 
 fn interactive(shell: &str, words: &[&str], folder: &Path) -> PtySession {
     let mut command = Command::new(need(shell, shell));
-    command.args(words).current_dir(folder).env("TERM", "dumb").env("PS1", "$ ").env("HOME", folder);
+    command.args(words).current_dir(folder).env("HOME", folder);
+    command.envs([("TERM", "dumb"), ("PS1", "$ "), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8")]);
     spawn_command(command, TIMEOUT).expect("a shell in a pseudo-terminal")
 }
 
@@ -89,8 +139,7 @@ fn interactive(shell: &str, words: &[&str], folder: &Path) -> PtySession {
 fn bash_completes_what_is_typed() {
     let desk = desk("bash");
     let shell = interactive("bash", &["--norc", "--noprofile", "-i"], desk.path());
-    let programs =
-        "for p in rollback_service firebreak firedrill; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
+    let programs = "for p in rollback_service firebreak firedrill bells.py; do eval \"$p() { printf 'GO%s<%s>\\n' T \\\"\\$*\\\"; }\"; done";
     types_out(shell, &format!("bind 'set bell-style none'; source ./completions; {programs}; echo it is 's'et up"));
 }
 
@@ -98,8 +147,7 @@ fn bash_completes_what_is_typed() {
 fn zsh_completes_what_is_typed() {
     let desk = desk("zsh");
     let shell = interactive("zsh", &["-f", "-i"], desk.path());
-    let programs =
-        "for p in rollback_service firebreak firedrill; do eval \"$p() { echo \\\"GO\"T\"<\\$*>\\\"; }\"; done";
+    let programs = "for p in rollback_service firebreak firedrill bells.py; do eval \"$p() { printf 'GO%s<%s>\\n' T \\\"\\$*\\\"; }\"; done";
     // Otherwise the slash of a folder goes again when the line is accepted at once.
     let set_up = "unsetopt beep autoremoveslash; autoload -Uz compinit && compinit -u -D; source ./completions";
     types_out(shell, &format!("{set_up}; {programs}; echo it is 's'et up"));
@@ -115,12 +163,13 @@ fn offered_by_bash(desk: &Path, line: &str) -> Vec<String> {
         while [[ -n $rest ]]; do
           case $rest in
             [[:space:]]*) rest=${rest##+([[:space:]])}; [[ -n $rest ]] || COMP_WORDS+=('') ;;
-            [=:]*) word=${rest%%[!=:]*}; COMP_WORDS+=("$word"); rest=${rest#"$word"} ;;
-            *) word=${rest%%[=:[:space:]]*}; COMP_WORDS+=("$word"); rest=${rest#"$word"} ;;
+            [=:@]*) word=${rest%%[!=:@]*}; COMP_WORDS+=("$word"); rest=${rest#"$word"} ;;
+            *) word=${rest%%[=:@[:space:]]*}; COMP_WORDS+=("$word"); rest=${rest#"$word"} ;;
           esac
         done
         COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-        _"${COMP_WORDS[0]}"
+        specification=$(complete -p "${COMP_WORDS[0]}") specification=${specification#*-F }
+        "${specification%% *}"
         if ((${#COMPREPLY[@]})); then printf '%s\n' "${COMPREPLY[@]}"; fi"#;
     let mut command = Command::new(need("bash", "bash"));
     let output = command.args(["--norc", "-c", script, "bash", line]).current_dir(desk).output().expect("bash starts");
@@ -132,7 +181,7 @@ fn offered_by_bash(desk: &Path, line: &str) -> Vec<String> {
 fn offered_by_fish(desk: &Path, line: &str) -> Vec<String> {
     let mut command = Command::new(need("fish", "fish"));
     command.args(["--no-config", "--command", "source ./completions; complete -C $argv[1]", line]);
-    let output = command.current_dir(desk).env("HOME", desk).output().expect("fish starts");
+    let output = command.current_dir(desk).env("HOME", desk).env("LC_ALL", "C.UTF-8").output().expect("fish starts");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     text.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
@@ -153,6 +202,17 @@ fn bash_and_fish_offer_the_same() {
             &["2026-12-24T18:00:00Z", "2026-12-01"],
             &["--date=2026-12-24T18:00:00Z", "--date=2026-12-01"],
         ),
+        (
+            "rollback_service run --dump=odd --date=",
+            // Quoted, since bash puts there what it is given; fish quotes what it puts there.
+            &["Zürich\\ it\\'s\\ \\\"\\$HOME\\\"", "🔔:a\\ b", "c\\`d\\\\e"],
+            &["--date=Zürich it's \"$HOME\"", "--date=🔔:a b", "--date=c`d\\e"],
+        ),
+        ("rollback_service get --env=", &["dev", "stage", "prod"], &["--env=dev", "--env=prod", "--env=stage"]),
+        ("rollback_service run --pwd=@my", &["@my\\ secret\\'s\\ \\$file"], &["--pwd=@my secret's $file"]),
+        ("rollback_service run --pwd=my", &[], &[]),
+        ("bells.py ring --tone=", &["it\\'s", "cost\\$x", "a\\|b"], &["--tone=a|b", "--tone=cost$x", "--tone=it's"]),
+        ("bells.py ring --env=", &["asia", "europe"], &["--env=asia", "--env=europe"]),
         ("rollback_service run --dump=nowhere --date=", &[], &[]),
         ("rollback_service get --format=", &["table", "json"], &["--format=json", "--format=table"]),
         ("rollback_service get --rep", &["--repo="], &["--repo"]),
@@ -171,6 +231,29 @@ fn bash_and_fish_offer_the_same() {
             offered.sort();
         }
         assert_eq!(offered, from_fish, "fish, for `{line}`");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
+    let programs = [FIREBREAK, env!("CARGO_BIN_EXE_firedrill"), env!("CARGO_BIN_EXE_rollback_service")];
+    let calls = programs.iter().flat_map(|program| [(*program, &["--help"][..]), (program, &["--version"])]);
+    let printing: [&[&str]; 4] = [&["completions", "zsh"], &["man"], &["list"], &["list", "--format=json"]];
+    for (program, words) in calls.chain(printing.map(|words| (FIREBREAK, words))) {
+        let name = Path::new(program).file_name().expect("a name").to_string_lossy().into_owned();
+        let call = |to: Stdio| {
+            let mut command = Command::new(program);
+            let output = command.args(words).current_dir(root()).stdout(to).output().expect("the program starts");
+            (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+        };
+        let full = File::options().write(true).open("/dev/full").expect("a disk that is full");
+        let (code, said) = call(full.into());
+        assert_eq!(code, Some(1), "{name} {words:?}: {said}");
+        let why = format!("{name} error: failed to write to stdout: No space left on device (os error 28)");
+        assert!(said.starts_with(&why) && said.lines().count() == 1, "{name} {words:?}: {said}");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(call(writer.into()), (Some(0), String::new()), "{name} {words:?}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is derived: it is up to date here, follows its usage text, and holds for odd usage texts and adopted programs.
 //! `tests/derive` is a toolkit of those.
 
+mod leftovers;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -10,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::ansible::{Ground, Played, tool};
+use crate::support::git::keep;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -224,6 +227,7 @@ fn each_further_command_becomes_a_tag_until_the_text_names_it_no_more() {
     let queue = play(&ground, "more_ways", &["--tags", "queue"], "0");
     assert!(queue.text.contains("There is no tag 'queue', so nothing was done."), "{}", queue.text);
 
+    keep(ground.folder.path());
     let source = ground.path("src/bin/more_ways.rs");
     let text = std::fs::read_to_string(&source).expect("the text");
     std::fs::write(&source, text.replace("(run | off)", "run").replace("run and off", "run")).expect("the text");

@@ -3,14 +3,16 @@
 
 mod symptoms;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::need;
 use crate::support::program::Output;
+use crate::support::{git, need};
 
 const FIREBREAK: &str = env!("CARGO_BIN_EXE_firebreak");
 
@@ -183,21 +185,12 @@ impl Repository {
             let text = std::fs::read_to_string(texts().join(format!("roles/{role}/usage.txt"))).expect("a text");
             repository.write(&format!("roles/{role}/usage.txt"), &text);
         }
-        repository.git(&["init", "--quiet", "--initial-branch=main"]);
-        repository.commit();
+        git::keep(repository.0.path());
         repository
     }
 
-    fn git(&self, words: &[&str]) {
-        let mut command = Command::new(need("git", "git"));
-        command.args(["-c", "user.name=tester", "-c", "user.email=tester@example.com"]).args(words);
-        let output = command.current_dir(self.0.path()).output().expect("git starts");
-        assert!(output.status.success(), "git {words:?}: {output:?}");
-    }
-
     fn commit(&self) {
-        self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "--message=x"]);
+        git::commit(self.0.path());
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -277,7 +270,7 @@ fn diff_says_what_is_missing() {
     std::fs::remove_dir_all(repository.0.path().join(".git")).expect("to remove it");
     let output = repository.diff(&["HEAD"]);
     let error = format!(
-        "firebreak error: '{}' is in no git repository, so there is no revision to compare with: ",
+        "firebreak error: '{}' is in no git repository: ",
         repository.0.path().canonicalize().expect("a folder").display()
     );
     assert_eq!(output.code, 1, "{output:?}");
@@ -288,5 +281,49 @@ fn diff_says_what_is_missing() {
     let output = output.expect("firebreak starts");
     let error = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.starts_with("firebreak error: git is needed to look at a revision: install it: "), "{error}");
+    assert!(error.starts_with("firebreak error: git is needed here: install it: "), "{error}");
+}
+
+/// A hook of a work tree is led by git to a repository; the toolkit lies deeper in it.
+#[test]
+fn diff_in_a_hook_of_a_work_tree_looks_where_it_stands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(place("main/kit/src/bin")).expect("a folder");
+    std::fs::write(place("main/kit/src/bin/.gitkeep"), "").expect("a file");
+    std::fs::create_dir_all(place("main/kit/roles/free_space")).expect("a folder");
+    let text = std::fs::read_to_string(texts().join("roles/free_space/usage.txt")).expect("a text");
+    std::fs::write(place("main/kit/roles/free_space/usage.txt"), &text).expect("a text");
+    git::keep(&place("main"));
+    git::git(&place("main"), &["worktree", "add", "--quiet", "../tree"]);
+    let changed = text.replace("[default: 7]", "[default: 1]");
+    std::fs::write(place("tree/kit/roles/free_space/usage.txt"), changed).expect("a text");
+    let script = format!("#!/bin/sh\nenv | grep -q ^GIT_INDEX_FILE= && {FIREBREAK} diff HEAD --root=kit >said 2>&1\n");
+    std::fs::write(place("main/.git/hooks/pre-commit"), script).expect("a hook");
+    std::fs::set_permissions(place("main/.git/hooks/pre-commit"), Permissions::from_mode(0o755)).expect("a mode");
+    let mut command = Command::new(need("git", "git"));
+    command.args(["-c", "user.name=tester", "-c", "user.email=tester@example.com"]);
+    let stopped = command.args(["commit", "--quiet", "--all", "--message=x"]).current_dir(place("tree")).output();
+    assert!(!stopped.expect("git starts").status.success(), "what breaks callers ends with 1");
+    let expected = "\x20         program     what changed
+breaking  free_space  --keep of `get`: the default changed: 7 → 1
+breaking  free_space  --keep of `run`: the default changed: 7 → 1
+
+firebreak error: since HEAD: 2 breaking, 0 compatible, 0 of wording
+";
+    assert_eq!(std::fs::read_to_string(place("tree/said")).expect("what it said"), expected);
+}
+
+#[test]
+fn diff_says_that_a_clone_is_shallow() {
+    let repository = Repository::new();
+    repository.change("  The disk is full\n", "  The disk is almost full\n");
+    repository.commit();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (from, to) = (format!("file://{}", repository.0.path().display()), folder.path().join("clone"));
+    git::git(folder.path(), &["clone", "--quiet", "--depth=1", &from, "clone"]);
+    let output = run(&to, &["diff", "HEAD~1"]);
+    let error = "firebreak error: there is no revision 'HEAD~1' in this repository: this clone is shallow, and has only \
+                 its newest commits: `git fetch --unshallow` brings the others\n";
+    assert_eq!(output, Output { code: 2, stdout: String::new(), stderr: error.to_owned() });
 }

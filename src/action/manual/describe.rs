@@ -16,6 +16,7 @@ pub(super) struct Spelling {
     pub short: Option<String>,
     pub long: Option<String>,
     pub placeholder: Option<String>,
+    pub apart: bool,
     pub repeats: bool,
 }
 
@@ -118,6 +119,7 @@ impl Spelling {
         let (word, behind) = value.split_at(end);
         if is_placeholder(word) {
             self.placeholder = Some(word.to_owned());
+            self.apart = rest.starts_with(' ');
             return Ok(behind);
         }
         let hint = if word.contains('<') {
@@ -142,6 +144,10 @@ pub(super) fn default(line: &str) -> Option<(&str, String)> {
 impl Opt {
     /// Moves the tags at the end of the description into their fields.
     pub(super) fn take_tags(&mut self) {
+        // A full stop behind them ends the sentence before them.
+        if self.description.ends_with("].") {
+            self.description.pop();
+        }
         while let Some(open) = self.description.strip_suffix(']').and_then(|text| text.rfind('[')) {
             let tag = self.description[open + 1..self.description.len() - 1].to_owned();
             match tag.split_once(':').map_or((tag.as_str(), ""), |(name, value)| (name, value.trim())) {

@@ -94,6 +94,7 @@ pub struct Usage {
 
 /// One option, as it is described.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Opt {
     /// What it is called: `--env`, or `-e` where it has no long name.
     pub name: String,
@@ -101,6 +102,8 @@ pub struct Opt {
     pub short: Option<String>,
     /// The placeholder of its value, `<e>`; none for a switch.
     pub placeholder: Option<String>,
+    /// Its value is described as a word of its own: `--env <e>`.
+    pub apart: bool,
     /// What it is for, without the tags.
     pub description: String,
     /// The heading above it, without the colon.
@@ -161,6 +164,22 @@ impl Manual {
         commands
     }
 
+    /// What each usage line begins with besides options and arguments: the words of its commands, each once, in order;
+    /// the empty text for a line that needs none.
+    #[must_use]
+    pub fn ways(&self) -> Vec<String> {
+        let mut ways: Vec<String> = Vec::new();
+        for usage in self.usages.iter().filter(|usage| !usage.is_about_itself()) {
+            for words in usage.pattern.commands() {
+                let way = words.join(" ");
+                if !ways.contains(&way) {
+                    ways.push(way);
+                }
+            }
+        }
+        ways
+    }
+
     /// The option of this name, long or short; of several descriptions the first.
     #[must_use]
     pub fn option(&self, name: &str) -> Option<&Opt> {
@@ -173,7 +192,7 @@ impl Manual {
         self.options.iter().find(|option| option.is(name) && self.takes(command, option))
     }
 
-    /// The usage lines of `command`, or, if it is empty, those that need no command.
+    /// The usage lines of `command`, which may be several words, or, if it is empty, those that need no command.
     pub fn usages_of(&self, command: &str) -> impl Iterator<Item = &Usage> {
         self.usages.iter().filter(move |usage| usage.pattern.serves(command))
     }
@@ -181,7 +200,7 @@ impl Manual {
     /// Whether `command` takes `option`. The command that is empty stands for a command line without one.
     #[must_use]
     pub fn takes(&self, command: &str, option: &Opt) -> bool {
-        (option.commands.is_empty() || option.commands.iter().any(|word| word == command))
+        (option.commands.is_empty() || command.split_whitespace().any(|own| option.commands.iter().any(|it| it == own)))
             && self.usages_of(command).any(|usage| {
                 let pattern = usage.pattern.of(command);
                 pattern.names(&option.name) || (option.described && pattern.any() && !usage.pattern.names(&option.name))

@@ -129,7 +129,8 @@ impl Pattern {
         }
     }
 
-    /// What is left of it when `command` is given (or, if it is empty, none): of alternatives those that name it.
+    /// What is left of it when `command` is given, of one word or several (or, if it is empty, none): of alternatives
+    /// those that name it.
     #[must_use]
     pub fn of(&self, command: &str) -> Self {
         let all = |parts: &[Self]| parts.iter().map(|part| part.of(command)).collect();
@@ -137,8 +138,12 @@ impl Pattern {
             Self::Sequence(parts) => Self::Sequence(all(parts)),
             Self::Optional(parts) => Self::Optional(all(parts)),
             Self::Alternatives(parts) => {
-                let fits = |part: &&Self| {
-                    if command.is_empty() { part.serves(command) } else { part.names(command) }
+                // Of several words these alternatives may be about some.
+                let words: Vec<&str> =
+                    command.split_whitespace().filter(|word| parts.iter().any(|part| part.names(word))).collect();
+                let fits = |part: &&Self| match command {
+                    "" => part.serves(command),
+                    _ => !words.is_empty() && words.iter().all(|word| part.names(word)),
                 };
                 let fitting: Vec<Self> = parts.iter().filter(fits).map(|part| part.of(command)).collect();
                 Self::Alternatives(if fitting.is_empty() { all(parts) } else { fitting })
@@ -151,7 +156,36 @@ impl Pattern {
     /// Whether a command line of `command` (or, if it is empty, of none) can fit it.
     #[must_use]
     pub fn serves(&self, command: &str) -> bool {
-        if command.is_empty() { self.asks_no_command() } else { self.names(command) }
+        match command {
+            "" => self.asks_no_command(),
+            _ => command.split_whitespace().all(|word| self.names(word)),
+        }
+    }
+
+    /// The words of the commands of each command line that fits it, in order: `db dump` and `db load` of
+    /// `db (dump | load) [now]`. Only the first hundred, since there can be very many.
+    #[must_use]
+    pub fn commands(&self) -> Vec<Vec<&str>> {
+        const MOST: usize = 100;
+        let found = match self {
+            Self::Sequence(parts) => parts.iter().fold(vec![Vec::new()], |lines, part| {
+                let more = part.commands();
+                let joined =
+                    lines.iter().flat_map(|line| more.iter().map(move |words| [&line[..], &words[..]].concat()));
+                joined.take(MOST).collect()
+            }),
+            Self::Alternatives(parts) => parts.iter().flat_map(Self::commands).collect(),
+            Self::Repeat(part) => part.commands(),
+            Self::Optional(_) | Self::Options => vec![Vec::new()],
+            Self::Atom(atom) => vec![atom.command().into_iter().collect()],
+        };
+        let mut once: Vec<Vec<&str>> = Vec::new();
+        for words in found.into_iter().take(MOST) {
+            if !once.contains(&words) {
+                once.push(words);
+            }
+        }
+        once
     }
 
     fn asks_no_command(&self) -> bool {

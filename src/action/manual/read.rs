@@ -157,7 +157,11 @@ impl Descriptions<'_> {
         if self.in_ == In::Option
             && let Some(option) = self.options.last_mut()
         {
-            let text = describe::default(line).map_or_else(|| line.to_owned(), |(_, rest)| rest);
+            let text = describe::default(line).map_or_else(
+                || line.to_owned(),
+                // A full stop behind the default ends the sentence before it.
+                |(_, rest)| rest.strip_suffix("..").map_or(rest.clone(), |rest| format!("{rest}.")),
+            );
             let text = match describe::line(&text)? {
                 describe::Line::Option(_, description) => description,
                 _ => text.trim(),
@@ -196,7 +200,7 @@ impl Descriptions<'_> {
     }
 
     fn add(&mut self, spelling: describe::Spelling, number: usize) -> Result<(), String> {
-        let describe::Spelling { short, long, placeholder, repeats } = spelling;
+        let describe::Spelling { short, long, placeholder, apart, repeats } = spelling;
         let (name, short) = match (long, short) {
             (Some(long), short) => (long, short),
             (None, short) => (short.unwrap_or_default(), None),
@@ -209,7 +213,8 @@ impl Descriptions<'_> {
         }
         self.names.describe(&name, short.as_deref(), placeholder.is_some(), repeats);
         let group = self.heading.clone();
-        self.options.push(Opt { name, short, placeholder, group, described: true, line: number, ..Opt::default() });
+        let described = true;
+        self.options.push(Opt { name, short, placeholder, apart, group, described, line: number, ..Opt::default() });
         Ok(())
     }
 

@@ -187,8 +187,11 @@ pub fn name_unsafe(text: &Text, manual: &Manual) -> Vec<Fault> {
     if let Some(role) = text.role.as_ref().filter(|role| !role.native) {
         let line = manual.sections.iter().find(|section| section.heading.eq_ignore_ascii_case("Adopted"));
         let line = line.map_or_else(|| first_line(text), |section| section.line);
-        let why = name::check_file(&role.program).err();
-        found.extend(why.map(|why| (line, format!("the program '{}': {why}", role.program))));
+        let beside = role.beside.iter().map(|file| ("file", file));
+        for (kind, file) in std::iter::once(("program", &role.program)).chain(beside) {
+            let why = name::check_file(file).err();
+            found.extend(why.map(|why| (line, format!("the {kind} '{file}': {why}"))));
+        }
     }
     found.into_iter().map(|(line, finding)| text.fault(line, finding, "give it another name")).collect()
 }

@@ -1,6 +1,7 @@
 //! `check`: every rule over every usage text, role, playbook, inventory and Jenkinsfile. A rule is a small function
 //! with a name; all of them stand in [`RULES`].
 
+mod clone;
 mod groovy;
 mod inventories;
 mod jenkins;
@@ -105,6 +106,8 @@ pub const RULES: &[Rule] = &[
     Rule { name: "exit-order", look: Look::Manual(manuals::exit_order) },
     Rule { name: "exit-unknown", look: Look::Manual(manuals::exit_unknown) },
     Rule { name: "example-refused", look: Look::Examples(manuals::example_refused) },
+    Rule { name: "link-lost", look: Look::Stock(clone::link_lost) },
+    Rule { name: "line-ends", look: Look::Stock(clone::line_ends) },
     Rule { name: "file-unreadable", look: Look::Stock(stock::unreadable) },
     Rule { name: "role-without-text", look: Look::Stock(roles::without_text) },
     Rule { name: "adopted-otherwise", look: Look::Stock(roles::otherwise) },

@@ -8,6 +8,7 @@ use super::stock::Stock;
 use super::{Fault, nearest};
 use crate::catalogue::Program;
 use crate::catalogue::help::held_against_help;
+use crate::catalogue::sync::Comparison;
 
 /// A role's folder that no program has.
 pub fn without_text(stock: &Stock) -> Vec<Fault> {
@@ -54,7 +55,7 @@ pub fn missing(stock: &Stock) -> Vec<Fault> {
 
 /// A derived file that is out of date.
 pub fn stale(stock: &Stock) -> Vec<Fault> {
-    let Some(Ok((stale, _))) = &stock.derived else { return Vec::new() };
+    let Some(Ok(Comparison { stale, orphans, .. })) = &stock.derived else { return Vec::new() };
     let fault = |file: &crate::catalogue::sync::Stale| {
         let finding = match (&file.old, &file.new) {
             (None, _) => "this derived file is missing",
@@ -68,7 +69,15 @@ pub fn stale(stock: &Stock) -> Vec<Fault> {
             "call `firebreak sync`",
         )
     };
-    stale.iter().map(fault).collect()
+    let left = |path: &PathBuf| {
+        Fault::at(path, 1, "nothing derives this file any more", "remove it: git does not have it, so `sync` does not")
+    };
+    // Where only the line ends differ, a rule of their own names them.
+    let differs = |file: &&crate::catalogue::sync::Stale| {
+        let old = file.old.as_ref().filter(|old| old.contains("\r\n")).map(|old| old.replace("\r\n", "\n"));
+        old.is_none() || old != file.new
+    };
+    stale.iter().filter(differs).map(fault).chain(orphans.iter().map(left)).collect()
 }
 
 fn first_difference(old: Option<&str>, new: Option<&str>) -> usize {
@@ -79,7 +88,7 @@ fn first_difference(old: Option<&str>, new: Option<&str>) -> usize {
 
 /// A file that lacks a marked part, or has one too many.
 pub fn parts(stock: &Stock) -> Vec<Fault> {
-    let Some(Ok((_, unmarked))) = &stock.derived else { return Vec::new() };
+    let Some(Ok(Comparison { unmarked, .. })) = &stock.derived else { return Vec::new() };
     let fault = |file: &crate::catalogue::sync::Unmarked| {
         let (finding, mend) = file.why.split_once(": ").unwrap_or((&file.why, "see `firebreak sync`"));
         Fault::at(&file.path, 1, finding, mend)
@@ -146,7 +155,8 @@ pub fn not_copied(stock: &Stock) -> Vec<Fault> {
         let folder = Path::new("roles").join(name);
         let own = stock.roles.iter().find(|role| role.name == *name);
         let own: Vec<&str> = own.map_or(Vec::new(), |role| {
-            [Some(role.program.as_str()), role.requirements.as_deref()].into_iter().flatten().collect()
+            let alone = [Some(role.program.as_str()), role.requirements.as_deref()];
+            alone.into_iter().flatten().chain(role.beside.iter().map(String::as_str)).collect()
         });
         let texts: Vec<&str> = stock.yaml_below(&folder).map(|file| file.text.as_str()).collect();
         // What copies whole folders, or what a variable names, is not followed.

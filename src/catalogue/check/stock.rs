@@ -30,11 +30,8 @@ pub struct Stock {
     /// The files that cannot be read, and why.
     pub unreadable: Vec<(PathBuf, String)>,
     /// What is derived, compared with what stands there; none where nothing is derived.
-    pub derived: Option<Result<Derived, String>>,
+    pub derived: Option<Result<sync::Comparison, String>>,
 }
-
-/// What is out of date, and the files whose marked parts are wrong.
-type Derived = (Vec<sync::Stale>, Vec<sync::Unmarked>);
 
 /// A usage text.
 pub struct Text {

@@ -192,6 +192,8 @@ struct Tag {
 fn tags(description: &str) -> Vec<Tag> {
     let mut tags = Vec::new();
     let mut rest = description.trim_end();
+    // A full stop behind them ends the sentence before them.
+    rest = rest.strip_suffix('.').filter(|rest| rest.ends_with(']')).unwrap_or(rest);
     let mut end = rest.len();
     while let Some(open) = rest.strip_suffix(']').and_then(|inner| inner.rfind('[')) {
         tags.insert(0, Tag { name: tag_name(&rest[open + 1..rest.len() - 1]), at_end: true });
@@ -306,7 +308,9 @@ pub fn non_printing(text: &Text) -> Vec<Fault> {
     let hidden = |c: char| {
         (c.is_control() && c != '\t') || ('\u{200b}'..='\u{200f}').contains(&c) || c == '\u{feff}' || c == '\u{a0}'
     };
-    let found = text.lines().filter_map(|(number, line)| Some((number, line.chars().find(|c| hidden(*c))?)));
+    // A line end of Windows is named elsewhere, once for all files.
+    let shown = |line: &str| line.strip_suffix('\r').unwrap_or(line).chars().find(|c| hidden(*c));
+    let found = text.lines().filter_map(|(number, line)| Some((number, shown(line)?)));
     let fault = |(number, c): (usize, char)| {
         text.fault(number, format!("there is a character that nobody sees, U+{:04X}", u32::from(c)), "remove it")
     };

@@ -113,6 +113,7 @@ async fn an_adopted_c_program_goes_through_ansible_and_is_held_against_its_help(
     };
     compile(&["-static"]);
     let unsaid = workshop.firebreak(&["adopt", "lamp"]);
+    assert!(!workshop.path("roles/lamp").exists());
     let why = "firebreak error: the program has the commands `look`, `light`: say which of them acts with --run=<c>, \
                and which only looks with --get=<c>\n";
     assert_eq!((unsaid.code, unsaid.stderr.as_str()), (2, why));
@@ -132,22 +133,41 @@ async fn an_adopted_c_program_goes_through_ansible_and_is_held_against_its_help(
 
     let same = workshop.firebreak(&words);
     assert_eq!((same.code, same.stdout.as_str()), (0, "the role lamp is as the program says\n"));
+    // What a person wrote is kept, and what the program says now is taken over.
+    let own = text.replace("Light a lamp.\n", "Light a lamp.\n\nSymptoms:\n  Nobody sees anything\n");
+    workshop.write("roles/lamp/usage.txt", &own);
     workshop.write("lamp.c", &LAMP.replace("light <room>", "light <room> --now"));
     compile(&[]);
-    let changed = workshop.firebreak(&words);
-    assert_eq!(changed.code, 1, "{changed:?}");
-    assert_eq!(
-        changed.stdout,
-        "roles/lamp/usage.txt:10: the program has the option --now, which is missing here\n\
-         roles/lamp/usage.txt:10: `light` needs --now in the program, and not here\n\
-         roles/lamp/files/lamp differs from lamp: `cp lamp roles/lamp/files/lamp`\n\n"
-    );
+    let planned = workshop.firebreak(&["adopt", "lamp", "--dry-run"]);
+    assert_eq!(workshop.read("roles/lamp/usage.txt"), own);
+    let changed = workshop.firebreak(&["adopt", "lamp"]);
+    assert_eq!((planned.code, changed.code), (0, 0), "{planned:?} {changed:?}");
+    let difference = "--- roles/lamp/usage.txt\n+++ roles/lamp/usage.txt\n@@ -12,8 +12,9 @@\n Usage:\n   lamp look\n-  lamp \
+                      light <room>\n+  lamp light <room> --now\n   lamp --help\n\n Options:\n+  --now                 Not \
+                      described yet.\n   --help                Show this text.\n";
+    for shown in [&planned.stdout, &changed.stdout] {
+        assert!(shown.starts_with(difference), "{shown}");
+        assert!(shown.contains("\nroles/lamp/files/lamp\n"), "{shown}");
+    }
     assert!(
         changed.stderr.starts_with("firebreak warning: 'lamp' needs libraries of the machine"),
         "{}",
         changed.stderr
     );
-    assert_eq!(workshop.read("roles/lamp/usage.txt"), text);
+    let text = workshop.read("roles/lamp/usage.txt");
+    assert!(text.contains("  Nobody sees anything\n") && text.contains("  lamp light <room> --now\n"), "{text}");
+    assert!(workshop.read("roles/lamp/tasks/run.yml").contains("--now"), "what is derived follows");
+    assert_eq!(workshop.firebreak(&["adopt", "lamp"]).stdout, "the role lamp is as the program says\n");
+
+    // The same line was changed by both.
+    workshop.write("roles/lamp/usage.txt", &text.replace("light <room> --now", "light <room> [--now]"));
+    workshop.write("lamp.c", &LAMP.replace("light <room>", "light <room> --soon"));
+    compile(&[]);
+    let met = workshop.firebreak(&["adopt", "lamp"]);
+    assert_eq!(met.code, 1, "{met:?}");
+    let why = "firebreak error: what changed in the program's help meets what you changed in roles/lamp/usage.txt: mend that \
+               file, then adopt the program again. The help changed like this:\n  --- --help\n  +++ --help\n";
+    assert!(met.stderr.contains(why) && met.stderr.contains("\n  -  lamp light <room> --now\n"), "{}", met.stderr);
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod ansible;
 pub mod contract;
 pub mod core;
 pub mod fake;
+pub mod git;
 pub mod kubernetes;
 pub mod marks;
 pub mod part;
