@@ -4,12 +4,12 @@ Problem:
   A thing broke.
 
 Solution:
-  `get` looks. `run` mends. `finish` ends it.
+  `get` looks. `run` mends. `ready` ends it.
 
 Usage:
   mend get --repo=<r> [options]
   mend run --env=<e> [--date=<d>] [options]
-  mend finish [options]
+  mend ready [options]
   mend -h | --help
 
 Options of get:
@@ -22,7 +22,7 @@ Options of run:
   --yes         Do not ask.
   --all         All of them.
 
-Options of get, run and finish:
+Options of get, run and ready:
   --dump=<dir>  The folder of what was found. [keeps: days.json] [default: .]
   --pwd=<p>     The password. [env: FIREBREAK_PWD] [secret]
   --format=<f>  How to print. [choices: table json] [default: table]
