@@ -167,7 +167,7 @@ impl<'a> Reading<'a> {
             let whole = format!("repository '{repository}' of registry {registry}");
             let ends = match tags::endings(&listed) {
                 endings if endings.is_empty() => "none ends with a word".to_owned(),
-                endings => format!("words at the end: {}", endings.join(", ")),
+                endings => format!("they end with: {}", endings.join(", ")),
             };
             let none = match listed.as_slice() {
                 [only] => format!("the only tag of {whole}, '{only}', is not of environment '{environment}'"),
