@@ -19,7 +19,7 @@ quick() {
   check cargo-shear --deny-warnings
 }
 
-clippy() { check cargo clippy --all-targets --locked -- -D warnings; }
+clippy() { check cargo clippy --all-targets --all-features --locked -- -D warnings; }
 
 case "${1:-all}" in
   quick | clippy) "$1" ;;

@@ -13,16 +13,16 @@ logs="$target_folder/test"
 mkdir -p "$logs"
 : >"$logs/tests"
 
-# The stages with their seconds, and what runs beside them: name, process, when it began.
-took=() beside=()
+# The stages with their seconds; the one that goes on, and when it began; what runs beside them: name, process, when it began.
+took=() now=() beside=()
 
 # Does a part of the work, and notes how long it took.
 stage() {
-  local name="$1" begun=$SECONDS
-  shift
-  say "$name"
-  "$@"
-  took+=("$name"$'\t'"$((SECONDS - begun))"$'\t')
+  now=("$1" "$SECONDS")
+  say "$1"
+  "${@:2}"
+  took+=("$1"$'\t'"$((SECONDS - now[1]))"$'\t')
+  now=()
 }
 
 # Begins a part of the work beside the others, with what it says in a file.
@@ -62,6 +62,7 @@ finish() {
     IFS=$'\t' read -r _ process _ <<<"$entry"
     kill -- "-$process" 2>/dev/null || true
   done
+  [ ${#now[@]} -eq 0 ] || took+=("${now[0]}"$'\t'"$((SECONDS - now[1]))"$'\t'"failed")
   if [ ${#took[@]} -gt 0 ]; then
     printf '%s\n' "${took[@]}" | awk -F '\t' -v all="$SECONDS" '
       BEGIN { if (!all) all = 1; printf "\n%-28s %8s %6s\n", "stage", "seconds", "share" }
@@ -124,7 +125,7 @@ stage "clippy" scripts/lint.sh clippy
 stage "building the tests" cargo test --locked --lib --test it --no-run
 stage "derived, and every rule" derived
 stage "fuzzing" scripts/fuzz.sh "$([ -n "$FIREBREAK_FULL" ] && echo 60 || echo 5)"
-[ -z "$FIREBREAK_FULL" ] || stage "each feature alone" cargo hack check --locked --each-feature
+[ -z "$FIREBREAK_FULL" ] || stage "each feature alone" cargo hack clippy --locked --each-feature -- -D warnings
 await "static-programs"
 if is_beside "kubernetes"; then
   stage "tests without Kubernetes" run_tests --lib --test it -- --skip kubernetes::

@@ -78,6 +78,8 @@ fn lower_floors_do_not_know_the_upper_ones() {
     refuse("src/http", &["crate::registry", "crate::platform", "crate::action"], &[]);
     refuse("src/registry", &["crate::platform", "crate::action"], &[]);
     refuse("src/platform", &["crate::registry", "crate::action"], &[]);
+    refuse("src/address.rs", &["crate::"], &[]);
+    refuse("src/image.rs", &["crate::"], &[]);
     refuse("src/watch.rs", &["crate::"], &[]);
     refuse("src/port.rs", &["crate::action", "crate::platform", "crate::registry", "crate::http"], &[]);
     refuse("src/journal", &["crate::"], &[]);

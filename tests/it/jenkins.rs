@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
+use crate::support::core::Core;
 use crate::support::need;
 
 const BUTTON: &str = "roles/rollback_service/Jenkinsfile";
@@ -29,6 +30,7 @@ fn run_in(root_of_files: &Path, builds: &Value) -> Vec<Value> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let request = folder.path().join("builds.json");
     std::fs::write(&request, json!({ "root": root_of_files, "builds": builds }).to_string()).expect("the request");
+    let _core = Core::wait();
     let output = Command::new(need("groovy", "groovy"))
         .arg("-cp")
         .arg(root().join("tests/jenkins"))

@@ -11,6 +11,7 @@ use std::process::Command;
 use firebreak::drill::story::Stand;
 
 use crate::support::ansible::Ground;
+use crate::support::core::Core;
 use crate::support::program::{Hall, PROGRAM};
 
 fn root() -> &'static Path {
@@ -200,6 +201,7 @@ async fn every_command_for_who_changes_the_code_is_there() {
 /// `make drill` without a terminal, as a user runs it: it goes through by itself and tells by its exit code.
 #[test]
 fn make_drill_plays_the_whole_story() {
+    let _core = Core::wait();
     let output = Command::new("make").arg("drill").current_dir(root()).output().expect("make");
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");

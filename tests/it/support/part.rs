@@ -41,7 +41,7 @@ impl Part {
         }
         // Not those at the ends: what dies there has nothing to take back.
         let middle: Vec<usize> =
-            kinds.values().flat_map(|places| [places[places.len() / 2], places[places.len() / 3]]).collect();
+            kinds.values().flat_map(|places| [places[places.len() / 2], places[places.len() * 2 / 3]]).collect();
         let chosen = |place: usize| {
             let mut hasher = DefaultHasher::new();
             (seed, place).hash(&mut hasher);
