@@ -22,6 +22,8 @@ pub struct Context {
     pub who: Who,
     /// Where what was learnt may be kept for the next time.
     pub cache_folder: Option<PathBuf>,
+    /// The kubeconfigs that the environment names.
+    pub kubeconfigs: Option<String>,
     /// The journal, for whoever changes something.
     pub journal: Arc<Keeper>,
     /// The person at the terminal.

@@ -184,6 +184,7 @@ fn context_of(console: &Arc<Console>, journal: Option<PathBuf>, action: &str, ab
         started,
         who,
         cache_folder: context::cache_folder(),
+        kubeconfigs: context::variable("KUBECONFIG"),
         journal: Arc::new(Keeper::new(journal, began)),
         operator: console.clone(),
         watch: console.clone(),

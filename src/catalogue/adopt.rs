@@ -12,12 +12,13 @@ use super::new::Wish;
 use super::package::{Laid, Package, Piece, put};
 use super::sync::{self, Stale};
 use super::usage_text::{Tag, usage_text};
-use super::{Adopted, PYTHON, Program, Toolkit, again, calls, name, plural, written};
+use super::{Adopted, PYTHON, Program, Toolkit, again, calls, name, written};
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::manual::Manual;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::temporary;
+use crate::words::counted;
 
 /// What is to be adopted.
 #[derive(Debug, Clone, Default)]
@@ -100,9 +101,9 @@ pub async fn adopt(toolkit: &Toolkit, stranger: Stranger, context: &Context) -> 
     let mut tables: Vec<Table> =
         texts.iter().filter(|file| stranger.dry || file.old.is_some()).map(|file| shown(file)).collect();
     let mut finding = if stranger.dry {
-        Finding::new(Outcome::Planned, format!("would write {}", plural(paths.len(), "file")))
+        Finding::new(Outcome::Planned, format!("would write {}", counted(paths.len(), "file")))
     } else if ready.iter().all(|one| one.known) {
-        Finding::new(Outcome::Done, format!("{} written. Next: `firebreak check`", plural(paths.len(), "file")))
+        Finding::new(Outcome::Done, format!("{} written. Next: `firebreak check`", counted(paths.len(), "file")))
     } else {
         let usages = texts.iter().map(|file| file.path.display().to_string()).collect::<Vec<_>>().join(", ");
         let next = "describe what is not described, then `firebreak sync` and `firebreak check`";

@@ -48,9 +48,6 @@ pub struct Toolkit {
     pub programs: Vec<Program>,
 }
 
-/// What an inventory may call the file of its hosts.
-const HOSTS: [&str; 3] = ["hosts.ini", "hosts.yml", "hosts.yaml"];
-
 /// The language whose scripts get their secrets by a launcher.
 const PYTHON: &str = "python";
 
@@ -292,11 +289,6 @@ fn written(paths: &[PathBuf], next: &str) -> Finding {
     finding.changed = true;
     finding.tables = vec![Table::lines(paths.iter().map(|path| path.display().to_string()))];
     finding.with("files", paths)
-}
-
-/// `1 file`, `2 files`.
-fn plural(count: usize, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether a folder is a toolkit's.

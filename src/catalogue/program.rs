@@ -9,10 +9,11 @@ use super::build::build;
 use super::new::{Wish, new};
 use super::remove::remove;
 use super::sync::{self, Comparison};
-use super::{Toolkit, check, is_toolkit, list, plural, revision};
+use super::{Toolkit, check, is_toolkit, list, revision};
 use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
+use crate::words::counted;
 
 /// What the command line says.
 #[derive(Debug, Deserialize)]
@@ -137,7 +138,7 @@ fn nearest(folder: &Path) -> anyhow::Result<PathBuf> {
 fn synced(toolkit: &Toolkit, check: bool) -> anyhow::Result<Finding> {
     let Comparison { stale, orphans, .. } = sync::compare(toolkit)?.unhindered()?;
     let paths: Vec<_> = stale.iter().map(|file| &file.path).chain(&orphans).collect();
-    let files = |count| plural(count, "file");
+    let files = |count| counted(count, "file");
     let left = (!orphans.is_empty()).then(|| {
         format!(
             "{} left over, which nothing derives any more and git does not have, so that removing is left to you",

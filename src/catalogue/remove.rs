@@ -6,11 +6,12 @@ use anyhow::Context as _;
 
 use super::git::Repository;
 use super::sync;
-use super::{Program, Toolkit, plural};
+use super::{Program, Toolkit};
 use crate::action::arguments::UsageError;
 use crate::action::consent::{Consent, Proposal};
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
+use crate::words::counted;
 
 /// Removes the role of this program, after somebody agreed.
 ///
@@ -52,7 +53,7 @@ pub async fn remove(
     );
     let lines = files.iter().map(|path| Cell::new(Tone::Bad, format!("--- {}", path.display())));
     let lines = lines.chain(stale.stale.iter().map(|file| Cell::from(format!("+++ {}", file.path.display()))));
-    let what = plural(files.len(), "file");
+    let what = counted(files.len(), "file");
     let proposal = Proposal {
         plan: Table::lines(lines),
         what: what.clone(),

@@ -37,6 +37,8 @@ pub struct Access {
     pub password: Option<SecretString>,
     /// For engines, which pull images by themselves.
     pub registry: Option<RegistryLogin>,
+    /// The kubeconfigs that the environment names: the value of KUBECONFIG.
+    pub kubeconfigs: Option<String>,
     /// For platforms on the network.
     pub http: reqwest::Client,
     /// Where every write is written down.
@@ -59,10 +61,10 @@ pub fn takes_login(address: &Address) -> bool {
 /// # Errors
 /// When the URL names no known platform, a user comes without a password, or an engine does not answer on its socket.
 pub async fn connect(address: &Address, environment: &str, access: Access) -> anyhow::Result<Box<dyn Platform>> {
-    let Access { user, password, registry, http, ledger } = access;
+    let Access { user, password, registry, kubeconfigs, http, ledger } = access;
     let url = address.whole();
     if url.starts_with(kubernetes::SCHEME) {
-        return Ok(Box::new(Kubernetes::new(url, environment, ledger).await?));
+        return Ok(Box::new(Kubernetes::new(url, environment, kubeconfigs.as_deref(), ledger).await?));
     }
     let shown = address.to_string();
     let none = || Unfit(format!("'{shown}' names no platform: {KNOWN}"));
@@ -98,7 +100,14 @@ mod tests {
 
     fn access() -> Access {
         let http = http::client(&Trust::default()).expect("a client");
-        Access { user: None, password: None, registry: None, http, ledger: Arc::new(Unrecorded::default()) }
+        Access {
+            user: None,
+            password: None,
+            registry: None,
+            kubeconfigs: None,
+            http,
+            ledger: Arc::new(Unrecorded::default()),
+        }
     }
 
     #[tokio::test]

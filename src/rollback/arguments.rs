@@ -137,6 +137,7 @@ impl Place {
             user: self.user.clone(),
             password: self.password.clone(),
             registry,
+            kubeconfigs: context.kubeconfigs.clone(),
             http: http.clone(),
             ledger: context.journal.clone(),
         };

@@ -230,5 +230,5 @@ async fn colours_and_bars_are_where_they_are_wanted_and_what_was_found_is_the_sa
         let missing: Vec<_> = table.lines().filter(|line| !screen.contains(line)).collect();
         assert!(missing.is_empty(), "{missing:?} is not in {screen:?}");
     }
-    assert!(!screen.contains("\u{1b}[?25h"), "a cursor that was never hidden is not shown: {screen:?}");
+    assert!(!plain.contains("\u{1b}[?25h"), "a cursor that was never hidden is not shown: {plain:?}");
 }

@@ -456,6 +456,7 @@ mod tests {
             started: DateTime::UNIX_EPOCH,
             who: Who::default(),
             cache_folder: None,
+            kubeconfigs: Default::default(),
             journal: Arc::new(Keeper::new(Some(folder.to_owned()), Began::default())),
             operator: Arc::new(Nobody),
             watch: Arc::new(Unwatched),

@@ -8,11 +8,10 @@ use anyhow::{Context as _, anyhow, bail};
 use kube::config::{Kubeconfig, KubeconfigError, LoadDataError};
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// The kubeconfig that is named by the URL or by KUBECONFIG, or else the usual one; none where nobody named one and the
-/// usual one is not there.
-pub(super) fn read(named: Option<&Path>) -> anyhow::Result<Option<Kubeconfig>> {
-    let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
-    let listed: Vec<PathBuf> = std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
+/// The kubeconfig that is named by the URL, or in the list of KUBECONFIG, or else the usual one; none where nobody named
+/// one and the usual one is not there.
+pub(super) fn read(named: Option<&Path>, list: &str) -> anyhow::Result<Option<Kubeconfig>> {
+    let listed: Vec<PathBuf> = std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect();
     let found = match named {
         Some(path) => Kubeconfig::read_from(path).map(tidied).map(Some).map_err(told),
         None if !listed.is_empty() => merged(&listed).map(Some),
@@ -162,7 +161,7 @@ users:
     fn paths_are_from_the_file_and_what_is_empty_is_not_set() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(folder.path(), "config", TWO);
-        let read = read(Some(&path)).unwrap().unwrap();
+        let read = read(Some(&path), "").unwrap().unwrap();
         let in_folder = |name: &str| Some(folder.path().join(name).display().to_string());
         let cluster = |place: usize| read.clusters[place].cluster.clone().unwrap();
         assert_eq!(cluster(0).certificate_authority, in_folder("pki/ca.pem"));

@@ -51,9 +51,15 @@ pub(super) struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// The namespace at a URL; without one in it, the one that bears the environment's name. Nothing is asked yet.
-    pub(super) async fn new(url: &str, environment: &str, ledger: Arc<dyn Ledger>) -> anyhow::Result<Self> {
-        let place = Place::at(url, environment).await?;
+    /// The namespace at a URL; without one in it, the one that bears the environment's name. `kubeconfigs` are those that
+    /// KUBECONFIG lists. Nothing is asked yet.
+    pub(super) async fn new(
+        url: &str,
+        environment: &str,
+        kubeconfigs: Option<&str>,
+        ledger: Arc<dyn Ledger>,
+    ) -> anyhow::Result<Self> {
+        let place = Place::at(url, environment, kubeconfigs).await?;
         let kubeconfig = place.kubeconfig.as_ref().map(|path| path.display().to_string());
         let mut kubectl = "kubectl".to_owned();
         for (option, value) in [("kubeconfig", &kubeconfig), ("context", &place.context)] {

@@ -39,9 +39,9 @@ pub(super) struct Place {
 impl Place {
     /// The place at a URL: `kubernetes://<context>/<namespace>?kubeconfig=<path>`, where each part may be left out. The
     /// context is then the current one, or the cluster that this runs in; the namespace is named by the environment.
-    pub(super) async fn at(url: &str, environment: &str) -> anyhow::Result<Self> {
+    pub(super) async fn at(url: &str, environment: &str, kubeconfigs: Option<&str>) -> anyhow::Result<Self> {
         let Asked { rest, kubeconfig } = asked(url)?;
-        let file = kubeconfig::read(kubeconfig.as_deref())?;
+        let file = kubeconfig::read(kubeconfig.as_deref(), kubeconfigs.unwrap_or_default())?;
         let contexts: Vec<&str> = file.iter().flat_map(contexts_of).collect();
         let (context, namespace) = split(&rest, &contexts);
         let namespace = namespace_of(namespace.unwrap_or(environment))?.to_owned();

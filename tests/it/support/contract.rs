@@ -22,7 +22,7 @@ pub fn access(
     registry: Option<RegistryLogin>,
 ) -> Access {
     let (user, password) = login.map(|(user, password)| (user.to_owned(), password.clone())).unzip();
-    Access { user, password, registry, http, ledger: Arc::new(Unrecorded::default()) }
+    Access { user, password, registry, kubeconfigs: None, http, ledger: Arc::new(Unrecorded::default()) }
 }
 
 /// The changes that set services of an environment to images: `(service, image)`, in this order.
