@@ -130,7 +130,11 @@ async fn services_are_found_by_labels_or_names() {
             "web",
             web,
             1,
-            &["down while it restarts", "no health check: that it keeps running is all that can be seen"],
+            &[
+                "down while it restarts",
+                "no health check: that it keeps running is all that can be seen",
+                "its compose file names the bad version still, and `compose up` will put that back: set the image there, too",
+            ],
         ),
     ];
     let platform = platform(&podman).await;
