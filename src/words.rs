@@ -4,13 +4,13 @@ use std::fmt::Display;
 
 /// So many of something whose plural has an `s`: `1 date`, `2 dates`.
 #[must_use]
-pub fn counted(count: impl Display, one: &str) -> String {
-    format!("{count} {}", of_them(&count, one))
+pub fn counted(count: impl Copy + Display, one: &str) -> String {
+    format!("{count} {}", of_them(count, one))
 }
 
 /// The word alone, `date` or `dates`, where something else stands between it and the number.
 #[must_use]
-pub fn of_them(count: impl Display, one: &str) -> String {
+pub fn of_them(count: impl Copy + Display, one: &str) -> String {
     format!("{one}{}", if count.to_string() == "1" { "" } else { "s" })
 }
 

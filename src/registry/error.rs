@@ -49,7 +49,7 @@ pub enum RegistryError {
         repository: String,
     },
     /// The user and password that were given are refused.
-    #[error("{server} refuses the user and password that were given for registry {registry}{}", quoted(.said))]
+    #[error("{server} refuses the user and password that were given for registry {registry}{}", quoted(.said.as_deref()))]
     WrongCredentials {
         /// The registry.
         registry: String,
@@ -59,7 +59,7 @@ pub enum RegistryError {
         said: Option<String>,
     },
     /// A user and password are needed.
-    #[error("registry {registry} wants a user and a password, and none were given{}", quoted(.said))]
+    #[error("registry {registry} wants a user and a password, and none were given{}", quoted(.said.as_deref()))]
     NoCredentials {
         /// The registry.
         registry: String,
@@ -99,7 +99,7 @@ pub enum RegistryError {
     #[error(
         "failed to {task}: the registry is busy ({status}){}{}",
         rest.map_or_else(String::new, |rest| format!(" and asks to come back in {rest} s")),
-        quoted(.said)
+        quoted(.said.as_deref())
     )]
     Busy {
         /// What was tried.
@@ -112,7 +112,7 @@ pub enum RegistryError {
         said: Option<String>,
     },
     /// An answer that does not belong here.
-    #[error("failed to {task}: the registry answers {status}{}", quoted(.said))]
+    #[error("failed to {task}: the registry answers {status}{}", quoted(.said.as_deref()))]
     Status {
         /// What was tried.
         task: String,
@@ -172,6 +172,6 @@ pub enum RegistryError {
     },
 }
 
-fn quoted(said: &Option<String>) -> String {
-    said.as_ref().map_or_else(String::new, |said| format!(" ({said})"))
+fn quoted(said: Option<&str>) -> String {
+    said.map_or_else(String::new, |said| format!(" ({said})"))
 }

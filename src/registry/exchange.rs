@@ -119,7 +119,7 @@ impl Registry {
         watch: &dyn Watch,
     ) -> Result<(Answer, Option<Pass>), RegistryError> {
         let entrance = self.entrance(watch).await?;
-        let scheme = entrance.clone().unwrap_or(Scheme::Basic);
+        let scheme = entrance.cloned().unwrap_or(Scheme::Basic);
         let pass = self.pass(&scheme, question.repository, None, None, watch).await?;
         let again = self.exchange(question, pass.as_ref(), watch).await?;
         if entrance.is_none() && !again.status.is_success() {
@@ -130,7 +130,7 @@ impl Registry {
     }
 
     /// What the registry asks for at its entrance, if it does.
-    async fn entrance(&self, watch: &dyn Watch) -> Result<&Option<Scheme>, RegistryError> {
+    async fn entrance(&self, watch: &dyn Watch) -> Result<Option<&Scheme>, RegistryError> {
         let ask = async {
             let task = format!("ask registry {} whom it lets in", self.name);
             let url = self.base.join("v2/").map_err(|error| RegistryError::Unreadable {
@@ -143,7 +143,7 @@ impl Registry {
             let asks = answer.status == StatusCode::UNAUTHORIZED && !self.is_from_elsewhere(&answer);
             Ok(if asks { Scheme::of(&answer, &self.name).ok() } else { None })
         };
-        self.entrance.get_or_try_init(|| ask).await
+        self.entrance.get_or_try_init(|| ask).await.map(Option::as_ref)
     }
 
     /// The error of a repository that is not there, or is not shown.

@@ -205,9 +205,8 @@ async fn a_list_that_is_whole_is_taken_whatever_its_length() {
         ("refuses a thousand", refuses_a_thousand, 100, "n=1000 - n=99"),
     ] {
         let all = many(count);
-        let fake = Fake::start(move |asked| match asked.line.contains("/tags/list") {
-            true => registry(&all, asked),
-            false => honest(&["9-develop"], asked),
+        let fake = Fake::start(move |asked| {
+            if asked.line.contains("/tags/list") { registry(&all, asked) } else { honest(&["9-develop"], asked) }
         });
         let fake = fake.await;
         assert_eq!(tags(&fake.url()).await.expect(name), ["9-develop"], "{name}, {count}");
