@@ -65,11 +65,13 @@ install_python_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ ! -d .venv/installed ]; then
     missing=("$@")
+    # Before Python is looked for: the old environment has one as well.
+    rm -rf .venv
+    hash -r
     local python
     python="$(command -v python3.11 || command -v python3)" || fail "Python 3.11 is needed: install python3"
     # Debian's python3 comes without what makes virtual environments.
     "$python" -c 'import ensurepip' 2>/dev/null || install_debian_packages python3-venv
-    rm -rf .venv
     "$python" -m venv .venv
   fi
   say "installing Python packages into .venv: ${missing[*]}"
