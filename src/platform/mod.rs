@@ -14,21 +14,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use self::image::ImageName;
 use crate::journal::Call;
 use crate::journal::lock::{Holder, LockError};
 use crate::watch::Watch;
 
 pub use connect::{Access, RegistryLogin, connect, takes_login};
 
-/// A running application, as it was read: what a service is on this platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A workload, as it was read: what runs instances of images on this platform, and is set as one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Application {
     /// What the platform calls it: `/shop/dev/web/billing` on Marathon, `dev/billing` on an engine.
     pub id: String,
-    /// The name of the service within its environment, `billing`.
+    /// Its name: `billing`, `billing-worker`.
     pub service: String,
-    /// The images that it runs, each once, as the platform writes them. More than one: its replicas disagree.
+    /// The images that it runs, each once, as the platform writes them; in a [`Change`] only those of one repository.
     pub images: Vec<String>,
     /// What a write is conditional on: changes whenever anybody changes the application.
     pub revision: String,
@@ -38,15 +40,61 @@ pub struct Application {
     pub notes: Vec<String>,
     /// Why it cannot be changed, if that is known beforehand.
     pub obstacle: Option<String>,
+    /// Why it is left as it is, whatever it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Apart>,
 }
 
-/// One application's change of image: from the application as it was read to an image.
+/// Why a workload is none of a set, though it may run an image of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Apart {
+    /// Somebody holds it on purpose, by [`HOLD`]: what is said of that.
+    Held(String),
+    /// It is nothing that can be set here, a job under way say: what it is.
+    Fixed(String),
+}
+
+/// The label, or on Kubernetes the annotation too, by which somebody has a workload left as it is. `false` is as if it
+/// were not there.
+pub const HOLD: &str = "firebreak.io/hold";
+
+impl Apart {
+    /// The reason for people: `it is held (firebreak.io/hold: incident 7)`.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        let (Self::Held(why) | Self::Fixed(why)) = self;
+        why
+    }
+
+    /// Whether one of these sets of labels holds a workload.
+    #[must_use]
+    pub fn held<'a>(labels: impl IntoIterator<Item = &'a Value>) -> Option<Self> {
+        let value = labels.into_iter().filter_map(|labels| labels[HOLD].as_str()).find(|value| *value != "false")?;
+        let said = if ["", "true"].contains(&value) { String::new() } else { format!(": {value}") };
+        Some(Self::Held(format!("it is held ({HOLD}{said})")))
+    }
+}
+
+/// A workload's change of the images of one repository, in whichever of its containers they are. One that runs several
+/// repositories of a set has a change for each, all from the same state of it: they are written together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The application as it was when the plan was made.
+    /// The workload as it was when the plan was made, with its images of that repository.
     pub application: Application,
     /// The image to run, written as the platform takes it: `registry:5000/team/billing:1.4.0-develop`.
     pub to: String,
+}
+
+impl Change {
+    /// Whether an image is one of those that this changes: of the same repository, from the same registry.
+    #[must_use]
+    pub fn is_about(&self, image: &str) -> bool {
+        match (self.to.parse::<ImageName>(), image.parse::<ImageName>()) {
+            (Ok(to), Ok(image)) => to.is_beside(&image),
+            _ => self.to == image || self.application.images.iter().any(|was| was == image),
+        }
+    }
 }
 
 /// How an application stands towards its [`Change`].
@@ -54,6 +102,11 @@ pub struct Change {
 pub enum Standing {
     /// It runs the target image, all instances run and are healthy, nothing is under way.
     Target,
+    /// It is set to the target image, and nothing of it runs by which that could be seen.
+    Idle {
+        /// Why: `0 replicas`, `its next job runs this image`.
+        why: String,
+    },
     /// It is set to what it was set to before, and nothing of ours is under way.
     Before {
         /// Why it is not well, if it is not: `1 of 2 instances healthy`. It may have been like this before.
@@ -73,6 +126,14 @@ pub enum Standing {
     },
     /// It is no longer there.
     Gone,
+}
+
+impl Standing {
+    /// It is set to its target, and as well as it can be.
+    #[must_use]
+    pub fn is_at_target(&self) -> bool {
+        matches!(self, Self::Target | Self::Idle { .. })
+    }
 }
 
 /// What is said of services that did not arrive; with the limit, for it may have been too short.
@@ -124,11 +185,25 @@ pub trait Platform: Send + Sync {
     /// Where this is, without credentials, for people to read.
     fn address(&self) -> &str;
 
-    /// The applications of an environment.
+    /// The workloads of an environment that can be set.
     ///
     /// # Errors
     /// When the platform cannot be reached, refuses, or answers what cannot be understood.
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>>;
+
+    /// What else runs images in an environment and cannot be set: a job under way, a bare pod, another controller's. Each
+    /// is [`Apart::Fixed`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn others(&self, _environment: &str) -> anyhow::Result<Vec<Application>> {
+        Ok(Vec::new())
+    }
+
+    /// What the operator should know of a change, besides what is noted of its workload.
+    fn notes(&self, _change: &Change) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Keeps everybody else of this toolkit out, on whatever host. It outlives this process, if it dies: the lock of a
     /// run of the same id is taken over. A platform that lets nobody write meanwhile by itself may leave it to that.
@@ -152,6 +227,9 @@ pub trait Platform: Send + Sync {
     /// What a person types to set one application back to what it was, for the shell.
     fn by_hand(&self, change: &Change) -> String;
 
+    /// What a person types to see why a workload is not well, for the shell.
+    fn look_into(&self, change: &Change) -> String;
+
     /// What ran, as far as the platform remembers, in the order of the applications; each the newest first. Empty where
     /// it remembers nothing.
     ///
@@ -159,7 +237,7 @@ pub trait Platform: Send + Sync {
     /// When it cannot be read.
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>>;
 
-    /// Sets every application to its target, as one step or as near to it as the platform has, and waits until the
+    /// Sets every workload to its target, as one step or as near to it as the platform has, and waits until the
     /// platform says that it has finished. Changes the images and nothing else. Each write is conditional: nothing
     /// is written where an application is no longer at its `revision`. `limit` bounds each deployment.
     ///

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use super::apply::{Applied, Hands};
 use super::arguments::{Again, pull_login};
+use super::deed::Deed;
 use super::recorded::Recorded;
 use super::resume::{forecast, forecast_back, resume, take_back};
 use super::reverse::reverse;
-use super::run::{check_images, note_before, note_standing, nothing_to_do, resolve};
+use super::run::{check_images, note_before, note_platform, note_standing, nothing_to_do, resolve};
 use super::show::standings_table;
 use super::site::Site;
 use super::undertaking::{Undertaking, ended};
-use super::verify::{Set, Verdict, all};
+use super::verify::{Set, all_at_target};
 use crate::action::consent::{Consent, Proposal, is_production};
 use crate::action::context::Context;
 use crate::action::notify::Notifier;
@@ -82,13 +83,14 @@ async fn undo(again: &Again, site: Site<'_>, run: &Run, http: http::Client) -> a
     platform.recall(&run.calls);
     let wrote: Vec<bool> = recorded.steps.iter().map(|step| platform.wrote(&step.change)).collect();
     platform.recall(&[]);
-    let mut plan = reverse(&recorded, &wrote, &platform.applications(site.environment).await?, &run.id)?;
+    let mut plan = reverse(&recorded, &wrote, &site.workloads().await?, &run.id)?;
     resolve(&mut plan, &registry, context).await?;
     let unwell = note_standing(&mut plan, platform).await?;
     let changing = plan.steps.iter().filter(|step| !step.unchanged);
     check_images(changing, &registry, "choose a date for `rollback_service run`", context).await?;
     note_before(&mut plan, &registry, context).await;
-    let purpose = format!("as before run {}", run.id);
+    note_platform(&mut plan, platform);
+    let purpose = Deed::undoing(&run.id);
     let images = format!(", which went {}", recorded.purpose);
     let undertaking = Undertaking { site, plan, purpose, images, registry: registry.address().to_owned() };
     undertaking.go(|| nothing_to_do(&format!("as before run {}", run.id), &unwell)).await
@@ -153,10 +155,11 @@ async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
     let shield = context.interrupt.shield();
     let journal = context.journal.go_on(&run.id)?;
     let (limits, watch) = (site.limits(), &*context.watch);
+    let deed = Deed::of(&recorded.purpose);
     let act = async || {
         let text = format!("{} {} of '{}'", context.who, words(way, &run.id), site.environment);
         site.notifier.say(&text, watch).await;
-        let hands = Hands { platform: site.platform, limits, shield: &shield, watch, journal };
+        let hands = Hands { platform: site.platform, deed: &deed, limits, shield: &shield, watch, journal };
         Ok(match way {
             Way::Forth => resume(&changes, recorded.initial(), hands).await,
             Way::Back => take_back(&changes, recorded.initial(), hands).await,
@@ -164,17 +167,17 @@ async fn end(site: &Site<'_>, run: &Run, way: Way) -> anyhow::Result<Finding> {
     };
     match site.locked_there(&holder, act).await? {
         Ok(applied) => {
-            site.tell(&applied, &shield).await;
-            Ok(about(ended_as(&applied, way), site))
+            site.tell(&applied, &deed, &shield).await;
+            Ok(about(ended_as(&applied, &deed, way), site))
         }
         Err(held) => Ok(held),
     }
 }
 
 /// The end of a run that had died. To have all as before is what `undo` is for.
-fn ended_as(applied: &Applied, way: Way) -> Finding {
-    let finding = ended(applied);
-    let is_there = all(&applied.results, Verdict::Target);
+fn ended_as(applied: &Applied, deed: &Deed, way: Way) -> Finding {
+    let finding = ended(applied, deed);
+    let is_there = all_at_target(&applied.results);
     match (way, applied.end) {
         (Way::Back, State::Restored) => Finding { outcome: Outcome::Done, changed: true, ..finding },
         (Way::Back, State::Unchanged) => Finding { outcome: Outcome::NothingToDo, ..finding },

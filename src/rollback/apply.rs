@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::show::services;
-use super::verify::{ServiceResult, Set, Verdict, all, failures, next};
+use super::deed::Deed;
+use super::verify::{ServiceResult, Set, Verdict, all, all_at_target, failures, next};
 use crate::action::interrupt::Shield;
 use crate::action::report::Outcome;
 use crate::journal::{Journal, State};
@@ -25,6 +25,8 @@ pub struct Applied {
     pub results: Vec<ServiceResult>,
     /// What a person types to set back each that is not as before.
     pub by_hand: Vec<String>,
+    /// What a person types to see why those are not well that are set back.
+    pub look_into: Vec<String>,
 }
 
 impl Applied {
@@ -57,6 +59,8 @@ pub struct Limits {
 pub struct Hands<'a> {
     /// Where the services run.
     pub platform: &'a dyn Platform,
+    /// What is done to them.
+    pub deed: &'a Deed,
     /// How long each step may take.
     pub limits: Limits,
     /// Told when there is nothing left to take back.
@@ -120,7 +124,7 @@ impl Machine<'_> {
         let found = found.map(|standings| self.set.results(&standings));
         let interrupted = shield.is_interrupted();
         let reason = match (reason, found) {
-            (reason, Ok(results)) if !interrupted && all(&results, Verdict::Target) => {
+            (reason, Ok(results)) if !interrupted && all_at_target(&results) => {
                 return self.done(reason, results).await;
             }
             (reason, Ok(results)) if all(&results, Verdict::Before) => {
@@ -138,12 +142,12 @@ impl Machine<'_> {
     }
 
     async fn done(&self, reason: Option<String>, results: Vec<ServiceResult>) -> Applied {
-        let Hands { platform, watch, .. } = self.hands;
+        let Hands { platform, deed, watch, .. } = self.hands;
         if let Some(reason) = reason {
             watch.warn(&format!("{reason}; but every service stands at its target"));
         }
         // From here on nothing is taken back: what is kept for that can go.
-        let message = format!("{} rolled back and verified", services(self.set.changes.len()));
+        let message = deed.done(self.set.changes, &results);
         let applied = self.end(State::Done, message, results);
         if let Err(error) = platform.settle(self.set.changes).await {
             watch.warn(&format!("what was kept for going back could not be removed: {error:#}"));
@@ -176,10 +180,13 @@ impl Machine<'_> {
     }
 
     pub(super) fn needs_operator(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
+        let platform = self.hands.platform;
         let pairs = self.set.changes.iter().zip(&results).filter(|(_, result)| result.state != Verdict::Before);
-        let by_hand = pairs.map(|(change, _)| self.hands.platform.by_hand(change)).collect();
+        let (set_back, others): (Vec<_>, Vec<_>) = pairs.partition(|(_, result)| result.is_set_back);
+        let by_hand = others.into_iter().map(|(change, _)| platform.by_hand(change)).collect();
+        let look_into = set_back.into_iter().map(|(change, _)| platform.look_into(change)).collect();
         let applied = self.end(State::NeedsOperator, format!("{reason}. {}", next(&results)), results);
-        Applied { by_hand, ..applied }
+        Applied { by_hand, look_into, ..applied }
     }
 
     pub(super) fn unchanged(&self, reason: &str, results: Vec<ServiceResult>) -> Applied {
@@ -190,7 +197,7 @@ impl Machine<'_> {
         self.hands.shield.over();
         self.enter(end);
         let interrupted = self.hands.shield.is_interrupted();
-        Applied { end, interrupted, message, results, by_hand: Vec::new() }
+        Applied { end, interrupted, message, results, by_hand: Vec::new(), look_into: Vec::new() }
     }
 
     /// These states are not refused by a journal that cannot be written: the report says so in the end.
@@ -263,6 +270,10 @@ mod tests {
             format!("restore {}", change.application.id)
         }
 
+        fn look_into(&self, change: &Change) -> String {
+            format!("show {}", change.application.id)
+        }
+
         async fn history(&self, _: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
             unreachable!("apply does not ask what ran")
         }
@@ -308,8 +319,7 @@ mod tests {
                 images: vec![format!("r/{service}:2")],
                 revision: "1".to_owned(),
                 instances: 1,
-                notes: Vec::new(),
-                obstacle: None,
+                ..Application::default()
             },
             to: format!("r/{service}:1"),
         };
@@ -329,7 +339,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = locked(folder.path());
         let (shield, watch) = (&interrupt.shield(), &Unwatched);
-        let applied = apply(&changes(), Hands { platform: script, limits, shield, watch, journal: &journal }).await;
+        let deed = &Deed::of("back to 2026-11-20");
+        let hands = Hands { platform: script, deed, limits, shield, watch, journal: &journal };
+        let applied = apply(&changes(), hands).await;
         assert_eq!(journal.state(), Some(applied.end));
         let calls = script.calls.lock().expect("the calls").clone();
         (applied, calls)
@@ -408,6 +420,32 @@ mod tests {
             "b did not get well: somebody else set it to this image; the set could not be restored. \
              Look at '/dev/b'; the commands that set each back by hand are shown"
         );
+    }
+
+    #[tokio::test]
+    async fn one_that_is_set_back_and_not_well_is_to_be_looked_into_not_set_back_again() {
+        let looks = [Ok(vec![Before, Before]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, before_unwell()])];
+        let (applied, _) = applied(&Script::new(Err("hung"), &looks), &Interrupt::default()).await;
+        assert_eq!(applied.outcome(), Outcome::NeedsOperator);
+        assert_eq!((applied.by_hand.len(), applied.look_into), (0, vec!["show /dev/b".to_owned()]));
+        assert_eq!(
+            applied.message,
+            "hung; the set could not be restored. Look at '/dev/b'; set back already, and not well: the commands that show \
+             why are shown"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_has_no_instances_is_set_and_is_not_said_to_be_verified() {
+        let idle = Standing::Idle { why: "0 replicas".to_owned() };
+        let script = Script::new(Ok(()), &[Ok(vec![Before, Before]), Ok(vec![Target, idle])]);
+        let (applied, calls) = applied(&script, &Interrupt::default()).await;
+        assert_eq!(
+            (applied.outcome(), applied.message.as_str()),
+            (Outcome::Done, "2 services set; 1 verified, 1 has no instances")
+        );
+        assert_eq!(states(&applied), [Verdict::Target, Verdict::Set]);
+        assert_eq!((applied.results[1].detail.as_str(), calls), ("0 replicas", vec!["deploy", "settle"]));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::arguments::Look;
 use super::dump::Dump;
 use super::matrix::{Matrix, Memories, ran_table};
-use super::plan::application_of;
+use super::members::runners;
 use super::points::points;
 use super::remember::remember;
 use crate::action::arguments::UsageError;
@@ -87,12 +87,18 @@ async fn ran(look: &Look, registry: &str, http: &http::Client, context: &Context
             !applications.is_empty(),
             "no application of '{running}' runs on {address}: name the environment in the ids there by --running"
         );
+        let mut services = Vec::new();
         for repository in &look.repositories {
-            if let Err(problem) = application_of(repository, registry, &applications) {
-                context.watch.warn(&format!("what '{repository}' ran is not known: {problem}"));
+            let members = runners(repository, &look.repositories, registry, &applications);
+            if members.is_empty() {
+                context
+                    .watch
+                    .warn(&format!("what '{repository}' ran is not known: no workload of '{running}' runs it"));
+            } else {
+                services.push((repository.clone(), members));
             }
         }
-        remember(&look.repositories, registry, running, &*platform, &applications, context).await
+        remember(services, running, &*platform, context).await
     };
     let read = timeout(PATIENCE, read).await.unwrap_or_else(|_| {
         Err(anyhow::anyhow!("the platform took longer than {} seconds to tell", PATIENCE.as_secs()))

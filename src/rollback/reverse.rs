@@ -1,10 +1,11 @@
 //! The way back from what a run did: pure. Each service that is still as the run left it gets the image that it had before.
 
+use super::members::Left;
 use super::plan::{By, Plan, Step};
 use super::recorded::{Recorded, RecordedStep};
 use super::refusal::{Problem, Refusal};
 use crate::platform::image::ImageName;
-use crate::platform::{Application, Change};
+use crate::platform::{Apart, Application, Change};
 use crate::registry::Image;
 
 /// Plans the way back from what the run of this id did, among the applications as they are now. `wrote` says of each step
@@ -13,18 +14,46 @@ use crate::registry::Image;
 /// # Errors
 /// A [`Refusal`] with every reason there is: somebody changed a service since, or it ran several images before.
 pub fn reverse(recorded: &Recorded, wrote: &[bool], applications: &[Application], run: &str) -> Result<Plan, Refusal> {
-    let (mut steps, mut problems) = (Vec::new(), Vec::new());
+    let (mut steps, mut left, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for (was, wrote) in recorded.steps.iter().zip(wrote) {
-        match step(was, *wrote, applications, run) {
-            Ok(step) => steps.push(step),
-            Err(problem) => problems.push(problem),
+        let is_it = |application: &&Application| application.id == was.change.application.id;
+        match applications.iter().find(is_it).and_then(|now| held(now, &was.change)) {
+            Some(held) => left.push(held),
+            None => match step(was, *wrote, applications, run) {
+                Ok(step) => steps.push(step),
+                Err(problem) => problems.push(problem),
+            },
         }
     }
+    left.extend(applications.iter().filter_map(|application| fixed(application, recorded)));
+    if steps.is_empty() && problems.is_empty() {
+        problems.push(Problem::AllLeft(left.iter().map(ToString::to_string).collect()));
+    }
     if problems.is_empty() {
-        Ok(Plan { by: By::Ran, steps, left_out: Vec::new(), notes: Vec::new() })
+        Ok(Plan { by: By::Ran, steps, left_out: Vec::new(), left, notes: Vec::new() })
     } else {
         Err(Refusal(problems))
     }
+}
+
+/// What somebody holds since the run, on purpose; none where it need not be set.
+fn held(now: &Application, change: &Change) -> Option<Left> {
+    let Some(Apart::Held(why)) = &now.apart else { return None };
+    let now = about(now, change);
+    (now.images != change.application.images).then(|| Left::of(&now, why))
+}
+
+/// What runs an image that the run set and cannot be set itself, a job under way say.
+fn fixed(application: &Application, recorded: &Recorded) -> Option<Left> {
+    let Some(Apart::Fixed(why)) = &application.apart else { return None };
+    let mut parts = recorded.steps.iter().map(|was| about(application, &was.change));
+    parts.find(|part| !part.images.is_empty()).map(|part| Left::of(&part, why))
+}
+
+/// A workload with those of its images that a change is about.
+fn about(application: &Application, change: &Change) -> Application {
+    let images = application.images.iter().filter(|image| change.is_about(image)).cloned().collect();
+    Application { images, ..application.clone() }
 }
 
 fn step(was: &RecordedStep, wrote: bool, applications: &[Application], run: &str) -> Result<Step, Problem> {
@@ -36,13 +65,15 @@ fn step(was: &RecordedStep, wrote: bool, applications: &[Application], run: &str
     let Some(now) = applications.iter().find(|application| application.id == before.id) else {
         return Err(refused("it is no longer there".to_owned()));
     };
+    let now = &about(now, &was.change);
     if now.instances == 0 && before.instances > 0 {
         let count = before.instances;
         return Err(refused(format!("it has no instance, and {count} before run {run}: give it those first, by hand")));
     }
     let unchanged = now.images == before.images;
     if !unchanged && now.images != [was.change.to.as_str()] {
-        let theirs = now.images.join(", ");
+        let theirs =
+            if now.images.is_empty() { "nothing of that repository".to_owned() } else { now.images.join(", ") };
         let (to, hint) = (&was.change.to, "`firebreak history` shows whether a later run did");
         return Err(refused(format!("it was set to {theirs} since run {run}, which set it to {to}: {hint}")));
     }
@@ -65,7 +96,7 @@ fn step(was: &RecordedStep, wrote: bool, applications: &[Application], run: &str
 /// An image whose digest was not known then.
 fn unknown(image: &str, was: &RecordedStep) -> Image {
     let name = image.parse::<ImageName>().ok();
-    let tag = name.as_ref().and_then(|name| name.tag().or(name.digest())).unwrap_or_default();
+    let tag = name.as_ref().and_then(|name| name.digest().or(name.tag())).unwrap_or_default();
     Image::undated(was.image.repository.clone(), tag.to_owned(), String::new())
 }
 
@@ -80,8 +111,7 @@ mod tests {
             images: vec![image.to_owned()],
             revision: "1".to_owned(),
             instances: 2,
-            notes: Vec::new(),
-            obstacle: None,
+            ..Application::default()
         }
     }
 
@@ -108,6 +138,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_beside_it_does_not_count_and_what_is_held_or_cannot_be_set_is_left() {
+        let mut beside = application("r/proxy:1");
+        beside.images.push("r/team/billing:1".to_owned());
+        let before = || application("r/team/billing:2");
+        assert_eq!(reversed(before(), true, &[beside]), Ok(vec![("r/team/billing:2".to_owned(), false)]));
+        let held = Apart::Held("it is held".to_owned());
+        let held = Application { apart: Some(held), ..application("r/team/billing:1") };
+        let job = Application {
+            id: "dev/job/1".to_owned(),
+            service: "job/1".to_owned(),
+            apart: Some(Apart::Fixed("a job under way".to_owned())),
+            ..application("r/team/billing:1")
+        };
+        assert_eq!(
+            reversed(before(), true, &[held, job]),
+            Err("nothing is left to be set: billing: left as it is, with 1: it is held; job/1: left as it is, with 1: a job \
+                 under way"
+                .to_owned())
+        );
+    }
+
+    #[test]
     fn what_cannot_be_put_back_is_refused_by_name() {
         let before = || application("r/team/billing:2");
         let refused = |before, now: &[Application]| reversed(before, true, now).expect_err("a refusal");
@@ -129,6 +181,14 @@ mod tests {
         ] {
             assert_eq!(refused(before, &now), format!("{prefix}{why}"));
         }
+        let foreign = application("r/other/billing:1");
+        assert_eq!(
+            refused(before(), &[foreign]),
+            format!(
+                "{prefix}it was set to nothing of that repository since run 7-abcdef, which set it to r/team/billing:1: \
+                 `firebreak history` shows whether a later run did"
+            )
+        );
         let theirs = reversed(before(), false, &[application("r/team/billing:1")]);
         let why = "somebody else set it to r/team/billing:1, not run 7-abcdef";
         assert_eq!(theirs, Err(format!("{prefix}{why}")));

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::apply::{Applied, Hands, Limits, apply};
+use super::deed::Deed;
 use super::resume::{resume, take_back};
 use super::verify::Verdict;
 use crate::action::interrupt::Interrupt;
@@ -217,6 +218,10 @@ impl Platform for Simulated {
         format!("set {}", change.application.id)
     }
 
+    fn look_into(&self, change: &Change) -> String {
+        format!("show {}", change.application.id)
+    }
+
     async fn history(&self, _: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
         unreachable!("nobody asks what ran")
     }
@@ -282,8 +287,7 @@ fn changes() -> Vec<Change> {
             images: vec!["before".to_owned()],
             revision: "1".to_owned(),
             instances: 1,
-            notes: Vec::new(),
-            obstacle: None,
+            ..Application::default()
         },
         to: "target".to_owned(),
     };
@@ -306,7 +310,8 @@ async fn process(world: &Arc<Mutex<World>>, journal: Journal, way: u64) -> Optio
     let shield = interrupt.shield();
     let limits =
         Limits { deployment: Duration::from_mins(1), silence: Duration::from_secs(5), calm: Duration::from_secs(1) };
-    let hands = Hands { platform: &platform, limits, shield: &shield, watch: &Unwatched, journal: &journal };
+    let deed = &Deed::of("back to 2026-11-20");
+    let hands = Hands { platform: &platform, deed, limits, shield: &shield, watch: &Unwatched, journal: &journal };
     let changes = changes();
     let initial = vec![Standing::Before { trouble: None }; COUNT];
     let act = async {

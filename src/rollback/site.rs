@@ -6,6 +6,7 @@ use tokio::time::sleep;
 
 use super::apply::{Applied, Limits};
 use super::arguments::Means;
+use super::deed::Deed;
 use super::show::sentence;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
@@ -14,7 +15,7 @@ use crate::action::notify::Notifier;
 use crate::action::report::{Finding, Outcome};
 use crate::journal::Run;
 use crate::journal::lock::{Holder, Lock, LockError};
-use crate::platform::Platform;
+use crate::platform::{Application, Platform};
 
 /// How long at most the platform may be silent while the services' standing is asked for.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -59,6 +60,21 @@ impl Site<'_> {
             Ok(_lock) => self.open_run()?.map(|run| unchanged(&run.died())),
             Err(held) => Some(held),
         })
+    }
+
+    /// The workloads of the environment; those that cannot be set as well, as far as they can be read.
+    ///
+    /// # Errors
+    /// When the platform cannot be read.
+    pub async fn workloads(&self) -> anyhow::Result<Vec<Application>> {
+        let mut applications = self.platform.applications(self.environment).await?;
+        match self.platform.others(self.environment).await {
+            Ok(others) => applications.extend(others),
+            Err(error) => self.context.watch.warn(&format!(
+                "what else runs there, and cannot be set, is not known, so none of it is named: {error:#}"
+            )),
+        }
+        Ok(applications)
     }
 
     /// Keeps everybody else on this host out, until the lock goes out of scope or the process ends.
@@ -131,11 +147,11 @@ impl Site<'_> {
     }
 
     /// Tells Slack how it ended, unless somebody is in a hurry.
-    pub async fn tell(&self, applied: &Applied, shield: &Shield) {
+    pub async fn tell(&self, applied: &Applied, deed: &Deed, shield: &Shield) {
         let notifier = self.notifier;
         let say = async {
             for result in &applied.results {
-                notifier.say(&sentence(result), &*self.context.watch).await;
+                notifier.say(&sentence(result, deed), &*self.context.watch).await;
             }
             notifier.say(&format!("{}: {}", self.environment, applied.message), &*self.context.watch).await;
         };

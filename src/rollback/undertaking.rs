@@ -3,9 +3,12 @@
 use anyhow::Context as _;
 
 use super::apply::{Applied, Hands, apply};
+use super::deed::Deed;
 use super::plan::{Plan, Step};
 use super::recorded::Recorded;
-use super::show::{announcement, by_hand_table, left_out, plan_table, plan_values, results_table, services};
+use super::show::{
+    announcement, by_hand_table, counted, left_out, look_into_table, plan_table, plan_values, results_table,
+};
 use super::site::{Site, unchanged};
 use super::verify::{ServiceResult, Verdict};
 use crate::action::consent::{Proposal, is_production};
@@ -37,7 +40,8 @@ impl Undertaking<'_> {
         let Site { means, platform, context, .. } = &self.site;
         let changes = self.plan.changes();
         if changes.is_empty() {
-            return Ok(self.end(changes_nothing()));
+            let finding = changes_nothing();
+            return Ok(self.end(Finding { message: finding.message.clone() + &left(&self.plan), ..finding }));
         }
         if let Some(finding) = means.consent.settle(&self.proposal(), &*context.operator).await? {
             return Ok(self.end(finding));
@@ -58,8 +62,10 @@ impl Undertaking<'_> {
                 return Err(error);
             }
         };
-        self.site.tell(&applied, &shield).await;
-        Ok(self.end(finding(applied, &self.plan)).with("plan", id))
+        let deed = Deed::of(&self.purpose);
+        let applied = Applied { message: applied.message.clone() + &left(&self.plan), ..applied };
+        self.site.tell(&applied, &deed, &shield).await;
+        Ok(self.end(finding(applied, &deed, &self.plan)).with("plan", id))
     }
 
     /// Applies the changes while nobody else acts there.
@@ -79,7 +85,8 @@ impl Undertaking<'_> {
             let text = announcement(&context.who, environment, &self.purpose, &self.plan);
             self.site.notifier.say(&text, &*context.watch).await;
             let (limits, watch) = (self.site.limits(), &*context.watch);
-            Ok(apply(changes, Hands { platform, limits, shield, watch, journal }).await)
+            let deed = &Deed::of(&self.purpose);
+            Ok(apply(changes, Hands { platform, deed, limits, shield, watch, journal }).await)
         };
         self.site.locked_there(&holder, act).await
     }
@@ -97,7 +104,7 @@ impl Undertaking<'_> {
         let environment = self.site.environment;
         Proposal {
             plan: self.table(),
-            what: services(self.plan.changes().len()),
+            what: counted(&self.plan.changes()),
             place: format!(" of {}", self.place()),
             word: is_production(environment).then(|| environment.to_owned()),
         }
@@ -110,6 +117,7 @@ impl Undertaking<'_> {
             .with("platform", self.site.platform.address())
             .with("steps", plan_values(&self.plan))
             .with("left_out", &self.plan.left_out)
+            .with("left", &self.plan.left)
             .with("notes", &self.plan.notes);
         if matches!(finding.outcome, Outcome::Planned | Outcome::NothingToDo | Outcome::Failed)
             && finding.tables.is_empty()
@@ -120,12 +128,19 @@ impl Undertaking<'_> {
     }
 }
 
-/// The end of an applied plan, with a result for each of its services.
-fn finding(applied: Applied, plan: &Plan) -> Finding {
+/// What is said beside the outcome of those workloads that run images of the set, and are left as they are.
+fn left(plan: &Plan) -> String {
+    let mut names: Vec<&str> = plan.left.iter().map(|left| left.service.as_str()).collect();
+    names.dedup();
+    if names.is_empty() { String::new() } else { format!(" (left as they are: {})", names.join(", ")) }
+}
+
+/// The end of an applied plan, with a result for each of its steps.
+fn finding(applied: Applied, deed: &Deed, plan: &Plan) -> Finding {
     let mut applied_results = applied.results.iter().cloned();
     let result = |step: &Step| if step.unchanged { Some(untouched(step)) } else { applied_results.next() };
     let results: Vec<ServiceResult> = plan.steps.iter().filter_map(result).collect();
-    let mut finding = ended(&Applied { results, ..applied });
+    let mut finding = ended(&Applied { results, ..applied }, deed);
     // Where nobody saw the plan, in Ansible say, this is the place to say it.
     if let Some(table) = finding.tables.first_mut() {
         table.legend.extend(left_out(plan));
@@ -135,14 +150,18 @@ fn finding(applied: Applied, plan: &Plan) -> Finding {
 
 /// The end of what was applied.
 #[must_use]
-pub fn ended(applied: &Applied) -> Finding {
+pub fn ended(applied: &Applied, deed: &Deed) -> Finding {
     let outcome = applied.outcome();
     let mut finding = Finding::new(outcome, applied.message.clone()).with("results", &applied.results);
     finding.changed = matches!(outcome, Outcome::Done | Outcome::NeedsOperator);
-    finding.tables = vec![results_table(&applied.results)];
+    finding.tables = vec![results_table(&applied.results, deed)];
     if !applied.by_hand.is_empty() {
         finding.tables.push(by_hand_table(&applied.by_hand));
         finding = finding.with("by_hand", &applied.by_hand);
+    }
+    if !applied.look_into.is_empty() {
+        finding.tables.push(look_into_table(&applied.look_into));
+        finding = finding.with("look_into", &applied.look_into);
     }
     finding
 }
@@ -150,5 +169,6 @@ pub fn ended(applied: &Applied) -> Finding {
 fn untouched(step: &Step) -> ServiceResult {
     let Application { id, service, images, .. } = &step.change.application;
     let (service, application, image) = (service.clone(), id.clone(), Some(images.join(", ")));
-    ServiceResult { service, application, state: Verdict::Untouched, image, detail: String::new() }
+    let (state, detail) = (Verdict::Untouched, String::new());
+    ServiceResult { service, application, state, image, detail, is_set_back: false }
 }

@@ -7,12 +7,12 @@ use tokio::time::{Instant, sleep};
 
 use crate::platform::{Change, Platform, Standing};
 
-/// How one service stands at the end.
+/// How one workload stands at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServiceResult {
-    /// The service.
+    /// Its name.
     pub service: String,
-    /// Its application.
+    /// Its id.
     pub application: String,
     /// How it ended.
     pub state: Verdict,
@@ -20,6 +20,9 @@ pub struct ServiceResult {
     pub image: Option<String>,
     /// What is to be said about it: why it is not well.
     pub detail: String,
+    /// It is set to what it was, and all that is wrong is that it is not well.
+    #[serde(skip)]
+    pub is_set_back: bool,
 }
 
 /// How a service ended.
@@ -28,6 +31,8 @@ pub struct ServiceResult {
 pub enum Verdict {
     /// It runs the target image and is well.
     Target,
+    /// It is set to the target image, and nothing of it runs by which more could be seen.
+    Set,
     /// It is as it was before.
     Before,
     /// It was set to the target already, and not touched.
@@ -41,6 +46,19 @@ pub enum Verdict {
 pub(super) struct Set<'a> {
     pub(super) changes: &'a [Change],
     pub(super) initial: Vec<Standing>,
+}
+
+impl Verdict {
+    /// It is set to the target image, and as well as can be seen.
+    #[must_use]
+    pub fn is_at_target(self) -> bool {
+        matches!(self, Self::Target | Self::Set)
+    }
+}
+
+/// Whether all are at their targets, as far as can be seen.
+pub(super) fn all_at_target(results: &[ServiceResult]) -> bool {
+    results.iter().all(|result| result.state.is_at_target())
 }
 
 /// Whether all ended like this.
@@ -105,9 +123,13 @@ fn result(change: &Change, now: &Standing, first: &Standing) -> ServiceResult {
     let before = || Some(change.application.images.join(", "));
     match now {
         Standing::Target => named(change, Verdict::Target, Some(change.to.clone()), String::new()),
+        Standing::Idle { why } => named(change, Verdict::Set, Some(change.to.clone()), why.clone()),
         Standing::Before { trouble: None } => named(change, Verdict::Before, before(), String::new()),
         Standing::Before { trouble: Some(why) } => match first {
-            Standing::Before { trouble: None } => named(change, Verdict::NeedsOperator, before(), why.clone()),
+            Standing::Before { trouble: None } => {
+                let result = named(change, Verdict::NeedsOperator, before(), why.clone());
+                ServiceResult { is_set_back: true, ..result }
+            }
             _ => named(change, Verdict::Before, before(), format!("{why}, and it was not well before")),
         },
         Standing::Unwell { image, why } => named(change, Verdict::NeedsOperator, Some(image.clone()), why.clone()),
@@ -120,12 +142,13 @@ fn result(change: &Change, now: &Standing, first: &Standing) -> ServiceResult {
 
 fn named(change: &Change, state: Verdict, image: Option<String>, detail: String) -> ServiceResult {
     let application = &change.application;
-    ServiceResult { service: application.service.clone(), application: application.id.clone(), state, image, detail }
+    let (service, application) = (application.service.clone(), application.id.clone());
+    ServiceResult { service, application, state, image, detail, is_set_back: false }
 }
 
 /// Which services did not get well, and why.
 pub(super) fn failures(results: &[ServiceResult]) -> String {
-    let unwell = results.iter().filter(|result| result.state != Verdict::Target);
+    let unwell = results.iter().filter(|result| !result.state.is_at_target());
     let said = |result: &ServiceResult| {
         let why = if result.detail.is_empty() { "it is as before" } else { &result.detail };
         format!("{} did not get well: {why}", result.service)
@@ -136,6 +159,14 @@ pub(super) fn failures(results: &[ServiceResult]) -> String {
 /// Whom somebody must look at.
 pub(super) fn next(results: &[ServiceResult]) -> String {
     let unsure = results.iter().filter(|result| result.state != Verdict::Before);
-    let list: Vec<_> = unsure.map(|result| format!("'{}'", result.application)).collect();
-    format!("Look at {}; the commands that set each back by hand are shown", list.join(", "))
+    let mut list: Vec<_> = unsure.clone().map(|result| format!("'{}'", result.application)).collect();
+    list.dedup();
+    let (mut back, mut others) = (0, 0);
+    unsure.for_each(|result| *(if result.is_set_back { &mut back } else { &mut others }) += 1);
+    let hint = match (back, others) {
+        (0, _) => "the commands that set each back by hand are shown",
+        (_, 0) => "set back already, and not well: the commands that show why are shown",
+        _ => "the commands that set them back by hand, or show why they are not well, are shown",
+    };
+    format!("Look at {}; {hint}", list.join(", "))
 }

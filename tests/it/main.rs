@@ -27,6 +27,7 @@ mod readme;
 mod registry;
 mod reliability;
 mod secrets;
+mod sets;
 mod static_programs;
 mod temporary;
 mod terminal;

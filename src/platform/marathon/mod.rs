@@ -23,7 +23,7 @@ use url::Url;
 
 use self::client::Client;
 use self::own::{Own, Written};
-use super::{Application, Change, DeployError, Platform, Ran, Standing};
+use super::{Application, Change, DeployError, Platform, Ran, Standing, quoted};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
 use crate::watch::{Progress, Watch};
@@ -76,6 +76,17 @@ impl Marathon {
     }
 }
 
+/// What an environment was compared with, where nothing was found, and what is there instead.
+fn compared(environment: &str, apps: &[Value]) -> String {
+    let ids: Vec<String> = apps.iter().filter_map(|app| Some(format!("'{}'", app["id"].as_str()?))).take(2).collect();
+    let there = if ids.is_empty() { "there is none".to_owned() } else { format!("there are {}", ids.join(" and ")) };
+    let part = application::ENVIRONMENT;
+    format!(
+        "'{environment}' (--env, or --running of `get`) was compared with the {part} part of each id, \
+         /<department>/<environment>/<project>/<service>, and {there}"
+    )
+}
+
 #[async_trait]
 impl Platform for Marathon {
     fn address(&self) -> &str {
@@ -88,7 +99,11 @@ impl Platform for Marathon {
         let Some(apps) = listed.as_ref().and_then(|listed| listed["apps"].as_array()) else {
             bail!("what answers at {} is no Marathon: it has no list of applications", self.client.base());
         };
-        Ok(apps.iter().filter_map(|app| application::application(app, environment)).collect())
+        let found: Vec<_> = apps.iter().filter_map(|app| application::application(app, environment)).collect();
+        if found.is_empty() {
+            bail!("no application of '{environment}' runs on {}: {}", self.client.base(), compared(environment, apps));
+        }
+        Ok(found)
     }
 
     async fn lock(&self, _environment: &str, _holder: &Holder) -> Result<(), LockError> {
@@ -114,6 +129,13 @@ impl Platform for Marathon {
         let url = format!("{}/v2/apps", self.client.base());
         let login = self.client.curl_login();
         format!("curl --fail-with-body{login} -X PUT -H 'Content-Type: application/json' '{url}' -d '{body}'")
+    }
+
+    fn look_into(&self, change: &Change) -> String {
+        let url = format!("{}/v2/apps{}", self.client.base(), change.application.id);
+        let login = self.client.curl_login();
+        let url = quoted(&format!("{url}?embed=app.tasks&embed=app.lastTaskFailure")).into_owned();
+        format!("curl --fail-with-body{login} {url}")
     }
 
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
