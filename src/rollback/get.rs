@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::arguments::Look;
 use super::dump::Dump;
 use super::matrix::{Matrix, Memories, ran_table};
-use super::members::runners;
+use super::members::crew;
 use super::points::points;
 use super::remember::remember;
 use crate::action::arguments::UsageError;
@@ -40,9 +40,9 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
             "no tag of {names} ends with '{environment}': is --env right? The warnings above say what tags end with"
         );
     }
-    let ran = ran(look, registry.address(), &http, context).await;
     let points = points(&look.repositories, &images, look.keep);
     let mut dump = Dump::new(&look.repositories, environment, registry.address(), context.started, &images, &points);
+    let ran = ran(look, &dump, &http, context).await;
     dump.ran = ran.clone().unwrap_or_default();
     let path = dump.write(&look.dump).context("the registry was read, and its dates could not be kept")?;
     let undated: Vec<_> = images.iter().filter(|image| image.created.is_none()).collect();
@@ -72,7 +72,7 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
 
 /// What each service ran, by its repository; none where that was not asked for, or cannot be read: the dates are worth
 /// having where the platform is what burns.
-async fn ran(look: &Look, registry: &str, http: &http::Client, context: &Context) -> Option<Memories> {
+async fn ran(look: &Look, dump: &Dump, http: &http::Client, context: &Context) -> Option<Memories> {
     let place = look.place.as_ref()?;
     let read = async {
         let platform = place.connect(&look.running, None, http, context).await?;
@@ -89,13 +89,9 @@ async fn ran(look: &Look, registry: &str, http: &http::Client, context: &Context
         );
         let mut services = Vec::new();
         for repository in &look.repositories {
-            let members = runners(repository, &look.repositories, registry, &applications);
-            if members.is_empty() {
-                context
-                    .watch
-                    .warn(&format!("what '{repository}' ran is not known: no workload of '{running}' runs it"));
-            } else {
-                services.push((repository.clone(), members));
+            match crew(repository, dump, &applications, &[]) {
+                Ok(crew) => services.push((repository.clone(), crew.members)),
+                Err(problem) => context.watch.warn(&format!("what '{repository}' ran is not known: {problem}")),
             }
         }
         remember(services, running, &*platform, context).await

@@ -113,7 +113,7 @@ fn is_called(application: &Application, name: &str) -> bool {
 
 /// The workloads that run a repository of a registry, each with its images of it; once for each registry that it pulls
 /// them from. `all` are the repositories that are told apart.
-pub fn runners(repository: &str, all: &[String], registry: &str, applications: &[Application]) -> Vec<Application> {
+fn runners(repository: &str, all: &[String], registry: &str, applications: &[Application]) -> Vec<Application> {
     let is_it = |image: &&String| repository_of(image, all, registry) == Some(repository);
     applications.iter().flat_map(|one| parts(one, one.images.iter().filter(is_it))).collect()
 }

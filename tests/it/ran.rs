@@ -161,7 +161,7 @@ async fn where_what_ran_cannot_be_read_the_dates_are_offered_all_the_same() {
     hall.drill.registry.shelves().put(&nobodys);
     let output = hall.run("get --repo=users,other --env=develop --running=dev").await;
     assert_eq!(output.code, 0, "{output:?}");
-    let line = "what 'other' ran is not known: no workload of 'dev' runs it";
+    let line = "what 'other' ran is not known: no workload of the environment that could be set runs 'other'";
     assert!(output.stderr.contains(line), "{output:?}");
     assert!(output.stdout.contains("1.0.0-develop, ran ?"), "{output:?}");
     assert!(output.stdout.contains("ran ? what ran at the end of that day is not known, or not sure\n"), "{output:?}");

@@ -144,9 +144,7 @@ impl Platform for Kubernetes {
     async fn applications(&self, _environment: &str) -> anyhow::Result<Vec<Application>> {
         let lists = Kind::ALL.map(|kind| async move {
             let listed = self.client.list(&kind.path(&self.namespace)).await;
-            let hint =
-                if kind == Kind::CronJob { "; share/kubernetes/role.yml has the rights that this takes" } else { "" };
-            listed.with_context(|| format!("failed to list the {}s at {}{hint}", kind.word(), self.address))
+            listed.with_context(|| format!("failed to list the {}s at {}", kind.word(), self.address))
         });
         let mut found = Vec::new();
         for (kind, objects) in Kind::ALL.into_iter().zip(try_join_all(lists).await?) {

@@ -79,11 +79,11 @@ impl Marathon {
 /// What an environment was compared with, where nothing was found, and what is there instead.
 fn compared(environment: &str, apps: &[Value]) -> String {
     let ids: Vec<String> = apps.iter().filter_map(|app| Some(format!("'{}'", app["id"].as_str()?))).take(2).collect();
-    let there = if ids.is_empty() { "there is none".to_owned() } else { format!("there are {}", ids.join(" and ")) };
-    let part = application::ENVIRONMENT;
+    let (part, is) = (application::ENVIRONMENT, if ids.len() == 1 { "is" } else { "are" });
     format!(
         "'{environment}' (--env, or --running of `get`) was compared with the {part} part of each id, \
-         /<department>/<environment>/<project>/<service>, and {there}"
+         /<department>/<environment>/<project>/<service>, and there {is} {}",
+        ids.join(" and ")
     )
 }
 
@@ -100,7 +100,7 @@ impl Platform for Marathon {
             bail!("what answers at {} is no Marathon: it has no list of applications", self.client.base());
         };
         let found: Vec<_> = apps.iter().filter_map(|app| application::application(app, environment)).collect();
-        if found.is_empty() {
+        if found.is_empty() && !apps.is_empty() {
             bail!("no application of '{environment}' runs on {}: {}", self.client.base(), compared(environment, apps));
         }
         Ok(found)

@@ -103,7 +103,7 @@ pub const ROWS: &[Row] = &[
     row(
         "It hangs, and its revert leaves a service with 0 instances",
         Faults(&["hang", "revert-to-zero=billing"]),
-        "--timeout=2",
+        "--timeout=4",
         &[Marathon],
         RESTORED,
     ),
