@@ -15,7 +15,7 @@ async fn the_login_of_dcos() {
         platform.applications("dev").await.map(|applications| applications.len())
     };
     let failed = async |user, password| format!("{:#}", with(user, password).await.expect_err("no entry"));
-    assert_eq!(with(Some("ann"), Some("p4ssword")).await.expect("applications"), 6);
+    assert_eq!(with(Some("ann"), Some("p4ssword")).await.expect("applications"), 7);
     let base = format!("http://{}", drill.marathon().address());
     assert_eq!(
         failed(Some("ann"), Some("wr0ng")).await,
