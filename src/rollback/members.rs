@@ -95,6 +95,7 @@ fn nobody(repository: &str, applications: &[Application], fixed: &[Left]) -> Pro
 }
 
 /// The names that none of the workloads of the set bears, each as a reason to refuse.
+#[must_use]
 pub fn unknown_names(only: &[String], dump: &Dump, applications: &[Application]) -> Vec<Problem> {
     let known: Vec<Application> =
         dump.all.iter().flat_map(|one| runners(one, &dump.all, &dump.registry, applications)).collect();

@@ -399,7 +399,9 @@ mod tests {
             ["--only: no workload of the set is called 'bilings': did you mean 'billing'?"]
         );
         let mut applications = applications();
-        applications.iter_mut().for_each(|one| one.apart = Some(Apart::Held("it is held".to_owned())));
+        for one in &mut applications {
+            one.apart = Some(Apart::Held("it is held".to_owned()));
+        }
         assert_eq!(
             refusal(&applications, &wish("2026-11-02")),
             [

@@ -37,7 +37,9 @@ pub async fn remember(
         for (application, remembered) in members.iter().zip(remembered.by_ref()) {
             let mut ran = merge(application, remembered, &runs);
             if members.len() > 1 {
-                ran.iter_mut().for_each(|ran| ran.source = format!("{}: {}", application.service, ran.source));
+                for ran in &mut ran {
+                    ran.source = format!("{}: {}", application.service, ran.source);
+                }
             }
             spans.extend(ran);
         }

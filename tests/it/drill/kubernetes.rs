@@ -349,8 +349,8 @@ async fn the_proof_sees_a_careful_rollback_and_a_careless_one() {
     let migrates = image(&drill, "billing:1.3.0-develop");
     assert!(wrong.contains(&format!("it migrates by \"{migrates}\"")), "{wrong:?}");
     let path = "/spec/template/spec/initContainers/0/image";
-    let patch = json!([{"op": "replace", "path": path, "value": image(&drill, "billing:1.2.0-develop")}]);
-    assert_eq!(cluster.call(Method::PATCH, WORKER, &patch).await.status, 200);
+    let change = json!([{"op": "replace", "path": path, "value": image(&drill, "billing:1.2.0-develop")}]);
+    assert_eq!(cluster.call(Method::PATCH, WORKER, &change).await.status, 200);
     let all = async {
         while !proof().holds {
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -110,6 +110,6 @@ async fn what_cannot_be_set_says_what_it_is() {
     let hold = json!({ "metadata": { "annotations": { "firebreak.io/hold": "incident 7" } } });
     kubernetes.change("daemonsets/agent", &hold).await;
     let applications = platform.applications("dev").await.expect("applications");
-    let held: Vec<_> = applications.iter().filter_map(|one| Some((&*one.service, one.apart.as_ref()?.why()))).collect();
-    assert_eq!(held, [("agent", "it is held (firebreak.io/hold: incident 7)")]);
+    let kept: Vec<_> = applications.iter().filter_map(|one| Some((&*one.service, one.apart.as_ref()?.why()))).collect();
+    assert_eq!(kept, [("agent", "it is held (firebreak.io/hold: incident 7)")]);
 }
