@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    const DIGEST: &str = "sha256:cafe";
+    const DIGEST: &str = "sha256:cafecafecafecafecafecafecafecafecafecafecafecafecafecafecafecafe";
 
     /// What is planned, or why not, where a run took `billing` from 2 to 1 and this is what runs now.
     fn reversed(before: Application, wrote: bool, now: &[Application]) -> Result<Vec<(String, bool)>, String> {

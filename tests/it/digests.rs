@@ -25,7 +25,7 @@ fn told(output: &Output) -> (i32, String, Vec<String>, Value) {
     let report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let results = report["results"].as_array().cloned().unwrap_or_default();
     let images =
-        results.iter().map(|one| format!("{} {}", one["state"].as_str().unwrap(), one["image"].as_str().unwrap()));
+        results.iter().map(|one| format!("{} {}", one["state"].as_str().unwrap(), one["value"].as_str().unwrap()));
     assert_eq!(report["warnings"], json!([]), "{report:#}");
     (
         output.code,

@@ -182,6 +182,9 @@ fn those_of_firebreak_find_show_make_and_adopt() {
         if let Some("new" | "adopt") = line.split(' ').nth(1) {
             says(&texts);
         }
+        if line.contains(" adopt ") {
+            says(&[("Try the look now", "n")]);
+        }
         let (code, screen) = leave(session);
         ends.push((line, code, screen));
     }
