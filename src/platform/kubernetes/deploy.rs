@@ -163,11 +163,11 @@ async fn write(kubernetes: &Kubernetes, set: &Set<'_>, made: &[Container], watch
         let (kind, object) = planned(kubernetes, set).await?;
         let (write, written) = patch(kubernetes, set, (kind, &object), made)?;
         let about = serde_json::to_value(&written).context("what is written is plain data")?;
-        let (cause, sent) = (written.cause.clone(), Sent::from(&written));
+        let (cause, sending) = (written.cause.clone(), Sent::from(&written));
         let known = kubernetes.own.send(written);
         match kubernetes.client.write(write, about).await {
             Ok(answer) if answer.status.is_success() => {
-                kubernetes.own.sent(sent, Some(&answer.body));
+                kubernetes.own.sent(sending, Some(&answer.body));
                 return Ok(());
             }
             Ok(answer) => {
@@ -182,7 +182,7 @@ async fn write(kubernetes: &Kubernetes, set: &Set<'_>, made: &[Container], watch
                 return Err(error);
             }
             Err(Unanswered::Lost(error)) => {
-                kubernetes.own.sent(sent, None);
+                kubernetes.own.sent(sending, None);
                 watch.warn(&format!("{error:#}: looking what became of it"));
                 return shows(kubernetes, id, &cause).await.map_err(|_| error);
             }

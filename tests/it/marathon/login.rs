@@ -135,7 +135,7 @@ async fn the_marathon_of_a_dcos_is_found_where_only_the_host_is_named() {
         let access = access(http.clone(), Some(("ann", &password)), None);
         let platform = connect(&format!("marathon+{url}").as_str().into(), "dev", access).await.expect("a platform");
         assert_eq!(platform.address(), format!("{base}/service/marathon"), "{url}");
-        assert_eq!(platform.applications("dev").await.expect("applications").len(), 6);
+        assert_eq!(platform.applications("dev").await.expect("applications").len(), 7);
     }
     // Whoever named a path meant it.
     let elsewhere = platform(&format!("marathon+{base}/marathon")).await;
