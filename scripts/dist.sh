@@ -61,6 +61,14 @@ copy "$stage" collection
 copy "$stage/collection" CHANGELOG.md LICENSE
 roles_with_programs "$stage/collection" install -m 755
 find "$stage/collection/roles" -name Jenkinsfile -delete
+# A collection has its plugins in one place; those of a role alone are found in no other.
+mkdir -p "$stage/collection/plugins/action" "$stage/collection/plugins/modules"
+for role in "$stage"/collection/roles/*; do
+  [ ! -d "$role/action_plugins" ] || mv "$role"/action_plugins/* "$stage/collection/plugins/action/"
+  [ ! -d "$role/library" ] || mv "$role"/library/* "$stage/collection/plugins/modules/"
+  rm -rf "$role/action_plugins" "$role/library"
+done
+rm -f "$stage/collection/playbooks/roles"
 .venv/bin/ansible-galaxy collection build "$stage/collection" --output-path "$stage" >&2
 # Ansible lists files as the disk does, and writes down when: listed by name and packed again.
 mkdir "$stage/built"

@@ -81,14 +81,14 @@ run_tests() { cargo test --locked --no-fail-fast "$@" --test-threads="$threads" 
 # The modules of tests/it that test a domain; each module is one's (a test sees to that).
 modules_of() {
   case "$1" in
-    catalogue) echo author check completions derive finding manual ;;
+    catalogue) echo author check completions derive examples finding manual pictures ;;
     drill) echo drill ;;
     history) echo history ;;
-    platform) echo containers engine kubernetes marathon ;;
+    platform) echo containers digests engine kubernetes marathon ;;
     registry) echo registry ;;
-    rollback) echo matrix on_kubernetes operators program ran reliability secrets temporary terminal undo ;;
-    roles) echo ansible jenkins ;;
-    toolkit) echo architecture readme static_programs ;;
+    rollback) echo matrix on_kubernetes operators program ran reliability secrets sets temporary terminal undo ;;
+    roles) echo ansible dist jenkins ;;
+    toolkit) echo architecture runner readme static_programs ;;
     *) echo "$1" ;;
   esac
 }

@@ -50,10 +50,22 @@ impl ImageName {
         bare(&self.repository) == bare(repository)
     }
 
+    /// Whether another image is of the same repository, and from the same registry, as both are written.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        (&self.host, &self.repository) == (&other.host, &other.repository)
+    }
+
     /// The same image at another tag; a digest goes, for it would outrank the tag.
     #[must_use]
     pub fn with_tag(&self, tag: &str) -> Self {
         Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() }
+    }
+
+    /// The same image at another tag, pinned to the digest that this tag has.
+    #[must_use]
+    pub fn with_tag_and_digest(&self, tag: &str, digest: &str) -> Self {
+        Self { digest: Some(digest.to_owned()), ..self.with_tag(tag) }
     }
 
     /// The same image pinned to a digest; a tag goes, for it would say something else.
@@ -63,13 +75,13 @@ impl ImageName {
     }
 }
 
-/// An image without its registry and repository, which are the same before and after: its tag, or its digest's begin.
+/// An image without its registry and repository, which are the same before and after: its tag, and its digest's begin.
 #[must_use]
 pub fn short(image: &str) -> String {
-    let name = image.parse::<ImageName>();
-    let digest = |digest: &str| format!("@{}", digest.get(..19).unwrap_or(digest));
-    let short = name.ok().and_then(|name| name.digest().map(digest).or_else(|| name.tag().map(str::to_owned)));
-    short.unwrap_or_else(|| image.to_owned())
+    let Ok(name) = image.parse::<ImageName>() else { return image.to_owned() };
+    let digest = name.digest().map(|digest| format!("@{}", digest.get(..19).unwrap_or(digest)));
+    let short = [name.tag().map(str::to_owned), digest].into_iter().flatten().collect::<String>();
+    if short.is_empty() { image.to_owned() } else { short }
 }
 
 impl FromStr for ImageName {
@@ -191,6 +203,11 @@ mod tests {
         let digest = format!("sha256:{}", "ab".repeat(32));
         assert_eq!(short("registry:5000/team/billing:1.4.0-develop"), "1.4.0-develop");
         assert_eq!(short(&format!("registry:5000/team/billing@{digest}")), "@sha256:abababababab");
+        assert_eq!(
+            short(&format!("r/billing:1.4.0@{digest}")),
+            "1.4.0@sha256:abababababab",
+            "its tag is what people know"
+        );
         assert_eq!(short("billing"), "billing");
     }
 
@@ -214,6 +231,9 @@ mod tests {
             prop_assert_eq!(name.repository(), path);
             prop_assert_eq!(name.with_tag(&new_tag).to_string(), format!("{front}:{new_tag}"));
             prop_assert_eq!(name.with_digest(&new_digest).to_string(), format!("{front}@{new_digest}"));
+            let both = name.with_tag_and_digest(&new_tag, &new_digest);
+            prop_assert_eq!(both.to_string(), format!("{front}:{new_tag}@{new_digest}"));
+            prop_assert!(both.is_beside(&name));
         }
     }
 }

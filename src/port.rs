@@ -23,6 +23,12 @@ pub trait Change: Clone + Send + Sync {
 
     /// What it is set to, as its port writes it.
     fn after(&self) -> &str;
+
+    /// What several changes are about, with its number: `4 services`, `6 workloads of 4 services`. `one` and `many` are
+    /// what its domain calls one subject, and several.
+    fn counted(changes: &[Self], one: &str, many: &str) -> String {
+        format!("{} {}", changes.len(), if changes.len() == 1 { one } else { many })
+    }
 }
 
 /// How a subject stands towards its [`Change`].
@@ -30,6 +36,11 @@ pub trait Change: Clone + Send + Sync {
 pub enum Standing {
     /// It is at its target and well, and nothing is under way.
     Target,
+    /// It is set to its target, and nothing of it runs by which that could be seen.
+    Idle {
+        /// Why: `0 replicas`, `its next job runs this image`.
+        why: String,
+    },
     /// It is set to what it was set to before, and nothing of ours is under way.
     Before {
         /// Why it is not well, if it is not: `1 of 2 instances healthy`. It may have been like this before.
@@ -49,6 +60,14 @@ pub enum Standing {
     },
     /// It is no longer there.
     Gone,
+}
+
+impl Standing {
+    /// It is set to its target, and as well as it can be.
+    #[must_use]
+    pub fn is_at_target(&self) -> bool {
+        matches!(self, Self::Target | Self::Idle { .. })
+    }
 }
 
 /// Why a set of changes did not come to its end.
@@ -123,6 +142,9 @@ pub trait Settable: Send + Sync {
 
     /// What a person types to set one subject back to what it was, for the shell.
     fn by_hand(&self, change: &Self::Change) -> String;
+
+    /// What a person types to see why a subject is not well, for the shell.
+    fn look_into(&self, change: &Self::Change) -> String;
 
     /// Sets every subject to its target, as one step or as near to it as the port has, and waits until the other side
     /// says that it has finished. Each write is conditional: nothing is written where a subject is no longer as it was

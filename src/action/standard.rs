@@ -22,6 +22,7 @@ const MOST: u64 = 86_400;
 /// `--env`, `--check`, `--yes`, `--slack` and `--timeout`, as a field `arg_standard` of an action's arguments.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "docopt's names")]
 pub struct Standard {
     flag_env: Option<String>,
     flag_check: bool,

@@ -38,7 +38,6 @@ Options of history:
                          declined interrupted usage died under_way unknown]
   --since=<d>            Only runs that began then or later: a day (2026-11-20: UTC) or an instant.
   --prune=<age>          Remove runs that ended longer ago (90d, 12w), not those without an end, nor a place's last.
-  --yes                  Remove without asking.
   --journal=<dir>        Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
 
 Options of sync:
@@ -51,16 +50,16 @@ Options of adopt:
   --requirements=<file>  The list of the Python packages that the program needs.
   --with=<path> ...      A file or folder that it needs beside it. Modules that a Python script imports are found.
   --role=<name>          What the role is called; without it like the program.
-  --get=<c>              The command that only looks, with all its words: 'index check'. Without it `get`, if the program
-                         has that. Where it looks without a command, the program's name.
+  --get=<c>              The command that only looks, with all its words: 'index check'. Without it `get`, if the
+                         program has that. Where it looks without a command, the program's name.
   --run=<c>              The command that acts, likewise; without it `run`, if the program has that.
   --check-by=<o>         Its option that shows what it would do and does nothing: --dry-run.
   --secret=<o> ...       An option whose value must not be seen, where its name does not say so.
   --keeps=<o:file> ...   An option that takes a folder, and the file that the look leaves there: --dump:dump.json.
   --found=<o:member> ...  An option, and the member of that file with the values that it can have: --date:dates.
 
-Options of remove:
-  --yes                  Do not ask. Needed where no terminal is.
+Options of history and remove:
+  --yes                  Remove without asking. Needed where no terminal is.
 
 Options of adopt and remove:
   --dry-run              Write and remove nothing: show what would be.
@@ -80,9 +79,9 @@ General options:
 revision of git, as breaking, compatible or wording. `completions` prints a script for all programs: source it.
 `man` prints a page: `firebreak man rollback_service | man -l -`.
 
-`adopt` takes several programs, and the folder of a Python package. A program that changed is adopted again: what changed
-in its help is shown and taken over, and what you wrote is kept. `remove` removes a role and what was derived, as far as
-git has it.
+`adopt` takes several programs, and the folder of a Python package. A program that changed is adopted again: what
+changed in its help is shown and taken over, and what you wrote is kept. `remove` removes a role and what was
+derived, as far as git has it.
 
 Exit status:
   0    Done, or nothing to do.

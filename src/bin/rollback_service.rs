@@ -11,7 +11,9 @@ Solution:
   `get` reads from the registry when each image was built, and from the platform what ran; it shows the dates that
   can be gone back to, and writes them to rollback.json. `run` takes for each service its newest image built on that
   day or before, or with --by=ran what ran at its end, checks that it is still there, shows the plan, asks, and deploys
-  the set as one. It verifies every service; where one fails, the whole set is taken back. Every run is in a journal.
+  the set as one: every workload that runs an image of these services, workers and cron jobs as well. It verifies what
+  runs; where one fails, the whole set is taken back. A workload with the label `firebreak.io/hold` (on Kubernetes the
+  annotation as well; `false` is none) is left as it is, and named. Every run is in a journal.
   `undo` restores what the last run changed. `resume` finishes a run that died, or takes it back.
 
 Symptoms:
@@ -38,6 +40,7 @@ Options of run:
   --date=<d>            A day (2026-11-20: UTC, its end) or an instant (2026-11-20T18:00:00Z). A terminal offers
                         the dates that `get` found. [found: rollbacks]
   --by=<what>           Images by when they were built, or by what ran then. [choices: built ran] [default: built]
+  --only=<names>        Set only these workloads of the set, by their names: billing,billing-worker.
   --allow-partial       Leave services as they are that have no image that old, or none known, rather than refuse.
   --pin                 Write repository@digest rather than repository:tag.
 
@@ -73,7 +76,8 @@ General options:
 A secret is best given as @path, the name of a file that holds it: everybody on the host sees a command line.
 
 Verify:
-  The message says `4 services rolled back and verified`; a second run has nothing to do. Look at what made you act.
+  The message says how many services were rolled back and verified, and how many workloads those are; what has no
+  instances is set, and said not to be verified. A second run has nothing to do. Look at what made you act.
 
 Undo:
   `rollback_service undo`, or run it with a later date: that of the broken release takes every service to it.

@@ -1,6 +1,7 @@
 //! `build`: static release programs into `bin` and into the roles' files.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -153,7 +154,10 @@ fn place(root: &Path, program: &Program, executable: &Path, fresh: bool) -> anyh
         put(&path, &bytes, true).with_context(|| format!("failed to write {}", place.display()))?;
         copied.push(place.clone());
     }
-    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |mut letters, byte| {
+        let _ = write!(letters, "{byte:02x}");
+        letters
+    });
     let size = bytes.len() as u64;
     Ok(Made { program: program.name.clone(), built: !fresh, placed: copied, places, size, largest: None, sha256 })
 }

@@ -108,11 +108,13 @@ impl Walk<'_> {
         say(&format!(
             "This is a drill. A registry, {platform} and a Slack run on this machine only; nothing here is real.\n"
         ));
-        say("A shop runs four services in its environment `dev`. They were released today, and since then");
-        say("customers cannot pay. This is what runs:\n");
+        say(
+            "A shop runs four services in its environment `dev`, one of them with a worker besides. They were released",
+        );
+        say("today, and since then customers cannot pay. This is what runs:\n");
         let rows = self.proof(Stand::Broken)?.services.into_iter();
         let rows = rows.map(|standing| vec![standing.service.into(), standing.found.into()]);
-        let head = vec!["service".to_owned(), "runs".to_owned()];
+        let head = vec!["workload".to_owned(), "runs".to_owned()];
         self.operator.show(&Table { title: String::new(), head, rows: rows.collect(), legend: Vec::new() });
 
         let folder = temporary::folder()?;
@@ -172,7 +174,7 @@ impl Walk<'_> {
 /// A proof for people.
 #[must_use]
 pub fn table(proof: &Proof) -> Table {
-    let head = ["service", "runs", "should run", ""].map(str::to_owned).to_vec();
+    let head = ["workload", "runs", "should run", ""].map(str::to_owned).to_vec();
     let rows = proof.services.iter().map(|standing| {
         let verdict = match standing.wrong.as_slice() {
             [] => Cell::new(Tone::Good, "✓"),

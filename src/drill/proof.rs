@@ -8,10 +8,10 @@ use super::registry::Shelves;
 use super::story::{self, Stand};
 use super::town::{Application, Shop};
 
-/// How one service stands.
+/// How one workload stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
-    /// The service.
+    /// The workload: those come first that are called as their service.
     pub service: String,
     /// The image that it should run, without the registry.
     pub wanted: String,
@@ -39,7 +39,7 @@ pub(super) struct Inspector {
     shop: Shop,
     /// `127.0.0.1:5000/`, what the registry's images begin with.
     prefix: String,
-    /// Every application as it was placed, by its environment and service.
+    /// Every application as it was placed, by its environment and name.
     placed: BTreeMap<(&'static str, &'static str), Application>,
 }
 
@@ -48,30 +48,30 @@ impl Inspector {
     pub(super) fn new(shelves: Shelves, shop: Shop, prefix: String) -> Self {
         let mut placed = BTreeMap::new();
         for (environment, _) in story::ENVIRONMENTS {
-            for service in story::SERVICES {
-                placed.extend(shop.application(environment, service).map(|app| ((environment, service), app)));
+            for (workload, _) in story::workloads(shop.platform()) {
+                placed.extend(shop.application(environment, workload).map(|app| ((environment, workload), app)));
             }
         }
         Self { shelves, shop, prefix, placed }
     }
 
-    /// Looks at every service of an environment. None: there is no such environment.
+    /// Looks at every workload of an environment. None: there is no such environment.
     pub(super) fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
         let tag = story::tag_of(environment)?;
         let mut services = Vec::new();
-        for service in story::SERVICES {
+        for (workload, service) in story::workloads(self.shop.platform()) {
             let version = story::version(service, stand)?;
-            services.push(self.standing(environment, service, &format!("{version}-{tag}")));
+            services.push(self.standing(environment, workload, service, &format!("{version}-{tag}")));
         }
         let holds = services.iter().all(|service| service.wrong.is_empty());
         Some(Proof { environment: environment.to_owned(), holds, services })
     }
 
-    fn standing(&self, environment: &str, service: &str, tag: &str) -> Standing {
+    fn standing(&self, environment: &str, workload: &str, service: &str, tag: &str) -> Standing {
         let wanted = format!("{service}:{tag}");
-        let Some(app) = self.shop.application(environment, service) else {
+        let Some(app) = self.shop.application(environment, workload) else {
             let wrong = vec!["its application is gone".to_owned()];
-            return Standing { service: service.to_owned(), wanted, found: String::new(), wrong };
+            return Standing { service: workload.to_owned(), wanted, found: String::new(), wrong };
         };
         let found = app.image.strip_prefix(&self.prefix).unwrap_or(&app.image).to_owned();
         let digest = self.shelves.digest(service, tag).unwrap_or_default();
@@ -80,9 +80,9 @@ impl Inspector {
         if found != wanted && found != format!("{service}@{digest}") && found != format!("{wanted}@{digest}") {
             wrong.push(format!("it is set to {found}"));
         }
-        wrong.extend(self.placed.get(&(environment, service)).map(|placed| changed(placed, &app)).unwrap_or_default());
+        wrong.extend(self.placed.get(&(environment, workload)).map(|placed| changed(placed, &app)).unwrap_or_default());
         wrong.extend(app.unwell);
-        Standing { service: service.to_owned(), wanted, found, wrong }
+        Standing { service: workload.to_owned(), wanted, found, wrong }
     }
 }
 

@@ -11,6 +11,9 @@
 //! It is told on Marathon here, and on Kubernetes in [`kubernetes`]. The day to go back to is yesterday. `orders` has no
 //! image of that day: its own comes from the day before.
 //!
+//! A worker runs the image of `billing`, and on Kubernetes a cron job as well: whoever goes by names alone leaves them on
+//! the broken release.
+//!
 //! Each image was deployed in the afternoon of its day, today's a while ago. But `users` 1.2.0 was built and never
 //! deployed: at the end of that day its 1.1.0 still ran, and that is what Marathon remembers.
 
@@ -19,10 +22,25 @@ pub mod kubernetes;
 use chrono::{DateTime, Days, FixedOffset, NaiveDate, SecondsFormat, SubsecRound as _, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::Platform;
 use super::registry::{Description, Format, Shelves};
 
 /// The services, each with a repository of its name: three back ends and a front end.
 pub const SERVICES: [&str; 4] = ["billing", "orders", "users", "web"];
+
+/// The workloads besides those that are called as their service, each with the service whose image it runs.
+const FURTHER: [(&str, &str); 1] = [("billing-worker", "billing")];
+
+/// The workload that Kubernetes alone has, and its service.
+pub const CRON_JOB: (&str, &str) = ("billing-report", "billing");
+
+/// The workloads of a platform, each with the service whose image it runs.
+#[must_use]
+pub fn workloads(platform: Platform) -> Vec<(&'static str, &'static str)> {
+    let of_its_name = SERVICES.into_iter().map(|service| (service, service));
+    let cron_job = Some(CRON_JOB).filter(|_| platform == Platform::Kubernetes);
+    of_its_name.chain(FURTHER).chain(cron_job).collect()
+}
 
 /// The environments: as they stand in the ids of running services, and at the end of tags.
 pub const ENVIRONMENTS: [(&str, &str); 3] = [("dev", "develop"), ("stage", "stage"), ("prod", "master")];
@@ -95,10 +113,10 @@ pub fn tag_of(environment: &str) -> Option<&'static str> {
     ENVIRONMENTS.iter().find(|(name, _)| *name == environment).map(|(_, tag)| *tag)
 }
 
-/// The id of a service's application.
+/// The id of a workload's application.
 #[must_use]
-pub fn application_id(environment: &str, service: &str) -> String {
-    format!("/shop/{environment}/shop/{service}")
+pub fn application_id(environment: &str, workload: &str) -> String {
+    format!("/shop/{environment}/shop/{workload}")
 }
 
 /// When an image was built: earlier days in office hours, today's between midnight and now.
@@ -117,9 +135,10 @@ fn built(now: DateTime<Utc>, days_ago: u64, place: i32) -> DateTime<Utc> {
 pub fn past(app: &Value, now: DateTime<Utc>) -> (DateTime<Utc>, Vec<(DateTime<Utc>, String)>) {
     let id = app["id"].as_str().unwrap_or_default();
     let image = app.pointer("/container/docker/image").and_then(Value::as_str).unwrap_or_default();
-    let is_of = |(environment, _): &(&str, &str), service: &str| id == application_id(environment, service);
-    let service = |service: &&str| ENVIRONMENTS.iter().any(|environment| is_of(environment, service));
-    let (Some(service), Some((name, tag))) = (SERVICES.into_iter().find(service), image.rsplit_once(':')) else {
+    let is_of = |(environment, _): &(&str, &str), workload: &str| id == application_id(environment, workload);
+    let is_it = |(workload, _): &(&str, &str)| ENVIRONMENTS.iter().any(|environment| is_of(environment, workload));
+    let found = workloads(Platform::Marathon).into_iter().find(is_it);
+    let (Some((_, service)), Some((name, tag))) = (found, image.rsplit_once(':')) else {
         return (now.trunc_subsecs(3) - TimeDelta::days(365), Vec::new());
     };
     let environment = tag.rsplit('-').next().unwrap_or_default();
@@ -264,6 +283,14 @@ pub fn applications(host: &str, environment: &str) -> Vec<Value> {
             "env": {"SESSION_SECRET": SECRET},
             "healthChecks": check, "labels": {"team": "shop", "tier": "front"},
         }),
+        json!({
+            "id": id("billing-worker"), "instances": 1, "cpus": 0.25, "mem": 128, "args": ["work"],
+            "container": {"type": "DOCKER", "docker": {"image": image("billing")}},
+            "networks": [{"mode": "container/bridge"}],
+            "env": {"DATABASE_PASSWORD": SECRET},
+            "upgradeStrategy": {"minimumHealthCapacity": 0, "maximumOverCapacity": 0},
+            "labels": {"team": "money", "tier": "back"},
+        }),
     ]
 }
 
@@ -274,8 +301,8 @@ pub fn strangers(host: &str) -> Vec<Value> {
     vec![
         // The same last part and environment, another image: what the team next door calls `web`.
         app("/tools/dev/proxy/web", "proxy:1.0.0-develop"),
-        // Ends with the name of a service.
-        app("/shop/dev/shop/pre-orders", "orders:1.2.0-develop"),
+        // Ends with the name of a service, and runs another image.
+        app("/shop/dev/shop/pre-orders", "proxy:1.0.0-develop"),
         // The environment is part of another word.
         app("/shop/devtools/shop/billing", "billing:1.3.0-develop"),
     ]

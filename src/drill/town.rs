@@ -92,16 +92,24 @@ pub(super) struct Application {
 }
 
 impl Shop {
-    /// The application of a service, if it is there.
-    pub(super) fn application(&self, environment: &str, service: &str) -> Option<Application> {
+    /// What it runs on.
+    pub(super) fn platform(&self) -> Platform {
+        match self {
+            Self::Marathon(_) => Platform::Marathon,
+            Self::Kubernetes(_) => Platform::Kubernetes,
+        }
+    }
+
+    /// The application of a workload, if it is there.
+    pub(super) fn application(&self, environment: &str, workload: &str) -> Option<Application> {
         match self {
             Self::Marathon(applications) => {
-                let app = applications.app(&story::application_id(environment, service))?;
+                let app = applications.app(&story::application_id(environment, workload))?;
                 Some(of_marathon(app))
             }
             Self::Kubernetes(objects) => {
-                let object = objects.object(story::kubernetes::kind(service), environment, service)?;
-                Some(of_kubernetes(object, service))
+                let object = objects.object(story::kubernetes::kind(workload), environment, workload)?;
+                Some(of_kubernetes(object, workload))
             }
         }
     }
@@ -129,15 +137,28 @@ fn of_marathon(mut app: Value) -> Application {
     Application { image: image.as_str().unwrap_or_default().to_owned(), lasting, unwell }
 }
 
-fn of_kubernetes(mut object: Value, service: &str) -> Application {
-    let unwell = of_rollout(&object);
-    let containers = object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
-    let own = containers.into_iter().flatten().find(|container| container["name"] == service);
-    let image = own.and_then(|container| container.get_mut("image")).map(Value::take).unwrap_or_default();
+fn of_kubernetes(mut object: Value, workload: &str) -> Application {
+    let (pods, mut unwell) = if object["kind"] == "CronJob" {
+        ("/spec/jobTemplate/spec/template/spec", Vec::new())
+    } else {
+        ("/spec/template/spec", of_rollout(&object))
+    };
+    let container = |object: &mut Value, list: &str, name: &str| {
+        let containers = object.pointer_mut(&format!("{pods}/{list}")).and_then(Value::as_array_mut);
+        let own = containers.into_iter().flatten().find(|container| container["name"] == name)?;
+        own.get_mut("image").map(Value::take)
+    };
+    let image = container(&mut object, "containers", workload).unwrap_or_default();
+    // What is run before it, of the same release.
+    if let Some(other) = container(&mut object, "initContainers", "migrate").filter(|other| *other != image) {
+        unwell.push(format!("it migrates by {other}"));
+    }
     // Those of the sidecars may get a digest from a webhook.
-    let containers = object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
-    for sidecar in containers.into_iter().flatten().filter(|container| container["image"].is_string()) {
-        sidecar["image"] = json!(tagged(sidecar["image"].as_str().unwrap_or_default()));
+    for list in ["containers", "initContainers"] {
+        let containers = object.pointer_mut(&format!("{pods}/{list}")).and_then(Value::as_array_mut);
+        for sidecar in containers.into_iter().flatten().filter(|container| container["image"].is_string()) {
+            sidecar["image"] = json!(tagged(sidecar["image"].as_str().unwrap_or_default()));
+        }
     }
     let mut lasting = object["spec"].as_object().cloned().unwrap_or_default();
     // The cluster's own numbers, and what whoever changes an image should say.

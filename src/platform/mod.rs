@@ -8,26 +8,30 @@ mod secrets;
 mod writes;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use self::image::ImageName;
 use crate::port;
+use crate::words::counted;
 
 pub use crate::image;
 pub use crate::port::{DeployError, RemoteLock, Settable, Standing};
 pub use connect::{Access, RegistryLogin, Unfit, connect, takes_login};
 
-/// A running application, as it was read: what a service is on this platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A workload, as it was read: what runs instances of images on this platform, and is set as one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Application {
     /// What the platform calls it: `/shop/dev/web/billing` on Marathon, `dev/billing` on an engine.
     pub id: String,
-    /// The name of the service within its environment, `billing`.
+    /// Its name: `billing`, `billing-worker`.
     pub service: String,
-    /// The images that it runs, each once, as the platform writes them. More than one: its replicas disagree.
+    /// The images that it runs, each once, as the platform writes them; in a [`Change`] only those of one repository.
     pub images: Vec<String>,
     /// What a write is conditional on: changes whenever anybody changes the application.
     pub revision: String,
@@ -37,15 +41,61 @@ pub struct Application {
     pub notes: Vec<String>,
     /// Why it cannot be changed, if that is known beforehand.
     pub obstacle: Option<String>,
+    /// Why it is left as it is, whatever it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Apart>,
 }
 
-/// One application's change of image: from the application as it was read to an image.
+/// Why a workload is none of a set, though it may run an image of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Apart {
+    /// Somebody holds it on purpose, by [`HOLD`]: what is said of that.
+    Held(String),
+    /// It is nothing that can be set here, a job under way say: what it is.
+    Fixed(String),
+}
+
+/// The label, or on Kubernetes the annotation too, by which somebody has a workload left as it is. `false` is as if it
+/// were not there.
+pub const HOLD: &str = "firebreak.io/hold";
+
+impl Apart {
+    /// The reason for people: `it is held (firebreak.io/hold: incident 7)`.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        let (Self::Held(why) | Self::Fixed(why)) = self;
+        why
+    }
+
+    /// Whether one of these sets of labels holds a workload.
+    #[must_use]
+    pub fn held<'a>(labels: impl IntoIterator<Item = &'a Value>) -> Option<Self> {
+        let value = labels.into_iter().filter_map(|labels| labels[HOLD].as_str()).find(|value| *value != "false")?;
+        let said = if ["", "true"].contains(&value) { String::new() } else { format!(": {value}") };
+        Some(Self::Held(format!("it is held ({HOLD}{said})")))
+    }
+}
+
+/// A workload's change of the images of one repository, in whichever of its containers they are. One that runs several
+/// repositories of a set has a change for each, all from the same state of it: they are written together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The application as it was when the plan was made.
+    /// The workload as it was when the plan was made, with its images of that repository.
     pub application: Application,
     /// The image to run, written as the platform takes it: `registry:5000/team/billing:1.4.0-develop`.
     pub to: String,
+}
+
+impl Change {
+    /// Whether an image is one of those that this changes: of the same repository, from the same registry.
+    #[must_use]
+    pub fn is_about(&self, image: &str) -> bool {
+        match (self.to.parse::<ImageName>(), image.parse::<ImageName>()) {
+            (Ok(to), Ok(image)) => to.is_beside(&image),
+            _ => self.to == image || self.application.images.iter().any(|was| was == image),
+        }
+    }
 }
 
 impl port::Change for Change {
@@ -63,6 +113,19 @@ impl port::Change for Change {
 
     fn after(&self) -> &str {
         &self.to
+    }
+
+    fn counted(changes: &[Self], one: &str, _many: &str) -> String {
+        let workloads: BTreeSet<&str> = changes.iter().map(|change| change.application.id.as_str()).collect();
+        let repository = |change: &Self| {
+            let name = change.to.parse::<ImageName>();
+            name.map_or_else(|_| change.to.clone(), |name| name.repository().to_owned())
+        };
+        let services: BTreeSet<String> = changes.iter().map(repository).collect();
+        if workloads.len() == services.len() {
+            return counted(services.len(), one);
+        }
+        format!("{} of {}", counted(workloads.len(), "workload"), counted(services.len(), one))
     }
 }
 
@@ -94,11 +157,25 @@ pub struct Ran {
 /// A place where services run: what can be set and set back there are the images of its applications.
 #[async_trait]
 pub trait Platform: Settable<Change = Change> + RemoteLock {
-    /// The applications of an environment.
+    /// The workloads of an environment that can be set.
     ///
     /// # Errors
     /// When the platform cannot be reached, refuses, or answers what cannot be understood.
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>>;
+
+    /// What else runs images in an environment and cannot be set: a job under way, a bare pod, another controller's. Each
+    /// is [`Apart::Fixed`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn others(&self, _environment: &str) -> anyhow::Result<Vec<Application>> {
+        Ok(Vec::new())
+    }
+
+    /// What the operator should know of a change, besides what is noted of its workload.
+    fn notes(&self, _change: &Change) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What the target of a change may be called where this run wrote it: the target, and what the platform made of it on
     /// its way in, such as the same image with its digest.
@@ -112,4 +189,23 @@ pub trait Platform: Settable<Change = Change> + RemoteLock {
     /// # Errors
     /// When it cannot be read.
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workloads_are_counted_where_they_are_more_than_services() {
+        let change = |id: &str, to: &str| Change {
+            application: Application { id: id.to_owned(), ..Application::default() },
+            to: to.to_owned(),
+        };
+        let told = |changes: &[Change]| <Change as port::Change>::counted(changes, "service", "services");
+        let changes = [change("billing", "r/billing:1"), change("worker", "r/billing:1"), change("web", "r/web:1")];
+        assert_eq!(told(&changes), "3 workloads of 2 services");
+        assert_eq!(told(&changes[1..]), "2 services");
+        assert_eq!(told(&changes[..2]), "2 workloads of 1 service");
+        assert_eq!(told(&[change("pod", "r/billing:1"), change("pod", "r/web:1")]), "1 workload of 2 services");
+    }
 }

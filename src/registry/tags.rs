@@ -28,7 +28,7 @@ pub fn of_page(body: &[u8]) -> Result<Page, String> {
         _ => return Err("it has no list of tags".to_owned()),
     };
     let texts = || entries.iter().filter_map(Value::as_str);
-    let last = texts().last().filter(|_| texts().is_sorted()).map(str::to_owned);
+    let last = texts().next_back().filter(|_| texts().is_sorted()).map(str::to_owned);
     let tags = texts().filter(|tag| is_tag(tag) && !is_attached(tag)).map(str::to_owned).collect();
     Ok(Page { tags, entries: entries.len(), last })
 }

@@ -3,12 +3,12 @@
 use super::arguments::{Again, pull_login};
 use super::execute::{WORDS, set_plan};
 use super::recorded::{Recorded, RecordedStep};
-use super::reverse::{Left, reverse};
-use super::run::{check_images, note_before, note_standing, nothing_to_do, resolve};
+use super::reverse::{After, reverse};
+use super::run::{check_images, note_before, note_platform, note_standing, nothing_to_do, resolve, workloads};
 use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::action::report::Finding;
-use crate::action::runner::{Execution, Found, Recovery, RunScope, end_run};
+use crate::action::runner::{Execution, Found, Recovery, RunScope, UNDOES, end_run};
 use crate::http;
 use crate::journal::Run;
 use crate::platform::Platform;
@@ -50,16 +50,18 @@ async fn undo(
     let registry = again.shared.registry_at(&registry, false, http, context)?;
     platform.recall(&run.calls);
     let left =
-        |step: &RecordedStep| Left { wrote: platform.wrote(&step.change), images: platform.became(&step.change) };
-    let left: Vec<Left> = recorded.steps.iter().map(left).collect();
+        |step: &RecordedStep| After { wrote: platform.wrote(&step.change), images: platform.became(&step.change) };
+    let left: Vec<After> = recorded.steps.iter().map(left).collect();
     platform.recall(&[]);
-    let mut plan = reverse(&recorded, &left, &platform.applications(scope.environment).await?, &run.id)?;
+    let applications = workloads(platform, scope.environment, context).await?;
+    let mut plan = reverse(&recorded, &left, &applications, &run.id)?;
     resolve(&mut plan, &registry, context).await?;
     let unwell = note_standing(&mut plan, platform).await?;
     let changing = plan.steps.iter().filter(|step| !step.unchanged);
     check_images(changing, &registry, "choose a date for `rollback_service run`", context).await?;
     note_before(&mut plan, &registry, context).await;
-    let purpose = format!("as before run {}", run.id);
+    note_platform(&mut plan, platform);
+    let purpose = format!("{UNDOES}{}", run.id);
     let images = format!(", which went {}", recorded.purpose);
     let plan = set_plan(&plan, &scope, &purpose, &images, registry.address())?;
     let execution = Execution { scope, port: platform, plan };

@@ -26,6 +26,7 @@ pub struct Arguments {
     flag_env: String,
     flag_running: Option<String>,
     flag_by: String,
+    flag_only: Option<String>,
     flag_date: Option<String>,
     flag_dump: PathBuf,
     flag_registry: Option<Address>,
@@ -183,6 +184,8 @@ pub struct Act {
     pub target: Option<Target>,
     /// What the images are chosen by.
     pub by: By,
+    /// The names of the workloads that are meant; empty: all.
+    pub only: Vec<String>,
     /// Leave out services without an image that old.
     pub allow_partial: bool,
     /// Write digests rather than tags.
@@ -204,7 +207,7 @@ impl Act {
     /// What is asked of the plan, for this target.
     #[must_use]
     pub fn wish(&self, target: Target) -> Wish {
-        Wish { target, allow_partial: self.allow_partial, pin: self.pin }
+        Wish { target, only: self.only.clone(), allow_partial: self.allow_partial, pin: self.pin }
     }
 }
 
@@ -257,6 +260,7 @@ impl Arguments {
             means,
             dump: self.flag_dump,
             target: target.map_err(|error: String| UsageError(format!("--date: {error}")))?,
+            only: names(self.flag_only.as_deref())?,
             by: if self.flag_by == "ran" { By::Ran } else { By::Built },
             allow_partial: self.flag_allow_partial,
             pin: self.flag_pin,
@@ -271,6 +275,14 @@ fn word(option: &str, text: &str) -> Result<String, UsageError> {
         return Ok(text.to_owned());
     }
     Err(UsageError(format!("{option} cannot be '{text}': it is one word of letters, digits, '-', '_' and '.'")))
+}
+
+/// The names of a comma-separated list; none where none is given.
+fn names(text: Option<&str>) -> Result<Vec<String>, UsageError> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    if names.is_empty() { Err(UsageError("--only names no workload".to_owned())) } else { Ok(names) }
 }
 
 /// The repositories of a comma-separated list, by the grammar of the OCI distribution specification.
@@ -313,6 +325,13 @@ mod tests {
         ] {
             assert_eq!(repositories(text).expect_err("a refusal").to_string(), message);
         }
+    }
+
+    #[test]
+    fn names_are_separated_by_commas_and_one_is_there_at_least() {
+        assert_eq!(names(None), Ok(Vec::new()));
+        assert_eq!(names(Some(" web,cronjob/report ,")), Ok(vec!["web".to_owned(), "cronjob/report".to_owned()]));
+        assert_eq!(names(Some(" ,")), Err(UsageError("--only names no workload".to_owned())));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::arguments::Look;
 use super::dump::Dump;
 use super::matrix::{Matrix, Memories, ran_table};
-use super::plan::application_of;
+use super::members::crew;
 use super::points::{Point, points};
 use super::remember::remember;
 use crate::action::arguments::UsageError;
@@ -36,10 +36,10 @@ pub async fn get(look: &Look, context: &Context) -> anyhow::Result<Finding> {
     let tagged = registry.images(&look.repositories, environment, context.started, &*context.watch).await?;
     every_repository_has_an_image(&look.repositories, environment, &tagged)?;
     let Tagged { images, not_images } = tagged;
-    let ran = ran(look, registry.address(), &http, context).await;
     let points = points(&look.repositories, &images, look.keep);
     let mut dump = Dump::new(&look.repositories, environment, registry.address(), context.started, &images, &points);
     dump.not_images.clone_from(&not_images);
+    let ran = ran(look, &dump, &http, context).await;
     dump.ran = ran.clone().unwrap_or_default();
     let path = dump.write(&look.dump).context("the registry was read, and its dates could not be kept")?;
     let undated: Vec<_> = images.iter().filter(|image| image.created.is_none()).collect();
@@ -109,7 +109,7 @@ fn with_two_dates<'a>(points: &[Point<'a>]) -> Vec<&'a Image> {
 
 /// What each service ran, by its repository; none where that was not asked for, or cannot be read: the dates are worth
 /// having where the platform is what burns.
-async fn ran(look: &Look, registry: &str, http: &http::Client, context: &Context) -> Option<Memories> {
+async fn ran(look: &Look, dump: &Dump, http: &http::Client, context: &Context) -> Option<Memories> {
     let place = look.place.as_ref()?;
     let read = async {
         let platform = place.connect(&look.running, None, http, context).await?;
@@ -124,12 +124,14 @@ async fn ran(look: &Look, registry: &str, http: &http::Client, context: &Context
             !applications.is_empty(),
             "no application of '{running}' runs on {address}: name the environment in the ids there by --running"
         );
+        let mut services = Vec::new();
         for repository in &look.repositories {
-            if let Err(problem) = application_of(repository, registry, &applications) {
-                context.watch.warn(&format!("what '{repository}' ran is not known: {problem}"));
+            match crew(repository, dump, &applications, &[]) {
+                Ok(crew) => services.push((repository.clone(), crew.members)),
+                Err(problem) => context.watch.warn(&format!("what '{repository}' ran is not known: {problem}")),
             }
         }
-        remember(&look.repositories, registry, running, &*platform, &applications, context).await
+        remember(services, running, &*platform, context).await
     };
     let read = timeout(PATIENCE, read).await.unwrap_or_else(|_| {
         Err(anyhow::anyhow!("the platform took longer than {} seconds to tell", PATIENCE.as_secs()))

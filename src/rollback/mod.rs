@@ -1,7 +1,7 @@
 //! Roll back a set of services to a date.
 //!
 //! [`points`], [`plan`](mod@plan) and [`reverse`](mod@reverse) are pure: what can be gone back to, which steps that takes
-//! or why it is refused ([`refusal`]), and the way back from them. So are [`ran`] and [`plan_ran`](mod@plan_ran): what
+//! or why it is refused ([`refusal`]), and the way back from them; [`members`] says which workloads belong. So are [`ran`] and [`plan_ran`](mod@plan_ran): what
 //! ran, rather than what was built, as [`remember`](mod@remember) reads it. [`dump`] is the file between `get` and `run`,
 //! [`recorded`] what the journal keeps of a plan. [`get`] looks; [`run`](mod@run) plans the way to a date and [`again`] the
 //! way back from a run; [`execute`] hands a plan to the runner, which carries it out.
@@ -12,6 +12,7 @@ pub mod dump;
 pub mod execute;
 pub mod get;
 pub mod matrix;
+pub mod members;
 pub mod plan;
 pub mod plan_ran;
 pub mod points;

@@ -5,7 +5,8 @@ use chrono::TimeDelta;
 use indexmap::IndexMap;
 
 use super::dump::Dump;
-use super::plan::{By, Environment, Plan, Step, Wish, application_of, environment_of, is_of, notes, step};
+use super::members::{Environment, crew, environment_of, is_of};
+use super::plan::{By, Draft, Plan, Step, Wish, notes, step};
 use super::points::newest;
 use super::ran::{Held, held, is_image};
 use super::refusal::{Problem, Refusal};
@@ -26,32 +27,38 @@ pub struct Memory {
     pub images: Vec<Image>,
 }
 
-/// Plans the way back to what ran at the target's last instant.
+/// Plans the way back to what ran at the target's last instant. All workloads of a service go back to one image: that of
+/// those of which it is known what they ran. Where they disagree, it is not sure.
 ///
 /// # Errors
 /// A [`Refusal`] with every reason there is.
-pub fn plan_ran(dump: &Dump, applications: &[Application], wish: Wish, memory: &Memory) -> Result<Plan, Refusal> {
-    let (mut steps, mut left_out, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+pub fn plan_ran(dump: &Dump, applications: &[Application], wish: &Wish, memory: &Memory) -> Result<Plan, Refusal> {
+    let mut draft = Draft::begin(dump, applications, wish);
     for repository in &dump.all {
-        let found = application_of(repository, &dump.registry, applications);
-        match found.and_then(|application| step_to(repository, application, dump, wish, memory)) {
-            Ok(step) => steps.push(step),
-            Err(Problem::NothingKnown { .. }) if wish.allow_partial => left_out.push(repository.clone()),
-            Err(problem) => problems.push(problem),
+        let crew = match crew(repository, dump, applications, &wish.only) {
+            Ok(crew) => crew,
+            Err(problem) => {
+                draft.problems.push(problem);
+                continue;
+            }
+        };
+        draft.left.extend(crew.left);
+        draft.unnamed.extend(crew.unnamed);
+        if crew.members.is_empty() {
+            continue;
+        }
+        match steps_to(repository, &crew.members, dump, wish, memory) {
+            Ok(steps) => draft.steps.extend(steps),
+            Err(Problem::NothingKnown { .. }) if wish.allow_partial => draft.left_out.push(repository.clone()),
+            Err(problem) => draft.problems.push(problem),
         }
     }
-    if steps.is_empty() && problems.is_empty() {
-        problems.push(Problem::NothingKnownOfAny);
-    }
-    if !problems.is_empty() {
-        return Err(Refusal(problems));
-    }
-    Ok(Plan { by: By::Ran, steps, left_out, notes: notes(dump, wish) })
+    draft.end(By::Ran, Problem::NothingKnownOfAny, notes(dump, wish))
 }
 
 /// What of the images that ran at the target the dump does not know: repository, and tag or digest.
 #[must_use]
-pub fn unknown_images(dump: &Dump, spans: &IndexMap<String, Vec<Ran>>, wish: Wish) -> Vec<(String, String)> {
+pub fn unknown_images(dump: &Dump, spans: &IndexMap<String, Vec<Ran>>, wish: &Wish) -> Vec<(String, String)> {
     let mut unknown = Vec::new();
     for (repository, spans) in spans {
         if let Held::Ran(ran) = held(spans, wish.target.last_instant())
@@ -74,51 +81,50 @@ fn is_named(image: &Image, repository: &str, reference: &str) -> bool {
     image.repository == repository && (image.digest == reference || image.tag == reference)
 }
 
-fn step_to(
+/// The steps of the workloads of a repository to what ran.
+fn steps_to(
     repository: &str,
-    application: &Application,
+    members: &[Application],
     dump: &Dump,
-    wish: Wish,
+    wish: &Wish,
     memory: &Memory,
-) -> Result<Step, Problem> {
+) -> Result<Vec<Step>, Problem> {
     let at = wish.target.last_instant();
+    let names: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
+    let application = names.join("', '");
     let spans = memory.spans.get(repository).map(Vec::as_slice).unwrap_or_default();
-    let unsure = |why: String| Problem::Unsure { application: application.id.clone(), why };
     let ran = match held(spans, at) {
         Held::Ran(ran) => ran,
-        Held::Unsure(why) => return Err(unsure(why)),
+        Held::Unsure(why) => return Err(Problem::Unsure { application, why }),
         Held::Unknown => {
             let since = spans.iter().filter_map(|ran| ran.from).min();
-            return Err(Problem::NothingKnown { application: application.id.clone(), since });
+            return Err(Problem::NothingKnown { application, since });
         }
     };
-    let image = image_of(ran, repository, application, dump, memory)?;
-    // What ran by its digest is written by it: a tag may have moved since.
-    let pinned = ran.image.parse::<ImageName>().is_ok_and(|name| name.digest().is_some());
-    let mut step = step(dump, &image, application, Wish { pin: wish.pin || pinned, ..wish })?;
+    let image = image_of(ran, repository, &application, dump, memory)?;
+    let mut notes = Vec::new();
     if let Some(built) = newest(&dump.images, repository, at)
         && !is_image(&ran.image, built, &dump.images)
     {
-        step.notes.push(format!("by what was built it would be {}", built.tag));
+        notes.push(format!("by what was built it would be {}", built.tag));
     }
     if let Some(age) = ran.from.map(|from| at - from).filter(|age| *age < FRESH) {
-        step.notes.push(format!("it had been set to this image only {} before", counted(age.num_minutes(), "minute")));
+        notes.push(format!("it had been set to this image only {} before", counted(age.num_minutes(), "minute")));
     }
-    Ok(step)
+    let step = |member| {
+        let mut step = step(dump, &image, member, wish.pin)?;
+        step.notes.extend(notes.iter().cloned());
+        Ok(step)
+    };
+    members.iter().map(step).collect()
 }
 
-/// The image that ran, as the registry knows it.
-fn image_of(
-    ran: &Ran,
-    repository: &str,
-    application: &Application,
-    dump: &Dump,
-    memory: &Memory,
-) -> Result<Image, Problem> {
+/// The image that ran, as the registry knows it. What ran by its digest is known by that alone: a tag may have moved since.
+fn image_of(ran: &Ran, repository: &str, application: &str, dump: &Dump, memory: &Memory) -> Result<Image, Problem> {
     let text = &ran.image;
-    let unsure = |why: String| Problem::Unsure { application: application.id.clone(), why };
+    let unsure = |why: String| Problem::Unsure { application: application.to_owned(), why };
     let name = text.parse::<ImageName>().map_err(|error| unsure(error.to_string()))?;
-    if !is_of(&name, repository, &dump.registry) {
+    if !is_of(text, repository, &dump.registry) {
         return Err(unsure(format!("'{text}', an image of another repository than '{repository}'")));
     }
     if let Environment::Other(theirs) = environment_of(text, dump) {
@@ -129,10 +135,10 @@ fn image_of(
     };
     let images = dump.images.iter().chain(&memory.images);
     let Some(image) = images.into_iter().find(|image| is_named(image, repository, &reference)) else {
-        return Err(Problem::Gone { application: application.id.clone(), image: text.clone() });
+        return Err(Problem::Gone { application: application.to_owned(), image: text.clone() });
     };
-    if name.digest().is_some() {
-        return Ok(Image { tag: name.digest().map_or_else(|| image.tag.clone(), str::to_owned), ..image.clone() });
+    if let Some(digest) = name.digest() {
+        return Ok(Image { tag: digest.to_owned(), ..image.clone() });
     }
     // An image cannot have run before it was built: the tag named another one at that time.
     match image.created.filter(|created| ran.from.is_none_or(|from| *created > from)) {
@@ -159,8 +165,7 @@ mod tests {
             images: vec![image.to_owned()],
             revision: "1".to_owned(),
             instances: 1,
-            notes: Vec::new(),
-            obstacle: None,
+            ..Application::default()
         }
     }
 
@@ -194,23 +199,23 @@ mod tests {
     }
 
     fn wish(date: &str) -> Wish {
-        Wish { target: date.parse().expect("a target"), allow_partial: false, pin: false }
+        Wish { target: date.parse().expect("a target"), only: Vec::new(), allow_partial: false, pin: false }
     }
 
-    fn refusal(memory: &Memory, wish: Wish) -> Vec<String> {
+    fn refusal(memory: &Memory, wish: &Wish) -> Vec<String> {
         let Refusal(problems) = plan_ran(&dump(), &applications(), wish, memory).expect_err("a refusal");
         problems.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn each_service_goes_back_to_what_it_ran_though_another_was_built() {
-        let plan = plan_ran(&dump(), &applications(), wish("2026-11-02"), &memory()).expect("a plan");
+        let plan = plan_ran(&dump(), &applications(), &wish("2026-11-02"), &memory()).expect("a plan");
         assert_eq!(plan.by, By::Ran);
         let steps: Vec<_> = plan.steps.iter().map(|step| (step.change.to.as_str(), step.unchanged)).collect();
         assert_eq!(steps, [("r:5000/billing:1-develop", false), ("r:5000/orders:1-develop", false)]);
         assert_eq!(plan.steps[0].notes, ["by what was built it would be 2-develop"]);
         assert_eq!(plan.steps[1].notes, [""; 0]);
-        let now = plan_ran(&dump(), &applications(), wish("2026-11-04T00:05:00Z"), &memory()).expect("a plan");
+        let now = plan_ran(&dump(), &applications(), &wish("2026-11-04T00:05:00Z"), &memory()).expect("a plan");
         assert!(now.steps.iter().all(|step| step.unchanged));
         assert_eq!(now.steps[0].notes, ["it had been set to this image only 5 minutes before"]);
     }
@@ -219,14 +224,14 @@ mod tests {
     fn by_what_was_built_it_is_noted_what_ran_as_far_as_the_dump_knows() {
         let mut dump = dump();
         dump.ran = memory().spans;
-        let planned = super::super::plan::plan(&dump, &applications(), wish("2026-11-02")).expect("a plan");
+        let planned = super::super::plan::plan(&dump, &applications(), &wish("2026-11-02")).expect("a plan");
         let note = "'r:5000/billing:1-develop' ran then, not this one: --by=ran goes back to it";
         assert_eq!(
             (planned.steps[0].notes.as_slice(), planned.steps[1].notes.len()),
             ([note.to_owned()].as_slice(), 0)
         );
         dump.generated = image("", "", Some(DAY)).created.expect("an instant");
-        let planned = super::super::plan::plan(&dump, &applications(), wish("2026-11-02")).expect("a plan");
+        let planned = super::super::plan::plan(&dump, &applications(), &wish("2026-11-02")).expect("a plan");
         assert_eq!(planned.steps[0].notes, [""; 0], "the dump was written before");
     }
 
@@ -239,14 +244,14 @@ mod tests {
              (the platform); choose another date, or go by what was built (--by=built)";
         let known = "what '/shop/dev/web/billing' ran then is not known (it is since 2026-11-04 00:00 UTC): choose a \
              later date, go by what was built (--by=built), or leave it as it is with --allow-partial";
-        assert_eq!(refusal(&memory, wish("2026-11-02")), [known, unsure]);
+        assert_eq!(refusal(&memory, &wish("2026-11-02")), [known, unsure]);
         let partial = Wish { allow_partial: true, ..wish("2026-11-02") };
-        assert_eq!(refusal(&memory, partial), [unsure]);
+        assert_eq!(refusal(&memory, &partial), [unsure]);
         memory.spans.get_mut("orders").expect("orders")[1].doubt = None;
-        let plan = plan_ran(&dump(), &applications(), partial, &memory).expect("a plan");
+        let plan = plan_ran(&dump(), &applications(), &partial, &memory).expect("a plan");
         assert_eq!((plan.steps.len(), plan.left_out), (1, vec!["billing".to_owned()]));
         let nothing = "of no service it is known what ran then: choose a later date";
-        assert_eq!(refusal(&Memory::default(), partial), [nothing]);
+        assert_eq!(refusal(&Memory::default(), &partial), [nothing]);
     }
 
     #[test]
@@ -256,7 +261,7 @@ mod tests {
         spans[1] = ran("r:5000/billing:2-develop", Some(60), Some(3 * DAY));
         let expected = "what '/shop/dev/web/billing' ran then is not sure: the tag '2-develop' was moved since: the image \
              that bears it was built 2026-11-02 00:00 UTC; choose another date, or go by what was built (--by=built)";
-        assert_eq!(refusal(&memory, wish("2026-11-02")), [expected]);
+        assert_eq!(refusal(&memory, &wish("2026-11-02")), [expected]);
     }
 
     #[test]
@@ -268,13 +273,13 @@ mod tests {
         ] {
             let mut memory = memory();
             memory.spans.get_mut("billing").expect("billing")[1].image.clone_from(&text);
-            let unknown = unknown_images(&dump(), &memory.spans, wish("2026-11-02"));
+            let unknown = unknown_images(&dump(), &memory.spans, &wish("2026-11-02"));
             assert_eq!(unknown, [("billing".to_owned(), reference.clone())]);
             let gone =
                 "'/shop/dev/web/billing' ran 'IMAGE' then, and the registry has it no longer: choose another date";
-            assert_eq!(refusal(&memory, wish("2026-11-02")), [gone.replace("IMAGE", &text)]);
+            assert_eq!(refusal(&memory, &wish("2026-11-02")), [gone.replace("IMAGE", &text)]);
             memory.images = vec![Image { digest: digest.clone(), ..image("billing", &reference, None) }];
-            let plan = plan_ran(&dump(), &applications(), wish("2026-11-02"), &memory).expect("a plan");
+            let plan = plan_ran(&dump(), &applications(), &wish("2026-11-02"), &memory).expect("a plan");
             assert_eq!((&plan.steps[0].change.to, &plan.steps[0].image.tag), (&to, &reference));
         }
     }
@@ -294,14 +299,34 @@ mod tests {
         ] {
             let mut memory = memory();
             memory.spans.get_mut("billing").expect("billing")[1].image = text.to_owned();
-            let refused = refusal(&memory, wish("2026-11-02"));
+            let refused = refusal(&memory, &wish("2026-11-02"));
             assert!(refused[0].contains(&format!("is not sure: {why}; choose another date")), "{refused:?}");
         }
     }
 
     #[test]
+    fn all_workloads_of_a_service_go_back_to_the_image_of_those_that_remember() {
+        let mut applications = applications();
+        applications.push(application("report", "r:5000/billing:2-develop"));
+        let made = plan_ran(&dump(), &applications, &wish("2026-11-02"), &memory()).expect("a plan");
+        let steps: Vec<_> =
+            made.steps.iter().map(|step| (&*step.change.application.service, &*step.change.to)).collect();
+        let (old, orders) = ("r:5000/billing:1-develop", "r:5000/orders:1-develop");
+        assert_eq!(steps, [("billing", old), ("report", old), ("orders", orders)]);
+        let mut memory = memory();
+        let spans = memory.spans.get_mut("billing").expect("billing");
+        spans.push(ran("r:5000/billing:0-develop", Some(60), Some(3 * DAY)));
+        let Refusal(problems) = plan_ran(&dump(), &applications, &wish("2026-11-02"), &memory).expect_err("a refusal");
+        let said = problems[0].to_string();
+        assert!(
+            said.starts_with("what '/shop/dev/web/billing', '/shop/dev/web/report' ran then is not sure: it may"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn every_reason_is_named_at_once() {
-        let partial = plan_ran(&dump(), &[], wish("2026-11-02"), &memory()).expect_err("a refusal");
+        let partial = plan_ran(&dump(), &[], &wish("2026-11-02"), &memory()).expect_err("a refusal");
         assert_eq!(partial.0.len(), 2);
     }
 }

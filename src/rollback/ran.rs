@@ -147,7 +147,10 @@ struct Event<'a> {
 impl<'a> Event<'a> {
     /// None where the run changed nothing of the application for good, or where the platform remembers it better.
     fn of(run: &'a Past, application: &Application, known: Option<DateTime<Utc>>) -> Option<Self> {
-        let change = run.changes.iter().find(|change| change.application.id == application.id)?;
+        let is_it = |change: &&Change| {
+            change.application.id == application.id && application.images.iter().any(|image| change.is_about(image))
+        };
+        let change = run.changes.iter().find(is_it)?;
         let to = match run.state {
             State::Restored if run.resumed => only(&change.application.images),
             State::Planned | State::Locked | State::Restored | State::Unchanged => return None,
@@ -186,26 +189,30 @@ pub(super) mod tests {
         DateTime::parse_from_rfc3339("2026-11-01T00:00:00Z").expect("an instant").to_utc() + TimeDelta::minutes(minute)
     }
 
+    /// The image of a tag, of the repository that all of these are of.
+    fn named(tag: &str) -> String {
+        if tag.contains(['/', ':']) { tag.to_owned() } else { format!("r/billing:{tag}") }
+    }
+
     pub fn ran(image: &str, from: Option<i64>, until: Option<i64>) -> Ran {
         let (from, until) = (from.map(at), until.map(at));
-        Ran { image: image.to_owned(), from, until, source: "the platform".to_owned(), doubt: None }
+        Ran { image: named(image), from, until, source: "the platform".to_owned(), doubt: None }
     }
 
     fn application(image: &str) -> Application {
         Application {
             id: "dev/billing".to_owned(),
             service: "billing".to_owned(),
-            images: vec![image.to_owned()],
+            images: vec![named(image)],
             revision: "1".to_owned(),
             instances: 1,
-            notes: Vec::new(),
-            obstacle: None,
+            ..Application::default()
         }
     }
 
     /// A run of the five minutes before this one.
     fn run(minute: i64, from: &str, to: &str, state: State) -> Past {
-        let change = Change { application: application(from), to: to.to_owned() };
+        let change = Change { application: application(from), to: named(to) };
         let run = format!("{minute}-abcdef");
         Past { run, began: at(minute - 5), at: at(minute), state, resumed: false, changes: vec![change] }
     }
@@ -213,7 +220,10 @@ pub(super) mod tests {
     /// Image, since, until, and whether it is in doubt.
     fn told(spans: &[Ran]) -> Vec<(&str, Option<i64>, Option<i64>, bool)> {
         let minute = |instant: Option<DateTime<Utc>>| instant.map(|instant| (instant - at(0)).num_minutes());
-        spans.iter().map(|r| (r.image.as_str(), minute(r.from), minute(r.until), r.doubt.is_some())).collect()
+        spans
+            .iter()
+            .map(|r| (r.image.trim_start_matches("r/billing:"), minute(r.from), minute(r.until), r.doubt.is_some()))
+            .collect()
     }
 
     #[test]
@@ -223,18 +233,18 @@ pub(super) mod tests {
         assert_eq!(held(&spans, at(19)), Held::Ran(&spans[1]));
         assert_eq!(held(&spans, at(10)), Held::Ran(&spans[1]));
         assert_eq!(held(&spans, at(9)), Held::Unknown);
-        let unsure = "perhaps 'z': since when is not known (the platform)";
+        let unsure = "perhaps 'r/billing:z': since when is not known (the platform)";
         assert_eq!(held(&spans, at(4)), Held::Unsure(unsure.to_owned()));
     }
 
     #[test]
     fn spans_that_disagree_or_are_in_doubt_are_not_relied_upon() {
         let spans = [ran("b", Some(20), None), ran("a", Some(10), Some(30))];
-        let unsure = "it may have been any of 'b' (the platform), 'a' (the platform)";
+        let unsure = "it may have been any of 'r/billing:b' (the platform), 'r/billing:a' (the platform)";
         assert_eq!(held(&spans, at(25)), Held::Unsure(unsure.to_owned()));
         let mut doubted = ran("a", Some(0), None);
         doubted.doubt = Some("used twice".to_owned());
-        let unsure = "perhaps 'a': used twice (the platform)";
+        let unsure = "perhaps 'r/billing:a': used twice (the platform)";
         assert_eq!(held(std::slice::from_ref(&doubted), at(1)), Held::Unsure(unsure.to_owned()));
         let sure = ran("a", Some(0), None);
         assert_eq!(held(&[doubted, sure.clone()], at(1)), Held::Ran(&sure), "another source is sure of the same");
@@ -382,7 +392,7 @@ pub(super) mod tests {
             for minute in 0..now + 20 {
                 let wanted = truth.iter().rev().find(|(from, _)| *from <= minute).map(|(_, image)| image.as_str());
                 match (held(&merged, at(minute)), wanted) {
-                    (Held::Ran(ran), Some(wanted)) => prop_assert_eq!(ran.image.as_str(), wanted),
+                    (Held::Ran(ran), Some(wanted)) => prop_assert_eq!(&ran.image, &named(wanted)),
                     (Held::Unsure(_) | Held::Unknown, None) => {}
                     (found, wanted) => prop_assert!(false, "minute {}: {:?}, not {:?}", minute, found, wanted),
                 }

@@ -57,3 +57,32 @@ impl Recorded {
         self.steps.iter().map(|step| step.change.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_is_read_as_it_was_always_written_and_written_so_still() {
+        let image = |tag: &str| json!({"repository": "billing", "tag": tag, "digest": "sha256:1", "created": null});
+        let first = json!({
+            "purpose": "back to 2026-11-20", "registry": "https://r",
+            "steps": [{
+                "change": {
+                    "application": {
+                        "id": "dev/deployment/billing", "service": "billing", "images": ["r/billing:2"],
+                        "revision": "u/1", "instances": 2, "notes": ["down while it restarts"], "obstacle": null,
+                    },
+                    "to": "r/billing:1",
+                },
+                "image": image("1"), "before": image("2"), "trouble": null,
+            }],
+        });
+        let read: Recorded = serde_json::from_value(first.clone()).expect("a plan");
+        assert_eq!((read.changes()[0].application.apart.clone(), read.steps.len()), (None, 1));
+        let written = serde_json::to_value(&read).expect("JSON");
+        assert_eq!(written["steps"][0]["change"], first["steps"][0]["change"], "an older version understands it");
+    }
+}

@@ -4,6 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
+use crate::action::arguments::nearest;
+
 /// A reason to refuse a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -52,23 +54,28 @@ pub enum Problem {
     /// No service has an image that old: nothing is left to go back, even in part.
     #[error("no service has an image that old: choose a later date")]
     NothingThatOld,
-    /// No application runs the service.
-    #[error("no application of the environment runs '{repository}'{}", candidates_hint(.candidates))]
+    /// No workload that could be set runs the service.
+    #[error(
+        "no workload of the environment that could be set runs '{repository}'{}", candidates_hint(.candidates)
+    )]
     NoApplication {
         /// The service's repository.
         repository: String,
-        /// Applications of the service's name that run another repository.
+        /// Workloads of the service's name that run another repository, and what runs it and cannot be set.
         candidates: Vec<String>,
     },
-    /// Several applications run the service.
-    #[error("'{repository}' is run by several applications, and it is not known which is meant{}", candidates_hint(.candidates))]
-    SeveralApplications {
-        /// The service's repository.
-        repository: String,
-        /// Those applications.
-        candidates: Vec<String>,
+    /// Somebody named a workload that is none of the set.
+    #[error("--only: no workload of the set is called '{name}'{}", known_hint(name, known))]
+    NoSuchWorkload {
+        /// The name.
+        name: String,
+        /// Those that the workloads of the set have.
+        known: Vec<String>,
     },
-    /// A service runs an image of another environment than the dump's.
+    /// Every workload of the set is left as it is.
+    #[error("nothing is left to be set: {}", .0.join("; "))]
+    AllLeft(Vec<String>),
+    /// All workloads of a service run images of other environments than the dump's: this is one.
     #[error(
         "'{application}' runs '{image}', an image of '{theirs}', and rollback.json is of '{ours}': \
         run `rollback_service get --env={theirs}` first"
@@ -103,6 +110,14 @@ fn since_hint(since: Option<DateTime<Utc>>) -> String {
 
 fn candidates_hint(candidates: &[String]) -> String {
     if candidates.is_empty() { String::new() } else { format!(": there is {}", candidates.join(", ")) }
+}
+
+fn known_hint(name: &str, known: &[String]) -> String {
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!(": did you mean '{near}'?"),
+        None if known.is_empty() => ": it has none".to_owned(),
+        None => format!(": there are {}", known.join(", ")),
+    }
 }
 
 /// All reasons to refuse a plan.

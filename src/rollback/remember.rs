@@ -1,12 +1,14 @@
 //! Asks what ran: the platform, the journal of earlier runs, and the registry for images that the dump does not know.
 
+use std::cmp::Reverse;
 use std::fmt::Display;
 
 use futures_util::future::try_join_all;
 use indexmap::IndexMap;
 
 use super::dump::Dump;
-use super::plan::{Wish, application_of};
+use super::members::crew;
+use super::plan::Wish;
 use super::plan_ran::{Memory, unknown_images};
 use super::ran::{Past, merge};
 use super::recorded::Recorded;
@@ -16,27 +18,35 @@ use crate::journal::Run;
 use crate::platform::{Application, Platform, Ran};
 use crate::registry::{Image, Registry};
 
-/// What each service ran, by its repository of a registry; nothing of one that is not run by exactly one application.
+/// What each service ran, by its repository, as its workloads remember it: pairs of both are given. The newest is first.
 ///
 /// # Errors
 /// When the platform cannot be read.
 pub async fn remember(
-    repositories: &[String],
-    registry: &str,
+    services: Vec<(String, Vec<Application>)>,
     environment: &str,
     platform: &dyn Platform,
-    applications: &[Application],
     context: &Context,
 ) -> anyhow::Result<IndexMap<String, Vec<Ran>>> {
-    let found = |repository: &String| {
-        let application = application_of(repository, registry, applications).ok()?;
-        Some((repository.clone(), application.clone()))
-    };
-    let (names, found): (Vec<String>, Vec<Application>) = repositories.iter().filter_map(found).unzip();
-    let remembered = platform.history(&found).await?;
+    let all: Vec<Application> = services.iter().flat_map(|(_, members)| members.iter().cloned()).collect();
+    let mut remembered = platform.history(&all).await?.into_iter();
     let runs = past(environment, platform.address(), context);
-    let merged = found.iter().zip(remembered).map(|(application, remembered)| merge(application, remembered, &runs));
-    Ok(names.into_iter().zip(merged).collect())
+    let mut services_ran = IndexMap::new();
+    for (repository, members) in services {
+        let mut spans: Vec<Ran> = Vec::new();
+        for (application, remembered) in members.iter().zip(remembered.by_ref()) {
+            let mut ran = merge(application, remembered, &runs);
+            if members.len() > 1 {
+                for ran in &mut ran {
+                    ran.source = format!("{}: {}", application.service, ran.source);
+                }
+            }
+            spans.extend(ran);
+        }
+        spans.sort_by_key(|ran| Reverse(ran.from));
+        services_ran.insert(repository, spans);
+    }
+    Ok(services_ran)
 }
 
 /// The same for the services of a dump, with what the registry says of the images that are asked for.
@@ -45,14 +55,19 @@ pub async fn remember(
 /// When the platform or the registry cannot be read.
 pub async fn memory(
     dump: &Dump,
-    wish: Wish,
+    wish: &Wish,
     scope: &RunScope<'_>,
     platform: &dyn Platform,
     applications: &[Application],
     registry: &Registry,
 ) -> anyhow::Result<Memory> {
     let RunScope { environment, context, .. } = *scope;
-    let spans = remember(&dump.all, &dump.registry, environment, platform, applications, context).await?;
+    let members = |repository: &String| {
+        let crew = crew(repository, dump, applications, &wish.only).ok()?;
+        Some((repository.clone(), crew.members))
+    };
+    let services = dump.all.iter().filter_map(members).collect();
+    let spans = remember(services, environment, platform, context).await?;
     let ask = async |(repository, reference): (String, String)| {
         let digest = registry.digest_of(&repository, &reference, &*context.watch).await?;
         anyhow::Ok(digest.map(|digest| Image::undated(repository, reference, digest)))

@@ -1,42 +1,71 @@
 //! The way back from what a run did: pure. Each service that is still as the run left it gets the image that it had before.
 
+use super::members::Left;
 use super::plan::{By, Plan, Step};
 use super::recorded::{Recorded, RecordedStep};
 use super::refusal::{Problem, Refusal};
 use crate::platform::image::ImageName;
-use crate::platform::{Application, Change};
+use crate::platform::{Apart, Application, Change};
 use crate::registry::Image;
 
 /// What a run left of one of its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
+pub struct After {
     /// It was that run that took the step.
     pub wrote: bool,
     /// The images that the application may show then: the target, and what the platform made of it.
     pub images: Vec<String>,
 }
 
-/// Plans the way back from what the run of this id did, among the applications as they are now. `left` says of each step
+/// Plans the way back from what the run of this id did, among the applications as they are now. `after` says of each step
 /// what that run left.
 ///
 /// # Errors
 /// A [`Refusal`] with every reason there is: somebody changed a service since, or it ran several images before.
-pub fn reverse(recorded: &Recorded, left: &[Left], applications: &[Application], run: &str) -> Result<Plan, Refusal> {
-    let (mut steps, mut problems) = (Vec::new(), Vec::new());
-    for (was, left) in recorded.steps.iter().zip(left) {
-        match step(was, left, applications, run) {
-            Ok(step) => steps.push(step),
-            Err(problem) => problems.push(problem),
+pub fn reverse(recorded: &Recorded, after: &[After], applications: &[Application], run: &str) -> Result<Plan, Refusal> {
+    let (mut steps, mut left, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    for (was, after) in recorded.steps.iter().zip(after) {
+        let is_it = |application: &&Application| application.id == was.change.application.id;
+        match applications.iter().find(is_it).and_then(|now| held(now, &was.change)) {
+            Some(held) => left.push(held),
+            None => match step(was, after, applications, run) {
+                Ok(step) => steps.push(step),
+                Err(problem) => problems.push(problem),
+            },
         }
     }
+    left.extend(applications.iter().filter_map(|application| fixed(application, recorded)));
+    if steps.is_empty() && problems.is_empty() {
+        problems.push(Problem::AllLeft(left.iter().map(ToString::to_string).collect()));
+    }
     if problems.is_empty() {
-        Ok(Plan { by: By::Ran, steps, left_out: Vec::new(), notes: Vec::new() })
+        Ok(Plan { by: By::Ran, steps, left_out: Vec::new(), left, notes: Vec::new() })
     } else {
         Err(Refusal(problems))
     }
 }
 
-fn step(was: &RecordedStep, left: &Left, applications: &[Application], run: &str) -> Result<Step, Problem> {
+/// What somebody holds since the run, on purpose; none where it need not be set.
+fn held(now: &Application, change: &Change) -> Option<Left> {
+    let Some(Apart::Held(why)) = &now.apart else { return None };
+    let now = about(now, change);
+    (now.images != change.application.images).then(|| Left::of(&now, why))
+}
+
+/// What runs an image that the run set and cannot be set itself, a job under way say.
+fn fixed(application: &Application, recorded: &Recorded) -> Option<Left> {
+    let Some(Apart::Fixed(why)) = &application.apart else { return None };
+    let mut parts = recorded.steps.iter().map(|was| about(application, &was.change));
+    parts.find(|part| !part.images.is_empty()).map(|part| Left::of(&part, why))
+}
+
+/// A workload with those of its images that a change is about.
+fn about(application: &Application, change: &Change) -> Application {
+    let images = application.images.iter().filter(|image| change.is_about(image)).cloned().collect();
+    Application { images, ..application.clone() }
+}
+
+fn step(was: &RecordedStep, after: &After, applications: &[Application], run: &str) -> Result<Step, Problem> {
     let before = &was.change.application;
     let refused = |why: String| Problem::Obstacle { application: before.id.clone(), why };
     let [image] = &before.images[..] else {
@@ -45,18 +74,20 @@ fn step(was: &RecordedStep, left: &Left, applications: &[Application], run: &str
     let Some(now) = applications.iter().find(|application| application.id == before.id) else {
         return Err(refused("it is no longer there".to_owned()));
     };
+    let now = &about(now, &was.change);
     if now.instances == 0 && before.instances > 0 {
         let count = before.instances;
         return Err(refused(format!("it has no instance, and {count} before run {run}: give it those first, by hand")));
     }
     let unchanged = now.images == before.images;
-    let is_left = now.images.iter().all(|image| left.images.contains(image));
+    let is_left = !now.images.is_empty() && now.images.iter().all(|image| after.images.contains(image));
     if !unchanged && !is_left {
-        let theirs = now.images.join(", ");
+        let theirs =
+            if now.images.is_empty() { "nothing of that repository".to_owned() } else { now.images.join(", ") };
         let (to, hint) = (&was.change.to, "`firebreak history` shows whether a later run did");
         return Err(refused(format!("it was set to {theirs} since run {run}, which set it to {to}: {hint}")));
     }
-    if !unchanged && !left.wrote {
+    if !unchanged && !after.wrote {
         return Err(refused(format!("somebody else set it to {}, not run {run}", was.change.to)));
     }
     if let Some(why) = now.obstacle.as_ref().filter(|_| !unchanged) {
@@ -75,7 +106,7 @@ fn step(was: &RecordedStep, left: &Left, applications: &[Application], run: &str
 /// An image whose digest was not known then.
 fn unknown(image: &str, was: &RecordedStep) -> Image {
     let name = image.parse::<ImageName>().ok();
-    let tag = name.as_ref().and_then(|name| name.tag().or(name.digest())).unwrap_or_default();
+    let tag = name.as_ref().and_then(|name| name.digest().or(name.tag())).unwrap_or_default();
     Image::undated(was.image.repository.clone(), tag.to_owned(), String::new())
 }
 
@@ -90,12 +121,11 @@ mod tests {
             images: vec![image.to_owned()],
             revision: "1".to_owned(),
             instances: 2,
-            notes: Vec::new(),
-            obstacle: None,
+            ..Application::default()
         }
     }
 
-    const DIGEST: &str = "sha256:cafe";
+    const DIGEST: &str = "sha256:cafecafecafecafecafecafecafecafecafecafecafecafecafecafecafecafe";
 
     /// What is planned, or why not, where a run took `billing` from 2 to 1 and this is what runs now.
     fn reversed(before: Application, wrote: bool, now: &[Application]) -> Result<Vec<(String, bool)>, String> {
@@ -104,7 +134,7 @@ mod tests {
         let steps = vec![RecordedStep { change, image, before: None, trouble: None }];
         let recorded = Recorded { purpose: String::new(), registry: "https://r".to_owned(), steps };
         let images = vec!["r/team/billing:1".to_owned(), format!("r/team/billing:1@{DIGEST}")];
-        match reverse(&recorded, &[Left { wrote, images }], now, "7-abcdef") {
+        match reverse(&recorded, &[After { wrote, images }], now, "7-abcdef") {
             Ok(plan) => Ok(plan.steps.into_iter().map(|step| (step.change.to, step.unchanged)).collect()),
             Err(Refusal(problems)) => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
         }
@@ -120,6 +150,28 @@ mod tests {
         assert_eq!(reversed(before(), true, &[pinned]), back(false), "the platform made that of it");
         let scaled = Application { instances: 5, ..application("r/team/billing:1") };
         assert_eq!(reversed(before(), true, &[scaled]), back(false));
+    }
+
+    #[test]
+    fn what_is_beside_it_does_not_count_and_what_is_held_or_cannot_be_set_is_left() {
+        let mut beside = application("r/proxy:1");
+        beside.images.push("r/team/billing:1".to_owned());
+        let before = || application("r/team/billing:2");
+        assert_eq!(reversed(before(), true, &[beside]), Ok(vec![("r/team/billing:2".to_owned(), false)]));
+        let held = Apart::Held("it is held".to_owned());
+        let held = Application { apart: Some(held), ..application("r/team/billing:1") };
+        let job = Application {
+            id: "dev/job/1".to_owned(),
+            service: "job/1".to_owned(),
+            apart: Some(Apart::Fixed("a job under way".to_owned())),
+            ..application("r/team/billing:1")
+        };
+        assert_eq!(
+            reversed(before(), true, &[held, job]),
+            Err("nothing is left to be set: billing: left as it is, with 1: it is held; job/1: left as it is, with 1: a job \
+                 under way"
+                .to_owned())
+        );
     }
 
     #[test]
@@ -144,6 +196,14 @@ mod tests {
         ] {
             assert_eq!(refused(before, &now), format!("{prefix}{why}"));
         }
+        let foreign = application("r/other/billing:1");
+        assert_eq!(
+            refused(before(), &[foreign]),
+            format!(
+                "{prefix}it was set to nothing of that repository since run 7-abcdef, which set it to r/team/billing:1: \
+                 `firebreak history` shows whether a later run did"
+            )
+        );
         let theirs = reversed(before(), false, &[application("r/team/billing:1")]);
         let why = "somebody else set it to r/team/billing:1, not run 7-abcdef";
         assert_eq!(theirs, Err(format!("{prefix}{why}")));

@@ -15,7 +15,7 @@ use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome};
 use crate::action::runner::Execution;
 use crate::platform::image::ImageName;
-use crate::platform::{Platform, Standing};
+use crate::platform::{Application, Platform, Standing};
 use crate::registry::{Image, Registry};
 use crate::{http, registry};
 
@@ -41,7 +41,7 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     if let Some(refusal) = scope.refusal()? {
         return Ok(refusal);
     }
-    let applications = platform.applications(&shared.environment).await?;
+    let applications = workloads(&*platform, &shared.environment, context).await?;
     if applications.is_empty() {
         let (environment, address) = (&shared.environment, platform.address());
         anyhow::bail!(
@@ -50,12 +50,13 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     }
     let wish = act.wish(target);
     let mut plan = match act.by {
-        By::Built => plan(&dump, &applications, wish)?,
+        By::Built => plan(&dump, &applications, &wish)?,
         By::Ran => {
-            let memory = memory(&dump, wish, &scope, &*platform, &applications, &registry).await?;
-            plan_ran(&dump, &applications, wish, &memory)?
+            let memory = memory(&dump, &wish, &scope, &*platform, &applications, &registry).await?;
+            plan_ran(&dump, &applications, &wish, &memory)?
         }
     };
+    note_platform(&mut plan, &*platform);
     let unwell = note_standing(&mut plan, &*platform).await?;
     check_images(&plan.steps, &registry, "run `rollback_service get` again", context).await?;
     note_before(&mut plan, &registry, context).await;
@@ -89,6 +90,32 @@ async fn target(act: &Act, dump: &Dump, context: &Context) -> anyhow::Result<Opt
     let question = format!("Back to the end of which day? Images of '{}', UTC", dump.env);
     let Some(chosen) = context.operator.choose(&question, &answers).await? else { return Ok(None) };
     dates[chosen].parse().map(Some).map_err(anyhow::Error::msg)
+}
+
+/// The workloads of the environment; those that cannot be set as well, as far as they can be read.
+///
+/// # Errors
+/// When the platform cannot be read.
+pub(super) async fn workloads(
+    platform: &dyn Platform,
+    environment: &str,
+    context: &Context,
+) -> anyhow::Result<Vec<Application>> {
+    let mut applications = platform.applications(environment).await?;
+    match platform.others(environment).await {
+        Ok(others) => applications.extend(others),
+        Err(error) => context
+            .watch
+            .warn(&format!("what else runs there, and cannot be set, is not known, so none of it is named: {error:#}")),
+    }
+    Ok(applications)
+}
+
+/// Notes what the platform says of each change.
+pub(super) fn note_platform(plan: &mut Plan, platform: &dyn Platform) {
+    for step in plan.steps.iter_mut().filter(|step| !step.unchanged) {
+        step.notes.extend(platform.notes(&step.change));
+    }
 }
 
 /// Notes how the services stand now: those that are to be changed may not be well, and need not be so afterwards. Those
@@ -149,7 +176,8 @@ pub(super) async fn note_before(plan: &mut Plan, registry: &Registry, context: &
     for step in plan.steps.iter_mut().filter(|step| !step.unchanged) {
         let [present] = &step.change.application.images[..] else { continue };
         let Ok(name) = present.parse::<ImageName>() else { continue };
-        let Some(tag) = name.tag().or(name.digest()) else { continue };
+        // What is pinned is known by its digest alone: the tag may have moved since.
+        let Some(tag) = name.digest().or(name.tag()) else { continue };
         let repository = step.image.repository.clone();
         if let Ok(Some(digest)) = registry.digest_of(&repository, tag, &*context.watch).await {
             step.before = Some(Image::undated(repository, tag.to_owned(), digest));

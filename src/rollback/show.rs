@@ -9,32 +9,38 @@ use crate::platform::Application;
 use crate::platform::image::short;
 use crate::words::counted;
 
-/// The plan for people: its title, a line for each service, and below what is to be known of it.
+/// The plan for people: its title, a line for each workload, and below what is to be known of it.
 #[must_use]
 pub fn plan_table(plan: &Plan, title: String, now: DateTime<Utc>) -> Table {
+    let is_many = |id: &str| plan.steps.iter().filter(|step| step.change.application.id == id).count() > 1;
+    // One that runs several services has a line for each.
+    let name = |step: &Step| {
+        let Application { service, id, .. } = &step.change.application;
+        if is_many(id) { format!("{service} ({})", step.image.repository) } else { service.clone() }
+    };
     let row = |step: &Step| {
         let built = step.image.created.map(|created| format!("{} ago", age(created, now))).unwrap_or_default();
         let to = if step.unchanged { Cell::new(Tone::Quiet, "unchanged") } else { short(&step.change.to).into() };
-        let Application { service, images, .. } = &step.change.application;
-        vec![service.as_str().into(), shortened(images).into(), to, built.into()]
+        vec![name(step).into(), shortened(&step.change.application.images).into(), to, built.into()]
     };
     let of_note = plan.steps.iter().filter(|step| !step.notes.is_empty());
-    let notes = of_note.map(|step| format!("{}: {}", step.change.application.service, step.notes.join("; ")));
+    let notes = of_note.map(|step| format!("{}: {}", name(step), step.notes.join("; ")));
     Table {
         title,
-        head: ["service", "from", "to", "built"].map(str::to_owned).to_vec(),
+        head: ["workload", "from", "to", "built"].map(str::to_owned).to_vec(),
         rows: plan.steps.iter().map(row).collect(),
         legend: notes.chain(left_out(plan)).chain(plan.notes.iter().cloned()).collect(),
     }
 }
 
-/// The services that a plan leaves alone, for people.
+/// The services and workloads that a plan leaves alone, for people.
 pub fn left_out(plan: &Plan) -> impl Iterator<Item = String> {
     let why = match plan.by {
         By::Built => "it has no image that old",
         By::Ran => "what it ran then is not known",
     };
-    plan.left_out.iter().map(move |service| format!("{service}: left as it is, {why}"))
+    let services = plan.left_out.iter().map(move |service| format!("{service}: left as it is, {why}"));
+    services.chain(plan.left.iter().map(ToString::to_string))
 }
 
 /// The plan for programs: one value for each step.
@@ -45,6 +51,7 @@ pub fn plan_values(plan: &Plan) -> Vec<Value> {
         json!({
             "subject": application.service,
             "id": application.id,
+            "repository": step.image.repository,
             "before": application.images.join(", "),
             "after": step.change.to,
             "tag": step.image.tag,

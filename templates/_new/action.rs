@@ -64,13 +64,13 @@ struct Args {
 
 fn main() -> std::process::ExitCode {
     action::run(USAGE, async |args: Args, context| {
-        let given = vec![
+        let given: [(&str, String); << options | length >>] = [
 <% for option in options %>
             ("<< option.name >>", << option.shown >>),
 <% endfor %>
         ];
         let steps = plan(&look());
-        let plan = BatchPlan::listed(WORDS, given, steps.iter().map(String::as_str));
+        let plan = BatchPlan::listed(WORDS, &given, steps.iter().map(String::as_str));
         if args.cmd_get {
             return Ok(plan.shown(WORDS));
         }

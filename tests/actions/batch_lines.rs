@@ -40,7 +40,7 @@ async fn go(args: Args, context: Context) -> anyhow::Result<Finding> {
     let text = fs::read_to_string(&args.flag_lines)?;
     let lines: Vec<String> =
         text.lines().filter(|line| !args.flag_store.join(line).exists()).map(str::to_owned).collect();
-    let listed = BatchPlan::listed(WORDS, Vec::new(), lines.iter().take(3).map(String::as_str));
+    let listed = BatchPlan::listed(WORDS, &[], lines.iter().take(3).map(String::as_str));
     let plan = BatchPlan { total: Some(lines.len() as u64), ..listed };
     if args.cmd_get {
         return Ok(plan.shown(WORDS));

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use firebreak::action::consent::Consent;
 use firebreak::action::context::Context;
 use firebreak::action::report::{Finding, Outcome};
-use firebreak::action::runner::{Execution, Found, PLAIN, Recovery, Row, SetPlan, Vocabulary, end_run, plan_table};
+use firebreak::action::runner::{
+    Execution, Found, PLAIN, Recovery, Row, SetPlan, UNDOES, Vocabulary, end_run, plan_table,
+};
 use firebreak::action::{self, standard::Standard};
 use firebreak::journal::{Answer, Call, Ledger};
 use firebreak::port::{self, DeployError, NoRemoteLock, Settable, Standing};
@@ -17,7 +19,8 @@ use firebreak::watch::Watch;
 use serde_json::json;
 
 const USAGE: &str = include_str!("set_files.txt");
-const WORDS: Vocabulary = Vocabulary { one: "file", many: "files", value: "content", changed: "set", ..PLAIN };
+const WORDS: Vocabulary =
+    Vocabulary { one: "file", many: "files", row: "file", value: "content", changed: "set", ..PLAIN };
 
 #[derive(Debug, serde::Deserialize)]
 struct Args {
@@ -106,6 +109,9 @@ impl Settable for Files {
     fn by_hand(&self, change: &Change) -> String {
         format!("printf %s '{}' >'{}'", change.before, self.folder.join(&change.name).display())
     }
+    fn look_into(&self, change: &Change) -> String {
+        format!("cat '{}'", self.folder.join(&change.name).display())
+    }
     async fn deploy(&self, changes: &[Change], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
         for change in changes {
             self.set(change, &change.before, &change.after).await.map_err(|error| match changes {
@@ -157,7 +163,7 @@ async fn go(args: Args, context: Context) -> anyhow::Result<Finding> {
             Found::Died(run) => return end_run(&scope, &files, &run, recovery).await,
             Found::Ended(run) => {
                 let recorded = firebreak::action::runner::Recorded::<Change>::read(&run)?;
-                (to, purpose) = (recorded.steps[0].change.before.clone(), format!("as before run {}", run.id));
+                (to, purpose) = (recorded.steps[0].change.before.clone(), format!("{UNDOES}{}", run.id));
             }
         }
     }
@@ -171,6 +177,7 @@ async fn go(args: Args, context: Context) -> anyhow::Result<Finding> {
         details: serde_json::Map::from_iter([("steps".to_owned(), action::runner::plan_values(&rows).into())]),
         rows,
         purpose,
+        left: String::new(),
         legend: Vec::new(),
     };
     if args.cmd_get {

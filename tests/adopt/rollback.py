@@ -60,11 +60,13 @@ def run(date, environment, slack, folder):
     changes = []
     for application in fetched(f"{platform}/v2/apps")["apps"]:
         parts = application["id"].strip("/").split("/")
-        days = [day for day in document["rollbacks"] if day <= date and parts[-1] in document["rollbacks"][day]]
+        # Workers run the image of their service under another name.
+        service = application["container"]["docker"]["image"].rsplit("/", 1)[-1].split(":")[0]
+        days = [day for day in document["rollbacks"] if day <= date and service in document["rollbacks"][day]]
         if parts[:2] == ["shop", environment] and days:
-            tag = document["rollbacks"][days[0]][parts[-1]]
+            tag = document["rollbacks"][days[0]][service]
             container = application["container"]
-            container["docker"]["image"] = f"{registry}/{parts[-1]}:{tag}"
+            container["docker"]["image"] = f"{registry}/{service}:{tag}"
             # Marathon forgets these unless they are sent again.
             again = {name: application[name] for name in ("executorResources", "resourceLimits") if name in application}
             changes.append({"id": application["id"], "container": container, **again})

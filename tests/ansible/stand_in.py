@@ -13,7 +13,7 @@ SHARED |= {"--journal", "--platform", "--user", "--pwd"}
 AGAIN = SHARED | {"--run", "--slack", "--timeout"}
 TAKES = {
     "get": SHARED | {"--dump", "--repo", "--keep", "--running"},
-    "run": SHARED | {"--dump", "--date", "--by", "--slack", "--timeout"},
+    "run": SHARED | {"--dump", "--date", "--by", "--only", "--slack", "--timeout"},
     "undo": AGAIN,
     "resume": AGAIN,
 }

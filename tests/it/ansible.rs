@@ -105,6 +105,7 @@ fn with_the_tag_run_it_acts_and_keeps_the_report() {
                 "--pwd": "@FOLDER/secrets/pwd",
                 "--registry": "https://registry.example",
                 "--by": "built",
+                "--only": "",
                 "--journal": "",
                 "--registry-user": "",
                 "--registry-pwd": "@FOLDER/secrets/registry_pwd",

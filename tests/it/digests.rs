@@ -25,7 +25,7 @@ fn told(output: &Output) -> (i32, String, Vec<String>, Value) {
     let report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let results = report["results"].as_array().cloned().unwrap_or_default();
     let images =
-        results.iter().map(|one| format!("{} {}", one["state"].as_str().unwrap(), one["image"].as_str().unwrap()));
+        results.iter().map(|one| format!("{} {}", one["state"].as_str().unwrap(), one["value"].as_str().unwrap()));
     assert_eq!(report["warnings"], json!([]), "{report:#}");
     (
         output.code,
@@ -33,6 +33,14 @@ fn told(output: &Output) -> (i32, String, Vec<String>, Value) {
         images.collect(),
         report["by_hand"].clone(),
     )
+}
+
+/// How each workload ended: the services, and of billing its cron job, of which nothing can be seen, and its worker.
+fn rows(stand: Stand, state: &str, cron_job: &str) -> Vec<String> {
+    let row = |state: &str, service: &str| format!("{state} {}", image(service, stand));
+    let [billing, others @ ..] = SERVICES;
+    let of_billing = [state, cron_job, state].map(|state| row(state, billing));
+    of_billing.into_iter().chain(others.map(|service| row(state, service))).collect()
 }
 
 fn image(service: &str, stand: Stand) -> String {
@@ -57,15 +65,15 @@ fn pinned(hall: &Hall, stand: Stand) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_done_and_undone_where_a_webhook_adds_digests() {
     let hall = hall(&[]).await;
-    let expected = |state: &str, stand| SERVICES.map(|service| format!("{state} {}", image(service, stand))).to_vec();
+    let expected = |stand| rows(stand, "target", "set");
     let done = told(&hall.run(RUN).await);
-    assert_eq!(done, (0, "done".to_owned(), expected("target", Stand::Good), Value::Null));
+    assert_eq!(done, (0, "done".to_owned(), expected(Stand::Good), Value::Null));
     pinned(&hall, Stand::Good);
     let again = hall.run(RUN).await;
     let report: Value = serde_json::from_str(&again.stdout).expect("a report");
     assert_eq!((again.code, &report["outcome"]), (0, &json!("nothing_to_do")), "{report:#}");
     let undone = told(&hall.run("undo --env=dev --yes --format=json").await);
-    assert_eq!(undone, (0, "done".to_owned(), expected("target", Stand::Broken), Value::Null));
+    assert_eq!(undone, (0, "done".to_owned(), expected(Stand::Broken), Value::Null));
     pinned(&hall, Stand::Broken);
 }
 
@@ -73,7 +81,7 @@ async fn a_run_is_done_and_undone_where_a_webhook_adds_digests() {
 async fn a_set_is_restored_where_a_webhook_adds_digests() {
     let hall = hall(&["unhealthy=billing"]).await;
     let (code, outcome, images, by_hand) = told_of_failure(&hall.run(&format!("{RUN} --timeout=2")).await);
-    let expected = SERVICES.map(|service| format!("before {}", image(service, Stand::Broken))).to_vec();
+    let expected = rows(Stand::Broken, "before", "before");
     assert_eq!((code, outcome.as_str(), images, by_hand), (1, "restored", expected, Value::Null));
     hall.stands(Stand::Broken);
 }

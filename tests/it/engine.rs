@@ -117,7 +117,7 @@ async fn services_are_found_by_labels_or_names() {
         revision,
         instances,
         notes: notes.iter().map(|note| (*note).to_owned()).collect(),
-        obstacle: None,
+        ..Application::default()
     };
     let expected = [
         application(

@@ -78,7 +78,7 @@ async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
                 session
                     .exp_string(&format!("The plan: 'dev' on http://{marathon}/service/marathon"))
                     .expect("the plan");
-                session.exp_string("Change 4 services of 'dev'").expect("the question");
+                session.exp_string("Change 5 workloads of 4 services of 'dev'").expect("the question");
                 session.send("y\r").and_then(|_| session.flush()).expect("to type");
             }
             let (code, screen) = leave(session);
@@ -181,6 +181,9 @@ fn those_of_firebreak_find_show_make_and_adopt() {
         ];
         if let Some("new" | "adopt") = line.split(' ').nth(1) {
             says(&texts);
+        }
+        if line.contains(" adopt ") {
+            says(&[("Try the look now", "n")]);
         }
         let (code, screen) = leave(session);
         ends.push((line, code, screen));

@@ -5,6 +5,7 @@ mod history;
 mod lease;
 mod others;
 mod place;
+mod sets;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -402,10 +403,9 @@ async fn an_init_container_of_the_same_repository_moves_along() {
         json!([{ "name": "migrate", "image": "r:5000/team/billing:2-dev" }, { "name": "wait", "image": "busy:1" }]);
     billing(&kubernetes, json!({ "spec": { "template": { "spec": { "initContainers": init } } } })).await;
     let platform = platform(&kubernetes.url()).await;
-    let applications = platform.applications("dev").await.expect("applications");
-    let moves = "its containers billing, migrate run the same repository and move together";
-    assert_eq!(applications[0].notes, [moves]);
     let planned = changes(&*platform, "dev", &TARGETS[..1]).await;
+    let moves = "its containers billing, migrate run the same repository and move together";
+    assert_eq!(platform.notes(&planned[0]), [moves]);
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     let pods = kubernetes.get("deployments/billing").await["spec"]["template"]["spec"].take();
     let images = |list: &str| [&pods[list][0]["image"], &pods[list][1]["image"]].map(Value::as_str);

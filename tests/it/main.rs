@@ -32,6 +32,7 @@ mod registry;
 mod reliability;
 mod runner;
 mod secrets;
+mod sets;
 mod static_programs;
 mod temporary;
 mod terminal;

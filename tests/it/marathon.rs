@@ -127,6 +127,7 @@ async fn applications_are_those_of_the_environment() {
     let doubles = "capacity doubles for a while";
     let expected = [
         ("/shop/dev/shop/billing", "billing", 2, vec![doubles]),
+        ("/shop/dev/shop/billing-worker", "billing-worker", 1, vec!["down while it restarts", blind]),
         ("/shop/dev/shop/orders", "orders", 1, vec!["down while it restarts", blind]),
         ("/shop/dev/shop/pre-orders", "pre-orders", 1, vec![doubles, blind]),
         ("/shop/dev/shop/users", "users", 2, vec![]),
@@ -137,7 +138,9 @@ async fn applications_are_those_of_the_environment() {
     let billing = drill.marathon().applications().app("/shop/dev/shop/billing").expect("an application");
     assert_eq!(applications[0].images, [image(&drill, "billing", Stand::Broken)]);
     assert_eq!(applications[0].revision, billing["version"].as_str().expect("a version"));
-    assert_eq!(platform.applications("nowhere").await.expect("applications"), []);
+    let error = platform.applications("nowhere").await.expect_err("nothing there").to_string();
+    let compared = "was compared with the second part of each id";
+    assert!(error.starts_with("no application of 'nowhere' runs on ") && error.contains(compared), "{error}");
     assert_eq!(platform.address(), format!("http://{}", drill.marathon().address()));
 }
 

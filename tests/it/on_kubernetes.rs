@@ -15,6 +15,10 @@ const SERVICES: [(&str, &str); 3] = [("billing", "deployments"), ("ledger", "sta
 /// Releases with the days of their builds. No pod of the first one's `billing` gets ready.
 const RELEASES: [(&str, &str); 3] = [("1", "2026-03-01"), ("2", "2026-03-02"), ("3", "2026-03-03")];
 
+/// What else runs an image of `billing`: Helm calls it so.
+const WORKER: &str = "shop-billing-worker";
+const CRON_JOB: &str = "billing-report";
+
 /// A shop whose third release runs.
 struct Shop {
     kubernetes: Kubernetes,
@@ -39,7 +43,13 @@ impl Shop {
             let more = if kind == "deployments" { json!({"spec": {"progressDeadlineSeconds": 3}}) } else { json!({}) };
             shop.kubernetes.make(kind, service, &containers, more).await;
         }
-        for (service, kind) in SERVICES {
+        let image = shop.image("billing", "3");
+        let containers = [("queue", image.as_str()), ("mail", &image)];
+        let init = json!([{ "name": "migrate", "image": image }]);
+        let more = json!({ "spec": { "template": { "spec": { "initContainers": init } } } });
+        shop.kubernetes.make("deployments", WORKER, &containers, more).await;
+        shop.kubernetes.make_cron_job(CRON_JOB, &image).await;
+        for (service, kind) in SERVICES.into_iter().chain([(WORKER, "deployments")]) {
             shop.kubernetes.until_well(&format!("{kind}/{service}")).await;
         }
         shop
@@ -77,6 +87,15 @@ impl Shop {
             let images: Vec<_> = containers.iter().filter_map(|one| one["image"].as_str()).collect();
             assert_eq!(images, ["r:5000/envoy:1", &self.image(service, release)], "{what}");
         }
+        let billing = self.image("billing", release);
+        self.kubernetes.until_well(&format!("deployments/{WORKER}")).await;
+        let worker = self.kubernetes.get(&format!("deployments/{WORKER}")).await;
+        let cron_job = self.kubernetes.get(&format!("cronjobs/{CRON_JOB}")).await;
+        let pods = [&worker["spec"]["template"]["spec"], &cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]];
+        let lists = pods.into_iter().flat_map(|pods| [&pods["containers"], &pods["initContainers"]]);
+        let containers = lists.filter_map(Value::as_array).flatten();
+        let images: Vec<_> = containers.filter_map(|one| one["image"].as_str()).collect();
+        assert_eq!(images, [&billing; 4]);
     }
 }
 
@@ -93,15 +112,17 @@ async fn a_set_goes_back_is_undone_and_is_restored_where_it_never_gets_ready() {
     for (service, _) in SERVICES {
         let known: Vec<_> =
             text.lines().filter(|line| line.starts_with(service) && line.contains("3.0-develop")).collect();
-        assert_eq!(known.len(), 1, "what {service} ran is told: {text}");
+        let workloads = if service == "billing" { 2 } else { 1 };
+        assert_eq!(known.len(), workloads, "what {service} ran is told: {text}");
     }
-    assert!(text.contains("as known by") && text.contains("ReplicaSet billing-"), "{text}");
+    assert!(text.contains("as known by") && text.contains("billing: ReplicaSet billing-"), "{text}");
 
     let (code, report) = shop.act("run --date=2026-03-02 --check").await;
     assert_eq!((code, &report["outcome"]), (Some(0), &json!("planned")), "{report:#}");
     shop.runs("3").await;
     let (code, report) = shop.act("run --date=2026-03-02").await;
     assert_eq!((code, &report["outcome"]), (Some(0), &json!("done")), "{report:#}");
+    assert_eq!(report["message"], "5 workloads of 3 services set; 4 verified, 1 has no instances");
     shop.runs("2").await;
     let (code, report) = shop.act("undo").await;
     assert_eq!((code, &report["outcome"]), (Some(0), &json!("done")), "{report:#}");

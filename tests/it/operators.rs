@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use firebreak::drill::Platform;
-use firebreak::drill::story::{SERVICES, Stand, application_id};
+use firebreak::drill::story::{Stand, application_id, workloads};
 use firebreak::http::{self, Trust};
 use firebreak::journal::Folder;
 use futures_util::future::join_all;
@@ -80,8 +80,8 @@ async fn changes(hall: &Hall, platform: Platform) -> Vec<usize> {
         return vec![taken(hall)];
     }
     let mut counts = Vec::new();
-    for service in SERVICES {
-        let (address, id) = (hall.drill.marathon().address(), application_id("dev", service));
+    for (workload, _) in workloads(platform) {
+        let (address, id) = (hall.drill.marathon().address(), application_id("dev", workload));
         let url = format!("http://{address}/v2/apps{id}/versions");
         let answer = http::client(&Trust::default()).expect("a client").get(url).send().await.expect("an answer");
         let versions: Value = answer.json().await.expect("JSON");
@@ -121,7 +121,7 @@ async fn crowd(platform: Platform, operators: usize, hosts: usize, is_of_one_min
 
     assert_eq!(kinds.get("done"), Some(&1), "{line}");
     assert!(hosts > 1 || !kinds.contains_key(HOW), "{line}");
-    let by = if platform == Platform::Kubernetes { 4 } else { 1 };
+    let by = if platform == Platform::Kubernetes { workloads(platform).len() } else { 1 };
     let expected: Vec<usize> = before.iter().map(|count| count + by).collect();
     assert_eq!(changes(&hall, platform).await, expected, "{line}");
     // Where Marathon alone decides, others may have set what was set already: that is taken, and changes nothing.

@@ -66,9 +66,9 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
     hall.stands(Stand::Good);
     let done = report(&output);
     assert_eq!((&done["outcome"], &done["changed"]), (&"done".into(), &true.into()));
-    assert_eq!(done["message"], "4 services rolled back and verified");
+    assert_eq!(done["message"], "5 workloads of 4 services rolled back and verified");
     assert_eq!(done["who"], serde_json::json!({"user": "tester"}));
-    let step = &done["steps"][1];
+    let step = &done["steps"][2];
     assert_eq!(
         (&step["subject"], &step["id"], &step["before"], &step["after"], &step["tag"]),
         (
@@ -80,21 +80,21 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
         )
     );
     let states: Vec<&Value> = done["results"].as_array().expect("results").iter().map(|r| &r["state"]).collect();
-    assert_eq!(states, ["target"; 4]);
+    assert_eq!(states, ["target"; 5]);
     assert!(!format!("{output:?}").contains(SECRET));
 
     let told = hall.told();
     assert_eq!(
         told[0],
-        "tester takes 'dev' back to DAY: billing to 1.2.0-develop, orders to 1.1.0-develop, users to 1.3.1-develop, web to 2.2.0-develop"
+        "tester takes 'dev' back to DAY: billing to 1.2.0-develop, billing-worker to 1.2.0-develop, orders to 1.1.0-develop, users to 1.3.1-develop, web to 2.2.0-develop"
     );
     assert_eq!(told[1], "/shop/dev/shop/billing: rolled back, REGISTRY/billing:1.2.0-develop");
-    assert_eq!((told.len(), told[5].as_str()), (6, "dev: 4 services rolled back and verified"));
+    assert_eq!((told.len(), &*told[6]), (7, "dev: 5 workloads of 4 services rolled back and verified"));
 
     let again = hall.run(&format!("{RUN} --format=json")).await;
     let report = report(&again);
     assert_eq!((again.code, &report["outcome"], &report["changed"]), (0, &"nothing_to_do".into(), &false.into()));
-    assert_eq!(hall.told().len(), 6, "Slack is not told of nothing");
+    assert_eq!(hall.told().len(), 7, "Slack is not told of nothing");
     assert_eq!(report["steps"][0]["note"], "", "what is not touched needs no note");
 }
 
@@ -108,9 +108,15 @@ async fn a_service_that_stands_there_already_is_not_touched_and_has_its_result()
     let report = report(&output);
     let results: Vec<_> = report["results"].as_array().expect("results").iter().collect();
     let states: Vec<_> = results.iter().map(|result| [result["subject"].as_str(), result["state"].as_str()]).collect();
-    let expected = [["billing", "target"], ["orders", "unchanged"], ["users", "target"], ["web", "target"]];
+    let expected = [
+        ["billing", "target"],
+        ["billing-worker", "target"],
+        ["orders", "unchanged"],
+        ["users", "target"],
+        ["web", "target"],
+    ];
     assert_eq!(states, expected.map(|pair| pair.map(Some)));
-    assert_eq!(report["message"], "3 services rolled back and verified");
+    assert_eq!(report["message"], "4 workloads of 3 services rolled back and verified");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,7 +202,12 @@ async fn what_the_registry_does_not_have_is_named_and_the_old_dump_stays() {
             "get --repo=billing --env=dev",
             "they end with: develop, latest, master, predevelop, premaster, prestage, stage",
         ),
-        ("run --date=DAY --env=develop --yes", "no application of 'develop' runs on http://MARATHON: is --env right?"),
+        (
+            "run --date=DAY --env=develop --yes",
+            "no application of 'develop' runs on http://MARATHON: 'develop' (--env, or --running of `get`) was compared \
+             with the second part of each id, /<department>/<environment>/<project>/<service>, and there are \
+             '/shop/dev/shop/billing' and '/shop/dev/shop/billing-worker'\n",
+        ),
         ("get --repo=billing --env=develop --registry=http://127.0.0.1:1", "127.0.0.1:1"),
     ] {
         let output = hall.run(words).await;
@@ -364,7 +375,7 @@ async fn the_first_interrupt_takes_the_set_back() {
         assert_eq!((output.code, report["outcome"].as_str()), (130, Some("interrupted")), "{output:?}");
         assert_eq!(report["message"], "interrupted; all that had been changed was restored");
         let states: Vec<&Value> = report["results"].as_array().expect("results").iter().map(|r| &r["state"]).collect();
-        assert_eq!(states, ["before"; 4]);
+        assert_eq!(states, ["before"; 5]);
         hall.stands(Stand::Broken);
     }
 }

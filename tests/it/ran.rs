@@ -1,6 +1,7 @@
 //! What ran, rather than what was built: `get` shows it, `run --by=ran` goes back to it. Against a drill in this process.
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
+use firebreak::drill::registry::{Description, Format};
 use firebreak::drill::story::{SECRET, Stand, application_id};
 use firebreak::http::{self, Trust};
 use firebreak::rollback::dump::Dump;
@@ -142,7 +143,10 @@ fn report_has(output: &Output, name: &str) -> bool {
 async fn where_what_ran_cannot_be_read_the_dates_are_offered_all_the_same() {
     let hall = Hall::open(&[]).await;
     for (words, why) in [
-        ("", "no application of 'develop' runs on http://MARATHON: name the environment in the ids there by --running"),
+        (
+            "",
+            "no application of 'develop' runs on http://MARATHON: 'develop' (--env, or --running of `get`) was compared",
+        ),
         ("--running=dev --platform=marathon+http://127.0.0.1:1", "failed to list the applications of 'dev'"),
         ("--platform=nonsense", "'nonsense' names no platform"),
     ] {
@@ -153,9 +157,11 @@ async fn where_what_ran_cannot_be_read_the_dates_are_offered_all_the_same() {
         assert!(warnings.contains(&format!("what ran is not known: {why}")), "{warnings}");
         assert!(report["dates"][0].get("ran").is_none(), "{report}");
     }
-    let output = hall.run("get --repo=users,proxy --env=develop --running=dev").await;
+    let nobodys = Description::new("other", "1.0.0-develop", Format::Oci).created("2024-01-01T00:00:00Z");
+    hall.drill.registry.shelves().put(&nobodys);
+    let output = hall.run("get --repo=users,other --env=develop --running=dev").await;
     assert_eq!(output.code, 0, "{output:?}");
-    let line = "what 'proxy' ran is not known: no application of the environment runs 'proxy'";
+    let line = "what 'other' ran is not known: no workload of the environment that could be set runs 'other'";
     assert!(output.stderr.contains(line), "{output:?}");
     assert!(output.stdout.contains("1.0.0-develop, ran ?"), "{output:?}");
     assert!(output.stdout.contains("ran ? what ran at the end of that day is not known, or not sure\n"), "{output:?}");
@@ -168,18 +174,24 @@ async fn run_goes_back_to_what_ran_where_another_image_was_built() {
     let before = day_before(&hall);
     let built = hall.run(&format!("run --date={before} --env=dev --check --format=json")).await;
     let built = report(&built);
-    assert_eq!((&built["by"], &built["steps"][2]["tag"]), (&json!("built"), &json!("1.2.0-develop")));
+    assert_eq!((&built["by"], &built["steps"][3]["tag"]), (&json!("built"), &json!("1.2.0-develop")));
     let note = "'REGISTRY/users:1.1.0-develop' ran then, not this one: --by=ran goes back to it";
-    assert!(built["steps"][2]["note"].as_str().expect("a note").contains(note), "{built}");
+    assert!(built["steps"][3]["note"].as_str().expect("a note").contains(note), "{built}");
 
     let ran = hall.run(&format!("run --date={before} --by=ran --env=dev --yes --format=json")).await;
     assert_eq!(ran.code, 0, "{ran:?}");
     let ran = report(&ran);
     assert_eq!((&ran["outcome"], &ran["by"]), (&json!("done"), &json!("ran")));
-    assert_eq!(ran["steps"][2]["after"], "REGISTRY/users:1.1.0-develop");
-    assert_eq!(ran["steps"][2]["note"], "by what was built it would be 1.2.0-develop");
-    assert_eq!(ran["message"], "4 services rolled back and verified");
-    let expected = ["billing:1.1.0-develop", "orders:1.1.0-develop", "users:1.1.0-develop", "web:2.1.0-develop"];
+    assert_eq!(ran["steps"][3]["after"], "REGISTRY/users:1.1.0-develop");
+    assert_eq!(ran["steps"][3]["note"], "by what was built it would be 1.2.0-develop");
+    assert_eq!(ran["message"], "5 workloads of 4 services rolled back and verified");
+    let expected = [
+        "billing:1.1.0-develop",
+        "orders:1.1.0-develop",
+        "users:1.1.0-develop",
+        "web:2.1.0-develop",
+        "billing:1.1.0-develop",
+    ];
     assert_eq!(tags(&hall), expected);
 }
 
@@ -203,7 +215,7 @@ async fn what_is_not_known_is_refused_by_name_or_left_out() {
     look(&hall).await;
     let output = hall.run("run --date=2001-01-01 --by=ran --env=dev --yes").await;
     assert_eq!((output.code, output.stdout.as_str()), (1, ""));
-    for service in ["billing", "orders", "users", "web"] {
+    for service in ["billing', '/shop/dev/shop/billing-worker", "orders", "users", "web"] {
         let line = format!("what '/shop/dev/shop/{service}' ran then is not known (it is since ");
         assert!(output.stderr.contains(&line), "{output:?}");
     }
@@ -217,7 +229,13 @@ async fn what_is_not_known_is_refused_by_name_or_left_out() {
     let output = hall.run("run --date=DAY --by=ran --env=dev --yes --allow-partial --format=json").await;
     let done = report(&output);
     assert_eq!((output.code, &done["left_out"]), (0, &json!(["orders"])), "{output:?}");
-    let expected = ["billing:1.2.0-develop", "orders:1.2.0-develop", "users:1.3.1-develop", "web:2.2.0-develop"];
+    let expected = [
+        "billing:1.2.0-develop",
+        "orders:1.2.0-develop",
+        "users:1.3.1-develop",
+        "web:2.2.0-develop",
+        "billing:1.2.0-develop",
+    ];
     assert_eq!(tags(&hall), expected);
 }
 
@@ -226,22 +244,22 @@ async fn what_is_not_sure_is_refused_by_name_also_in_part() {
     let hall = Hall::open(&[]).await;
     look(&hall).await;
     let image = |tag: &str| {
-        let app = hall.drill.marathon().applications().app(&application_id("dev", "billing")).expect("billing");
+        let app = hall.drill.marathon().applications().app(&application_id("dev", "orders")).expect("orders");
         let mut container = app["container"].clone();
-        container["docker"]["image"] = format!("{}/billing:{tag}", hall.drill.registry.address()).into();
+        container["docker"]["image"] = format!("{}/orders:{tag}", hall.drill.registry.address()).into();
         json!({ "container": container })
     };
     // Replaced at once: whether it ever came up nobody knows.
-    let (tried, back) = (image("1.1.0-develop"), image("1.3.0-develop"));
-    let at = put(&hall, "billing", &tried).await;
-    put(&hall, "billing", &back).await;
+    let (tried, back) = (image("1.1.0-develop"), image("1.2.0-develop"));
+    let at = put(&hall, "orders", &tried).await;
+    put(&hall, "orders", &back).await;
     quiet(&hall).await;
     let shelves = hall.drill.registry.shelves();
     let date = at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     for options in ["", "--allow-partial"] {
         let output = hall.run(&format!("run --date={date} --by=ran --env=dev --yes {options}")).await;
         assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{output:?}");
-        let reason = "what '/shop/dev/shop/billing' ran then is not sure: perhaps 'REGISTRY/billing:1.1.0-develop': it was \
+        let reason = "what '/shop/dev/shop/orders' ran then is not sure: perhaps 'REGISTRY/orders:1.1.0-develop': it was \
              replaced within 10 minutes: its deployment may have failed, or been reverted";
         assert!(output.stderr.contains(reason), "{output:?}");
     }
@@ -260,7 +278,8 @@ async fn what_is_not_sure_is_refused_by_name_also_in_part() {
     let reason = "'/shop/dev/shop/web' ran 'REGISTRY/web:2.2.0-develop' then, and the registry has it no longer";
     assert!(output.code == 1 && output.stderr.contains(reason), "{output:?}");
     let tags = tags(&hall);
-    assert_eq!(tags, ["billing:1.3.0-develop", "orders:1.2.0-develop", "users:1.4.0-develop", "web:2.3.0-develop"]);
+    let broken = ["billing:1.3.0-develop", "orders:1.2.0-develop", "users:1.4.0-develop", "web:2.3.0-develop"];
+    assert_eq!(tags, [&broken[..], &broken[..1]].concat());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,7 +297,7 @@ async fn an_image_that_get_does_not_know_is_asked_for() {
     let date = (at + TimeDelta::milliseconds(1)).to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let output = hall.run(&format!("run --date={date} --by=ran --env=dev --check --format=json")).await;
     let planned = report(&output);
-    let step = &planned["steps"][2];
+    let step = &planned["steps"][3];
     assert_eq!((output.code, &step["digest"], &step["unchanged"]), (0, &json!(digest), &json!(true)), "{output:?}");
 }
 

@@ -95,7 +95,7 @@ impl Desk {
             _ if has("resume") => ("nothing to do", self.stand),
             _ if has("undo") && !looks => ("rolled back and verified", Stand::Broken),
             _ if has("run") && looks && self.stand == Stand::Good => ("nothing to do", Stand::Good),
-            _ if has("run") && looks => ("would change 4 services", Stand::Broken),
+            _ if has("run") && looks => ("would change 5 workloads of 4 services", Stand::Broken),
             _ if has("run") => ("4 services rolled back and verified", Stand::Good),
             // It looks: the day before the release can be gone back to.
             _ => (&*self.hall.day(), self.stand),

@@ -61,14 +61,14 @@ async fn the_day_is_chosen_and_the_plan_confirmed() {
         press(&mut session, ENTER);
         session.exp_string("The plan: 'dev' on http://").expect("the plan");
         session.exp_string("2.2.0-develop").expect("the last step of the plan");
-        session.exp_string("Change 4 services of 'dev'").expect("the question");
+        session.exp_string("Change 5 workloads of 4 services of 'dev'").expect("the question");
         press(&mut session, "y");
         press(&mut session, ENTER);
         leave(session)
     })
     .await;
     assert_eq!(code, 0, "{screen}");
-    assert!(screen.contains("4 services rolled back and verified"), "{screen}");
+    assert!(screen.contains("5 workloads of 4 services rolled back and verified"), "{screen}");
     assert!(screen.contains("\u{1b}[32mrolled back"), "colours on a terminal: {screen}");
     hall.stands(Stand::Good);
 }
@@ -79,7 +79,7 @@ async fn a_no_and_an_escape_change_nothing() {
     hall.look().await;
     let (hall, ends) = at_a_terminal(hall, |hall| {
         let mut session = sit_down(hall, "run --env=dev --date=DAY");
-        session.exp_string("Change 4 services of 'dev'").expect("the question");
+        session.exp_string("Change 5 workloads of 4 services of 'dev'").expect("the question");
         press(&mut session, "n");
         press(&mut session, ENTER);
         let no = leave(session);
@@ -107,7 +107,7 @@ async fn what_was_typed_before_the_question_is_no_answer() {
         let mut session = sit_down(hall, "run --env=dev --date=DAY");
         press(&mut session, "y");
         press(&mut session, ENTER);
-        session.exp_string("Change 4 services of 'dev'").expect("the question");
+        session.exp_string("Change 5 workloads of 4 services of 'dev'").expect("the question");
         std::thread::sleep(std::time::Duration::from_millis(300));
         press(&mut session, ENTER);
         leave(session)
@@ -124,7 +124,9 @@ async fn a_protected_environment_must_be_typed_out() {
     let (hall, codes) = at_a_terminal(hall, |hall| {
         ["yes", "prod"].map(|word| {
             let mut session = sit_down(hall, "run --env=prod --date=DAY");
-            session.exp_string("Type the environment's name to change 4 services of 'prod'").expect("the question");
+            session
+                .exp_string("Type the environment's name to change 5 workloads of 4 services of 'prod'")
+                .expect("the question");
             press(&mut session, word);
             press(&mut session, ENTER);
             leave(session)
@@ -140,15 +142,17 @@ async fn control_c_at_a_question_ends_at_once_and_gives_the_cursor_back() {
     let hall = Hall::open(&[]).await;
     hall.look().await;
     let (hall, ends) = at_a_terminal(hall, |hall| {
-        [("run --env=dev", "Back to the end of which day?"), ("run --env=dev --date=DAY", "Change 4 services")].map(
-            |(words, question)| {
-                let mut session = sit_down(hall, words);
-                session.exp_string(question).expect("the question");
-                std::thread::sleep(std::time::Duration::from_millis(300));
-                press(&mut session, char::from(CONTROL_C).to_string().as_str());
-                leave(session)
-            },
-        )
+        [
+            ("run --env=dev", "Back to the end of which day?"),
+            ("run --env=dev --date=DAY", "Change 5 workloads of 4 services"),
+        ]
+        .map(|(words, question)| {
+            let mut session = sit_down(hall, words);
+            session.exp_string(question).expect("the question");
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            press(&mut session, char::from(CONTROL_C).to_string().as_str());
+            leave(session)
+        })
     })
     .await;
     for (screen, code) in ends {

@@ -220,7 +220,7 @@ async fn what_somebody_changed_since_keeps_resume_from_touching_anything() {
     hall.look().await;
     let before = hall.changes();
     let mut child = hall.command(RUN).spawn().expect("a start");
-    until("all changes", || hall.changes() == before + 4).await;
+    until("all changes", || hall.changes() == before + 6).await;
     child.kill().await.expect("to kill it");
     hall.set_users().await;
     let changes = hall.changes();
@@ -229,7 +229,8 @@ async fn what_somebody_changed_since_keeps_resume_from_touching_anything() {
     let promise = "Somebody changed a service since: nothing is touched, and what to do is shown.";
     assert!(output.stderr.contains(promise), "{output:?}");
     assert!(
-        output.stderr.contains("users    changed since  ") && output.stderr.contains("billing  half-way "),
+        output.stderr.contains("users           changed since  ")
+            && output.stderr.contains("billing         half-way "),
         "{output:?}"
     );
     let reason =

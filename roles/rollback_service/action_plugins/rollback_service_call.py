@@ -166,15 +166,33 @@ class Call:
         for name in filter(None, (launcher, requirements)):
             with open(os.path.join(self.vars["role_path"], "files", name), "rb") as file:
                 self.files[name] = file.read()
+        for name in self.args.get("beside", []):
+            self.send_beside(name)
         if self.args.get("python"):
             self.words.append([{"inside": ".venv/bin/python"} if requirements else "python3"])
         if launcher:
             self.words.append([{"inside": launcher}])
         self.words += [[{"inside": self.program}], *([word] for word in self.args["words"])]
 
-    def take(self, name, word="", kind="text", file=""):
-        """Puts a variable on the command line."""
-        value = self.action.value(name)
+    def send_beside(self, name):
+        """A file or a folder that the program needs beside it."""
+        files = os.path.join(self.vars["role_path"], "files")
+        path = os.path.join(files, name)
+        found = [path] if os.path.isfile(path) else [
+            os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names if not name.endswith(".pyc")
+        ]
+        for path in found:
+            with open(path, "rb") as file:
+                self.files[os.path.relpath(path, files)] = file.read()
+
+    def take(self, name, word="", kind="text", file="", separate=False):
+        """Puts a variable on the command line: behind its option in one word, or in a word of its own."""
+        value, begin = self.action.value(name), len(self.words)
+        self.take_value(name, word, kind, file, value)
+        if separate:
+            self.words[begin:] = [part for parts in self.words[begin:] for part in (parts[:1], parts[1:])]
+
+    def take_value(self, name, word, kind, file, value):
         if kind == "switch":
             self.words += [[word]] if boolean(value or False, strict=False) else []
         elif kind == "folder":

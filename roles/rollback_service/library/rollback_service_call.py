@@ -87,7 +87,7 @@ def furnish(folder, sent, order):
     for name, content in order["files"].items():
         path = os.path.join(folder, name)
         if not os.path.isdir(os.path.dirname(path)):
-            os.mkdir(os.path.dirname(path), 0o700)
+            os.makedirs(os.path.dirname(path), 0o700)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(base64.b64decode(content))
     program = os.path.join(folder, order["program"])

@@ -94,7 +94,7 @@ impl BatchPlan {
     #[must_use]
     pub fn listed<'a>(
         words: Vocabulary,
-        given: Vec<(&'static str, String)>,
+        given: &[(&'static str, String)],
         items: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let items: Vec<&str> = items.into_iter().collect();
@@ -456,7 +456,7 @@ mod tests {
             started: DateTime::UNIX_EPOCH,
             who: Who::default(),
             cache_folder: None,
-            kubeconfigs: Default::default(),
+            kubeconfigs: None,
             journal: Arc::new(Keeper::new(Some(folder.to_owned()), Began::default())),
             operator: Arc::new(Nobody),
             watch: Arc::new(Unwatched),
@@ -468,7 +468,7 @@ mod tests {
     async fn process(folder: &std::path::Path, simulated: Simulated, interrupt: Interrupt) -> Option<(Finding, Run)> {
         let context = context(folder, interrupt);
         let death = simulated.dies.as_ref().map(|(_, death)| Arc::clone(death));
-        let plan = BatchPlan { total: None, ..BatchPlan::listed(PLAIN, Vec::new(), []) };
+        let plan = BatchPlan { total: None, ..BatchPlan::listed(PLAIN, &[], []) };
         let (standard, place) = (Standard::agreed(), NoRemoteLock("there".to_owned()));
         let run = carry_out(&standard, &place, PLAIN, (simulated, 4), plan, &context);
         let mut finding = tokio::select! {

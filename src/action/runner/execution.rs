@@ -4,7 +4,7 @@
 use super::plan::{Row, SetPlan};
 use super::scope::RunScope;
 use super::set::{Applied, ApplyContext, apply};
-use super::show::{by_hand_table, results_table};
+use super::show::{by_hand_table, look_into_table, results_table};
 use super::verify::{ItemResult, Verdict};
 use super::vocabulary::Vocabulary;
 use crate::action::consent::Proposal;
@@ -28,24 +28,27 @@ impl<C: Change> Execution<'_, C> {
     /// # Errors
     /// When something is wrong before anything is written; all later ends are findings.
     pub async fn go(&self, changes_nothing: impl FnOnce() -> Finding) -> anyhow::Result<Finding> {
-        let RunScope { consent, place, context, words, .. } = self.scope;
+        let RunScope { consent, place, context, .. } = self.scope;
+        let (words, purpose) = (self.words(), self.plan.purpose.as_str());
         let changes = self.plan.changes();
         if changes.is_empty() {
-            return Ok(self.end(changes_nothing()));
+            let finding = changes_nothing();
+            return Ok(self.end(Finding { message: finding.message.clone() + &self.plan.left, ..finding }));
         }
-        if let Some(finding) = consent.settle(&self.proposal(changes.len()), &*context.operator).await? {
+        if let Some(finding) = consent.settle(&self.proposal(&changes), &*context.operator).await? {
             return Ok(self.end(finding));
         }
         let section = context.interrupt.critical_section();
         let act = async |journal: &Journal| {
             self.scope.notifier.say(&self.plan.announcement, &*context.watch).await;
             let (section, limits, watch) = (&section, self.scope.limits(), &*context.watch);
-            Ok(apply(&changes, ApplyContext { port: self.port, words, limits, section, watch, journal }).await)
+            Ok(apply(&changes, ApplyContext { port: self.port, words, purpose, limits, section, watch, journal }).await)
         };
         let (id, applied) = match self.scope.carry_out(self.intention(place.address()), act).await? {
             (id, Ok(applied)) => (id, applied),
             (_, Err(refused)) => return Ok(self.end(refused)),
         };
+        let applied = Applied { message: applied.message.clone() + &self.plan.left, ..applied };
         self.scope.tell(&applied.sentences(words), &applied.message, &section).await;
         Ok(self.end(self.finding(applied)).with("plan", id))
     }
@@ -61,10 +64,16 @@ impl<C: Change> Execution<'_, C> {
         Intention { kind: Kind::Set, place, purpose, subjects: changed.map(subject).collect(), plan }
     }
 
-    fn proposal(&self, changes: usize) -> Proposal {
+    /// The words for this run, which may undo another.
+    fn words(&self) -> Vocabulary {
+        self.scope.words.of(&self.plan.purpose)
+    }
+
+    fn proposal(&self, changes: &[C]) -> Proposal {
+        let words = self.words();
         Proposal {
             plan: self.plan.table.clone(),
-            what: self.scope.words.count(changes),
+            what: C::counted(changes, words.one, words.many),
             place: format!(" of {} {}", self.scope.name(), self.plan.purpose),
             word: self.scope.protected(),
         }
@@ -91,7 +100,7 @@ impl<C: Change> Execution<'_, C> {
             None => Some(untouched(row)),
         };
         let results: Vec<ItemResult> = self.plan.rows.iter().filter_map(result).collect();
-        let mut finding = ended(&Applied { results, ..applied }, self.scope.words);
+        let mut finding = ended(&Applied { results, ..applied }, self.words());
         // Where nobody saw the plan, in Ansible say, this is the place to say it.
         if let Some(table) = finding.tables.first_mut() {
             table.legend.extend(self.plan.legend.iter().cloned());
@@ -111,10 +120,15 @@ pub fn ended(applied: &Applied, words: Vocabulary) -> Finding {
         finding.tables.push(by_hand_table(&applied.by_hand));
         finding = finding.with("by_hand", &applied.by_hand);
     }
+    if !applied.look_into.is_empty() {
+        finding.tables.push(look_into_table(&applied.look_into));
+        finding = finding.with("look_into", &applied.look_into);
+    }
     finding
 }
 
 fn untouched<C>(row: &Row<C>) -> ItemResult {
     let (subject, id, value) = (row.subject.clone(), row.id.clone(), Some(row.before.clone()));
-    ItemResult { subject, id, state: Verdict::Untouched, value, detail: String::new() }
+    let (state, detail) = (Verdict::Untouched, String::new());
+    ItemResult { subject, id, state, value, detail, is_set_back: false }
 }

@@ -60,6 +60,7 @@ fn table(results: &[Judged], words: Vocabulary) -> Table {
 #[cfg(test)]
 mod tests {
     use super::super::vocabulary::PLAIN;
+    use super::Judgement::{NotJudged, NotPassed, Passed};
     use super::*;
 
     #[test]
@@ -69,7 +70,6 @@ mod tests {
             let finding = judged(&states.iter().map(result).collect::<Vec<_>>(), PLAIN);
             (finding.outcome, finding.outcome.exit_code())
         };
-        use Judgement::{NotJudged, NotPassed, Passed};
         assert_eq!(of(&[Passed, Passed]), (Outcome::Passed, 0));
         assert_eq!(of(&[Passed, NotJudged, NotPassed]), (Outcome::NotPassed, 1));
         assert_eq!(of(&[Passed, NotJudged]), (Outcome::NotJudged, 5));

@@ -35,4 +35,4 @@ pub use scope::RunScope;
 pub use set::{Applied, Limits};
 pub use show::{plan_table, plan_values};
 pub use verify::{ItemResult, Verdict};
-pub use vocabulary::{PLAIN, Vocabulary};
+pub use vocabulary::{PLAIN, UNDOES, Vocabulary};

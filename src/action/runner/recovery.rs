@@ -10,7 +10,8 @@ use super::resume::{forecast, forecast_back, resume, take_back};
 use super::scope::RunScope;
 use super::set::{Applied, ApplyContext};
 use super::show::standings_table;
-use super::verify::{Set, Verdict, all};
+use super::verify::{Set, all_at_target};
+use super::vocabulary::Vocabulary;
 use crate::action::consent::{Consent, Proposal};
 use crate::action::report::{Finding, Outcome, Table};
 use crate::journal::folder::ELSEWHERE;
@@ -79,7 +80,7 @@ pub async fn end_run<C: Change + for<'a> Deserialize<'a>>(
     run: &Run,
     recovery: Recovery,
 ) -> anyhow::Result<Finding> {
-    let (context, words) = (scope.context, scope.words);
+    let context = scope.context;
     let holder = context.journal.holder_of(&run.id);
     let _lock = match scope.lock_here(&holder)? {
         Ok(lock) => lock,
@@ -91,6 +92,7 @@ pub async fn end_run<C: Change + for<'a> Deserialize<'a>>(
         return Ok(nothing(&format!("somebody ended run {} meanwhile: {}", run.id, how_it_ended(&run))));
     }
     let recorded = Recorded::<C>::read(&run)?;
+    let words = scope.words.of(&recorded.purpose);
     let changes = recorded.changes();
     port.recall(&run.calls);
     let set = Set { changes: &changes, initial: recorded.initial(), words };
@@ -117,7 +119,7 @@ pub async fn end_run<C: Change + for<'a> Deserialize<'a>>(
             Recovery::Undo => "takes back run",
         };
         scope.notifier.say(&format!("{} {does} {} of '{}'", context.who, run.id, scope.environment), watch).await;
-        let apply = ApplyContext { port, words, limits, section: &section, watch, journal };
+        let apply = ApplyContext { port, words, purpose: &recorded.purpose, limits, section: &section, watch, journal };
         Ok(match recovery {
             Recovery::Resume => resume(&changes, recorded.initial(), apply).await,
             Recovery::Undo => take_back(&changes, recorded.initial(), apply).await,
@@ -126,16 +128,16 @@ pub async fn end_run<C: Change + for<'a> Deserialize<'a>>(
     match scope.locked_there(&holder, act).await? {
         Ok(applied) => {
             scope.tell(&applied.sentences(words), &applied.message, &section).await;
-            Ok(about(ended_as(&applied, recovery, scope)))
+            Ok(about(ended_as(&applied, recovery, words)))
         }
         Err(held) => Ok(held),
     }
 }
 
 /// The end of a run that had died. To have all as before is what `undo` is for.
-fn ended_as(applied: &Applied, recovery: Recovery, scope: &RunScope<'_>) -> Finding {
-    let finding = ended(applied, scope.words);
-    let is_there = all(&applied.results, Verdict::Target);
+fn ended_as(applied: &Applied, recovery: Recovery, words: Vocabulary) -> Finding {
+    let finding = ended(applied, words);
+    let is_there = all_at_target(&applied.results);
     match (recovery, applied.end) {
         (Recovery::Undo, State::Restored) => Finding { outcome: Outcome::Done, changed: true, ..finding },
         (Recovery::Undo, State::Unchanged) => Finding { outcome: Outcome::NothingToDo, ..finding },

@@ -109,7 +109,7 @@ fn left(standings: &[Standing]) -> Left {
     if standings.iter().any(|standing| matches!(standing, Standing::Other { .. } | Standing::Gone)) {
         return Left::Theirs;
     }
-    if standings.iter().any(|standing| !is_before(standing) && *standing != Standing::Target) {
+    if standings.iter().any(|standing| !is_before(standing) && !standing.is_at_target()) {
         return Left::HalfWay;
     }
     if standings.iter().any(is_before) { Left::Before } else { Left::Nothing }

@@ -2,11 +2,12 @@
 //! restored, or those that are neither are named; whatever dies, whenever. What a port answers to a write is never
 //! believed; how the subjects stand is. Each state is in the journal before it begins.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::show::sentence;
-use super::verify::{ItemResult, Set, Verdict, all, failures, next};
-use super::vocabulary::Vocabulary;
+use super::verify::{ItemResult, Set, Verdict, all, all_at_target, failures, next};
+use super::vocabulary::{UNDOES, Vocabulary};
 use crate::action::interrupt::CriticalSection;
 use crate::action::report::Outcome;
 use crate::journal::{Journal, State};
@@ -26,6 +27,8 @@ pub struct Applied {
     pub results: Vec<ItemResult>,
     /// What a person types to set back each that is not as before.
     pub by_hand: Vec<String>,
+    /// What a person types to see why those are not well that are set back.
+    pub look_into: Vec<String>,
 }
 
 impl Applied {
@@ -63,8 +66,10 @@ pub struct Limits {
 pub struct ApplyContext<'a, C> {
     /// Where the changes are made.
     pub port: &'a dyn Settable<Change = C>,
-    /// What the subjects are called.
+    /// What the subjects are called, and what is done to them.
     pub words: Vocabulary,
+    /// To what end: `back to 2026-11-20`.
+    pub purpose: &'a str,
     /// How long each step may take.
     pub limits: Limits,
     /// Told when there is nothing left to take back.
@@ -136,7 +141,7 @@ impl<C: Change> Machine<'_, C> {
         let found = found.map(|standings| self.set.results(&standings));
         let interrupted = section.is_interrupted();
         let reason = match (reason, found) {
-            (reason, Ok(results)) if !interrupted && all(&results, Verdict::Target) => {
+            (reason, Ok(results)) if !interrupted && all_at_target(&results) => {
                 return self.done(reason, results).await;
             }
             (reason, Ok(results)) if all(&results, Verdict::Before) => {
@@ -160,7 +165,7 @@ impl<C: Change> Machine<'_, C> {
             watch.warn(&format!("{reason}; but every {} stands at its target", words.one));
         }
         // From here on nothing is taken back: what is kept for that can go.
-        let message = format!("{} {} and verified", words.count(self.set.changes.len()), words.changed);
+        let message = done(self.set.changes, &results, words, self.context.purpose);
         let applied = self.end(State::Done, message, results);
         if let Err(error) = port.settle(self.set.changes).await {
             watch.warn(&format!("what was kept for going back could not be removed: {error:#}"));
@@ -194,9 +199,12 @@ impl<C: Change> Machine<'_, C> {
 
     pub(super) fn needs_operator(&self, reason: &str, results: Vec<ItemResult>) -> Applied {
         let pairs = self.set.changes.iter().zip(&results).filter(|(_, result)| result.state != Verdict::Before);
-        let by_hand = pairs.map(|(change, _)| self.context.port.by_hand(change)).collect();
+        let port = self.context.port;
+        let (set_back, others): (Vec<_>, Vec<_>) = pairs.partition(|(_, result)| result.is_set_back);
+        let by_hand = others.into_iter().map(|(change, _)| port.by_hand(change)).collect();
+        let look_into = set_back.into_iter().map(|(change, _)| port.look_into(change)).collect();
         let applied = self.end(State::NeedsOperator, format!("{reason}. {}", next(&results)), results);
-        Applied { by_hand, ..applied }
+        Applied { by_hand, look_into, ..applied }
     }
 
     pub(super) fn unchanged(&self, reason: &str, results: Vec<ItemResult>) -> Applied {
@@ -207,13 +215,36 @@ impl<C: Change> Machine<'_, C> {
         self.context.section.over();
         self.enter(end);
         let interrupted = self.context.section.is_interrupted();
-        Applied { end, interrupted, message, results, by_hand: Vec::new() }
+        Applied { end, interrupted, message, results, by_hand: Vec::new(), look_into: Vec::new() }
     }
 
     /// These states are not refused by a journal that cannot be written: the report says so in the end.
     pub(super) fn enter(&self, state: State) {
         if let Err(error) = self.context.journal.enter(state) {
             self.context.watch.warn(&format!("{error:#}"));
+        }
+    }
+}
+
+/// What is said where all are at their targets: only what was seen is said to be verified.
+fn done<C: Change>(changes: &[C], results: &[ItemResult], words: Vocabulary, purpose: &str) -> String {
+    let subjects = |state: Option<Verdict>| {
+        let wanted = results.iter().filter(|result| state.is_none_or(|state| result.state == state));
+        wanted.map(|result| &result.id).collect::<BTreeSet<_>>().len()
+    };
+    let (all, idle) = (subjects(None), subjects(Some(Verdict::Set)));
+    let counted = C::counted(changes, words.one, words.many);
+    let undone = purpose.strip_prefix(UNDOES);
+    let done = match undone {
+        Some(run) => format!("{counted} {} to what ran before run {run}", words.changed),
+        None if idle == 0 => format!("{counted} {}", words.changed),
+        None => format!("{counted} set"),
+    };
+    match (idle, undone) {
+        (0, None) => format!("{done} and verified"),
+        (0, Some(_)) => format!("{done}, and verified"),
+        (idle, _) => {
+            format!("{done}; {} verified, {idle} {} no instances", all - idle, if idle == 1 { "has" } else { "have" })
         }
     }
 }
@@ -265,6 +296,10 @@ mod tests {
 
         fn by_hand(&self, change: &Thing) -> String {
             format!("restore {}", change.id)
+        }
+
+        fn look_into(&self, change: &Thing) -> String {
+            format!("show {}", change.id)
         }
 
         async fn deploy(&self, _: &[Thing], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
@@ -322,9 +357,19 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = locked(folder.path());
         let (section, watch) = (&interrupt.critical_section(), &Unwatched);
-        let applied =
-            apply(&changes(), ApplyContext { port: script, words: WORDS, limits, section, watch, journal: &journal })
-                .await;
+        let applied = apply(
+            &changes(),
+            ApplyContext {
+                port: script,
+                words: WORDS,
+                purpose: "back to 2026-11-20",
+                limits,
+                section,
+                watch,
+                journal: &journal,
+            },
+        )
+        .await;
         assert_eq!(journal.state(), Some(applied.end));
         let calls = script.calls.lock().expect("the calls").clone();
         (applied, calls)
@@ -402,6 +447,55 @@ mod tests {
             applied.message,
             "b did not get well: somebody else set it to this image; the set could not be restored. \
              Look at '/dev/b'; the commands that set each back by hand are shown"
+        );
+    }
+
+    #[tokio::test]
+    async fn one_that_is_set_back_and_not_well_is_to_be_looked_into_not_set_back_again() {
+        let looks = [Ok(vec![Before, Before]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, before_unwell()])];
+        let (applied, _) = applied(&Script::new(Err("hung"), &looks), &Interrupt::default()).await;
+        assert_eq!(applied.outcome(), Outcome::NeedsOperator);
+        assert_eq!((applied.by_hand.len(), applied.look_into), (0, vec!["show /dev/b".to_owned()]));
+        assert_eq!(
+            applied.message,
+            "hung; the set could not be restored. Look at '/dev/b'; set back already, and not well: the commands that show \
+             why are shown"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_has_no_instances_is_set_and_is_not_said_to_be_verified() {
+        let idle = Standing::Idle { why: "0 replicas".to_owned() };
+        let script = Script::new(Ok(()), &[Ok(vec![Before, Before]), Ok(vec![Target, idle])]);
+        let (applied, calls) = applied(&script, &Interrupt::default()).await;
+        assert_eq!(
+            (applied.outcome(), applied.message.as_str()),
+            (Outcome::Done, "2 services set; 1 verified, 1 has no instances")
+        );
+        assert_eq!(states(&applied), [Verdict::Target, Verdict::Set]);
+        assert_eq!((applied.results[1].detail.as_str(), calls), ("0 replicas", vec!["deploy", "settle"]));
+    }
+
+    #[test]
+    fn it_is_said_what_was_done_and_what_was_seen_of_it() {
+        let result = |(change, state): (&Thing, Verdict)| {
+            let (subject, id) = (String::new(), change.id.clone());
+            ItemResult { subject, id, state, value: None, detail: String::new(), is_set_back: false }
+        };
+        let changes = changes();
+        let told = |purpose: &str, states: [Verdict; 2]| {
+            let results: Vec<_> = changes.iter().zip(states).map(result).collect();
+            done(&changes, &results, WORDS.of(purpose), purpose)
+        };
+        let (seen, set) = (Verdict::Target, Verdict::Set);
+        assert_eq!(told("back to 2026-11-20", [seen; 2]), "2 services rolled back and verified");
+        assert_eq!(told("back to 2026-11-20", [seen, set]), "2 services set; 1 verified, 1 has no instances");
+        assert_eq!(told("back to 2026-11-20", [set; 2]), "2 services set; 0 verified, 2 have no instances");
+        let undo = "as before run 7-abc";
+        assert_eq!(told(undo, [seen; 2]), "2 services set back to what ran before run 7-abc, and verified");
+        assert_eq!(
+            told(undo, [set, seen]),
+            "2 services set back to what ran before run 7-abc; 1 verified, 1 has no instances"
         );
     }
 

@@ -21,7 +21,7 @@ pub fn plan_table<C>(rows: &[Row<C>], title: String, words: Vocabulary) -> Table
     let noted = rows.iter().filter(|row| !row.notes.is_empty());
     Table {
         title,
-        head: [words.one, "from", "to"].map(str::to_owned).to_vec(),
+        head: [words.row, "from", "to"].map(str::to_owned).to_vec(),
         rows: rows.iter().map(line).collect(),
         legend: noted.map(|row| format!("{}: {}", row.subject, row.notes.join("; "))).collect(),
     }
@@ -52,7 +52,7 @@ pub fn results_table(results: &[ItemResult], words: Vocabulary) -> Table {
 #[must_use]
 pub fn standings_table(results: &[ItemResult], standings: &[Standing], words: Vocabulary) -> Table {
     let told = |standing: &Standing| match standing {
-        Standing::Target => "at its target",
+        Standing::Target | Standing::Idle { .. } => "at its target",
         Standing::Before { .. } => "as before",
         Standing::Unwell { .. } => "half-way",
         Standing::Other { .. } => "changed since",
@@ -66,7 +66,7 @@ fn table<'a>(results: impl Iterator<Item = (&'a ItemResult, &'static str)>, word
     for (result, state) in results {
         let tone = match result.state {
             Verdict::Target => Tone::Good,
-            Verdict::Before => Tone::Plain,
+            Verdict::Set | Verdict::Before => Tone::Plain,
             Verdict::Untouched => Tone::Quiet,
             Verdict::NeedsOperator => Tone::Bad,
         };
@@ -76,13 +76,19 @@ fn table<'a>(results: impl Iterator<Item = (&'a ItemResult, &'static str)>, word
             legend.push(format!("{}: {}", result.subject, result.detail));
         }
     }
-    Table { title: String::new(), head: [words.one, "state", words.value].map(str::to_owned).to_vec(), rows, legend }
+    Table { title: String::new(), head: [words.row, "state", words.value].map(str::to_owned).to_vec(), rows, legend }
 }
 
 /// What a person types where the program could not put things right.
 #[must_use]
 pub fn by_hand_table(commands: &[String]) -> Table {
     Table { title: "To set them back by hand:".to_owned(), ..Table::lines(commands.iter().map(String::as_str)) }
+}
+
+/// What a person types to see why those are not well that are set back.
+#[must_use]
+pub fn look_into_table(commands: &[String]) -> Table {
+    Table { title: "To see why they are not well:".to_owned(), ..Table::lines(commands.iter().map(String::as_str)) }
 }
 
 /// A result for Slack.
@@ -96,6 +102,7 @@ pub fn sentence(result: &ItemResult, words: Vocabulary) -> String {
 fn state(state: Verdict, words: Vocabulary) -> &'static str {
     match state {
         Verdict::Target => words.changed,
+        Verdict::Set => "set",
         Verdict::Before => "as before",
         Verdict::Untouched => "unchanged",
         Verdict::NeedsOperator => "needs an operator",

@@ -208,6 +208,10 @@ impl Settable for Simulated {
         format!("set {}", change.id)
     }
 
+    fn look_into(&self, change: &Thing) -> String {
+        format!("show {}", change.id)
+    }
+
     async fn deploy(&self, changes: &[Thing], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
         for change in changes {
             let revision = change.revision;
@@ -286,8 +290,15 @@ async fn process(world: &Arc<Mutex<World>>, journal: Journal, way: u64) -> Optio
         silence: Duration::from_secs(1),
         calm: Duration::from_millis(500),
     };
-    let context =
-        ApplyContext { port: &platform, words: PLAIN, limits, section: &section, watch: &Unwatched, journal: &journal };
+    let context = ApplyContext {
+        port: &platform,
+        words: PLAIN,
+        purpose: "to the target",
+        limits,
+        section: &section,
+        watch: &Unwatched,
+        journal: &journal,
+    };
     let changes = changes();
     let initial = vec![Standing::Before { trouble: None }; COUNT];
     let act = async {

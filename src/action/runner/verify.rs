@@ -21,6 +21,9 @@ pub struct ItemResult {
     pub value: Option<String>,
     /// What is to be said about it: why it is not well.
     pub detail: String,
+    /// It is set to what it was, and all that is wrong is that it is not well.
+    #[serde(skip)]
+    pub is_set_back: bool,
 }
 
 /// How a subject ended.
@@ -29,6 +32,8 @@ pub struct ItemResult {
 pub enum Verdict {
     /// It is at its target and well.
     Target,
+    /// It is set to its target, and nothing of it runs by which more could be seen.
+    Set,
     /// It is as it was before.
     Before,
     /// It was set to the target already, and not touched.
@@ -43,6 +48,19 @@ pub(super) struct Set<'a, C> {
     pub(super) changes: &'a [C],
     pub(super) initial: Vec<Standing>,
     pub(super) words: Vocabulary,
+}
+
+impl Verdict {
+    /// It is set to its target, and as well as can be seen.
+    #[must_use]
+    pub fn is_at_target(self) -> bool {
+        matches!(self, Self::Target | Self::Set)
+    }
+}
+
+/// Whether all are at their targets, as far as can be seen.
+pub(super) fn all_at_target(results: &[ItemResult]) -> bool {
+    results.iter().all(|result| result.state.is_at_target())
 }
 
 /// Whether all ended like this.
@@ -107,9 +125,13 @@ fn result<C: Change>(change: &C, now: &Standing, first: &Standing, words: Vocabu
     let before = || Some(change.before());
     match now {
         Standing::Target => named(change, Verdict::Target, Some(change.after().to_owned()), String::new()),
+        Standing::Idle { why } => named(change, Verdict::Set, Some(change.after().to_owned()), why.clone()),
         Standing::Before { trouble: None } => named(change, Verdict::Before, before(), String::new()),
         Standing::Before { trouble: Some(why) } => match first {
-            Standing::Before { trouble: None } => named(change, Verdict::NeedsOperator, before(), why.clone()),
+            Standing::Before { trouble: None } => {
+                let result = named(change, Verdict::NeedsOperator, before(), why.clone());
+                ItemResult { is_set_back: true, ..result }
+            }
             _ => named(change, Verdict::Before, before(), format!("{why}, and it was not {} before", words.well)),
         },
         Standing::Unwell { image, why } => named(change, Verdict::NeedsOperator, Some(image.clone()), why.clone()),
@@ -122,12 +144,13 @@ fn result<C: Change>(change: &C, now: &Standing, first: &Standing, words: Vocabu
 }
 
 fn named<C: Change>(change: &C, state: Verdict, value: Option<String>, detail: String) -> ItemResult {
-    ItemResult { subject: change.subject().to_owned(), id: change.id().to_owned(), state, value, detail }
+    let (subject, id) = (change.subject().to_owned(), change.id().to_owned());
+    ItemResult { subject, id, state, value, detail, is_set_back: false }
 }
 
 /// Which subjects did not arrive at their targets, and why.
 pub(super) fn failures(results: &[ItemResult], words: Vocabulary) -> String {
-    let unwell = results.iter().filter(|result| result.state != Verdict::Target);
+    let unwell = results.iter().filter(|result| !result.state.is_at_target());
     let said = |result: &ItemResult| {
         let why = if result.detail.is_empty() { "it is as before" } else { &result.detail };
         format!("{} did not get {}: {why}", result.subject, words.well)
@@ -138,6 +161,14 @@ pub(super) fn failures(results: &[ItemResult], words: Vocabulary) -> String {
 /// Which subjects an operator must look at.
 pub(super) fn next(results: &[ItemResult]) -> String {
     let unsure = results.iter().filter(|result| result.state != Verdict::Before);
-    let list: Vec<_> = unsure.map(|result| format!("'{}'", result.id)).collect();
-    format!("Look at {}; the commands that set each back by hand are shown", list.join(", "))
+    let mut list: Vec<_> = unsure.clone().map(|result| format!("'{}'", result.id)).collect();
+    list.dedup();
+    let (mut back, mut others) = (0, 0);
+    unsure.for_each(|result| *(if result.is_set_back { &mut back } else { &mut others }) += 1);
+    let hint = match (back, others) {
+        (0, _) => "the commands that set each back by hand are shown",
+        (_, 0) => "set back already, and not well: the commands that show why are shown",
+        _ => "the commands that set them back by hand, or show why they are not well, are shown",
+    };
+    format!("Look at {}; {hint}", list.join(", "))
 }

@@ -1,5 +1,8 @@
 //! What an action calls its subjects and what it does to them, so that the runner speaks of them in the field's own terms.
 
+/// How the purpose of an undo begins; behind it stands the run that is undone.
+pub const UNDOES: &str = "as before run ";
+
 /// The words of a domain for one kind of subject.
 #[derive(Debug, Clone, Copy)]
 pub struct Vocabulary {
@@ -7,6 +10,8 @@ pub struct Vocabulary {
     pub one: &'static str,
     /// Several: `services`.
     pub many: &'static str,
+    /// What a row of a table is about: `workload`.
+    pub row: &'static str,
     /// What a subject is set to: `image`.
     pub value: &'static str,
     /// What a subject is after a change that succeeded: `rolled back`.
@@ -18,6 +23,12 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
+    /// The words for a run of this purpose: one that undoes another sets back what that one did.
+    #[must_use]
+    pub fn of(self, purpose: &str) -> Self {
+        if purpose.starts_with(UNDOES) { Self { changed: "set back", ..self } } else { self }
+    }
+
     /// So many subjects: `1 service`, `4 services`.
     #[must_use]
     pub fn count(&self, count: usize) -> String {
@@ -26,5 +37,12 @@ impl Vocabulary {
 }
 
 /// The words for subjects of which nothing more is known.
-pub const PLAIN: Vocabulary =
-    Vocabulary { one: "item", many: "items", value: "value", changed: "changed", well: "well", short: str::to_owned };
+pub const PLAIN: Vocabulary = Vocabulary {
+    one: "item",
+    many: "items",
+    row: "item",
+    value: "value",
+    changed: "changed",
+    well: "well",
+    short: str::to_owned,
+};

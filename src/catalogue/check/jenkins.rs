@@ -239,13 +239,13 @@ pub fn credential(pipeline: &Pipeline, stock: &Stock) -> Vec<Fault> {
             name == *known
                 || name.strip_suffix(*known).is_some_and(|before| before.ends_with('-') && !before.contains("}-"))
         };
-        let own = name.rsplit_once("}-").map_or(name, |(_, own)| own);
-        if !known.contains(&own) && !known.iter().any(fits) {
+        let ending = name.rsplit_once("}-").map_or(name, |(_, ending)| ending);
+        if !known.contains(&ending) && !known.iter().any(fits) {
             let names = known.join(", ");
             let otherwise =
                 format!("the secrets of {} are: {}", role.name, if names.is_empty() { "none" } else { &names });
-            let mend =
-                super::nearest(own, known.iter().copied()).map_or(otherwise, |near| format!("end it with `-{near}`"));
+            let mend = super::nearest(ending, known.iter().copied())
+                .map_or(otherwise, |near| format!("end it with `-{near}`"));
             faults.push(pipeline.fault(
                 string.range.start,
                 format!("no variable has the credential '{}'", string.text),

@@ -1,6 +1,7 @@
 //! What an object may hold, what the API server fills in, and what it refuses.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +19,7 @@ pub(super) fn typed(resource: Resource, object: Value) -> Result<Value, serde_js
         Resource::Deployments => through::<Deployment>(object)?,
         Resource::StatefulSets => through::<StatefulSet>(object)?,
         Resource::DaemonSets => through::<DaemonSet>(object)?,
+        Resource::CronJobs => through::<CronJob>(object)?,
         Resource::Leases => through::<Lease>(object)?,
         _ => object,
     };
@@ -43,7 +45,9 @@ pub(super) fn fill_in(resource: Resource, object: &mut Value) {
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut).filter(|_| resource.is_workload()) else {
         return;
     };
-    default(spec, "revisionHistoryLimit", json!(10));
+    if resource.rolls_out() {
+        default(spec, "revisionHistoryLimit", json!(10));
+    }
     match resource {
         Resource::Deployments => {
             default(spec, "replicas", json!(1));
@@ -61,9 +65,31 @@ pub(super) fn fill_in(resource: Resource, object: &mut Value) {
             );
             strategy(spec, "updateStrategy", &json!({"partition": 0}));
         }
+        Resource::CronJobs => {
+            for (name, value) in [
+                ("concurrencyPolicy", json!("Allow")),
+                ("suspend", json!(false)),
+                ("successfulJobsHistoryLimit", json!(3)),
+                ("failedJobsHistoryLimit", json!(1)),
+            ] {
+                default(spec, name, value);
+            }
+        }
         _ => strategy(spec, "updateStrategy", &json!({"maxSurge": 0, "maxUnavailable": 1})),
     }
-    let Some(template) = spec.get_mut("template").and_then(Value::as_object_mut) else { return };
+    if resource == Resource::CronJobs {
+        let Some(job) = spec.get_mut("jobTemplate").and_then(Value::as_object_mut) else { return };
+        let metadata = job.entry("metadata").or_insert_with(|| json!({}));
+        metadata.as_object_mut().into_iter().for_each(|metadata| default(metadata, "creationTimestamp", Value::Null));
+        let template = job.get_mut("spec").and_then(|spec| spec.get_mut("template"));
+        template.into_iter().for_each(fill_in_template);
+    } else {
+        spec.get_mut("template").into_iter().for_each(fill_in_template);
+    }
+}
+
+fn fill_in_template(template: &mut Value) {
+    let Some(template) = template.as_object_mut() else { return };
     if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
         default(metadata, "creationTimestamp", Value::Null);
     }
@@ -115,6 +141,7 @@ pub(super) fn check(key: &Key, object: &Value, old: Option<&Value>) -> Result<()
     let mut causes = metadata(key, object, old);
     match key.resource {
         Resource::Leases => causes.extend(lease(object)),
+        Resource::CronJobs => causes.extend(cron_job(&object["spec"])),
         resource if resource.is_workload() => {
             causes.extend(workload(&object["spec"]));
             if let Some(old) = old {
@@ -184,8 +211,32 @@ fn workload(spec: &Value) -> Vec<Cause> {
         let why = "`selector` does not match template `labels`";
         causes.push(Cause::invalid("spec.template.metadata.labels", &printed(labels), why));
     }
-    let containers = template["spec"]["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let place = "spec.template.spec.containers";
+    causes.extend(containers(&template["spec"], "spec.template.spec.containers"));
+    let (deadline, ready) = (spec["progressDeadlineSeconds"].as_i64(), spec["minReadySeconds"].as_i64().unwrap_or(0));
+    if let Some(deadline) = deadline.filter(|deadline| *deadline <= ready) {
+        let why = "must be greater than minReadySeconds";
+        causes.push(Cause::invalid("spec.progressDeadlineSeconds", &deadline.to_string(), why));
+    }
+    causes
+}
+
+fn cron_job(spec: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if spec["schedule"].as_str().is_none_or(str::is_empty) {
+        causes.push(Cause::required("spec.schedule", ""));
+    }
+    let pods = &spec["jobTemplate"]["spec"]["template"]["spec"];
+    causes.extend(containers(pods, "spec.jobTemplate.spec.template.spec.containers"));
+    if pods["restartPolicy"] == "Always" {
+        let place = "spec.jobTemplate.spec.template.spec.restartPolicy";
+        causes.push(Cause::required(place, "valid values: \"OnFailure\", \"Never\""));
+    }
+    causes
+}
+
+fn containers(pods: &Value, place: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let containers = pods["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
     if containers.is_empty() {
         causes.push(Cause::required(place, ""));
     }
@@ -201,11 +252,6 @@ fn workload(spec: &Value) -> Vec<Cause> {
         if text("image").is_empty() {
             causes.push(Cause::required(&format!("{place}[{index}].image"), ""));
         }
-    }
-    let (deadline, ready) = (spec["progressDeadlineSeconds"].as_i64(), spec["minReadySeconds"].as_i64().unwrap_or(0));
-    if let Some(deadline) = deadline.filter(|deadline| *deadline <= ready) {
-        let why = "must be greater than minReadySeconds";
-        causes.push(Cause::invalid("spec.progressDeadlineSeconds", &deadline.to_string(), why));
     }
     causes
 }

@@ -97,7 +97,7 @@ impl Target {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let (group, rest) = match parts.as_slice() {
             ["api", "v1", rest @ ..] => ("", rest),
-            ["apis", group @ ("apps" | "coordination.k8s.io"), "v1", rest @ ..] => (*group, rest),
+            ["apis", group @ ("apps" | "batch" | "coordination.k8s.io"), "v1", rest @ ..] => (*group, rest),
             _ => return Err(Refusal::NoPage),
         };
         let find = |plural: &str| {

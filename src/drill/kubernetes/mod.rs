@@ -1,5 +1,5 @@
 //! The embedded Kubernetes: an API server with the controllers of Deployments, StatefulSets and DaemonSets behind it.
-//! Real HTTP on loopback, strict.
+//! CronJobs are kept, and none of them ever runs. Real HTTP on loopback, strict.
 //!
 //! It refuses as the real one does: by `Status` objects, in the same words where a client could read them. It keeps
 //! resource versions and generations, takes JSON Patch alone, and rolls out in small steps that take time. `kubectl` does

@@ -8,16 +8,19 @@ pub(super) enum Resource {
     Deployments,
     StatefulSets,
     DaemonSets,
+    CronJobs,
     ReplicaSets,
     ControllerRevisions,
     Leases,
 }
 
-use Resource::{ControllerRevisions, DaemonSets, Deployments, Leases, Namespaces, Pods, ReplicaSets, StatefulSets};
+use Resource::{
+    ControllerRevisions, CronJobs, DaemonSets, Deployments, Leases, Namespaces, Pods, ReplicaSets, StatefulSets,
+};
 
 impl Resource {
-    pub(super) const ALL: [Self; 8] =
-        [Namespaces, Pods, Deployments, StatefulSets, DaemonSets, ReplicaSets, ControllerRevisions, Leases];
+    pub(super) const ALL: [Self; 9] =
+        [Namespaces, Pods, Deployments, StatefulSets, DaemonSets, CronJobs, ReplicaSets, ControllerRevisions, Leases];
 
     /// The kind as an object names it.
     pub(super) fn kind(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Resource {
             Deployments => "Deployment",
             StatefulSets => "StatefulSet",
             DaemonSets => "DaemonSet",
+            CronJobs => "CronJob",
             ReplicaSets => "ReplicaSet",
             ControllerRevisions => "ControllerRevision",
             Leases => "Lease",
@@ -41,6 +45,7 @@ impl Resource {
             Deployments => "deployments",
             StatefulSets => "statefulsets",
             DaemonSets => "daemonsets",
+            CronJobs => "cronjobs",
             ReplicaSets => "replicasets",
             ControllerRevisions => "controllerrevisions",
             Leases => "leases",
@@ -50,6 +55,7 @@ impl Resource {
     pub(super) fn group(self) -> &'static str {
         match self {
             Namespaces | Pods => "",
+            CronJobs => "batch",
             Leases => "coordination.k8s.io",
             Deployments | StatefulSets | DaemonSets | ReplicaSets | ControllerRevisions => "apps",
         }
@@ -65,8 +71,13 @@ impl Resource {
         if self.group().is_empty() { name.to_owned() } else { format!("{name}.{}", self.group()) }
     }
 
-    /// Whether it has a pod template that is rolled out.
+    /// Whether it has a pod template of its own.
     pub(super) fn is_workload(self) -> bool {
+        self.rolls_out() || self == CronJobs
+    }
+
+    /// Whether its pod template is rolled out at once.
+    pub(super) fn rolls_out(self) -> bool {
         matches!(self, Deployments | StatefulSets | DaemonSets)
     }
 
@@ -75,7 +86,9 @@ impl Resource {
         match self {
             Namespaces | ReplicaSets | ControllerRevisions => &["get", "list"],
             Pods => &["delete", "get", "list"],
-            Deployments | StatefulSets | DaemonSets | Leases => &["create", "delete", "get", "list", "patch", "update"],
+            Deployments | StatefulSets | DaemonSets | CronJobs | Leases => {
+                &["create", "delete", "get", "list", "patch", "update"]
+            }
         }
     }
 }

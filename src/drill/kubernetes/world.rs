@@ -60,7 +60,7 @@ impl World {
 
     /// A workload was made, changed, or lost a pod: its controller has to look.
     pub(super) fn wake(&mut self, key: &Key) {
-        if let Some(object) = self.store.get(key).filter(|_| key.resource.is_workload()) {
+        if let Some(object) = self.store.get(key).filter(|_| key.resource.rolls_out()) {
             let first = images(&object["spec"]["template"]["spec"]);
             self.rollouts.entry(key.clone()).or_insert_with(|| Rollout { first, ..Rollout::default() });
             self.restless.insert(key.clone());

@@ -272,7 +272,7 @@ impl World {
         let owner = &self.store.get(key)?["metadata"]["ownerReferences"][0];
         let resource = Resource::ALL.into_iter().find(|resource| owner["kind"] == resource.kind())?;
         let owner = Key::new(resource, &key.namespace, owner["name"].as_str()?);
-        if resource.is_workload() { Some(owner) } else { self.workload_of(&owner) }
+        if resource.rolls_out() { Some(owner) } else { self.workload_of(&owner) }
     }
 }
 

@@ -1,17 +1,18 @@
-//! The same shop on Kubernetes: a namespace for each environment, and in it two Deployments, a StatefulSet and a
-//! DaemonSet, which ran the releases of the last days one after another.
+//! The same shop on Kubernetes: a namespace for each environment, and in it three Deployments, a StatefulSet, a DaemonSet
+//! and a CronJob, which ran the releases of the last days one after another.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::{ENVIRONMENTS, NEVER_RAN, RELEASES, SECRET, deployed_at};
+use super::{CRON_JOB, ENVIRONMENTS, NEVER_RAN, Platform, RELEASES, SECRET, deployed_at, workloads};
 
-/// The kind of a service's object.
+/// The kind of a workload's object.
 #[must_use]
-pub fn kind(service: &str) -> &'static str {
-    match service {
+pub fn kind(workload: &str) -> &'static str {
+    match workload {
         "users" => "StatefulSet",
         "web" => "DaemonSet",
+        name if name == CRON_JOB.0 => "CronJob",
         _ => "Deployment",
     }
 }
@@ -30,14 +31,19 @@ pub fn applied(host: &str, now: DateTime<Utc>) -> Vec<(DateTime<Utc>, Value)> {
     for (place, (days_ago, service, version, _)) in deployed {
         for (environment, tag) in ENVIRONMENTS {
             let image = format!("{host}/{service}:{version}-{tag}");
-            applied.push((deployed_at(now, days_ago, place), workload(host, environment, service, &image)));
+            let of_it = workloads(Platform::Kubernetes).into_iter().filter(|(_, of)| *of == service);
+            let objects = of_it.map(|(name, _)| workload(host, environment, name, &image));
+            applied.extend(objects.map(|object| (deployed_at(now, days_ago, place), object)));
         }
     }
     applied
 }
 
-/// The object of a service with an image.
+/// The object of a workload with an image.
 fn workload(host: &str, environment: &str, service: &str, image: &str) -> Value {
+    if service == CRON_JOB.0 {
+        return cron_job(environment, image);
+    }
     let labels = |team: &str, tier: &str| json!({"app": service, "team": team, "tier": tier});
     let selector = json!({"matchLabels": {"app": service}});
     let probe = json!({"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10, "timeoutSeconds": 5});
@@ -65,6 +71,13 @@ fn workload(host: &str, environment: &str, service: &str, image: &str) -> Value 
             });
             (labels("sales", "back"), spec)
         }
+        "billing-worker" => {
+            container["args"] = json!(["work"]);
+            // It brings the database up to the release, and then works.
+            let migrate = json!({"name": "migrate", "image": image, "args": ["migrate"], "env": container["env"]});
+            let pod = json!({"initContainers": [migrate], "containers": [container]});
+            (labels("money", "back"), json!({"replicas": 1, "progressDeadlineSeconds": 1, "template": {"spec": pod}}))
+        }
         "users" => {
             container["readinessProbe"] = probe;
             let pod = json!({"containers": [container], "imagePullSecrets": [{"name": "pull"}]});
@@ -82,6 +95,22 @@ fn workload(host: &str, environment: &str, service: &str, image: &str) -> Value 
     object["spec"]["selector"] = selector;
     object["spec"]["template"]["metadata"] = json!({"labels": labels});
     object
+}
+
+/// The cron job with an image: at night it says what was paid.
+fn cron_job(environment: &str, image: &str) -> Value {
+    let (name, labels) = (CRON_JOB.0, json!({"app": CRON_JOB.0, "team": "money", "tier": "back"}));
+    let container = json!({
+        "name": name, "image": image, "args": ["report"], "env": [{"name": "DATABASE_PASSWORD", "value": SECRET}],
+    });
+    let pods = json!({
+        "metadata": {"labels": labels}, "spec": {"restartPolicy": "OnFailure", "containers": [container]},
+    });
+    json!({
+        "apiVersion": "batch/v1", "kind": "CronJob",
+        "metadata": {"name": name, "namespace": environment, "labels": labels},
+        "spec": {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": pods}}},
+    })
 }
 
 /// Workloads that are none of the story's services, though something about them says so.

@@ -25,6 +25,17 @@ pub(super) fn by_hand(engine: &Engine, change: &Change) -> String {
     }
 }
 
+/// The commands that show what the containers say, one line for each, from how things stood at the last look.
+pub(super) fn look_into(engine: &Engine, change: &Change) -> String {
+    let program = program(&engine.client.address);
+    let names: Vec<String> = match engine.seen(&change.application.id) {
+        Some(service) => service.current().iter().map(|one| one.called().to_owned()).collect(),
+        None => change.application.revision.split('+').map(str::to_owned).collect(),
+    };
+    let lines = names.iter().map(|name| format!("{program} logs --tail=50 {}", quoted(name)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn lines<'a>(
     program: &str,
     service: &Service,

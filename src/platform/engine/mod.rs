@@ -31,7 +31,8 @@ use self::client::Client;
 use self::container::{Container, PROJECT, Place, image_id, may_be_of};
 use self::own::Own;
 use super::connect::RegistryLogin;
-use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing};
+use super::image::ImageName;
+use super::{Apart, Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
 use crate::watch::Watch;
@@ -173,6 +174,10 @@ impl Engine {
                 images.push(image);
             }
         }
+        let obstacle = match several_repositories(&images) {
+            Some(why) => Some(why),
+            None => self.obstacle(service, everybody).await?,
+        };
         Ok(Some(Application {
             id: format!("{environment}/{name}"),
             service: name.to_owned(),
@@ -180,9 +185,18 @@ impl Engine {
             revision: service.revision(),
             instances: current.len() as u64,
             notes: service.notes(),
-            obstacle: self.obstacle(service, everybody).await?,
+            obstacle,
+            apart: Apart::held(current.iter().map(|one| &one.inspect["Config"]["Labels"])),
         }))
     }
+}
+
+/// Why containers of one name cannot be set as one, where their images are of several repositories.
+fn several_repositories(images: &[String]) -> Option<String> {
+    let names: Vec<ImageName> = images.iter().filter_map(|image| image.parse().ok()).collect();
+    let first = names.first()?;
+    let other = names.iter().find(|name| !name.is_beside(first))?;
+    Some(format!("its containers run images of several repositories: '{first}' and '{other}'"))
 }
 
 /// The containers of one service, by name.
@@ -329,6 +343,10 @@ impl Settable for Engine {
 
     fn by_hand(&self, change: &Change) -> String {
         by_hand::by_hand(self, change)
+    }
+
+    fn look_into(&self, change: &Change) -> String {
+        by_hand::look_into(self, change)
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {

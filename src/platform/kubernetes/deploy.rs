@@ -29,24 +29,45 @@ pub(super) async fn deploy(
     watch: &dyn Watch,
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + limit;
+    let sets = sets(changes);
     // All of them before the first is written.
-    try_join_all(changes.iter().map(|change| planned(kubernetes, change))).await?;
-    let mut tried = Vec::with_capacity(changes.len());
-    for change in changes {
-        tried.push(try_out(kubernetes, change, watch).await?);
+    try_join_all(sets.iter().map(|set| planned(kubernetes, set))).await?;
+    let mut tried = Vec::with_capacity(sets.len());
+    for set in &sets {
+        tried.push(try_out(kubernetes, set, watch).await?);
     }
-    for (change, made) in changes.iter().zip(&tried) {
-        set(kubernetes, change, made, watch).await?;
+    for (set, made) in sets.iter().zip(&tried) {
+        write(kubernetes, set, made, watch).await?;
     }
     wait::until_arrived(kubernetes, changes, deadline, watch).await.with_context(|| missed(limit))
 }
 
-/// An object that a change is about, if nobody changed it since the plan.
-async fn planned(kubernetes: &Kubernetes, change: &Change) -> anyhow::Result<(Kind, Value)> {
-    let id = &change.application.id;
+/// The changes of one object, which are written as one: each is about other containers of it.
+struct Set<'a> {
+    id: &'a str,
+    changes: Vec<&'a Change>,
+}
+
+/// The changes by their objects, in their order.
+fn sets(changes: &[Change]) -> Vec<Set<'_>> {
+    let mut sets: Vec<Set> = Vec::new();
+    for change in changes {
+        let id = change.application.id.as_str();
+        match sets.iter_mut().find(|set| set.id == id) {
+            Some(set) => set.changes.push(change),
+            None => sets.push(Set { id, changes: vec![change] }),
+        }
+    }
+    sets
+}
+
+/// The object that changes are about, if nobody changed it since the plan.
+async fn planned(kubernetes: &Kubernetes, set: &Set<'_>) -> anyhow::Result<(Kind, Value)> {
+    let id = set.id;
     let (kind, object) = kubernetes.object(id).await?;
     let Some(object) = object else { bail!("application '{id}' is no longer there") };
-    if workload::revision(&object).as_deref() != Some(&change.application.revision) {
+    let revision = workload::revision(&object);
+    if set.changes.iter().any(|change| revision.as_deref() != Some(&change.application.revision)) {
         bail!("somebody changed application '{id}' since the plan was made: plan again");
     }
     if let Some(why) = workload::obstacle(kind, &object) {
@@ -55,47 +76,49 @@ async fn planned(kubernetes: &Kubernetes, change: &Change) -> anyhow::Result<(Ki
     Ok((kind, object))
 }
 
-/// What is sent for a change of an object, and what is to be remembered of it; `made` is what the server made of it when
-/// it was tried.
-fn write(
+/// What is sent for the changes of an object, and what is to be remembered of it; `made` is what the server made of them
+/// when they were tried.
+fn patch(
     kubernetes: &Kubernetes,
-    change: &Change,
+    set: &Set<'_>,
     (kind, object): (Kind, &Value),
     made: &[Container],
 ) -> anyhow::Result<(Write, Written)> {
-    let id = &change.application.id;
-    let set: Vec<_> =
-        workload::meant(object, &change.application).into_iter().map(|one| (one, change.to.clone())).collect();
-    if set.is_empty() {
-        bail!("application '{id}' has no container with the image '{}'", change.application.images.join("' or '"));
+    let id = set.id;
+    let mut images = Vec::new();
+    for change in &set.changes {
+        let containers = workload::containers_of(object, change);
+        if containers.is_empty() {
+            bail!("application '{id}' has no container with the image '{}'", change.application.images.join("' or '"));
+        }
+        images.extend(containers.into_iter().map(|one| (one, change.to.clone())));
     }
-    let cause = kubernetes.cause(&change.to);
-    let write = kubernetes.patch(SET, id, object, workload::patch(object, &set, &cause))?;
+    let targets: Vec<&str> = set.changes.iter().map(|change| change.to.as_str()).collect();
+    let cause = kubernetes.cause(&targets.join(", "));
+    let write = kubernetes.patch(SET, id, object, workload::patch(object, &images, &cause))?;
     let rollout = rollout::rollout(kind, object);
-    let images = |(one, to): &(Container, String)| Images {
-        name: one.name.clone(),
-        from: one.image.clone(),
-        to: to.clone(),
-        made: made.iter().find(|made| made.name == one.name).map(|made| made.image.clone()),
+    let own = |(one, to): (Container, String)| {
+        let made = made.iter().find(|made| made.name == one.name).map(|made| made.image.clone());
+        Images { name: one.name, from: one.image, to, made }
     };
     let written = Written {
-        application: id.clone(),
+        application: id.to_owned(),
         uid: object["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
         cause,
         lacked: rollout.lacks.or(rollout.trouble),
         given_up: rollout.given_up,
-        containers: set.iter().map(images).collect(),
+        containers: images.into_iter().map(own).collect(),
     };
     Ok((write, written))
 }
 
-/// Has a change checked by the server without writing it: an account that may not, an admission that refuses. Gives the
-/// containers as the server would make them; none where that cannot be tried.
-async fn try_out(kubernetes: &Kubernetes, change: &Change, watch: &dyn Watch) -> anyhow::Result<Vec<Container>> {
-    let id = &change.application.id;
+/// Has the changes of an object checked by the server without writing them: an account that may not, an admission that
+/// refuses. Gives the containers as the server would make them; none where that cannot be tried.
+async fn try_out(kubernetes: &Kubernetes, set: &Set<'_>, watch: &dyn Watch) -> anyhow::Result<Vec<Container>> {
+    let id = set.id;
     for _ in 0..TRIES {
-        let (kind, object) = planned(kubernetes, change).await?;
-        let (write, written) = write(kubernetes, change, (kind, &object), &[])?;
+        let (kind, object) = planned(kubernetes, set).await?;
+        let (write, written) = patch(kubernetes, set, (kind, &object), &[])?;
         let answer = kubernetes.client.try_out(&write).await.with_context(|| format!("failed to try '{id}'"))?;
         if answer.status.is_success() {
             let made = workload::containers(&answer.body);
@@ -133,18 +156,18 @@ fn cannot_be_tried(answer: &Answer) -> bool {
     answer.status == StatusCode::BAD_REQUEST && answer.body["reason"] == "BadRequest"
 }
 
-/// Writes a change, of which the server said what it makes of it.
-async fn set(kubernetes: &Kubernetes, change: &Change, made: &[Container], watch: &dyn Watch) -> anyhow::Result<()> {
-    let id = &change.application.id;
+/// Writes the changes of an object, of which the server said what it makes of them.
+async fn write(kubernetes: &Kubernetes, set: &Set<'_>, made: &[Container], watch: &dyn Watch) -> anyhow::Result<()> {
+    let id = set.id;
     for _ in 0..TRIES {
-        let (kind, object) = planned(kubernetes, change).await?;
-        let (write, written) = write(kubernetes, change, (kind, &object), made)?;
+        let (kind, object) = planned(kubernetes, set).await?;
+        let (write, written) = patch(kubernetes, set, (kind, &object), made)?;
         let about = serde_json::to_value(&written).context("what is written is plain data")?;
-        let (cause, sent) = (written.cause.clone(), Sent::from(&written));
+        let (cause, sending) = (written.cause.clone(), Sent::from(&written));
         let known = kubernetes.own.send(written);
         match kubernetes.client.write(write, about).await {
             Ok(answer) if answer.status.is_success() => {
-                kubernetes.own.sent(sent, Some(&answer.body));
+                kubernetes.own.sent(sending, Some(&answer.body));
                 return Ok(());
             }
             Ok(answer) => {
@@ -159,7 +182,7 @@ async fn set(kubernetes: &Kubernetes, change: &Change, made: &[Container], watch
                 return Err(error);
             }
             Err(Unanswered::Lost(error)) => {
-                kubernetes.own.sent(sent, None);
+                kubernetes.own.sent(sending, None);
                 watch.warn(&format!("{error:#}: looking what became of it"));
                 return shows(kubernetes, id, &cause).await.map_err(|_| error);
             }

@@ -27,19 +27,23 @@ pub(super) async fn of(kubernetes: &Kubernetes, applications: &[Application]) ->
     };
     let (replica_sets, revisions) = try_join(
         list("replicasets", kinds.contains(&Kind::Deployment)),
-        list("controllerrevisions", kinds.iter().any(|kind| *kind != Kind::Deployment)),
+        list("controllerrevisions", kinds.iter().any(|kind| matches!(kind, Kind::StatefulSet | Kind::DaemonSet))),
     )
     .await?;
     let ran = |application: &Application| {
         let id = &application.id;
         let (kind, _) = parts(id).with_context(|| format!("'{id}' is no application of Kubernetes"))?;
-        let kept = if kind == Kind::Deployment { &replica_sets } else { &revisions };
-        let containers = kubernetes.containers(application);
-        let container = containers.first().map(|(name, _)| name.as_str()).unwrap_or_default();
+        let kept = match kind {
+            Kind::Deployment => &replica_sets,
+            Kind::StatefulSet | Kind::DaemonSet => &revisions,
+            // Nothing tells what its jobs were made of.
+            Kind::CronJob => return Ok(Vec::new()),
+        };
+        let container = kubernetes.container(application);
         // The uid stands before the slash: another object of that name has a history of its own.
         let uid = application.revision.split('/').next().unwrap_or_default();
         let own = kept.iter().filter(|object| is_owned(object, uid));
-        let templates: Vec<Template> = own.filter_map(|object| template(kind, object, container)).collect();
+        let templates: Vec<Template> = own.filter_map(|object| template(kind, object, &container)).collect();
         Ok(spans(&uses(kind, &templates)))
     };
     applications.iter().map(ran).collect()
@@ -81,8 +85,9 @@ fn template(kind: Kind, object: &Value, container: &str) -> Option<Template> {
         let pods = &object["data"]["spec"]["template"];
         (format!("ControllerRevision {name}"), pods, object["revision"].as_u64()?, Vec::new())
     };
-    let containers = pods["spec"]["containers"].as_array()?;
-    let image = containers.iter().find(|one| one["name"] == container)?["image"].as_str()?.to_owned();
+    let lists = ["containers", "initContainers"].map(|name| pods["spec"][name].as_array());
+    let mut containers = lists.into_iter().flatten().flatten();
+    let image = containers.find(|one| one["name"] == container)?["image"].as_str()?.to_owned();
     Some(Template { source, image, made, number, earlier })
 }
 

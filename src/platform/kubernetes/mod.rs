@@ -1,4 +1,4 @@
-//! Kubernetes: Deployments, StatefulSets and DaemonSets of one namespace. There is no write for a set of them, so each is
+//! Kubernetes: Deployments, StatefulSets, DaemonSets and CronJobs of one namespace. There is no write for a set of them, so each is
 //! tried by the server before the first is written, and every write says what it must find.
 
 mod client;
@@ -8,6 +8,7 @@ mod history;
 mod kubeconfig;
 mod lease;
 mod login;
+mod others;
 mod own;
 mod place;
 mod pods;
@@ -46,8 +47,18 @@ pub(super) struct Kubernetes {
     kubectl: String,
     own: Own,
     held: Held,
-    /// The containers of each application that are the service, and their images, as they were first seen.
-    listed: Mutex<HashMap<String, Vec<(String, String)>>>,
+    /// The containers of each application as they were when it was listed, or first seen.
+    listed: Mutex<HashMap<String, Vec<Listed>>>,
+}
+
+/// A container as it was first seen.
+#[derive(Debug, Clone)]
+struct Listed {
+    name: String,
+    image: String,
+    /// It ends before the others begin.
+    is_init: bool,
+    has_readiness: bool,
 }
 
 impl Kubernetes {
@@ -84,28 +95,51 @@ impl Kubernetes {
         Ok(())
     }
 
-    /// The containers that are an application, with the images that they had.
-    fn containers(&self, application: &Application) -> Vec<(String, String)> {
-        if let Some(written) = self.own.of(&application.id) {
-            return written.containers.into_iter().map(|images| (images.name, images.from)).collect();
-        }
+    /// The containers of an application as they were first seen, for some of its images.
+    fn listed(&self, id: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Listed> {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown = || vec![(application.service.clone(), application.images.first().cloned().unwrap_or_default())];
-        listed.get(&application.id).cloned().unwrap_or_else(unknown)
+        let all = listed.get(id).map(Vec::as_slice).unwrap_or_default();
+        all.iter().filter(|one| is_wanted(&one.image)).cloned().collect()
     }
 
-    /// Remembers the containers that are an application, as far as they are not known: in a run that another process
-    /// began nobody listed them. One that is set to something else meanwhile had what the application had.
-    fn remember(&self, application: &Application, object: &Value) {
-        let had = |image: String| match application.images.first() {
-            Some(first) if !application.images.contains(&image) => first.clone(),
-            _ => image,
+    /// Notes the containers of an application as they are.
+    fn list(&self, id: &str, object: &Value) {
+        let listed = |one: workload::Container| Listed {
+            is_init: one.is_init(),
+            has_readiness: workload::has_readiness(object, &one),
+            name: one.name,
+            image: one.image,
         };
-        let found = workload::of_service(object, &application.service).unwrap_or_default();
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        listed
-            .entry(application.id.clone())
-            .or_insert_with(|| found.into_iter().map(|one| (one.name, had(one.image))).collect());
+        let containers = workload::containers(object).into_iter().map(listed).collect();
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), containers);
+    }
+
+    /// The same, as far as they are not known: in a run that another process began nobody listed them.
+    fn remember(&self, id: &str, object: &Value) {
+        let is_known = self.listed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id);
+        if !is_known {
+            self.list(id, object);
+        }
+    }
+
+    /// The containers that a change is about, with the images that they had. One that is set to something else when it is
+    /// first seen had what the application had.
+    fn had(&self, change: &Change) -> Vec<(String, String)> {
+        let Application { id, images, .. } = &change.application;
+        if let Some(written) = self.own.of(id) {
+            let about = written.containers.into_iter().filter(|images| change.is_about(&images.from));
+            return about.map(|images| (images.name, images.from)).collect();
+        }
+        let had =
+            |image: String| if images.contains(&image) { image } else { images.first().cloned().unwrap_or(image) };
+        let listed = self.listed(id, |image| change.is_about(image));
+        listed.into_iter().map(|one| (one.name, had(one.image))).collect()
+    }
+
+    /// The container by which it is known what an application ran: the first that runs one of its images.
+    fn container(&self, application: &Application) -> String {
+        let listed = self.listed(&application.id, |image| application.images.iter().any(|one| one == image));
+        listed.into_iter().next().map(|one| one.name).unwrap_or_default()
     }
 }
 
@@ -120,10 +154,7 @@ impl Platform for Kubernetes {
         for (kind, objects) in Kind::ALL.into_iter().zip(try_join_all(lists).await?) {
             for object in &objects {
                 let Some(application) = workload::application(kind, object) else { continue };
-                let containers = workload::meant(object, &application);
-                let containers = containers.into_iter().map(|one| (one.name, one.image)).collect();
-                let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-                listed.insert(application.id.clone(), containers);
+                self.list(&application.id, object);
                 found.push(application);
             }
         }
@@ -132,6 +163,26 @@ impl Platform for Kubernetes {
         }
         found.sort_by(|one, other| one.service.cmp(&other.service).then_with(|| one.id.cmp(&other.id)));
         Ok(found)
+    }
+
+    async fn others(&self, _environment: &str) -> anyhow::Result<Vec<Application>> {
+        others::of(self).await
+    }
+
+    fn notes(&self, change: &Change) -> Vec<String> {
+        let containers = self.listed(&change.application.id, |image| change.is_about(image));
+        let mut notes = Vec::new();
+        if containers.len() > 1 {
+            let names: Vec<&str> = containers.iter().map(|one| one.name.as_str()).collect();
+            notes.push(format!("its containers {} run the same repository and move together", names.join(", ")));
+        }
+        let mut lasting = containers.iter().filter(|one| !one.is_init).peekable();
+        if lasting.peek().is_none() {
+            notes.push("it is run before the other containers only".to_owned());
+        } else if change.application.instances > 0 && !lasting.any(|one| one.has_readiness) {
+            notes.push("no readiness probe: that it runs is all that can be seen".to_owned());
+        }
+        notes
     }
 
     fn became(&self, change: &Change) -> Vec<String> {
@@ -173,9 +224,15 @@ impl Settable for Kubernetes {
     fn by_hand(&self, change: &Change) -> String {
         let Some((kind, name)) = parts(&change.application.id) else { return String::new() };
         let mut command = vec![format!("{} set image {}/{name}", self.kubectl, kind.word())];
-        let images = self.containers(&change.application);
+        let images = self.had(change);
         command.extend(images.into_iter().map(|(container, image)| format!("{container}={}", quoted(&image))));
         command.join(" ")
+    }
+
+    fn look_into(&self, change: &Change) -> String {
+        let Some((kind, name)) = parts(&change.application.id) else { return String::new() };
+        let Self { kubectl, .. } = self;
+        format!("{kubectl} describe {}/{name} && {kubectl} get pods", kind.word())
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {
@@ -190,7 +247,7 @@ impl Settable for Kubernetes {
     async fn arrive(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
         // Nothing comes of what was about to be written, and was not.
         let standings = self.look(changes).await?;
-        let is_set = |standing: &Standing| matches!(standing, Standing::Target | Standing::Unwell { .. });
+        let is_set = |standing: &Standing| standing.is_at_target() || matches!(standing, Standing::Unwell { .. });
         let set: Vec<_> =
             changes.iter().zip(&standings).filter(|(_, now)| is_set(now)).map(|(change, _)| change.clone()).collect();
         wait::until_arrived(self, &set, Instant::now() + limit, watch).await
@@ -202,7 +259,7 @@ impl Settable for Kubernetes {
         let standing = |(change, (kind, object)): (&Change, (Kind, Option<Value>))| match object {
             Some(object) => {
                 let read = self.own.read(&change.application.id, &object);
-                self.remember(&change.application, &read);
+                self.remember(&change.application.id, &read);
                 rollout::standing(kind, &read, change)
             }
             None => Standing::Gone,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::workload::{Kind, of_service, revision, wanted};
+use super::workload::{Kind, containers_of, idle, revision, wanted};
 use crate::platform::{Change, Standing};
 use crate::words::counted;
 
@@ -28,6 +28,10 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
     let status = &object["status"];
     let count = |name: &str| status[name].as_u64().unwrap_or(0);
     let total = wanted(kind, object);
+    if kind == Kind::CronJob {
+        // It makes nothing by itself before its time comes.
+        return Rollout { done: 0, total, moves: false, lacks: None, trouble: None, given_up: None };
+    }
     let generation = object["metadata"]["generation"].as_u64().unwrap_or(0);
     let late = condition(object, "Progressing", "False").filter(|one| one["reason"] == "ProgressDeadlineExceeded");
     let since = late.map(|one| one["lastUpdateTime"].to_string());
@@ -37,9 +41,7 @@ pub(super) fn rollout(kind: Kind, object: &Value) -> Rollout {
     }
     let (updated, ready, available) = match kind {
         Kind::DaemonSet => (count("updatedNumberScheduled"), count("numberReady"), count("numberAvailable")),
-        Kind::Deployment | Kind::StatefulSet => {
-            (count("updatedReplicas"), count("readyReplicas"), count("availableReplicas"))
-        }
+        _ => (count("updatedReplicas"), count("readyReplicas"), count("availableReplicas")),
     };
     // A StatefulSet and a DaemonSet replace pods one for one.
     let old = if kind == Kind::Deployment { count("replicas").saturating_sub(updated) } else { 0 };
@@ -74,11 +76,15 @@ fn condition<'a>(object: &'a Value, kind: &str, status: &str) -> Option<&'a Valu
 /// How an object stands towards a change.
 pub(super) fn standing(kind: Kind, object: &Value, change: &Change) -> Standing {
     let before = &change.application;
-    let containers = of_service(object, &before.service).unwrap_or_default();
+    let containers = containers_of(object, change);
     let is_target = !containers.is_empty() && containers.iter().all(|one| one.image == change.to);
     let other = containers.iter().find(|one| one.image != change.to && !before.images.contains(&one.image));
-    let image = other.or(containers.first()).map(|one| one.image.clone()).unwrap_or_default();
-    if other.is_some() || containers.is_empty() {
+    let Some(image) = other.or(containers.first()).map(|one| one.image.clone()) else {
+        // Somebody set its containers to another repository.
+        let images: Vec<String> = super::workload::containers(object).into_iter().map(|one| one.image).collect();
+        return Standing::Other { image: images.join(", ") };
+    };
+    if other.is_some() {
         return Standing::Other { image };
     }
     let rollout = rollout(kind, object);
@@ -88,7 +94,7 @@ pub(super) fn standing(kind: Kind, object: &Value, change: &Change) -> Standing 
     }
     let was = before.images.iter().all(|was| containers.iter().any(|one| one.image == *was));
     match rollout.trouble {
-        None if is_target => Standing::Target,
+        None if is_target => idle(kind, object).map_or(Standing::Target, |why| Standing::Idle { why }),
         Some(why) if is_target => unwell(why),
         _ if !was => unwell("some of its containers are set to another image than others".to_owned()),
         // Somebody's change that leaves the image is on its way.
@@ -163,6 +169,35 @@ mod tests {
     }
 
     #[test]
+    fn of_what_has_no_instances_only_that_it_is_set_can_be_said() {
+        let stands = |kind: Kind, object: &Value, from: &str| {
+            let mut before = application(kind, object).unwrap();
+            before.images = vec![format!("r:5000/team/billing:{from}")];
+            standing(kind, object, &Change { application: before, to: "r:5000/team/billing:2".to_owned() })
+        };
+        let idle = |why: &str| Standing::Idle { why: why.to_owned() };
+        let none = with(&json!({"spec": {"replicas": 0}, "status": null}));
+        assert_eq!(stands(Kind::Deployment, &with(&json!({"spec": {"replicas": 0}})), "1"), idle("0 replicas"));
+        assert_eq!(
+            stands(Kind::DaemonSet, &none, "1"),
+            Standing::Unwell {
+                image: "r:5000/team/billing:2".to_owned(),
+                why: "a change that its controller has not seen yet".to_owned(),
+            }
+        );
+        let pods = json!({"containers": [{"name": "app", "image": "r:5000/team/billing:2"}]});
+        let cron = json!({
+            "metadata": {"namespace": "dev", "name": "report", "uid": "u", "generation": 3},
+            "spec": {"jobTemplate": {"spec": {"template": {"spec": pods}}}},
+        });
+        assert_eq!(stands(Kind::CronJob, &cron, "1"), idle("its next job runs this image"));
+        let mut before = application(Kind::CronJob, &cron).unwrap();
+        before.images = vec!["r:5000/team/billing:2".to_owned()];
+        let change = Change { application: before, to: "r:5000/team/billing:1".to_owned() };
+        assert_eq!(standing(Kind::CronJob, &cron, &change), Standing::Before { trouble: None });
+    }
+
+    #[test]
     fn a_daemon_set_counts_nodes() {
         let status = json!({"observedGeneration": 3, "desiredNumberScheduled": 3, "updatedNumberScheduled": 2,
             "numberReady": 3});
@@ -173,7 +208,9 @@ mod tests {
     #[test]
     fn how_it_stands_is_seen_in_its_images_and_its_pods() {
         let (old, new) = ("r:5000/team/billing:2", "r:5000/team/billing:1");
-        let change = Change { application: application(Kind::Deployment, &deployment()).unwrap(), to: new.to_owned() };
+        let mut before = application(Kind::Deployment, &deployment()).unwrap();
+        before.images.truncate(1);
+        let change = Change { application: before, to: new.to_owned() };
         let stands = |image: &str, fields: Value| {
             let mut object = with(&fields);
             object["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
@@ -193,6 +230,10 @@ mod tests {
         assert_eq!(stands(new, json!({"spec": {"replicas": 0}})), unwell(new, "0 instances, there were 2"));
         let changed = json!({"spec": {"minReadySeconds": 1}, "status": {"updatedReplicas": 1}});
         assert_eq!(stands(old, changed), unwell(old, "1 of 2 pods updated, 2 ready"));
+        assert_eq!(
+            stands("r:5000/other:1", json!({})),
+            Standing::Other { image: "r:5000/other:1, envoy:1".to_owned() }
+        );
         let theirs = json!({"status": {"updatedReplicas": 1}});
         assert_eq!(stands(old, theirs), before(Some("1 of 2 pods updated, 2 ready")), "it was like this before");
     }

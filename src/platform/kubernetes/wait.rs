@@ -41,7 +41,7 @@ pub(super) async fn until_arrived(
         let id = &change.application.id;
         let Some(Seen { kind, object, rollout }) = seen else { bail!("application '{id}' is no longer there") };
         match standing(*kind, object, change) {
-            Standing::Target => Ok(true),
+            Standing::Target | Standing::Idle { .. } => Ok(true),
             Standing::Other { image } => bail!("somebody set '{id}' to '{image}' meanwhile"),
             Standing::Before { .. } => bail!("somebody set '{id}' back meanwhile"),
             Standing::Unwell { .. } | Standing::Gone => Ok(rollout.total == 0 && rollout.trouble.is_none()),

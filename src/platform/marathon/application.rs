@@ -3,11 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::super::secrets::Secrets;
-use crate::platform::{Application, Change, Standing};
+use crate::platform::{Apart, Application, Change, Standing};
 use crate::words::counted;
 
 /// What is said of an application that a deployment holds.
 const UNDER_WAY: &str = "a deployment is running";
+
+/// Which part of an id is the environment: `/<department>/<environment>/<project>/<service>`.
+pub(super) const ENVIRONMENT: &str = "second";
 
 /// Reads an application of an environment: one whose id `/<department>/<environment>/<project>/<service>` has it as its
 /// second part. None where it is of another one, or runs no image.
@@ -26,6 +29,7 @@ pub(super) fn application(app: &Value, environment: &str) -> Option<Application>
         instances: instances(app),
         notes: notes(app),
         obstacle: None,
+        apart: Apart::held([&app["labels"]]),
     })
 }
 
@@ -116,6 +120,7 @@ pub(super) fn standing(app: &Value, change: &Change) -> Standing {
     }
     match trouble(app) {
         Some(why) if image == change.to => unwell(&why),
+        None if image == change.to && instances(app) == 0 => Standing::Idle { why: "0 instances".to_owned() },
         None if image == change.to => Standing::Target,
         trouble => Standing::Before { trouble },
     }
@@ -195,13 +200,16 @@ mod tests {
             revision: "2026-11-20T10:00:00.000Z".to_owned(),
             instances: 2,
             notes: vec!["down while it restarts".to_owned()],
-            obstacle: None,
+            ..Application::default()
         };
         assert_eq!(application(&app(), "dev"), Some(expected));
         assert_eq!(application(&app(), "billing"), None, "the last part is the service");
         assert_eq!(application(&app(), "de"), None, "only whole parts");
         assert_eq!(application(&app(), "shop"), None, "the first part is the department");
         assert_eq!(application(&app(), "web"), None, "the third part is the project");
+        let mut held = app();
+        held["labels"] = json!({"firebreak.io/hold": "true"});
+        assert!(application(&held, "dev").expect("of dev").apart.is_some());
         let mut command = app();
         command["container"] = Value::Null;
         assert_eq!(application(&command, "dev"), None, "it runs no image");
@@ -268,6 +276,12 @@ mod tests {
         assert_eq!(stands(new, json!({"tasksUnhealthy": 1})), unwell("2 of 2 instances healthy"));
         assert_eq!(stands(new, json!({"instances": 0, "tasksRunning": 0})), unwell("0 instances, there were 2"));
         assert_eq!(stands(new, json!({"healthChecks": [], "tasksHealthy": 0})), Standing::Target);
+        let mut change = change();
+        change.application.instances = 0;
+        let mut none = app();
+        none["container"]["docker"]["image"] = new.into();
+        (none["instances"], none["tasksRunning"], none["tasksHealthy"]) = (0.into(), 0.into(), 0.into());
+        assert_eq!(standing(&none, &change), Standing::Idle { why: "0 instances".to_owned() });
     }
 
     #[test]

@@ -25,7 +25,7 @@ use url::Url;
 
 use self::client::Client;
 use self::own::{Own, Written};
-use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing};
+use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing, quoted};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
 use crate::watch::{Progress, Watch};
@@ -87,6 +87,17 @@ impl Marathon {
     }
 }
 
+/// What an environment was compared with, where nothing was found, and what is there instead.
+fn compared(environment: &str, apps: &[Value]) -> String {
+    let ids: Vec<String> = apps.iter().filter_map(|app| Some(format!("'{}'", app["id"].as_str()?))).take(2).collect();
+    let (part, is) = (application::ENVIRONMENT, if ids.len() == 1 { "is" } else { "are" });
+    format!(
+        "'{environment}' (--env, or --running of `get`) was compared with the {part} part of each id, \
+         /<department>/<environment>/<project>/<service>, and there {is} {}",
+        ids.join(" and ")
+    )
+}
+
 #[async_trait]
 impl Platform for Marathon {
     async fn applications(&self, environment: &str) -> anyhow::Result<Vec<Application>> {
@@ -95,7 +106,11 @@ impl Platform for Marathon {
         let Some(apps) = listed.as_ref().and_then(|listed| listed["apps"].as_array()) else {
             bail!("what answers at {} is no Marathon: it has no list of applications", self.client.base());
         };
-        Ok(apps.iter().filter_map(|app| application::application(app, environment)).collect())
+        let found: Vec<_> = apps.iter().filter_map(|app| application::application(app, environment)).collect();
+        if found.is_empty() && !apps.is_empty() {
+            bail!("no application of '{environment}' runs on {}: {}", self.client.base(), compared(environment, apps));
+        }
+        Ok(found)
     }
 
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
@@ -134,6 +149,13 @@ impl Settable for Marathon {
 
     fn by_hand(&self, change: &Change) -> String {
         self.restoring(&change.application.id, &change.application.revision)
+    }
+
+    fn look_into(&self, change: &Change) -> String {
+        let url = format!("{}/v2/apps{}", self.client.base(), change.application.id);
+        let login = self.client.curl_login();
+        let url = quoted(&format!("{url}?embed=app.tasks&embed=app.lastTaskFailure")).into_owned();
+        format!("curl --fail-with-body{login} {url}")
     }
 
     async fn deploy(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> Result<(), DeployError> {

@@ -67,7 +67,7 @@ fn claims(act: &Act) -> Vec<String> {
 fn play(ground: &Ground, act: &Act, plays: &[String], words: &[&str]) -> Played {
     let head =
         "- name: A play\n  hosts: firebreak\n  gather_facts: false\n  ignore_errors: true\n  vars_files: [given.yml]\n";
-    let text: String = plays.iter().map(|play| format!("{head}{play}")).collect();
+    let text = plays.iter().map(|play| format!("{head}{play}")).collect::<Vec<_>>().concat();
     ground.playbook("ways", &text);
     let given = if act.given.is_empty() { "{}" } else { act.given };
     std::fs::write(ground.path("playbooks/given.yml"), given).expect("variables");

@@ -142,7 +142,8 @@ fn several_hosts_in_one_play_keep_their_own() {
 /// By way of something that stands for `ssh`: each way to the host is one call of it, and one of them can lose the host.
 #[test]
 fn a_host_that_is_lost_in_the_middle_is_told_apart_from_one_that_was_never_there() {
-    let ssh = "ansible_connection=ssh ansible_ssh_executable={{ inventory_dir }}/ssh ansible_ssh_transfer_method=piped";
+    let ssh =
+        "ansible_connection=ssh ansible_ssh_executable=\"{{ inventory_dir }}/ssh\" ansible_ssh_transfer_method=piped";
     let ground =
         ground(&INVENTORY.replace("ansible_connection=local", "").replacen("host1", &format!("host1 {ssh}"), 1));
     script(

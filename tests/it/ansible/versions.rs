@@ -22,7 +22,7 @@ fn installed(version: &str) -> PathBuf {
         std::fs::create_dir_all(&cache).expect("the cache");
         let run = |program: &Path, words: &[&str]| {
             let output = Command::new(program).args(words).output().expect("a program");
-            assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
         };
         let path = folder.to_str().expect("UTF-8");
         run(&tool("python"), &["-m", "venv", "--clear", path]);

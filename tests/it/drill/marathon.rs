@@ -409,11 +409,11 @@ async fn lists_can_be_filtered() {
         let apps = api.get(&format!("/v2/apps?{query}")).await.body["apps"].take();
         apps.as_array().expect("a list").iter().filter_map(|app| Some(app["id"].as_str()?.to_owned())).collect()
     };
-    assert_eq!(ids("").await.len(), 15);
-    assert_eq!(ids("id=/shop/dev/shop/bi").await, [BILLING]);
+    assert_eq!(ids("").await.len(), 18);
+    assert_eq!(ids("id=/shop/dev/shop/bi").await, [BILLING, "/shop/dev/shop/billing-worker"]);
     assert_eq!(ids("id=/dev/&label=tier%3D%3Dfront").await, [WEB]);
     assert_eq!(ids("id=/dev/&label=tier!%3Dback").await, [WEB]);
-    assert_eq!(ids("id=/stage/&label=team,tier%3D%3Dback").await.len(), 3);
+    assert_eq!(ids("id=/stage/&label=team,tier%3D%3Dback").await.len(), 4);
     assert_eq!(api.get("/v2/apps?label=tier%20in%20(a,b)").await.status, 400);
 }
 

@@ -77,25 +77,30 @@ fn faults_are_in_force_for_the_command_and_proof_tells_how_it_stands() {
     );
     let (code, out, err) = run(&["--fault=registry-429", "--fault=hang", "--", "sh", "-c", &script]);
     assert_eq!((code, err.as_str()), (Some(1), ""));
-    let table = |tag: &str, wanted: [&str; 4], wrong: bool| {
-        let found = ["billing:1.3.0", "orders:1.2.0", "users:1.4.0", "web:2.3.0"];
-        let rows = found.into_iter().zip(wanted).map(|(found, wanted)| {
-            let service = found.split(':').next().unwrap_or_default();
+    let table = |tag: &str, wanted: [&str; 5], wrong: bool| {
+        let found = [
+            ("billing", "billing:1.3.0"),
+            ("orders", "orders:1.2.0"),
+            ("users", "users:1.4.0"),
+            ("web", "web:2.3.0"),
+            ("billing-worker", "billing:1.3.0"),
+        ];
+        let rows = found.into_iter().zip(wanted).map(|((workload, found), wanted)| {
             let verdict = if wrong { format!("✗ it is set to {found}-{tag}") } else { "✓".to_owned() };
-            [service.to_owned(), format!("{found}-{tag}"), format!("{wanted}-{tag}"), verdict].join("|") + "\n"
+            [workload.to_owned(), format!("{found}-{tag}"), format!("{wanted}-{tag}"), verdict].join("|") + "\n"
         });
         rows.collect::<String>()
     };
     let columns: String = out
         .lines()
         .skip(1)
-        .filter(|line| !line.starts_with("service"))
+        .filter(|line| !line.starts_with("workload"))
         .map(|line| {
             line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("|") + "\n"
         })
         .collect();
-    let before = table("master", ["billing:1.3.0", "orders:1.2.0", "users:1.4.0", "web:2.3.0"], false);
-    let after = table("develop", ["billing:1.2.0", "orders:1.1.0", "users:1.3.1", "web:2.2.0"], true);
+    let before = table("master", ["billing:1.3.0", "orders:1.2.0", "users:1.4.0", "web:2.3.0", "billing:1.3.0"], false);
+    let after = table("develop", ["billing:1.2.0", "orders:1.1.0", "users:1.3.1", "web:2.2.0", "billing:1.2.0"], true);
     assert_eq!((out.lines().next(), columns), (Some("429"), before + &after));
 }
 
@@ -223,7 +228,7 @@ fn walk(arguments: &[&str]) -> (Option<i32>, String) {
     let own = [
         "This is",
         "A shop",
-        "customers",
+        "today, and",
         "Step",
         "$ ",
         "Everything",
@@ -243,8 +248,8 @@ fn alone_it_walks_through_the_rollback() {
     let yesterday =
         |said: &str| said.split("Everything was well on ").nth(1).and_then(|rest| rest.get(..10)).map(str::to_owned);
     let begin = "This is a drill. A registry, a Marathon and a Slack run on this machine only; nothing here is real.
-A shop runs four services in its environment `dev`. They were released today, and since then
-customers cannot pay. This is what runs:
+A shop runs four services in its environment `dev`, one of them with a worker besides. They were released
+today, and since then customers cannot pay. This is what runs:
 Step 1 of 2, look: which days can be gone back to? Nothing is changed by this.
 $ rollback_service get --repo=billing,orders,users,web --env=develop --running=dev";
     let middle = |day: &str| {

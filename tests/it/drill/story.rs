@@ -15,8 +15,8 @@ async fn it_begins_with_the_broken_release_in_every_environment() {
         let proof = drill.proof(environment, Stand::Broken).expect("an environment");
         assert!(proof.holds, "{proof:?}");
         let found: Vec<&str> = proof.services.iter().map(|service| service.found.as_str()).collect();
-        let expected =
-            ["billing:1.3.0", "orders:1.2.0", "users:1.4.0", "web:2.3.0"].map(|image| format!("{image}-{tag}"));
+        let expected = ["billing:1.3.0", "orders:1.2.0", "users:1.4.0", "web:2.3.0", "billing:1.3.0"]
+            .map(|image| format!("{image}-{tag}"));
         assert_eq!(found, expected);
         assert!(!drill.proof(environment, Stand::Good).expect("an environment").holds);
     }
@@ -33,6 +33,7 @@ async fn marathon_remembers_what_each_service_ran() {
         ("orders", &["11-18 1.0.0", "11-20 1.1.0", "11-22 1.2.0"]),
         ("users", &["11-18 1.0.0", "11-19 1.1.0", "11-21 1.3.0", "11-21 1.3.1", "11-22 1.4.0"]),
         ("web", &["11-18 2.0.0", "11-20 2.1.0", "11-21 2.2.0", "11-22 2.3.0"]),
+        ("billing-worker", &["11-18 1.0.0", "11-19 1.1.0", "11-21 1.2.0", "11-22 1.3.0"]),
     ] {
         let path = format!("/v2/apps{}/versions", story::application_id("prod", service));
         let names = api.get(&path).await.body["versions"].take();
@@ -53,8 +54,14 @@ async fn the_oracle_sees_a_careful_rollback_and_every_careless_one() {
     let api = Api::marathon(&drill);
     let host = drill.registry.address();
     let mut updates = Vec::new();
-    for (service, tag) in [("billing", "1.2.0"), ("orders", "1.1.0"), ("users", "1.3.1"), ("web", "2.2.0")] {
-        let app = api.app(&story::application_id("dev", service)).await;
+    for (workload, service, tag) in [
+        ("billing", "billing", "1.2.0"),
+        ("orders", "orders", "1.1.0"),
+        ("users", "users", "1.3.1"),
+        ("web", "web", "2.2.0"),
+        ("billing-worker", "billing", "1.2.0"),
+    ] {
+        let app = api.app(&story::application_id("dev", workload)).await;
         let mut update = json!({"id": app["id"], "container": app["container"]});
         // One of them pinned: as good as its tag.
         let digest = drill.registry.shelves().digest(service, &format!("{tag}-develop")).expect("a digest");

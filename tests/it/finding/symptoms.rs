@@ -41,7 +41,6 @@ fn what_no_role_here_mends_finds_none() {
         "no space left on device",
         "certificate expired",
         "users cannot log in",
-        "slaves lost their master",
         "the queue is growing",
         "search is slow",
         "my laptop is down",

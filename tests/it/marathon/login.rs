@@ -15,7 +15,7 @@ async fn the_login_of_dcos() {
         platform.applications("dev").await.map(|applications| applications.len())
     };
     let failed = async |user, password| format!("{:#}", with(user, password).await.expect_err("no entry"));
-    assert_eq!(with(Some("ann"), Some("p4ssword")).await.expect("applications"), 6);
+    assert_eq!(with(Some("ann"), Some("p4ssword")).await.expect("applications"), 7);
     let base = format!("http://{}", drill.marathon().address());
     assert_eq!(
         failed(Some("ann"), Some("wr0ng")).await,
@@ -135,7 +135,7 @@ async fn the_marathon_of_a_dcos_is_found_where_only_the_host_is_named() {
         let access = access(http.clone(), Some(("ann", &password)), None);
         let platform = connect(&format!("marathon+{url}").as_str().into(), "dev", access).await.expect("a platform");
         assert_eq!(platform.address(), format!("{base}/service/marathon"), "{url}");
-        assert_eq!(platform.applications("dev").await.expect("applications").len(), 6);
+        assert_eq!(platform.applications("dev").await.expect("applications").len(), 7);
     }
     // Whoever named a path meant it.
     let elsewhere = platform(&format!("marathon+{base}/marathon")).await;

@@ -74,10 +74,10 @@ const RESTORED: (&str, i32, Then) = ("restored", 1, Before);
 const OPERATOR: (&str, i32, Then) = ("needs_operator", 3, Named);
 const INTERRUPTED: (&str, i32, Then) = ("interrupted", 130, Before);
 
-/// The four changes are tried by the server, and the first of them is not written.
-pub const FIRST_PATCH: (&str, usize) = ("PATCH", 4);
-/// The first of the four changes is written.
-const SECOND_PATCH: (&str, usize) = ("PATCH", 5);
+/// The six changes are tried by the server, and the first of them is not written.
+pub const FIRST_PATCH: (&str, usize) = ("PATCH", 6);
+/// The first of the six changes is written.
+const SECOND_PATCH: (&str, usize) = ("PATCH", 7);
 
 pub const ROWS: &[Row] = &[
     row(
@@ -90,7 +90,7 @@ pub const ROWS: &[Row] = &[
     row("It does not end", Faults(&["lock=web"]), "--timeout=2", &[Marathon], ("failed", 1, Theirs)),
     row("Somebody else holds the Lease, and lets go of it at once", Faults(&["lock=web:200"]), "", &[Kubernetes], DONE),
     row("They keep it", Faults(&["lock=web"]), "--timeout=2", &[Kubernetes], FAILED),
-    row("The third service's change is refused (422)", Faults(&["refuse=users"]), "", BOTH, FAILED),
+    row("A service's change is refused (422)", Faults(&["refuse=users"]), "", BOTH, FAILED),
     row(
         "A webhook refuses it with 400, for it gives no status of its own",
         Faults(&["refuse=users:400"]),
@@ -111,7 +111,7 @@ pub const ROWS: &[Row] = &[
     row(
         "It hangs, and its revert leaves a service with 0 instances",
         Faults(&["hang", "revert-to-zero=billing"]),
-        "--timeout=2",
+        "--timeout=4",
         &[Marathon],
         RESTORED,
     ),
@@ -128,7 +128,7 @@ pub const ROWS: &[Row] = &[
     row("The connection breaks off at the first write, the Lease", Faults(&["reset"]), "", &[Kubernetes], DONE),
     // The Lease is renewed meanwhile, and that may be the one that is cut off.
     row(
-        "The connection breaks off at the second service's write, and once more",
+        "The connection breaks off at the second workload's write, and once more",
         Later(&["latency=100", "reset=2"], SECOND_PATCH),
         "",
         &[Kubernetes],
@@ -146,16 +146,10 @@ pub const ROWS: &[Row] = &[
         &[Kubernetes],
         ("done", 0, TargetTheirs),
     ),
-    row(
-        "Somebody sets another image of the third service while the first is written",
-        Somebody,
-        "",
-        &[Kubernetes],
-        OPERATOR,
-    ),
+    row("Somebody sets another image of a service while the first is written", Somebody, "", &[Kubernetes], OPERATOR),
     row("The platform goes away at the write", Faults(&["gone-at-write"]), "--timeout=2", &[Marathon], OPERATOR),
     row(
-        "The platform goes away at the first service's write",
+        "The platform goes away at the first workload's write",
         Later(&["latency=100", "gone-at-write"], FIRST_PATCH),
         "--timeout=2",
         &[Kubernetes],
@@ -178,7 +172,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Faults(faults) => write!(formatter, "`{}`", faults.join("` `")),
-            Later(faults, (method, 5)) => write!(formatter, "`{}` after the first {method}", faults.join("` `")),
+            Later(faults, (method, 7)) => write!(formatter, "`{}` after the first {method}", faults.join("` `")),
             Later(faults, (method, _)) => write!(formatter, "`{}` before the first {method}", faults.join("` `")),
             Somebody => formatter.write_str("a patch after the trial of all"),
             Interrupt(fault, signal) => write!(formatter, "`{fault}`, `kill {signal}`"),

@@ -30,10 +30,11 @@ pub async fn changes(platform: &dyn Platform, environment: &str, targets: &[(&st
     let applications = platform.applications(environment).await.expect("the applications");
     let change = |(service, to): &(&str, &str)| {
         let name: ImageName = to.parse().expect("an image");
-        let runs = |image: &String| image.parse::<ImageName>().is_ok_and(|image| image.is_of(name.repository()));
-        let is_it = |one: &&Application| one.service == *service && one.images.iter().all(runs);
+        let runs = |image: &&String| image.parse::<ImageName>().is_ok_and(|image| image.is_of(name.repository()));
+        let is_it = |one: &&Application| one.service == *service && one.images.iter().any(|image| runs(&image));
         let found = applications.iter().find(is_it);
-        let application = found.unwrap_or_else(|| panic!("no service '{service}' in {applications:?}")).clone();
+        let mut application = found.unwrap_or_else(|| panic!("no service '{service}' in {applications:?}")).clone();
+        application.images.retain(|image| runs(&image));
         Change { application, to: (*to).to_owned() }
     };
     targets.iter().map(change).collect()

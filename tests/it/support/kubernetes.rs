@@ -106,7 +106,7 @@ impl Kubernetes {
         answer
     }
 
-    /// What is at a path below the namespace's objects of `apps/v1`: `deployments/billing`.
+    /// What is at a path below the namespace's objects of `apps/v1` and `batch/v1`: `deployments/billing`.
     pub async fn get(&self, what: &str) -> Value {
         self.call(Method::GET, &self.path(what), &Value::Null).await
     }
@@ -138,6 +138,31 @@ impl Kubernetes {
         }
         json_patch::merge(&mut object, &more);
         self.call(Method::POST, &self.path(kind), &object).await;
+    }
+
+    /// Makes a CronJob with one container.
+    pub async fn make_cron_job(&self, name: &str, image: &str) {
+        let spec = json!({ "schedule": "0 3 * * *", "jobTemplate": { "spec": job(image) } });
+        self.call(Method::POST, &self.path("cronjobs"), &json!({ "metadata": { "name": name }, "spec": spec })).await;
+    }
+
+    /// Sets the image of a CronJob as somebody else would.
+    pub async fn set_cron_job(&self, name: &str, image: &str) {
+        let spec = json!({ "jobTemplate": { "spec": job(image) } });
+        self.change(&format!("cronjobs/{name}"), &json!({ "spec": spec })).await;
+    }
+
+    /// Makes a Job that nobody carries out.
+    pub async fn make_job(&self, name: &str, image: &str) -> Value {
+        let object = json!({ "metadata": { "name": name }, "spec": job(image) });
+        self.call(Method::POST, &self.path("jobs"), &object).await
+    }
+
+    /// Makes a pod as its owner would.
+    pub async fn make_pod(&self, name: &str, image: &str, owner: &Value) {
+        let mut pod = job(image)["template"].take();
+        pod["metadata"] = json!({ "name": name, "ownerReferences": owner });
+        self.call(Method::POST, &format!("/api/v1/namespaces/{}/pods", self.namespace), &pod).await;
     }
 
     /// Changes an object as somebody else would.
@@ -248,8 +273,16 @@ impl Kubernetes {
     }
 
     fn path(&self, what: &str) -> String {
-        format!("/apis/apps/v1/namespaces/{}/{what}", self.namespace)
+        let is_batch = what.starts_with("cronjobs") || what.starts_with("jobs");
+        format!("/apis/{}/v1/namespaces/{}/{what}", if is_batch { "batch" } else { "apps" }, self.namespace)
     }
+}
+
+/// What a Job of an image is.
+fn job(image: &str) -> Value {
+    let container = json!({ "name": "app", "image": image });
+    let pod = json!({ "nodeName": NODE, "restartPolicy": "Never", "containers": [container] });
+    json!({ "template": { "spec": pod } })
 }
 
 impl Cluster {

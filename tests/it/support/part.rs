@@ -24,7 +24,7 @@ impl Part {
             return Self::All;
         }
         let seed = said("FIREBREAK_SEED").map(|seed| seed.parse().expect("FIREBREAK_SEED is a number"));
-        Self::Seed(seed.unwrap_or_else(|| u64::from(RandomState::new().hash_one(0) as u32)))
+        Self::Seed(seed.unwrap_or_else(|| RandomState::new().hash_one(0) >> 32))
     }
 
     /// Whether it is no part.
