@@ -93,7 +93,7 @@ impl Desk {
             _ if line.starts_with("firebreak sync") => ("all that is derived is up to date", self.stand),
             _ if line.starts_with("firebreak check") => ("nothing is wrong", self.stand),
             _ if has("resume") => ("nothing to do", self.stand),
-            _ if has("undo") && !looks => ("rolled back and verified", Stand::Broken),
+            _ if has("undo") && !looks => ("set back to what ran before run", Stand::Broken),
             _ if has("run") && looks && self.stand == Stand::Good => ("nothing to do", Stand::Good),
             _ if has("run") && looks => ("would change 5 workloads of 4 services", Stand::Broken),
             _ if has("run") => ("4 services rolled back and verified", Stand::Good),
