@@ -46,8 +46,8 @@ async fn go(args: Args, context: Context) -> anyhow::Result<Finding> {
         return Ok(plan.shown(WORDS));
     }
     let place = NoRemoteLock(args.flag_store.display().to_string());
-    let (store, pace) = (args.flag_store, Duration::from_millis(args.flag_pace));
-    let batch = Each::new(lines, move |line| put(line, store.clone(), pace));
+    let (store, pause) = (args.flag_store, Duration::from_millis(args.flag_pace));
+    let batch = Each::new(lines, move |line| put(line, store.clone(), pause));
     carry_out(&args.arg_standard, &place, WORDS, (batch, 64), plan, &context).await
 }
 

@@ -241,9 +241,9 @@ pub fn credential(pipeline: &Pipeline, stock: &Stock) -> Vec<Fault> {
         };
         let ending = name.rsplit_once("}-").map_or(name, |(_, ending)| ending);
         if !known.contains(&ending) && !known.iter().any(fits) {
-            let names = known.join(", ");
+            let secrets = known.join(", ");
             let otherwise =
-                format!("the secrets of {} are: {}", role.name, if names.is_empty() { "none" } else { &names });
+                format!("the secrets of {} are: {}", role.name, if secrets.is_empty() { "none" } else { &secrets });
             let mend = super::nearest(ending, known.iter().copied())
                 .map_or(otherwise, |near| format!("end it with `-{near}`"));
             faults.push(pipeline.fault(
