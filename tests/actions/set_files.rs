@@ -153,8 +153,8 @@ impl Settable for Files {
 async fn go(args: Args, context: Context) -> anyhow::Result<Finding> {
     let (folder, pace) = (args.flag_folder.clone(), Duration::from_millis(args.flag_pace));
     let files = Files { folder, pace, ledger: context.journal.clone(), own: Mutex::default() };
-    let (place, notifier) = (NoRemoteLock(args.flag_folder.display().to_string()), args.arg_standard.notifier()?);
-    let scope = args.arg_standard.scope(&place, WORDS, &notifier, &context)?;
+    let (folder, notifier) = (NoRemoteLock(args.flag_folder.display().to_string()), args.arg_standard.notifier()?);
+    let scope = args.arg_standard.scope(&folder, WORDS, &notifier, &context)?;
     let (mut to, mut purpose) = (args.flag_to.clone().unwrap_or_default(), "to what is asked".to_owned());
     if args.cmd_undo || args.cmd_resume {
         let recovery = if args.cmd_undo { Recovery::Undo } else { Recovery::Resume };

@@ -72,6 +72,7 @@ impl Desk {
         self.end(self.command(program, words).spawn().expect("the program starts"))
     }
 
+    #[expect(clippy::unused_self, reason = "called as the others are")]
     fn end(&self, child: Child) -> Output {
         let output = child.wait_with_output().expect("the program ends");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
