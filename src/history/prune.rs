@@ -11,6 +11,7 @@ use crate::action::consent::{Consent, Proposal};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::journal::{Folder, Run};
+use crate::words::counted;
 
 /// An age: `90d`, `12w`.
 pub fn age(text: &str) -> Result<TimeDelta, UsageError> {
@@ -36,7 +37,7 @@ pub async fn prune(folder: &Folder, age: TimeDelta, consent: Consent, context: &
         context.watch.warn(&format!("it is kept, for {error}"));
     }
     let old = old(&runs, context.started - age);
-    let count = format!("{} run{}", old.len(), if old.len() == 1 { "" } else { "s" });
+    let count = counted(old.len(), "run");
     let rest = format!("of {} in '{}'", runs.len() + unreadable.len(), folder.path().display());
     if old.is_empty() {
         return Ok(Finding::new(Outcome::NothingToDo, format!("no run {rest} is that old and may go: nothing to do")));
