@@ -124,7 +124,7 @@ impl RemoteLock for NoRemoteLock {
 ///
 /// A run plans, takes the [`RemoteLock`], and calls [`deploy`](Settable::deploy) once for the whole set. It then believes
 /// only [`look`](Settable::look). Where not all stand at their target it calls [`go_back`](Settable::go_back); where all
-/// do, [`settle`](Settable::settle).
+/// do, [`clean_up`](Settable::clean_up).
 ///
 /// Every write is in the ledger that the port was connected with: the intent before it is sent, the answer after it. From
 /// that a later process learns by [`recall`](Settable::recall) what the one that died had done.
@@ -182,5 +182,5 @@ pub trait Settable: Send + Sync {
     ///
     /// # Errors
     /// When something could not be removed; the subjects are not affected.
-    async fn settle(&self, changes: &[Self::Change]) -> anyhow::Result<()>;
+    async fn clean_up(&self, changes: &[Self::Change]) -> anyhow::Result<()>;
 }

@@ -51,7 +51,7 @@ impl Consent {
     ///
     /// # Errors
     /// When the terminal fails.
-    pub async fn settle(self, proposal: &Proposal, operator: &dyn Operator) -> anyhow::Result<Option<Finding>> {
+    pub async fn confirm(self, proposal: &Proposal, operator: &dyn Operator) -> anyhow::Result<Option<Finding>> {
         let Proposal { plan, what, place, word } = proposal;
         let declined = |why| Ok(Some(Finding::new(Outcome::Declined, why)));
         if self == Self::Withheld {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::interrupt::Interrupt;
-use super::keeper::Keeper;
 use super::operator::Operator;
 use super::report::Who;
+use super::run_journal::RunJournal;
 use crate::watch::Watch;
 
 /// What an action is given besides its arguments.
@@ -25,7 +25,7 @@ pub struct Context {
     /// The kubeconfigs that the environment names.
     pub kubeconfigs: Option<String>,
     /// The journal, for whoever changes something.
-    pub journal: Arc<Keeper>,
+    pub journal: Arc<RunJournal>,
     /// The person at the terminal.
     pub operator: Arc<dyn Operator>,
     /// Who watches the progress.

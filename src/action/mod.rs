@@ -5,12 +5,12 @@ pub mod consent;
 pub mod console;
 pub mod context;
 pub mod interrupt;
-pub mod keeper;
 pub mod manual;
 #[cfg(feature = "http")]
 pub mod notify;
 pub mod operator;
 pub mod report;
+pub mod run_journal;
 #[cfg(feature = "http")]
 pub mod runner;
 #[cfg(feature = "http")]
@@ -28,10 +28,10 @@ use arguments::{Arguments, Request, UsageError};
 use console::{Console, Format};
 use context::Context;
 use interrupt::{Ends, Interrupt, Meaning};
-use keeper::Keeper;
 use manual::Manual;
 use operator::Operator as _;
 use report::{Finding, Outcome, Report};
+use run_journal::RunJournal;
 
 use crate::journal::record::Began;
 
@@ -98,20 +98,20 @@ where
         }
     };
     let (started, who, interrupt) = (context.started, context.who.clone(), context.interrupt.clone());
-    let keeper = Arc::clone(&context.journal);
+    let run_journal = Arc::clone(&context.journal);
     let mut finding = runtime.block_on(async {
         // Before anything is begun: a signal that comes in the middle must not leave temporary files behind.
         let ends = Ends::listen();
         tokio::select! {
             result = go(decoded, context) => result.unwrap_or_else(|error| Finding::of(&error)),
-            end = interrupts(ends, &interrupt, &console, &keeper) => end,
+            end = interrupts(ends, &interrupt, &console, &run_journal) => end,
         }
     });
     // A prompt that was cut off still waits for a key in a thread of its own: do not wait for it.
     runtime.shutdown_background();
     let outcome = finding.outcome;
     console.restore();
-    let warnings = console.warnings().into_iter().chain(keeper.end(&mut finding)).collect();
+    let warnings = console.warnings().into_iter().chain(run_journal.end(&mut finding)).collect();
     let report = complete(program.to_owned(), arguments.command, who, started, finding, warnings);
     console.report(&report, format);
     console.end(outcome.exit_code(), &report.message)
@@ -185,7 +185,7 @@ fn context_of(console: &Arc<Console>, journal: Option<PathBuf>, action: &str, ab
         who,
         cache_folder: context::cache_folder(),
         kubeconfigs: context::variable("KUBECONFIG"),
-        journal: Arc::new(Keeper::new(journal, began)),
+        journal: Arc::new(RunJournal::new(journal, began)),
         operator: console.clone(),
         watch: console.clone(),
         interrupt: Interrupt::default(),
@@ -220,7 +220,12 @@ fn read<A: DeserializeOwned>(usage: &str) -> Result<Parsed<A>, UsageError> {
 }
 
 /// Ends with a finding when an interrupt ends the action; tells the action where it is to take back what it did.
-async fn interrupts(ends: anyhow::Result<Ends>, interrupt: &Interrupt, console: &Console, keeper: &Keeper) -> Finding {
+async fn interrupts(
+    ends: anyhow::Result<Ends>,
+    interrupt: &Interrupt,
+    console: &Console,
+    run_journal: &RunJournal,
+) -> Finding {
     let Ok(mut ends) = ends else { return std::future::pending().await };
     loop {
         ends.any().await;
@@ -234,7 +239,7 @@ async fn interrupts(ends: anyhow::Result<Ends>, interrupt: &Interrupt, console: 
             }
             Meaning::Hurry => console.say("It is over already: see the report. Nobody else is told."),
             Meaning::Leave => {
-                let Some(died) = keeper.died() else { return untouched() };
+                let Some(died) = run_journal.died() else { return untouched() };
                 let mut finding = Finding::new(Outcome::Interrupted, format!("{}\n{died}", console.last_seen()));
                 finding.changed = true;
                 return finding;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::facts::Role;
 use super::help::{Help, Kind, contradictions, options};
 use super::name::is_secret;
-use super::new::Wish;
+use super::new::NewRole;
 use super::package::{Laid, Package, Piece, put};
 use super::sync::{self, Stale};
 use super::usage_text::{Tag, usage_text};
@@ -44,7 +44,7 @@ pub struct Stranger {
     /// `<option>:<member>`: its values are those in that member of the kept file.
     pub found: Vec<String>,
     /// The words that the program does not say itself.
-    pub wish: Wish,
+    pub new_role: NewRole,
     /// Nothing is to be written.
     pub dry: bool,
 }
@@ -139,7 +139,7 @@ fn write(root: &Path, files: &[Stale], pieces: &[(PathBuf, Piece)]) -> anyhow::R
     let placed = pieces.iter().try_for_each(|(path, piece)| {
         put(&root.join(path), &piece.bytes, piece.runs).with_context(|| format!("failed to write {}", path.display()))
     });
-    placed.and_then(|()| sync::mend(root, files)).inspect_err(|_| {
+    placed.and_then(|()| sync::fix(root, files)).inspect_err(|_| {
         for ((path, piece), bytes) in pieces.iter().zip(&before) {
             let _ = match bytes {
                 Some(bytes) => put(&root.join(path), bytes, piece.runs),
@@ -242,7 +242,7 @@ async fn prepared(toolkit: &Toolkit, path: &Path, stranger: &Stranger, context: 
     } else {
         let tags = tags(&help.manual, stranger)?;
         let command = format!("`firebreak adopt {}`", path.display());
-        let brief = told(stranger.wish.clone(), &help.text, &help.manual).brief(&command, context).await?;
+        let brief = told(stranger.new_role.clone(), &help.text, &help.manual).brief(&command, context).await?;
         usage_text(&brief, &help.text, &help.manual, &adopted, &tags)?
     };
     let folder = Path::new("roles").join(&role);
@@ -405,18 +405,18 @@ fn tags(manual: &Manual, stranger: &Stranger) -> Result<Vec<Tag>, UsageError> {
 }
 
 /// What was given, and for the rest what the program says itself.
-fn told(wish: Wish, help: &str, manual: &Manual) -> Wish {
+fn told(new_role: NewRole, help: &str, manual: &Manual) -> NewRole {
     let section = |heading: &str| {
         let text = manual.section(heading)?.split_whitespace().collect::<Vec<_>>().join(" ");
         Some(text).filter(|text| !text.is_empty())
     };
     let title = help.lines().map(str::trim).find(|line| !line.is_empty());
     let title = title.filter(|line| !line.to_lowercase().starts_with("usage:")).map(str::to_owned);
-    Wish {
-        title: wish.title.or(title),
-        problem: wish.problem.or_else(|| section("Problem")),
-        solution: wish.solution.or_else(|| section("Solution")),
-        options: wish.options,
+    NewRole {
+        title: new_role.title.or(title),
+        problem: new_role.problem.or_else(|| section("Problem")),
+        solution: new_role.solution.or_else(|| section("Solution")),
+        options: new_role.options,
     }
 }
 

@@ -171,12 +171,12 @@ impl Choice {
     fn of(option: &Opt, manual: &Manual, command: Option<&str>) -> Self {
         let found = option.found.as_ref().and_then(|member| {
             let takes = |other: &&Opt| command.is_none_or(|command| manual.takes(command, other));
-            let keeper = manual.options.iter().filter(takes).find(|other| other.keeps.is_some())?;
+            let run_journal = manual.options.iter().filter(takes).find(|other| other.keeps.is_some())?;
             Some(Found {
                 member: member.clone(),
-                file: keeper.keeps.clone()?,
-                option: keeper.name.clone(),
-                folder: keeper.default.clone().unwrap_or_else(|| ".".to_owned()),
+                file: run_journal.keeps.clone()?,
+                option: run_journal.name.clone(),
+                folder: run_journal.default.clone().unwrap_or_else(|| ".".to_owned()),
             })
         });
         Self {

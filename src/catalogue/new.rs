@@ -24,7 +24,7 @@ const COLUMNS: (usize, usize) = (24, 118);
 
 /// What a role is to be, as far as it was given.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct NewRole {
     /// What it does, in one line.
     pub title: Option<String>,
     /// What is wrong in the world when somebody needs it.
@@ -40,9 +40,9 @@ pub struct Wish {
 pub struct Brief {
     /// What it does, in one line without a period.
     pub title: String,
-    /// See [`Wish::problem`].
+    /// See [`NewRole::problem`].
     pub problem: String,
-    /// See [`Wish::solution`].
+    /// See [`NewRole::solution`].
     pub solution: String,
 }
 
@@ -50,11 +50,11 @@ pub struct Brief {
 ///
 /// # Errors
 /// When the name cannot be, a text cannot stand in a usage text, or a file cannot be written: then none is.
-pub async fn new(toolkit: &Toolkit, role: &str, wish: Wish, context: &Context) -> anyhow::Result<Finding> {
+pub async fn new(toolkit: &Toolkit, role: &str, new_role: NewRole, context: &Context) -> anyhow::Result<Finding> {
     name::check(toolkit, role)?;
-    let asks = wish.title.is_none() || wish.problem.is_none() || wish.solution.is_none();
-    let mut options = wish.options.iter().map(|line| option(line)).collect::<Result<Vec<_>, _>>()?;
-    let brief = wish.brief(&format!("`firebreak new {role}`"), context).await?;
+    let asks = new_role.title.is_none() || new_role.problem.is_none() || new_role.solution.is_none();
+    let mut options = new_role.options.iter().map(|line| option(line)).collect::<Result<Vec<_>, _>>()?;
+    let brief = new_role.brief(&format!("`firebreak new {role}`"), context).await?;
     if asks && options.is_empty() {
         options = ask_options(context).await?;
     }
@@ -70,13 +70,13 @@ pub async fn new(toolkit: &Toolkit, role: &str, wish: Wish, context: &Context) -
     let toolkit = toolkit.with(program);
     let mut files = vec![Stale { path: path.clone(), old: None, new: Some(code) }];
     files.extend(sync::stale(&toolkit)?);
-    sync::mend(&toolkit.root, &files)?;
+    sync::fix(&toolkit.root, &files)?;
     let next = format!("fill in `look` and `act`, then `cargo test --bin {role}` and `firebreak build {role}`");
     let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
     Ok(written(&paths, &format!("Next in {}: {next}", path.display())))
 }
 
-impl Wish {
+impl NewRole {
     /// What was given, and what somebody at the terminal adds. `command` is what lacks it where nobody is there.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::adopt::{Stranger, adopt};
 use super::build::build;
-use super::new::{Wish, new};
+use super::new::{NewRole, new};
 use super::remove::remove;
 use super::sync::{self, Comparison};
 use super::{Toolkit, check, is_toolkit, list, revision};
@@ -78,7 +78,7 @@ pub async fn go(args: Args, context: &Context) -> anyhow::Result<Finding> {
             let program = list::named(&toolkit, args.arg_program.as_deref().unwrap_or("firebreak"))?;
             list::printed(&toolkit, &Path::new("share/man/man1").join(format!("{}.1", program.name)))
         }
-        _ if args.cmd_new => new(&toolkit, &args.arg_name.clone(), args.wish(), context).await,
+        _ if args.cmd_new => new(&toolkit, &args.arg_name.clone(), args.new_role(), context).await,
         _ if args.cmd_adopt => adopt(&toolkit, args.stranger(), context).await,
         _ if args.cmd_remove => {
             let consent = Consent::of(args.flag_dry_run, args.flag_yes);
@@ -98,9 +98,9 @@ impl Args {
         }
     }
 
-    fn wish(self) -> Wish {
+    fn new_role(self) -> NewRole {
         let (title, problem, solution) = (self.flag_title, self.flag_problem, self.flag_solution);
-        Wish { title, problem, solution, options: self.flag_option }
+        NewRole { title, problem, solution, options: self.flag_option }
     }
 
     fn stranger(mut self) -> Stranger {
@@ -117,7 +117,7 @@ impl Args {
             secrets: take(&mut self.flag_secret),
             keeps: take(&mut self.flag_keeps),
             found: take(&mut self.flag_found),
-            wish: self.wish(),
+            new_role: self.new_role(),
         }
     }
 }
@@ -150,7 +150,7 @@ fn synced(toolkit: &Toolkit, check: bool) -> anyhow::Result<Finding> {
         0 => None,
         count if check => Some(format!("{} out of date. `firebreak sync` mends that", files(count))),
         count => {
-            sync::mend(&toolkit.root, &stale)?;
+            sync::fix(&toolkit.root, &stale)?;
             Some(format!("{} written", files(count)))
         }
     };

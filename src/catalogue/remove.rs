@@ -60,10 +60,10 @@ pub async fn remove(
         place: format!(" of the role {name} (remove: ---, write anew: +++)"),
         word: None,
     };
-    if let Some(ended) = consent.settle(&proposal, &*context.operator).await? {
+    if let Some(ended) = consent.confirm(&proposal, &*context.operator).await? {
         return Ok(ended);
     }
-    sync::mend(root, &stale.stale)?;
+    sync::fix(root, &stale.stale)?;
     for path in &files {
         sync::leave(root, path, None).with_context(|| format!("failed to remove {}; git has it", path.display()))?;
     }

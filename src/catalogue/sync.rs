@@ -137,7 +137,7 @@ fn saved(root: &Path, files: &[PathBuf]) -> BTreeSet<PathBuf> {
 ///
 /// # Errors
 /// When one cannot be written or removed.
-pub fn mend(root: &Path, stale: &[Stale]) -> anyhow::Result<()> {
+pub fn fix(root: &Path, stale: &[Stale]) -> anyhow::Result<()> {
     for (index, file) in stale.iter().enumerate() {
         if let Err(error) = leave(root, &file.path, file.new.as_deref()) {
             for file in &stale[..=index] {

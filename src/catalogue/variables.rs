@@ -189,7 +189,7 @@ impl Variable {
         let unsaid = (!option.choices.is_empty() && text.is_empty() && required.is_empty()).then(String::new);
         let allowed = option.choices.iter().cloned().chain(unsaid).filter(|_| !option.secret).collect();
         let on_usage_line = commands.iter().any(|(_, word)| named(manual, word, &option.name));
-        let settled = option.secret
+        let given_elsewhere = option.secret
             || option.environment.is_some()
             || option.keeps.is_some()
             || option.found.is_some()
@@ -220,7 +220,7 @@ impl Variable {
             secret: option.secret,
             commands: names(commands.iter()),
             required,
-            asked: on_usage_line && !settled,
+            asked: on_usage_line && !given_elsewhere,
             keeps: option.keeps.clone(),
             found: option.found.clone(),
             example: example(manual, &option.name),

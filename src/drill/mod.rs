@@ -7,6 +7,7 @@ mod control;
 pub mod faults;
 pub mod kubernetes;
 pub mod marathon;
+mod platform_server;
 pub mod practice;
 pub mod program;
 mod proof;
@@ -14,7 +15,6 @@ pub mod registry;
 mod server;
 pub mod slack;
 pub mod story;
-mod town;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ use tempfile::TempDir;
 use self::faults::{Fault, Faults};
 use self::kubernetes::Kubernetes;
 use self::marathon::{Marathon, Pullable};
+pub use self::platform_server::Platform;
+use self::platform_server::{Kubeconfig, PlatformServer};
 use self::proof::Inspector;
 pub use self::proof::{Proof, Standing};
 use self::registry::{Auth, Registry};
@@ -32,8 +34,6 @@ use self::server::Server;
 pub use self::server::{Log, Request};
 use self::slack::Slack;
 use self::story::Stand;
-pub use self::town::Platform;
-use self::town::{Kubeconfig, Town};
 use crate::temporary;
 
 /// How a drill is set up.
@@ -76,7 +76,7 @@ pub struct Drill {
     pub faults: Faults,
     /// What the servers were asked.
     pub log: Log,
-    town: Town,
+    platform_server: PlatformServer,
     control: Server,
     inspector: Inspector,
     settings: Settings,
@@ -104,13 +104,14 @@ impl Drill {
         let (shelves, host) = (registry.shelves().clone(), prefix.clone());
         let pullable: Pullable =
             Arc::new(move |image: &str| image.strip_prefix(&host).and_then(|image| shelves.pulled(image)));
-        let town = open(&settings, port(1), &registry.address().to_string(), pullable, (&faults, &log)).await?;
+        let platform_server =
+            open(&settings, port(1), &registry.address().to_string(), pullable, (&faults, &log)).await?;
 
         let slack = Slack::start(port(2), &faults, &log).await?;
-        let inspector = Inspector::new(registry.shelves().clone(), town.shop(), prefix);
+        let inspector = Inspector::new(registry.shelves().clone(), platform_server.shop(), prefix);
         let control = control::start(port(3), &faults, &log, inspector.clone()).await?;
         let journal = temporary::folder()?;
-        Ok(Self { registry, slack, faults, log, town, control, inspector, settings, journal })
+        Ok(Self { registry, slack, faults, log, platform_server, control, inspector, settings, journal })
     }
 
     /// Its Marathon.
@@ -119,7 +120,7 @@ impl Drill {
     /// When the drill was set up with another platform.
     #[must_use]
     pub fn marathon(&self) -> &Marathon {
-        let Town::Marathon(marathon) = &self.town else { panic!("this drill has no Marathon") };
+        let PlatformServer::Marathon(marathon) = &self.platform_server else { panic!("this drill has no Marathon") };
         marathon
     }
 
@@ -129,7 +130,9 @@ impl Drill {
     /// When the drill was set up with another platform.
     #[must_use]
     pub fn kubernetes(&self) -> &Kubernetes {
-        let Town::Kubernetes(kubernetes, _) = &self.town else { panic!("this drill has no Kubernetes") };
+        let PlatformServer::Kubernetes(kubernetes, _) = &self.platform_server else {
+            panic!("this drill has no Kubernetes")
+        };
         kubernetes
     }
 
@@ -149,7 +152,7 @@ impl Drill {
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut variables = vec![("FIREBREAK_REGISTRY", format!("http://{}", self.registry.address()))];
-        variables.extend(self.town.environment());
+        variables.extend(self.platform_server.environment());
         variables.extend([
             ("FIREBREAK_SLACK", format!("http://{}/services/drill", self.slack.address())),
             ("FIREBREAK_JOURNAL", self.journal.path().display().to_string()),
@@ -176,7 +179,7 @@ async fn open(
     host: &str,
     pullable: Pullable,
     (faults, log): (&Faults, &Log),
-) -> anyhow::Result<Town> {
+) -> anyhow::Result<PlatformServer> {
     let pace = settings.pace;
     match settings.platform {
         Platform::Marathon => {
@@ -187,7 +190,7 @@ async fn open(
                 let (since, past) = story::past(&app, settings.now);
                 marathon.applications().place(&app, since, &past)?;
             }
-            Ok(Town::Marathon(marathon))
+            Ok(PlatformServer::Marathon(marathon))
         }
         Platform::Kubernetes => {
             let how = kubernetes::Settings { port, pace };
@@ -196,7 +199,7 @@ async fn open(
                 kubernetes.objects().place(&object, at)?;
             }
             let kubeconfig = Kubeconfig::write(&kubernetes.kubeconfig())?;
-            Ok(Town::Kubernetes(kubernetes, kubeconfig))
+            Ok(PlatformServer::Kubernetes(kubernetes, kubeconfig))
         }
     }
 }

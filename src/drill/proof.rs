@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::platform_server::{Application, Shop};
 use super::registry::Shelves;
 use super::story::{self, Stand};
-use super::town::{Application, Shop};
 
 /// How one workload stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -54,7 +54,7 @@ pub async fn prune(folder: &Folder, age: TimeDelta, consent: Consent, context: &
     let head = ["run", "when", "action", "environment"].map(str::to_owned).to_vec();
     let plan = Table { title: String::new(), head, rows: old.iter().map(row).collect(), legend: Vec::new() };
     let proposal = Proposal { plan, what: format!("{count} to nothing"), place: format!(", {rest}"), word: None };
-    if let Some(finding) = consent.settle(&proposal, &*context.operator).await? {
+    if let Some(finding) = consent.confirm(&proposal, &*context.operator).await? {
         return Ok(finding);
     }
     for run in &old {

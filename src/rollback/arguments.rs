@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::plan::{By, Wish};
+use super::plan::{By, PlanRequest};
 use super::target::Target;
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
@@ -206,8 +206,8 @@ pub struct Again {
 impl Act {
     /// What is asked of the plan, for this target.
     #[must_use]
-    pub fn wish(&self, target: Target) -> Wish {
-        Wish { target, only: self.only.clone(), allow_partial: self.allow_partial, pin: self.pin }
+    pub fn request(&self, target: Target) -> PlanRequest {
+        PlanRequest { target, only: self.only.clone(), allow_partial: self.allow_partial, pin: self.pin }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::registry::Image;
 
 /// What is asked of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct PlanRequest {
     /// The moment to go back to.
     pub target: Target,
     /// The names of the workloads that are meant; empty: all of the set.
@@ -96,15 +96,15 @@ pub(super) struct Draft {
     pub(super) steps: Vec<Step>,
     pub(super) left_out: Vec<String>,
     pub(super) left: Vec<Left>,
-    /// The names of the workloads that the wish does not name.
+    /// The names of the workloads that the request does not name.
     pub(super) unnamed: Vec<String>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl Draft {
     /// One that names of workloads may stand against.
-    pub(super) fn begin(dump: &Dump, applications: &[Application], wish: &Wish) -> Self {
-        Self { problems: unknown_names(&wish.only, dump, applications), ..Self::default() }
+    pub(super) fn begin(dump: &Dump, applications: &[Application], request: &PlanRequest) -> Self {
+        Self { problems: unknown_names(&request.only, dump, applications), ..Self::default() }
     }
 
     /// The plan, or all that stands against it; `nothing` does where nothing is left of it.
@@ -138,13 +138,13 @@ fn tell_apart(steps: &mut [Step]) {
 ///
 /// # Errors
 /// A [`Refusal`] with every reason there is.
-pub fn plan(dump: &Dump, applications: &[Application], wish: &Wish) -> Result<Plan, Refusal> {
-    let mut draft = Draft::begin(dump, applications, wish);
+pub fn plan(dump: &Dump, applications: &[Application], request: &PlanRequest) -> Result<Plan, Refusal> {
+    let mut draft = Draft::begin(dump, applications, request);
     for repository in &dump.all {
-        let image = newest(&dump.images, repository, wish.target.last_instant());
-        let crew = crew(repository, dump, applications, &wish.only);
+        let image = newest(&dump.images, repository, request.target.last_instant());
+        let crew = crew(repository, dump, applications, &request.only);
         let members = crew.as_ref().map_or(1, |crew| crew.members.len());
-        if image.is_none() && wish.allow_partial && members > 0 {
+        if image.is_none() && request.allow_partial && members > 0 {
             draft.left_out.push(repository.clone());
             continue;
         }
@@ -153,7 +153,7 @@ pub fn plan(dump: &Dump, applications: &[Application], wish: &Wish) -> Result<Pl
                 draft.left.extend(crew.left);
                 draft.unnamed.extend(crew.unnamed);
                 for application in crew.members.iter().filter_map(|one| Some((one, image?))) {
-                    match built(dump, application.1, application.0, wish) {
+                    match built(dump, application.1, application.0, request) {
                         Ok(step) => draft.steps.push(step),
                         Err(problem) => draft.problems.push(problem),
                     }
@@ -167,13 +167,13 @@ pub fn plan(dump: &Dump, applications: &[Application], wish: &Wish) -> Result<Pl
             draft.problems.push(Problem::NoImage { repository: repository.clone(), undated });
         }
     }
-    draft.end(By::Built, Problem::NothingThatOld, notes(dump, wish))
+    draft.end(By::Built, Problem::NothingThatOld, notes(dump, request))
 }
 
 /// The step of a workload to an image that was chosen by when it was built.
-fn built(dump: &Dump, image: &Image, application: &Application, wish: &Wish) -> Result<Step, Problem> {
-    let mut step = step(dump, image, application, wish.pin)?;
-    step.notes.extend(ran_otherwise(dump, image, wish.target.last_instant()));
+fn built(dump: &Dump, image: &Image, application: &Application, request: &PlanRequest) -> Result<Step, Problem> {
+    let mut step = step(dump, image, application, request.pin)?;
+    step.notes.extend(ran_otherwise(dump, image, request.target.last_instant()));
     Ok(step)
 }
 
@@ -186,8 +186,8 @@ fn ran_otherwise(dump: &Dump, image: &Image, at: DateTime<Utc>) -> Option<String
 }
 
 /// A dump knows nothing of what was built after it.
-pub(super) fn notes(dump: &Dump, wish: &Wish) -> Vec<String> {
-    let target = wish.target;
+pub(super) fn notes(dump: &Dump, request: &PlanRequest) -> Vec<String> {
+    let target = request.target;
     let late =
         target.last_instant() > dump.generated && dump.generated.date_naive() < target.last_instant().date_naive();
     let note =
@@ -288,12 +288,12 @@ mod tests {
         ]
     }
 
-    fn wish(date: &str) -> Wish {
-        Wish { target: date.parse().expect("a target"), only: Vec::new(), allow_partial: false, pin: false }
+    fn request(date: &str) -> PlanRequest {
+        PlanRequest { target: date.parse().expect("a target"), only: Vec::new(), allow_partial: false, pin: false }
     }
 
-    fn refusal(applications: &[Application], wish: &Wish) -> Vec<String> {
-        let Refusal(problems) = plan(&dump(&images()), applications, wish).expect_err("a refusal");
+    fn refusal(applications: &[Application], request: &PlanRequest) -> Vec<String> {
+        let Refusal(problems) = plan(&dump(&images()), applications, request).expect_err("a refusal");
         problems.iter().map(ToString::to_string).collect()
     }
 
@@ -301,7 +301,7 @@ mod tests {
     fn each_service_gets_its_newest_image_that_is_not_younger_and_keeps_its_registry() {
         let mut applications = applications();
         applications[0].images = vec!["r:5000/team/billing:1-develop".to_owned()];
-        let plan = plan(&dump(&images()), &applications, &wish("2026-11-02")).expect("a plan");
+        let plan = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
         let steps: Vec<_> = plan.steps.iter().map(|step| (step.change.to.as_str(), step.unchanged)).collect();
         assert_eq!(steps, [("r:5000/team/billing:2-develop", false), ("r:5000/orders:1-develop", true)]);
         assert_eq!(plan.changes().len(), 1);
@@ -315,13 +315,13 @@ mod tests {
         let mut applications = applications();
         let dump =
             Dump::new(&["team/billing".to_owned()], "develop", "http://r:5000", DateTime::<Utc>::MAX_UTC, &images, &[]);
-        let pinned = plan(&dump, &applications, &Wish { pin: true, ..wish("2026-11-01") }).expect("a plan");
+        let pinned = plan(&dump, &applications, &PlanRequest { pin: true, ..request("2026-11-01") }).expect("a plan");
         assert_eq!(pinned.steps[0].change.to, format!("r:5000/team/billing@{digest}"));
         applications[0].images = vec![format!("r:5000/team/billing@{digest}")];
-        let again = plan(&dump, &applications, &wish("2026-11-01")).expect("a plan");
+        let again = plan(&dump, &applications, &request("2026-11-01")).expect("a plan");
         assert!(again.steps[0].unchanged && again.steps[0].notes.is_empty());
         applications[0].images = vec![format!("r:5000/team/billing@sha256:{}", "cd".repeat(32))];
-        let unknown = plan(&dump, &applications, &wish("2026-11-01")).expect("a plan");
+        let unknown = plan(&dump, &applications, &request("2026-11-01")).expect("a plan");
         assert_eq!(unknown.steps[0].notes.len(), 1);
         assert!(unknown.steps[0].notes[0].starts_with("which environment"));
     }
@@ -329,16 +329,16 @@ mod tests {
     #[test]
     fn a_service_without_an_image_that_old_refuses_the_plan_unless_it_may_be_left_out() {
         assert_eq!(
-            refusal(&applications(), &wish("2026-11-01")),
+            refusal(&applications(), &request("2026-11-01")),
             [
                 "'orders' has no image that old (it has 1 without a date, never chosen by themselves): choose a later date, \
               or leave it as it is with --allow-partial"
             ]
         );
-        let partial = Wish { allow_partial: true, ..wish("2026-11-01") };
+        let partial = PlanRequest { allow_partial: true, ..request("2026-11-01") };
         let plan = plan(&dump(&images()), &applications(), &partial).expect("a plan");
         assert_eq!((plan.steps.len(), plan.left_out), (1, vec!["orders".to_owned()]));
-        assert_eq!(refusal(&applications(), &wish("2020-01-01")).len(), 2);
+        assert_eq!(refusal(&applications(), &request("2020-01-01")).len(), 2);
     }
 
     #[test]
@@ -346,7 +346,7 @@ mod tests {
         let mut applications = applications();
         applications.push(application("/other/dev/x/worker", "m:5000/orders:0-develop"));
         applications.push(application("/shop/dev/web/other", "r:5000/other/orders:0-develop"));
-        let made = plan(&dump(&images()), &applications, &wish("2026-11-02")).expect("a plan");
+        let made = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
         let steps: Vec<_> = made.steps.iter().map(|step| (&*step.change.application.id, &*step.change.to)).collect();
         let expected = [
             ("/shop/dev/web/billing", "r:5000/team/billing:2-develop"),
@@ -357,7 +357,7 @@ mod tests {
         applications.truncate(2);
         applications[1].images = vec!["r:5000/other/orders:1-develop".to_owned()];
         assert_eq!(
-            refusal(&applications, &wish("2026-11-02")),
+            refusal(&applications, &request("2026-11-02")),
             ["no workload of the environment that could be set runs 'orders': there is '/shop/dev/web/orders' with \
               'r:5000/other/orders:1-develop'"]
         );
@@ -368,7 +368,7 @@ mod tests {
         let mut applications = applications();
         applications[0].images.push("r:5000/orders:0-develop".to_owned());
         applications.truncate(1);
-        let made = plan(&dump(&images()), &applications, &wish("2026-11-02")).expect("a plan");
+        let made = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
         let steps: Vec<_> =
             made.steps.iter().map(|step| (&step.change.application.images[..], &*step.change.to)).collect();
         let (billing, orders) = (["r:5000/team/billing:2-develop".to_owned()], ["r:5000/orders:0-develop".to_owned()]);
@@ -381,18 +381,18 @@ mod tests {
         let mut applications = applications();
         applications.push(application("/other/dev/x/orders", "r:5000/orders:0-develop"));
         applications.push(application("/other/dev/x/billing", "r:5000/proxy:1"));
-        let made = plan(&dump(&images()), &applications, &wish("2026-11-02")).expect("a plan");
+        let made = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
         let names: Vec<_> = made.steps.iter().map(|step| step.change.application.service.as_str()).collect();
         assert_eq!(names, ["billing", "/shop/dev/web/orders", "/other/dev/x/orders"]);
     }
 
     #[test]
     fn those_that_are_not_meant_or_held_are_left_and_where_all_are_that_is_refused() {
-        let only = |name: &str| Wish { only: vec![name.to_owned()], ..wish("2026-11-01") };
+        let only = |name: &str| PlanRequest { only: vec![name.to_owned()], ..request("2026-11-01") };
         let made = plan(&dump(&images()), &applications(), &only("billing")).expect("orders has no image that old");
         assert_eq!((made.steps.len(), made.left.len(), made.left_out.len()), (1, 0, 0));
         assert_eq!(made.notes, ["left as they are, for --only does not name them: orders"]);
-        let made = plan(&dump(&images()), &applications(), &Wish { allow_partial: true, ..only("billing") });
+        let made = plan(&dump(&images()), &applications(), &PlanRequest { allow_partial: true, ..only("billing") });
         assert_eq!(made.expect("a plan").left_out, [""; 0]);
         assert_eq!(
             refusal(&applications(), &only("bilings")),
@@ -403,7 +403,7 @@ mod tests {
             one.apart = Some(Apart::Held("it is held".to_owned()));
         }
         assert_eq!(
-            refusal(&applications, &wish("2026-11-02")),
+            refusal(&applications, &request("2026-11-02")),
             [
                 "nothing is left to be set: billing: left as it is, with 2-develop: it is held; orders: left as it is, with \
               1-develop: it is held"
@@ -420,7 +420,7 @@ mod tests {
         let to = |present: &[&str], pin| {
             let images = present.iter().map(|end| format!("r:5000/team/billing{end}")).collect();
             let applications = [Application { images, ..application("billing", "") }];
-            let made = plan(&dump, &applications, &Wish { pin, ..wish("2026-11-01") }).expect("a plan");
+            let made = plan(&dump, &applications, &PlanRequest { pin, ..request("2026-11-01") }).expect("a plan");
             (made.steps[0].change.to.replace("r:5000/team/billing", ""), made.steps[0].unchanged)
         };
         let (old, both, bare) = (digest("cd"), format!(":1-develop@{}", digest("ab")), format!("@{}", digest("ab")));
@@ -440,7 +440,7 @@ mod tests {
         let mut applications = applications();
         for (tag, unchanged) in [("2-develop", true), ("develop", false)] {
             applications[0].images = vec![format!("r:5000/team/billing:{tag}")];
-            let plan = plan(&dump(&images), &applications, &wish("2026-11-02")).expect("a plan");
+            let plan = plan(&dump(&images), &applications, &request("2026-11-02")).expect("a plan");
             assert_eq!((plan.steps[0].image.tag.as_str(), plan.steps[0].unchanged), ("2-develop", unchanged), "{tag}");
         }
     }
@@ -449,32 +449,32 @@ mod tests {
     fn another_registry_and_an_old_dump_are_noted_and_an_obstacle_refuses() {
         let mut applications = applications();
         applications[0].images = vec!["mirror:5000/team/billing:1-develop".to_owned()];
-        let noted = plan(&dump(&images()), &applications, &wish("2026-12-24")).expect("a plan");
+        let noted = plan(&dump(&images()), &applications, &request("2026-12-24")).expect("a plan");
         assert_eq!(noted.steps[0].change.to, "mirror:5000/team/billing:2-develop");
         assert_eq!(noted.steps[0].notes, ["it pulls from mirror:5000, and the images were looked up in r:5000"]);
         assert_eq!(noted.notes, ["rollback.json is of 2026-11-10 00:00 UTC: images built later are not known"]);
         applications[0].obstacle = Some("it is paused".to_owned());
         assert_eq!(
-            refusal(&applications, &wish("2026-11-02")),
+            refusal(&applications, &request("2026-11-02")),
             ["'/shop/dev/web/billing' cannot be changed: it is paused"]
         );
     }
 
     #[test]
     fn a_service_that_is_left_out_needs_no_application() {
-        let partial = Wish { allow_partial: true, ..wish("2026-11-01") };
+        let partial = PlanRequest { allow_partial: true, ..request("2026-11-01") };
         let plan = plan(&dump(&images()), &applications()[..1], &partial).expect("a plan");
         assert_eq!(plan.left_out, ["orders"]);
     }
 
     #[test]
     fn a_part_of_nothing_is_refused() {
-        let partial = Wish { allow_partial: true, ..wish("2020-01-01") };
+        let partial = PlanRequest { allow_partial: true, ..request("2020-01-01") };
         assert_eq!(refusal(&applications(), &partial), ["no service has an image that old: choose a later date"]);
     }
 
     #[test]
     fn every_reason_is_named_at_once() {
-        assert_eq!(refusal(&[], &wish("2020-01-01")).len(), 4);
+        assert_eq!(refusal(&[], &request("2020-01-01")).len(), 4);
     }
 }

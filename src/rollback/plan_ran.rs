@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::dump::Dump;
 use super::members::{Environment, crew, environment_of, is_of};
-use super::plan::{By, Draft, Plan, Step, Wish, notes, step};
+use super::plan::{By, Draft, Plan, PlanRequest, Step, notes, step};
 use super::points::newest;
 use super::ran::{Held, held, is_image};
 use super::refusal::{Problem, Refusal};
@@ -32,10 +32,15 @@ pub struct Memory {
 ///
 /// # Errors
 /// A [`Refusal`] with every reason there is.
-pub fn plan_ran(dump: &Dump, applications: &[Application], wish: &Wish, memory: &Memory) -> Result<Plan, Refusal> {
-    let mut draft = Draft::begin(dump, applications, wish);
+pub fn plan_ran(
+    dump: &Dump,
+    applications: &[Application],
+    request: &PlanRequest,
+    memory: &Memory,
+) -> Result<Plan, Refusal> {
+    let mut draft = Draft::begin(dump, applications, request);
     for repository in &dump.all {
-        let crew = match crew(repository, dump, applications, &wish.only) {
+        let crew = match crew(repository, dump, applications, &request.only) {
             Ok(crew) => crew,
             Err(problem) => {
                 draft.problems.push(problem);
@@ -47,21 +52,21 @@ pub fn plan_ran(dump: &Dump, applications: &[Application], wish: &Wish, memory: 
         if crew.members.is_empty() {
             continue;
         }
-        match steps_to(repository, &crew.members, dump, wish, memory) {
+        match steps_to(repository, &crew.members, dump, request, memory) {
             Ok(steps) => draft.steps.extend(steps),
-            Err(Problem::NothingKnown { .. }) if wish.allow_partial => draft.left_out.push(repository.clone()),
+            Err(Problem::NothingKnown { .. }) if request.allow_partial => draft.left_out.push(repository.clone()),
             Err(problem) => draft.problems.push(problem),
         }
     }
-    draft.end(By::Ran, Problem::NothingKnownOfAny, notes(dump, wish))
+    draft.end(By::Ran, Problem::NothingKnownOfAny, notes(dump, request))
 }
 
 /// What of the images that ran at the target the dump does not know: repository, and tag or digest.
 #[must_use]
-pub fn unknown_images(dump: &Dump, spans: &IndexMap<String, Vec<Ran>>, wish: &Wish) -> Vec<(String, String)> {
+pub fn unknown_images(dump: &Dump, spans: &IndexMap<String, Vec<Ran>>, request: &PlanRequest) -> Vec<(String, String)> {
     let mut unknown = Vec::new();
     for (repository, spans) in spans {
-        if let Held::Ran(ran) = held(spans, wish.target.last_instant())
+        if let Held::Ran(ran) = held(spans, request.target.last_instant())
             && let Some(reference) = reference(ran)
             && !dump.images.iter().any(|image| is_named(image, repository, &reference))
         {
@@ -86,10 +91,10 @@ fn steps_to(
     repository: &str,
     members: &[Application],
     dump: &Dump,
-    wish: &Wish,
+    request: &PlanRequest,
     memory: &Memory,
 ) -> Result<Vec<Step>, Problem> {
-    let at = wish.target.last_instant();
+    let at = request.target.last_instant();
     let names: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
     let application = names.join("', '");
     let spans = memory.spans.get(repository).map(Vec::as_slice).unwrap_or_default();
@@ -112,7 +117,7 @@ fn steps_to(
         notes.push(format!("it had been set to this image only {} before", counted(age.num_minutes(), "minute")));
     }
     let step = |member| {
-        let mut step = step(dump, &image, member, wish.pin)?;
+        let mut step = step(dump, &image, member, request.pin)?;
         step.notes.extend(notes.iter().cloned());
         Ok(step)
     };
@@ -198,24 +203,24 @@ mod tests {
         Memory { spans, images: Vec::new() }
     }
 
-    fn wish(date: &str) -> Wish {
-        Wish { target: date.parse().expect("a target"), only: Vec::new(), allow_partial: false, pin: false }
+    fn request(date: &str) -> PlanRequest {
+        PlanRequest { target: date.parse().expect("a target"), only: Vec::new(), allow_partial: false, pin: false }
     }
 
-    fn refusal(memory: &Memory, wish: &Wish) -> Vec<String> {
-        let Refusal(problems) = plan_ran(&dump(), &applications(), wish, memory).expect_err("a refusal");
+    fn refusal(memory: &Memory, request: &PlanRequest) -> Vec<String> {
+        let Refusal(problems) = plan_ran(&dump(), &applications(), request, memory).expect_err("a refusal");
         problems.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn each_service_goes_back_to_what_it_ran_though_another_was_built() {
-        let plan = plan_ran(&dump(), &applications(), &wish("2026-11-02"), &memory()).expect("a plan");
+        let plan = plan_ran(&dump(), &applications(), &request("2026-11-02"), &memory()).expect("a plan");
         assert_eq!(plan.by, By::Ran);
         let steps: Vec<_> = plan.steps.iter().map(|step| (step.change.to.as_str(), step.unchanged)).collect();
         assert_eq!(steps, [("r:5000/billing:1-develop", false), ("r:5000/orders:1-develop", false)]);
         assert_eq!(plan.steps[0].notes, ["by what was built it would be 2-develop"]);
         assert_eq!(plan.steps[1].notes, [""; 0]);
-        let now = plan_ran(&dump(), &applications(), &wish("2026-11-04T00:05:00Z"), &memory()).expect("a plan");
+        let now = plan_ran(&dump(), &applications(), &request("2026-11-04T00:05:00Z"), &memory()).expect("a plan");
         assert!(now.steps.iter().all(|step| step.unchanged));
         assert_eq!(now.steps[0].notes, ["it had been set to this image only 5 minutes before"]);
     }
@@ -224,14 +229,14 @@ mod tests {
     fn by_what_was_built_it_is_noted_what_ran_as_far_as_the_dump_knows() {
         let mut dump = dump();
         dump.ran = memory().spans;
-        let planned = super::super::plan::plan(&dump, &applications(), &wish("2026-11-02")).expect("a plan");
+        let planned = super::super::plan::plan(&dump, &applications(), &request("2026-11-02")).expect("a plan");
         let note = "'r:5000/billing:1-develop' ran then, not this one: --by=ran goes back to it";
         assert_eq!(
             (planned.steps[0].notes.as_slice(), planned.steps[1].notes.len()),
             ([note.to_owned()].as_slice(), 0)
         );
         dump.generated = image("", "", Some(DAY)).created.expect("an instant");
-        let planned = super::super::plan::plan(&dump, &applications(), &wish("2026-11-02")).expect("a plan");
+        let planned = super::super::plan::plan(&dump, &applications(), &request("2026-11-02")).expect("a plan");
         assert_eq!(planned.steps[0].notes, [""; 0], "the dump was written before");
     }
 
@@ -244,8 +249,8 @@ mod tests {
              (the platform); choose another date, or go by what was built (--by=built)";
         let known = "what '/shop/dev/web/billing' ran then is not known (it is since 2026-11-04 00:00 UTC): choose a \
              later date, go by what was built (--by=built), or leave it as it is with --allow-partial";
-        assert_eq!(refusal(&memory, &wish("2026-11-02")), [known, unsure]);
-        let partial = Wish { allow_partial: true, ..wish("2026-11-02") };
+        assert_eq!(refusal(&memory, &request("2026-11-02")), [known, unsure]);
+        let partial = PlanRequest { allow_partial: true, ..request("2026-11-02") };
         assert_eq!(refusal(&memory, &partial), [unsure]);
         memory.spans.get_mut("orders").expect("orders")[1].doubt = None;
         let plan = plan_ran(&dump(), &applications(), &partial, &memory).expect("a plan");
@@ -261,7 +266,7 @@ mod tests {
         spans[1] = ran("r:5000/billing:2-develop", Some(60), Some(3 * DAY));
         let expected = "what '/shop/dev/web/billing' ran then is not sure: the tag '2-develop' was moved since: the image \
              that bears it was built 2026-11-02 00:00 UTC; choose another date, or go by what was built (--by=built)";
-        assert_eq!(refusal(&memory, &wish("2026-11-02")), [expected]);
+        assert_eq!(refusal(&memory, &request("2026-11-02")), [expected]);
     }
 
     #[test]
@@ -273,13 +278,13 @@ mod tests {
         ] {
             let mut memory = memory();
             memory.spans.get_mut("billing").expect("billing")[1].image.clone_from(&text);
-            let unknown = unknown_images(&dump(), &memory.spans, &wish("2026-11-02"));
+            let unknown = unknown_images(&dump(), &memory.spans, &request("2026-11-02"));
             assert_eq!(unknown, [("billing".to_owned(), reference.clone())]);
             let gone =
                 "'/shop/dev/web/billing' ran 'IMAGE' then, and the registry has it no longer: choose another date";
-            assert_eq!(refusal(&memory, &wish("2026-11-02")), [gone.replace("IMAGE", &text)]);
+            assert_eq!(refusal(&memory, &request("2026-11-02")), [gone.replace("IMAGE", &text)]);
             memory.images = vec![Image { digest: digest.clone(), ..image("billing", &reference, None) }];
-            let plan = plan_ran(&dump(), &applications(), &wish("2026-11-02"), &memory).expect("a plan");
+            let plan = plan_ran(&dump(), &applications(), &request("2026-11-02"), &memory).expect("a plan");
             assert_eq!((&plan.steps[0].change.to, &plan.steps[0].image.tag), (&to, &reference));
         }
     }
@@ -299,7 +304,7 @@ mod tests {
         ] {
             let mut memory = memory();
             memory.spans.get_mut("billing").expect("billing")[1].image = text.to_owned();
-            let refused = refusal(&memory, &wish("2026-11-02"));
+            let refused = refusal(&memory, &request("2026-11-02"));
             assert!(refused[0].contains(&format!("is not sure: {why}; choose another date")), "{refused:?}");
         }
     }
@@ -308,7 +313,7 @@ mod tests {
     fn all_workloads_of_a_service_go_back_to_the_image_of_those_that_remember() {
         let mut applications = applications();
         applications.push(application("report", "r:5000/billing:2-develop"));
-        let made = plan_ran(&dump(), &applications, &wish("2026-11-02"), &memory()).expect("a plan");
+        let made = plan_ran(&dump(), &applications, &request("2026-11-02"), &memory()).expect("a plan");
         let steps: Vec<_> =
             made.steps.iter().map(|step| (&*step.change.application.service, &*step.change.to)).collect();
         let (old, orders) = ("r:5000/billing:1-develop", "r:5000/orders:1-develop");
@@ -316,7 +321,8 @@ mod tests {
         let mut memory = memory();
         let spans = memory.spans.get_mut("billing").expect("billing");
         spans.push(ran("r:5000/billing:0-develop", Some(60), Some(3 * DAY)));
-        let Refusal(problems) = plan_ran(&dump(), &applications, &wish("2026-11-02"), &memory).expect_err("a refusal");
+        let Refusal(problems) =
+            plan_ran(&dump(), &applications, &request("2026-11-02"), &memory).expect_err("a refusal");
         let said = problems[0].to_string();
         assert!(
             said.starts_with("what '/shop/dev/web/billing', '/shop/dev/web/report' ran then is not sure: it may"),
@@ -326,7 +332,7 @@ mod tests {
 
     #[test]
     fn every_reason_is_named_at_once() {
-        let partial = plan_ran(&dump(), &[], &wish("2026-11-02"), &memory()).expect_err("a refusal");
+        let partial = plan_ran(&dump(), &[], &request("2026-11-02"), &memory()).expect_err("a refusal");
         assert_eq!(partial.0.len(), 2);
     }
 }

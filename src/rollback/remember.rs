@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::dump::Dump;
 use super::members::crew;
-use super::plan::Wish;
+use super::plan::PlanRequest;
 use super::plan_ran::{Memory, unknown_images};
 use super::ran::{Past, merge};
 use super::recorded::Recorded;
@@ -55,7 +55,7 @@ pub async fn remember(
 /// When the platform or the registry cannot be read.
 pub async fn memory(
     dump: &Dump,
-    wish: &Wish,
+    request: &PlanRequest,
     scope: &RunScope<'_>,
     platform: &dyn Platform,
     applications: &[Application],
@@ -63,7 +63,7 @@ pub async fn memory(
 ) -> anyhow::Result<Memory> {
     let RunScope { environment, context, .. } = *scope;
     let members = |repository: &String| {
-        let crew = crew(repository, dump, applications, &wish.only).ok()?;
+        let crew = crew(repository, dump, applications, &request.only).ok()?;
         Some((repository.clone(), crew.members))
     };
     let services = dump.all.iter().filter_map(members).collect();
@@ -72,7 +72,7 @@ pub async fn memory(
         let digest = registry.digest_of(&repository, &reference, &*context.watch).await?;
         anyhow::Ok(digest.map(|digest| Image::undated(repository, reference, digest)))
     };
-    let images = try_join_all(unknown_images(dump, &spans, wish).into_iter().map(ask)).await?;
+    let images = try_join_all(unknown_images(dump, &spans, request).into_iter().map(ask)).await?;
     Ok(Memory { spans, images: images.into_iter().flatten().collect() })
 }
 

@@ -48,12 +48,12 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
             "no application of '{environment}' runs on {address}: is --env right? It is the one in the ids there"
         );
     }
-    let wish = act.wish(target);
+    let request = act.request(target);
     let mut plan = match act.by {
-        By::Built => plan(&dump, &applications, &wish)?,
+        By::Built => plan(&dump, &applications, &request)?,
         By::Ran => {
-            let memory = memory(&dump, &wish, &scope, &*platform, &applications, &registry).await?;
-            plan_ran(&dump, &applications, &wish, &memory)?
+            let memory = memory(&dump, &request, &scope, &*platform, &applications, &registry).await?;
+            plan_ran(&dump, &applications, &request, &memory)?
         }
     };
     note_platform(&mut plan, &*platform);

@@ -145,7 +145,7 @@ impl Settable for Files {
         }
         Ok(())
     }
-    async fn settle(&self, _: &[Change]) -> anyhow::Result<()> {
+    async fn clean_up(&self, _: &[Change]) -> anyhow::Result<()> {
         Ok(())
     }
 }

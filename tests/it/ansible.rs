@@ -12,16 +12,16 @@ use std::process::Command;
 use firebreak::action::manual::Manual;
 use serde_json::{Value, json};
 
-use crate::support::ansible::{Ground, Played, tool};
+use crate::support::ansible::{AnsibleSandbox, Played, tool};
 use crate::support::program::PROGRAM;
 
 pub const RUN: [&str; 4] = ["--tags", "run", "-e", "rollback_service_date=2026-11-20"];
 
-/// A ground where somebody has looked.
-pub fn looked() -> Ground {
-    let ground = Ground::with_stand_in();
-    std::fs::write(ground.path("rollback.json"), r#"{"all":["billing"]}"#).expect("a dump");
-    ground
+/// A sandbox where somebody has looked.
+pub fn looked() -> AnsibleSandbox {
+    let sandbox = AnsibleSandbox::with_stand_in();
+    std::fs::write(sandbox.path("rollback.json"), r#"{"all":["billing"]}"#).expect("a dump");
+    sandbox
 }
 
 pub fn succeeds(played: &Played, changed: u32) {
@@ -31,17 +31,17 @@ pub fn succeeds(played: &Played, changed: u32) {
 
 #[test]
 fn without_tags_it_only_looks() {
-    let ground = Ground::with_stand_in();
-    let mut command = ground.command(&[]);
+    let sandbox = AnsibleSandbox::with_stand_in();
+    let mut command = sandbox.command(&[]);
     command.envs([
         ("FIREBREAK_REGISTRY_PWD", "secret"),
         ("BUILD_URL", "https://jenkins/7"),
         ("FIREBREAK_APPROVER", "anna"),
     ]);
-    let played = Ground::end(command);
+    let played = AnsibleSandbox::end(command);
     succeeds(&played, 0);
     assert_eq!(
-        ground.notes(),
+        sandbox.notes(),
         [json!({
             "command": "get",
             "options": {
@@ -72,11 +72,11 @@ fn without_tags_it_only_looks() {
                  ↑ nothing was built that day\n        develop: Looked.\n";
     assert!(played.text.contains(dates), "{}", played.text);
     let dump: Value =
-        serde_json::from_slice(&std::fs::read(ground.path("rollback.json")).expect("a dump")).expect("JSON");
+        serde_json::from_slice(&std::fs::read(sandbox.path("rollback.json")).expect("a dump")).expect("JSON");
     assert_eq!(dump["all"], json!(["billing", "orders", "users", "web"]));
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 
-    let checked = Ground::with_stand_in();
+    let checked = AnsibleSandbox::with_stand_in();
     succeeds(&checked.play(&["--tags", "get", "--check", "--diff"]), 0);
     assert_eq!(checked.notes().len(), 1);
     assert!(!checked.path("rollback.json").exists(), "--check wrote the dump");
@@ -84,15 +84,15 @@ fn without_tags_it_only_looks() {
 
 #[test]
 fn with_the_tag_run_it_acts_and_keeps_the_report() {
-    let ground = looked();
-    let mut command = ground.command(&RUN);
+    let sandbox = looked();
+    let mut command = sandbox.command(&RUN);
     command.args(["-e", "rollback_service_report=report.json"]);
     command.envs([("FIREBREAK_PWD", "a"), ("FIREBREAK_REGISTRY_PWD", "b"), ("FIREBREAK_SLACK", "c")]);
-    let played = Ground::end(command);
+    let played = AnsibleSandbox::end(command);
     succeeds(&played, 1);
     let secret = |value: &str| json!({ "value": value, "mode": "0o600", "folder_mode": "0o700" });
     assert_eq!(
-        ground.notes(),
+        sandbox.notes(),
         [json!({
             "command": "run",
             "options": {
@@ -126,30 +126,30 @@ fn with_the_tag_run_it_acts_and_keeps_the_report() {
     let told = "service  from           to\n        billing  billing:1.5.0  billing:1.4.0\n        dev: Went back.\n";
     assert!(played.text.contains(told), "{}", played.text);
     let report: Value =
-        serde_json::from_slice(&std::fs::read(ground.path("report.json")).expect("a report")).expect("JSON");
+        serde_json::from_slice(&std::fs::read(sandbox.path("report.json")).expect("a report")).expect("JSON");
     assert_eq!(report["outcome"], "done");
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 
-    let again = ground.play(&["--tags", "run", "-e", "rollback_service_date=2026-11-21"]);
+    let again = sandbox.play(&["--tags", "run", "-e", "rollback_service_date=2026-11-21"]);
     succeeds(&again, 0);
 }
 
 #[test]
 fn each_further_command_has_a_tag_of_its_name() {
-    let ground = Ground::with_stand_in();
+    let sandbox = AnsibleSandbox::with_stand_in();
     for command in ["undo", "resume"] {
-        let mut play = ground.command(&["--tags", command, "-e", "rollback_service_report=report.json"]);
+        let mut play = sandbox.command(&["--tags", command, "-e", "rollback_service_report=report.json"]);
         play.envs([("FIREBREAK_PWD", "a"), ("FIREBREAK_REGISTRY_PWD", "b"), ("FIREBREAK_SLACK", "c")]);
-        succeeds(&Ground::end(play), 1);
-        let report = std::fs::read(ground.path("report.json")).expect("a report");
+        succeeds(&AnsibleSandbox::end(play), 1);
+        let report = std::fs::read(sandbox.path("report.json")).expect("a report");
         assert_eq!(serde_json::from_slice::<Value>(&report).expect("JSON")["command"], command);
 
-        let checked = ground.play(&["--tags", command, "-e", "rollback_service_run=7-abc123", "--check", "--diff"]);
+        let checked = sandbox.play(&["--tags", command, "-e", "rollback_service_run=7-abc123", "--check", "--diff"]);
         succeeds(&checked, 1);
         assert!(checked.text.contains("\n-billing: billing:1.5.0\n+billing: billing:1.4.0\n"), "{}", checked.text);
     }
     let secret = |value: &str| json!({ "value": value, "mode": "0o600", "folder_mode": "0o700" });
-    let [undo, chosen, resume, _] = ground.notes().try_into().expect("four calls");
+    let [undo, chosen, resume, _] = sandbox.notes().try_into().expect("four calls");
     assert_eq!(
         undo,
         json!({
@@ -181,29 +181,29 @@ fn each_further_command_has_a_tag_of_its_name() {
     assert_eq!(chosen["options"]["--run"], "7-abc123");
     assert_eq!(chosen["switches"], json!(["--yes", "--check"]));
     assert_eq!((&resume["command"], &resume["options"]), (&json!("resume"), &undo["options"]));
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
 fn check_and_diff_do_what_an_ansible_user_expects() {
-    let ground = looked();
-    let played = ground.play(&[&RUN[..], &["--check", "--diff"]].concat());
+    let sandbox = looked();
+    let played = sandbox.play(&[&RUN[..], &["--check", "--diff"]].concat());
     succeeds(&played, 1);
-    assert_eq!(ground.notes()[0]["switches"], json!(["--yes", "--check"]));
+    assert_eq!(sandbox.notes()[0]["switches"], json!(["--yes", "--check"]));
     assert!(played.text.contains("\n-billing: billing:1.5.0\n+billing: billing:1.4.0\n"), "{}", played.text);
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 
-    let unchanged = ground.play(&["--tags", "run", "-e", "rollback_service_date=2026-11-21", "--check", "--diff"]);
+    let unchanged = sandbox.play(&["--tags", "run", "-e", "rollback_service_date=2026-11-21", "--check", "--diff"]);
     succeeds(&unchanged, 0);
 }
 
 #[test]
 fn a_failing_program_says_why_and_leaves_nothing_behind() {
-    let ground = looked();
+    let sandbox = looked();
     for words in [&[][..], &RUN] {
-        let mut command = ground.command(words);
+        let mut command = sandbox.command(words);
         command.env("STAND_IN_EXIT", "3");
-        let played = Ground::end(command);
+        let played = AnsibleSandbox::end(command);
         assert_eq!(played.code, 2, "{}", played.text);
         assert_eq!((played.recap("failed"), played.recap("changed")), (1, 0), "{}", played.text);
         for line in [
@@ -213,17 +213,17 @@ fn a_failing_program_says_why_and_leaves_nothing_behind() {
         ] {
             assert!(played.text.contains(line), "'{line}' is missing: {}", played.text);
         }
-        assert_eq!(ground.left_over(), [""; 0]);
+        assert_eq!(sandbox.left_over(), [""; 0]);
     }
 }
 
 #[test]
 fn what_the_report_says_is_shown_where_people_approve_and_where_it_fails() {
-    let ground = looked();
+    let sandbox = looked();
     let play = |words: &[&str], code: &str, report: Value| {
-        let mut command = ground.command(words);
+        let mut command = sandbox.command(words);
         command.env("STAND_IN_EXIT", code).env("STAND_IN_REPORT", report.to_string());
-        Ground::end(command)
+        AnsibleSandbox::end(command)
     };
     let table = "service  from  to\nbilling  2     1\nweb      1     unchanged\nusers: left as it is";
     let checked = play(
@@ -245,40 +245,40 @@ fn what_the_report_says_is_shown_where_people_approve_and_where_it_fails() {
                 web: it is no longer there\n        dev: Look at web.\n        rc: 3\n\nPLAY RECAP ";
     assert!(failed.text.contains(told), "{}", failed.text);
     assert!(!failed.text.contains("stderr"), "{}", failed.text);
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
 fn secrets_are_in_no_output_and_no_file_at_any_verbosity() {
     let secrets = ["MARKED-dcos-one", "MARKED-registry-two", "https://hooks.example/MARKED-slack-three"];
-    let ground = looked();
+    let sandbox = looked();
     let names = ["rollback_service_pwd", "rollback_service_registry_pwd", "rollback_service_slack"];
     let variables = ["FIREBREAK_PWD", "FIREBREAK_REGISTRY_PWD", "FIREBREAK_SLACK"];
     for (code, by_variable) in [("0", false), ("1", true)] {
-        let mut command = ground.command(&["--tags", "get,run", "-e", RUN[3], "-vvvvv", "--diff"]);
+        let mut command = sandbox.command(&["--tags", "get,run", "-e", RUN[3], "-vvvvv", "--diff"]);
         command.env("STAND_IN_EXIT", code);
         if by_variable {
             let values: serde_json::Map<_, _> =
                 names.iter().zip(secrets).map(|(name, secret)| ((*name).to_owned(), json!(secret))).collect();
-            command.args(["-e", &ground.variables(&Value::Object(values))]);
+            command.args(["-e", &sandbox.variables(&Value::Object(values))]);
         } else {
             command.envs(variables.iter().zip(secrets));
         }
-        let played = Ground::end(command);
+        let played = AnsibleSandbox::end(command);
         assert_eq!(played.code == 0, code == "0", "{}", played.text);
         let shown: Vec<_> = played.text.lines().filter(|line| line.contains("MARKED")).collect();
         assert_eq!(shown, [""; 0]);
     }
     let received = |note: &Value| note["secrets"].as_object().map_or(0, serde_json::Map::len);
-    assert_eq!(ground.notes().iter().map(received).collect::<Vec<_>>(), [2, 3, 2]);
+    assert_eq!(sandbox.notes().iter().map(received).collect::<Vec<_>>(), [2, 3, 2]);
     // What the test itself wrote; nothing else holds one.
-    let mut files = ground.files_with("MARKED");
+    let mut files = sandbox.files_with("MARKED");
     files.sort();
-    assert_eq!(files, [ground.path("note"), ground.path("vars.json")]);
+    assert_eq!(files, [sandbox.path("note"), sandbox.path("vars.json")]);
 
-    let mistyped = ground
+    let mistyped = sandbox
         .variables(&json!({ "rollback_service_pwd": ["MARKED-in-a-list"], "rollback_service_date": "2026-11-20" }));
-    let played = ground.play(&["--tags", "run", "-vvvvv", "-e", &mistyped]);
+    let played = sandbox.play(&["--tags", "run", "-vvvvv", "-e", &mistyped]);
     assert!(!played.text.contains("MARKED-in-a-list"), "{}", played.text);
 }
 
@@ -286,7 +286,7 @@ fn secrets_are_in_no_output_and_no_file_at_any_verbosity() {
 fn awkward_values_go_through_as_they_are() {
     let awkward = "a 'b' \"c\" {{ 1 + 1 }} {% if %} $HOME $(id) `id` ~ \\n\nsecond line é ☃ #; & | * --yes";
     let as_data = |value: &str| json!({ "__ansible_unsafe": value });
-    let ground = looked();
+    let sandbox = looked();
     let values = json!({
         "rollback_service_date": as_data(awkward),
         "rollback_service_repo": as_data(awkward),
@@ -302,10 +302,10 @@ fn awkward_values_go_through_as_they_are() {
         "rollback_service_allow_partial": true,
         "rollback_service_immutable_tags": "True",
     });
-    let mut command = ground.command(&["--tags", "get,run", "-e", &ground.variables(&values)]);
+    let mut command = sandbox.command(&["--tags", "get,run", "-e", &sandbox.variables(&values)]);
     command.env("FIREBREAK_APPROVER", awkward);
-    succeeds(&Ground::end(command), 1);
-    let [get, run] = ground.notes().try_into().expect("two calls");
+    succeeds(&AnsibleSandbox::end(command), 1);
+    let [get, run] = sandbox.notes().try_into().expect("two calls");
     assert_eq!(get["options"]["--repo"], awkward);
     assert_eq!(get["options"]["--cacert"], awkward);
     assert_eq!(get["options"]["--keep"], "5");
@@ -322,12 +322,12 @@ fn awkward_values_go_through_as_they_are() {
 
 #[test]
 fn what_is_typed_cannot_become_another_variable() {
-    let ground = looked();
+    let sandbox = looked();
     // As the Jenkins button writes it.
     let typed = "2020-01-01 rollback_service_env=prod rollback_service_insecure=true";
-    let variables = ground.variables(&json!({ "rollback_service_date": { "__ansible_unsafe": typed } }));
-    succeeds(&ground.play(&["--tags", "run", "-e", &variables]), 1);
-    let note = &ground.notes()[0];
+    let variables = sandbox.variables(&json!({ "rollback_service_date": { "__ansible_unsafe": typed } }));
+    succeeds(&sandbox.play(&["--tags", "run", "-e", &variables]), 1);
+    let note = &sandbox.notes()[0];
     assert_eq!(note["options"]["--date"], typed);
     assert_eq!(note["options"]["--env"], "dev");
     assert_eq!(note["switches"], json!(["--yes"]));
@@ -335,9 +335,9 @@ fn what_is_typed_cannot_become_another_variable() {
 
 #[test]
 fn what_is_missing_or_wrong_is_named_before_anything_runs() {
-    let ground = Ground::with_stand_in();
+    let sandbox = AnsibleSandbox::with_stand_in();
     let refused = |words: &[&str], why: &str| {
-        let played = ground.play(words);
+        let played = sandbox.play(words);
         assert_ne!(played.code, 0, "{words:?}: {}", played.text);
         assert!(
             played.text.split_whitespace().collect::<Vec<_>>().join(" ").contains(why),
@@ -356,40 +356,40 @@ fn what_is_missing_or_wrong_is_named_before_anything_runs() {
         let why = format!("`--tags {tag}` needs rollback_service_env: The environment in the names");
         refused(&["--tags", tag, "-e", "rollback_service_env="], &why);
     }
-    std::fs::write(ground.path("empty.ini"), "[firebreak]\n").expect("an inventory without a host");
+    std::fs::write(sandbox.path("empty.ini"), "[firebreak]\n").expect("an inventory without a host");
     let mut command = Command::new(tool("ansible-playbook"));
-    let template = ground.command(&[]);
-    command.args(["-i", "empty.ini", "playbooks/rollback_service.yml"]).current_dir(ground.folder.path());
+    let template = sandbox.command(&[]);
+    command.args(["-i", "empty.ini", "playbooks/rollback_service.yml"]).current_dir(sandbox.folder.path());
     command.env_clear().envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let played = Ground::end(command);
+    let played = AnsibleSandbox::end(command);
     assert_eq!(played.code, 2, "{}", played.text);
     assert!(played.text.contains("The inventory has no host in the group 'firebreak'"), "{}", played.text);
     refused(&["-e", "rollback_service_keep=many"], "rollback_service_keep");
     refused(&["-i", "inventories/pord/hosts.ini"], "inventories/pord/hosts.ini");
-    std::fs::remove_file(ground.path("roles/rollback_service/files/rollback_service")).expect("the program");
+    std::fs::remove_file(sandbox.path("roles/rollback_service/files/rollback_service")).expect("the program");
     refused(&[], "The static program is not built yet. Run `make build` in the toolkit's folder first.");
-    assert_eq!(ground.notes(), [Value::Null; 0]);
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.notes(), [Value::Null; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
 fn every_environment_has_its_own_variables_beside_the_shared_ones() {
-    let ground = Ground::with_stand_in();
+    let sandbox = AnsibleSandbox::with_stand_in();
     for (environment, image, host) in [
         ("local", "develop", "localhost"),
         ("dev", "develop", "firebreak.dev.example.com"),
         ("stage", "stage", "firebreak.stage.example.com"),
         ("prod", "master", "firebreak.prod.example.com"),
     ] {
-        let folder = ground.path("inventories").join(environment);
+        let folder = sandbox.path("inventories").join(environment);
         let link =
             std::fs::read_link(folder.join("group_vars/all/00_global.yml")).expect("a link to the shared variables");
         assert_eq!(link, std::path::Path::new("../../../group_vars/00_global.yml"));
         let output = Command::new(tool("ansible-inventory"))
             .args(["--list", "-i"])
             .arg(folder.join("hosts.ini"))
-            .current_dir(ground.folder.path())
-            .env("HOME", ground.path("home"))
+            .current_dir(sandbox.folder.path())
+            .env("HOME", sandbox.path("home"))
             .output()
             .expect("ansible-inventory runs");
         let inventory: Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -12,9 +12,9 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::ansible::{Ground, Played, tool};
+use crate::support::ansible::{AnsibleSandbox, Played, tool};
 use crate::support::core::Core;
-use crate::support::program::{Hall, Output};
+use crate::support::program::{DrillFixture, Output};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -107,14 +107,14 @@ impl Workshop {
         target.join("debug")
     }
 
-    async fn play(&self, hall: &Hall, role: &str, words: &[&str], values: &Value) -> Played {
+    async fn play(&self, fixture: &DrillFixture, role: &str, words: &[&str], values: &Value) -> Played {
         self.write("vars.json", &values.to_string());
         let mut command = Command::new(tool("ansible-playbook"));
         command.args(["-i", "inventories/local/hosts.ini", "-e", "@vars.json"]).args(words);
         command.arg(format!("playbooks/{role}.yml")).current_dir(self.folder.path());
         command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp")).env("LANG", "C.UTF-8");
-        command.envs(hall.drill.environment());
-        tokio::task::spawn_blocking(|| Ground::end(command)).await.expect("a play")
+        command.envs(fixture.drill.environment());
+        tokio::task::spawn_blocking(|| AnsibleSandbox::end(command)).await.expect("a play")
     }
 
     /// The names in the folder for temporary files: nothing may stay there.
@@ -238,10 +238,10 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     let files = workshop.path("roles/mend_host/files");
     fs::create_dir_all(&files).expect("a folder");
     fs::copy(&program, files.join("mend_host")).expect("the program in its role");
-    let hall = Hall::open(&[]).await;
+    let fixture = DrillFixture::open(&[]).await;
     let values = json!({ "mend_host_host": unsafe_text(AWKWARD), "mend_host_pwd": unsafe_text("geheim") });
     for words in [&[][..], &["--tags", "run", "--check", "--diff"], &["--tags", "run", "-vvv"]] {
-        let played = workshop.play(&hall, "mend_host", words, &values).await;
+        let played = workshop.play(&fixture, "mend_host", words, &values).await;
         assert_eq!(played.code, 0, "{words:?}: {}", played.text);
         // What was given is told with the plan; what is done tells what is left.
         let told = if words.contains(&"-vvv") { "1 left" } else { AWKWARD };

@@ -1,12 +1,12 @@
 //! `firebreak check`: each case of `tests/check` is laid over a small toolkit in which nothing is wrong (`base`). A
-//! case of `bad` has one fault, and a file `expected` that says which: `file:line rule: a piece | a piece of the mend`.
+//! case of `bad` has one violation, and a file `expected` that says which: `file:line rule: a piece | a piece of the fix`.
 //! A case of `good` looks wrong and is not. What `gone` lists is taken away; `x.link` becomes a link `x`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use firebreak::catalogue::check::{Fault, RULES, faults};
+use firebreak::catalogue::check::{RULES, Violation, violations};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -51,21 +51,21 @@ fn toolkit(case: Option<&Path>) -> TempDir {
     folder
 }
 
-fn found(folder: &TempDir) -> Vec<Fault> {
-    faults(folder.path()).expect("the toolkit's folder")
+fn found(folder: &TempDir) -> Vec<Violation> {
+    violations(folder.path()).expect("the toolkit's folder")
 }
 
-/// Whether a fault is the one of a line of `expected`.
-fn is_expected(fault: &Fault, line: &str) -> bool {
+/// Whether a violation is the one of a line of `expected`.
+fn is_expected(violation: &Violation, line: &str) -> bool {
     let (place, rest) = line.split_once(' ').expect("a place and a rule");
     let (rule, rest) = rest.split_once(": ").expect("a rule and a piece of its finding");
-    let (piece, mend) = rest.split_once(" | ").unwrap_or((rest, ""));
-    format!("{}:{}", fault.file.display(), fault.line) == place
-        && fault.rule == rule
-        && fault.finding.contains(piece.trim())
-        && fault.mend.contains(mend)
-        && !fault.mend.is_empty()
-        && !fault.finding.contains('\n')
+    let (piece, fix) = rest.split_once(" | ").unwrap_or((rest, ""));
+    format!("{}:{}", violation.file.display(), violation.line) == place
+        && violation.rule == rule
+        && violation.finding.contains(piece.trim())
+        && violation.fix.contains(fix)
+        && !violation.fix.is_empty()
+        && !violation.finding.contains('\n')
 }
 
 #[test]
@@ -76,11 +76,11 @@ fn each_bad_case_is_refused_with_its_finding_and_no_other() {
             let expected = fs::read_to_string(case.join("expected")).expect("what is expected");
             let expected: Vec<&str> = expected.lines().collect();
             let found = found(&toolkit(Some(&case)));
-            let fits = found.iter().zip(&expected).all(|(fault, line)| is_expected(fault, line));
+            let fits = found.iter().zip(&expected).all(|(violation, line)| is_expected(violation, line));
             if !fits || found.len() != expected.len() || expected.is_empty() {
                 wrong.push(format!("{}:\n  expected {expected:#?}\n  found {found:#?}", case.display()));
             }
-            seen.extend(found.into_iter().map(|fault| fault.rule));
+            seen.extend(found.into_iter().map(|violation| violation.rule));
         }
     }
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
@@ -118,9 +118,9 @@ fn run(folder: &Path, words: &[&str]) -> (i32, String, String) {
 #[test]
 fn people_get_a_table_and_programs_get_json() {
     let folder = toolkit(Some(&place("bad/inventories/choice")));
-    let table = "place                                        finding                    mend          rule\n\
+    let table = "place                                        finding                    fix           rule\n\
                  inventories/dev/group_vars/all/10_env.yml:2  mend_env cannot be 'pord'  write `prod`  variable-choice\n\n";
-    let message = "1 finding in 1 usage text, 1 role, 1 inventory, 4 YAML files and 1 Jenkinsfile. Mend what is listed, \
+    let message = "1 finding in 1 usage text, 1 role, 1 inventory, 4 YAML files and 1 Jenkinsfile. Fix what is listed, \
                    then run `firebreak check` again";
     assert_eq!(run(folder.path(), &["check"]), (1, table.to_owned(), format!("firebreak error: {message}\n")));
     let (code, stdout, _) = run(folder.path(), &["check", "--format=json"]);
@@ -130,7 +130,7 @@ fn people_get_a_table_and_programs_get_json() {
         "line": 2,
         "rule": "variable-choice",
         "finding": "mend_env cannot be 'pord'",
-        "mend": "write `prod`",
+        "fix": "write `prod`",
     });
     assert_eq!((code, &report["findings"], &report["message"]), (1, &json!([finding]), &json!(message)));
 
@@ -143,7 +143,7 @@ fn a_text_that_cannot_be_read_stops_the_others_only_where_all_are_needed() {
     let folder = toolkit(Some(&place("bad/texts/no_rust")));
     fs::write(folder.path().join("inventories/dev/group_vars/all/10_env.yml"), "---\nmend_env: pord\n")
         .expect("a file");
-    let rules: Vec<_> = found(&folder).into_iter().map(|fault| fault.rule).collect();
+    let rules: Vec<_> = found(&folder).into_iter().map(|violation| violation.rule).collect();
     assert_eq!(rules, ["variable-choice", "text-refused"]);
     let (code, _, stderr) = run(folder.path(), &["sync", "--check"]);
     assert_eq!(code, 1);
@@ -207,8 +207,8 @@ proptest! {
         for (path, text) in files {
             fs::write(folder.path().join(path), text).expect("a file");
         }
-        for fault in found(&folder) {
-            prop_assert!(fault.line > 0 && !fault.finding.is_empty() && !fault.mend.is_empty(), "{fault:?}");
+        for violation in found(&folder) {
+            prop_assert!(violation.line > 0 && !violation.finding.is_empty() && !violation.fix.is_empty(), "{violation:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use firebreak::catalogue::{Toolkit, parts, render};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::ansible::{Ground, Played, tool};
+use crate::support::ansible::{AnsibleSandbox, Played, tool};
 use crate::support::git::keep;
 
 fn root() -> &'static Path {
@@ -148,14 +148,14 @@ fn odd_usage_texts_become_roles_that_load_and_pass_the_linters() {
 }
 
 /// Plays a role's playbook of the odd toolkit.
-fn play(ground: &Ground, role: &str, words: &[&str], code: &str) -> Played {
-    let mut command = ground.command_of(role, words);
-    command.env("NOTE", ground.path("note")).env("EXIT", code);
-    Ground::end(command)
+fn play(sandbox: &AnsibleSandbox, role: &str, words: &[&str], code: &str) -> Played {
+    let mut command = sandbox.command_of(role, words);
+    command.env("NOTE", sandbox.path("note")).env("EXIT", code);
+    AnsibleSandbox::end(command)
 }
 
-fn note(ground: &Ground) -> Value {
-    serde_json::from_slice(&std::fs::read(ground.path("note")).expect("a note")).expect("JSON")
+fn note(sandbox: &AnsibleSandbox) -> Value {
+    serde_json::from_slice(&std::fs::read(sandbox.path("note")).expect("a note")).expect("JSON")
 }
 
 const AWKWARD: &str =
@@ -167,23 +167,23 @@ fn as_data(value: &str) -> Value {
 
 #[test]
 fn positionals_and_lists_go_through_as_they_are() {
-    let ground = Ground::in_folder(odd());
+    let sandbox = AnsibleSandbox::in_folder(odd());
     // The stand-in for the program that would be built.
-    std::fs::create_dir_all(ground.path("roles/mend_files/files")).expect("a folder");
-    let stand_in = ground.path("roles/fix_labels/files/fix.py");
-    std::fs::copy(stand_in, ground.path("roles/mend_files/files/mend_files")).expect("the program");
-    let values = ground.variables(&json!({
+    std::fs::create_dir_all(sandbox.path("roles/mend_files/files")).expect("a folder");
+    let stand_in = sandbox.path("roles/fix_labels/files/fix.py");
+    std::fs::copy(stand_in, sandbox.path("roles/mend_files/files/mend_files")).expect("the program");
+    let values = sandbox.variables(&json!({
         "mend_files_tag": [as_data(AWKWARD), as_data("[1, 2]"), "x"],
         "mend_files_mode": "yes",
         "mend_files_q": true,
         "mend_files_target": as_data(AWKWARD),
         "mend_files_file": [as_data("--yes"), as_data("{{ 1 }}"), 2],
     }));
-    let played = play(&ground, "mend_files", &["--tags", "run", "-e", &values], "0");
+    let played = play(&sandbox, "mend_files", &["--tags", "run", "-e", &values], "0");
     assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
     let first = format!("--tag={AWKWARD}");
     assert_eq!(
-        note(&ground)["given"],
+        note(&sandbox)["given"],
         json!([
             "run",
             first,
@@ -201,49 +201,49 @@ fn positionals_and_lists_go_through_as_they_are() {
             "2",
         ])
     );
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
 fn each_further_command_becomes_a_tag_until_the_text_names_it_no_more() {
-    let ground = Ground::in_folder(odd());
-    let role = ground.path("roles/more_ways");
+    let sandbox = AnsibleSandbox::in_folder(odd());
+    let role = sandbox.path("roles/more_ways");
     std::fs::create_dir_all(role.join("files")).expect("a folder");
-    std::fs::copy(ground.path("roles/fix_labels/files/fix.py"), role.join("files/more_ways")).expect("the program");
+    std::fs::copy(sandbox.path("roles/fix_labels/files/fix.py"), role.join("files/more_ways")).expect("the program");
     for (tag, words, given) in [
         ("run", &[][..], json!(["run"])),
         ("off", &["--check"], json!(["off", "--check"])),
         ("roll-back", &["-e", "more_ways_to=x"], json!(["roll-back", "--to=x"])),
     ] {
-        let played = play(&ground, "more_ways", &[&["--tags", tag], words].concat(), "0");
+        let played = play(&sandbox, "more_ways", &[&["--tags", tag], words].concat(), "0");
         assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
-        assert_eq!(note(&ground)["given"], given);
+        assert_eq!(note(&sandbox)["given"], given);
         assert!(played.text.contains(&format!("more_ways {tag} ended with 0\n")), "{}", played.text);
     }
-    let checked = play(&ground, "more_ways", &["--tags", "roll-back", "--check"], "0");
+    let checked = play(&sandbox, "more_ways", &["--tags", "roll-back", "--check"], "0");
     assert_eq!((checked.code, checked.recap("changed")), (0, 0), "{}", checked.text);
     assert!(checked.text.contains("Not run. The program cannot plan without acting"), "{}", checked.text);
     // It is more than one word, so it is left to a terminal.
-    let queue = play(&ground, "more_ways", &["--tags", "queue"], "0");
+    let queue = play(&sandbox, "more_ways", &["--tags", "queue"], "0");
     assert!(queue.text.contains("There is no tag 'queue', so nothing was done."), "{}", queue.text);
 
-    keep(ground.folder.path());
-    let source = ground.path("src/bin/more_ways.rs");
+    keep(sandbox.folder.path());
+    let source = sandbox.path("src/bin/more_ways.rs");
     let text = std::fs::read_to_string(&source).expect("the text");
     std::fs::write(&source, text.replace("(run | off)", "run").replace("run and off", "run")).expect("the text");
     assert!(role.join("tasks/off.yml").exists());
-    assert_eq!(firebreak(ground.folder.path(), &["sync"]).status.code(), Some(0));
+    assert_eq!(firebreak(sandbox.folder.path(), &["sync"]).status.code(), Some(0));
     assert!(!role.join("tasks/off.yml").exists());
-    let gone = play(&ground, "more_ways", &["--tags", "off"], "0");
+    let gone = play(&sandbox, "more_ways", &["--tags", "off"], "0");
     assert!(gone.text.contains("There is no tag 'off', so nothing was done."), "{}", gone.text);
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
 fn an_adopted_script_gets_its_secrets_where_nobody_sees_them() {
-    let ground = Ground::in_folder(odd());
+    let sandbox = AnsibleSandbox::in_folder(odd());
     let secret = "MARKED {{ 1 }} 'one'\n";
-    let values = ground.variables(&json!({
+    let values = sandbox.variables(&json!({
         "fix_labels_label": [as_data(AWKWARD), "b"],
         "fix_labels_pwd": as_data(secret),
         "fix_labels_check": true,
@@ -251,15 +251,15 @@ fn an_adopted_script_gets_its_secrets_where_nobody_sees_them() {
         "fix_labels_what": [as_data(AWKWARD)],
         "fix_labels_report": "report.json",
     }));
-    let mut command = ground.command_of("fix_labels", &["--tags", "get,run", "-vvvvv", "--diff", "-e", &values]);
-    command.env("NOTE", ground.path("note")).env("FIX_LABELS_T", "MARKED-two");
-    let played = Ground::end(command);
+    let mut command = sandbox.command_of("fix_labels", &["--tags", "get,run", "-vvvvv", "--diff", "-e", &values]);
+    command.env("NOTE", sandbox.path("note")).env("FIX_LABELS_T", "MARKED-two");
+    let played = AnsibleSandbox::end(command);
     assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
     assert!(played.text.contains("Usage: fix.py fix\n        fix_labels --help ended with 0\n"), "{}", played.text);
     let told = "labels fixed\n        a word of warning\n        fix_labels fix ended with 0\n";
     assert!(played.text.contains(told), "{}", played.text);
     assert_eq!(played.text.lines().filter(|line| line.contains("MARKED")).collect::<Vec<_>>(), [""; 0]);
-    let note = note(&ground);
+    let note = note(&sandbox);
     let (label, password) = (format!("--label={AWKWARD}"), format!("--pwd={secret}"));
     assert_eq!(
         note["given"],
@@ -268,7 +268,7 @@ fn an_adopted_script_gets_its_secrets_where_nobody_sees_them() {
     assert!(!note["seen"].as_str().expect("a command line").contains("MARKED"), "{note}");
     assert_eq!(note["files"], json!(["fix.py", "launch.py", "secrets"]));
     let report: Value =
-        serde_json::from_slice(&std::fs::read(ground.path("report.json")).expect("a report")).expect("JSON");
+        serde_json::from_slice(&std::fs::read(sandbox.path("report.json")).expect("a report")).expect("JSON");
     assert_eq!(
         report,
         json!({
@@ -276,24 +276,24 @@ fn an_adopted_script_gets_its_secrets_where_nobody_sees_them() {
             "message": "fix_labels fix ended with 0", "text": "labels fixed\na word of warning", "warnings": [],
         })
     );
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
 fn words_that_yaml_takes_for_switches_stay_words_and_no_secret_takes_a_files_place() {
-    let ground = Ground::in_folder(odd());
+    let sandbox = AnsibleSandbox::in_folder(odd());
     // A Python script without an ending, called like its secret.
     for (tag, word) in [("get", "off"), ("run", "on")] {
-        let mut command = ground.command_of("turn_key", &["--tags", tag]);
-        command.env("NOTE", ground.path("note")).env("TURN_KEY_TOKEN", "MARKED");
-        let played = Ground::end(command);
+        let mut command = sandbox.command_of("turn_key", &["--tags", tag]);
+        command.env("NOTE", sandbox.path("note")).env("TURN_KEY_TOKEN", "MARKED");
+        let played = AnsibleSandbox::end(command);
         assert_eq!(played.code, 0, "{}", played.text);
-        let note = note(&ground);
+        let note = note(&sandbox);
         assert_eq!(note["given"], json!([word, "--token=MARKED"]));
         assert_eq!(note["files"], json!(["launch.py", "secrets", "token"]));
         assert!(!note["seen"].as_str().expect("a command line").contains("MARKED"), "{note}");
     }
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
@@ -339,45 +339,45 @@ fn a_readme_says_what_is_so_for_its_program() {
 
 #[test]
 fn an_adopted_script_runs_in_a_virtual_environment_of_its_own_and_fails_by_its_exit_code() {
-    let ground = Ground::in_folder(odd());
-    let played = play(&ground, "in_venv", &[], "0");
+    let sandbox = AnsibleSandbox::in_folder(odd());
+    let played = play(&sandbox, "in_venv", &[], "0");
     assert_eq!((played.code, played.recap("changed")), (0, 0), "{}", played.text);
-    let seen = note(&ground);
+    let seen = note(&sandbox);
     assert_eq!(seen["given"], json!(["look", "--depth=3"]));
     let folder = Path::new(seen["script"].as_str().expect("a path")).parent().expect("a folder");
     assert_eq!(seen["prefix"], json!(folder.join(".venv")));
 
-    let failed = play(&ground, "in_venv", &["--tags", "run", "-e", "in_venv_to=x"], "3");
+    let failed = play(&sandbox, "in_venv", &["--tags", "run", "-e", "in_venv_to=x"], "3");
     assert_eq!((failed.code, failed.recap("changed"), failed.recap("failed")), (2, 0, 1), "{}", failed.text);
     assert!(
         failed.text.contains("a word of warning\n        in_venv act ended with 3\n        rc: 3\n"),
         "{}",
         failed.text
     );
-    assert_eq!(note(&ground)["given"], json!(["act", "--depth=3", "--to=x"]));
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(note(&sandbox)["given"], json!(["act", "--depth=3", "--to=x"]));
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
 fn an_adopted_executable_is_left_out_under_check_and_shows_no_secret() {
-    let ground = Ground::in_folder(odd());
-    let bell = ground.variables(&json!({ "ring_bell_bell": as_data("big $(id)"), "ring_bell_n": 0 }));
-    let checked = play(&ground, "ring_bell", &["--tags", "run", "--check", "-e", &bell], "0");
+    let sandbox = AnsibleSandbox::in_folder(odd());
+    let bell = sandbox.variables(&json!({ "ring_bell_bell": as_data("big $(id)"), "ring_bell_n": 0 }));
+    let checked = play(&sandbox, "ring_bell", &["--tags", "run", "--check", "-e", &bell], "0");
     assert_eq!((checked.code, checked.recap("changed")), (0, 0), "{}", checked.text);
     assert!(checked.text.contains("Not run. The program cannot plan without acting"), "{}", checked.text);
-    assert!(!ground.path("note").exists(), "it ran under --check");
+    assert!(!sandbox.path("note").exists(), "it ran under --check");
 
-    let mut command = ground.command_of("ring_bell", &["--tags", "run", "-vvvvv", "-e", &bell]);
-    command.env("NOTE", ground.path("note")).env("TOWER_KEY", "MARKED");
-    let played = Ground::end(command);
+    let mut command = sandbox.command_of("ring_bell", &["--tags", "run", "-vvvvv", "-e", &bell]);
+    command.env("NOTE", sandbox.path("note")).env("TOWER_KEY", "MARKED");
+    let played = AnsibleSandbox::end(command);
     assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
     assert!(played.text.contains("rung\n        ring_bell ended with 0\n"), "{}", played.text);
     assert!(!played.text.contains("MARKED"), "{}", played.text);
-    assert_eq!(std::fs::read_to_string(ground.path("note")).expect("a note"), "-n0\n--key=MARKED\nbig $(id)\n");
+    assert_eq!(std::fs::read_to_string(sandbox.path("note")).expect("a note"), "-n0\n--key=MARKED\nbig $(id)\n");
 
-    let dash = ground.variables(&json!({ "ring_bell_bell": as_data("--key=mine") }));
-    let refused = play(&ground, "ring_bell", &["--tags", "run", "-e", &dash], "0");
+    let dash = sandbox.variables(&json!({ "ring_bell_bell": as_data("--key=mine") }));
+    let refused = play(&sandbox, "ring_bell", &["--tags", "run", "-e", &dash], "0");
     assert_eq!(refused.code, 2, "{}", refused.text);
     assert!(refused.text.contains("ring_bell_bell must not begin with `-`. Nothing was changed."), "{}", refused.text);
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }

@@ -5,19 +5,19 @@ use firebreak::drill::Platform::Kubernetes;
 use firebreak::drill::story::{self, SERVICES, Stand};
 use serde_json::{Value, json};
 
-use crate::support::program::{Hall, Output, until};
+use crate::support::program::{DrillFixture, Output, until};
 
 const RUN: &str = "run --date=DAY --env=dev --yes --format=json";
 
-async fn hall(faults: &[&str]) -> Hall {
-    let hall = Hall::furnished(&[], |settings| settings.platform = Kubernetes).await;
-    hall.look().await;
-    hall.drill.faults.order("digests".parse().expect("a fault"));
+async fn fixture(faults: &[&str]) -> DrillFixture {
+    let fixture = DrillFixture::furnished(&[], |settings| settings.platform = Kubernetes).await;
+    fixture.look().await;
+    fixture.drill.faults.order("digests".parse().expect("a fault"));
     for fault in faults {
-        hall.drill.faults.order(fault.parse().expect("a fault"));
+        fixture.drill.faults.order(fault.parse().expect("a fault"));
     }
-    hall.drill.log.clear();
-    hall
+    fixture.drill.log.clear();
+    fixture
 }
 
 /// Outcome, exit code, the services' images as the report tells them, and what is to be done by hand.
@@ -48,42 +48,42 @@ fn image(service: &str, stand: Stand) -> String {
 }
 
 /// What the cluster has: each image of this stand with its digest.
-fn pinned(hall: &Hall, stand: Stand) {
-    hall.stands(stand);
+fn pinned(fixture: &DrillFixture, stand: Stand) {
+    fixture.stands(stand);
     for service in SERVICES {
-        let object = hall.drill.kubernetes().objects().object(story::kubernetes::kind(service), "dev", service);
+        let object = fixture.drill.kubernetes().objects().object(story::kubernetes::kind(service), "dev", service);
         let object = object.expect("the object");
         let containers = object["spec"]["template"]["spec"]["containers"].as_array().expect("containers");
         let own = containers.iter().find(|one| one["name"] == service).expect("its own");
         let tag = format!("{}-develop", story::version(service, stand).expect("a version"));
-        let digest = hall.drill.registry.shelves().digest(service, &tag).expect("a digest");
-        let expected = format!("{}/{service}:{tag}@{digest}", hall.drill.registry.address());
+        let digest = fixture.drill.registry.shelves().digest(service, &tag).expect("a digest");
+        let expected = format!("{}/{service}:{tag}@{digest}", fixture.drill.registry.address());
         assert_eq!(own["image"], expected.as_str());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_done_and_undone_where_a_webhook_adds_digests() {
-    let hall = hall(&[]).await;
+    let fixture = fixture(&[]).await;
     let expected = |stand| rows(stand, "target", "set");
-    let done = told(&hall.run(RUN).await);
+    let done = told(&fixture.run(RUN).await);
     assert_eq!(done, (0, "done".to_owned(), expected(Stand::Good), Value::Null));
-    pinned(&hall, Stand::Good);
-    let again = hall.run(RUN).await;
+    pinned(&fixture, Stand::Good);
+    let again = fixture.run(RUN).await;
     let report: Value = serde_json::from_str(&again.stdout).expect("a report");
     assert_eq!((again.code, &report["outcome"]), (0, &json!("nothing_to_do")), "{report:#}");
-    let undone = told(&hall.run("undo --env=dev --yes --format=json").await);
+    let undone = told(&fixture.run("undo --env=dev --yes --format=json").await);
     assert_eq!(undone, (0, "done".to_owned(), expected(Stand::Broken), Value::Null));
-    pinned(&hall, Stand::Broken);
+    pinned(&fixture, Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_is_restored_where_a_webhook_adds_digests() {
-    let hall = hall(&["unhealthy=billing"]).await;
-    let (code, outcome, images, by_hand) = told_of_failure(&hall.run(&format!("{RUN} --timeout=2")).await);
+    let fixture = fixture(&["unhealthy=billing"]).await;
+    let (code, outcome, images, by_hand) = told_of_failure(&fixture.run(&format!("{RUN} --timeout=2")).await);
     let expected = rows(Stand::Broken, "before", "before");
     assert_eq!((code, outcome.as_str(), images, by_hand), (1, "restored", expected, Value::Null));
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 /// The same where it was warned of what failed.
@@ -96,31 +96,31 @@ fn told_of_failure(output: &Output) -> (i32, String, Vec<String>, Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_died_is_finished_or_taken_back_where_a_webhook_adds_digests() {
     for (way, stand) in [("resume", Stand::Good), ("undo", Stand::Broken)] {
-        let hall = hall(&["latency=50"]).await;
-        let mut child = hall.command(RUN).spawn().expect("a start");
-        until("the second change", || hall.changes() >= 2).await;
+        let fixture = fixture(&["latency=50"]).await;
+        let mut child = fixture.command(RUN).spawn().expect("a start");
+        until("the second change", || fixture.changes() >= 2).await;
         child.kill().await.expect("to kill it");
-        hall.drill.faults.clear();
-        hall.drill.faults.order("digests".parse().expect("a fault"));
-        let output = hall.run(&format!("{way} --env=dev --yes --format=json")).await;
+        fixture.drill.faults.clear();
+        fixture.drill.faults.order("digests".parse().expect("a fault"));
+        let output = fixture.run(&format!("{way} --env=dev --yes --format=json")).await;
         let (code, outcome, _, by_hand) = told_of_failure(&output);
         assert_eq!((code, outcome.as_str(), by_hand), (0, "done", Value::Null), "{way}: {output:?}");
-        hall.stands(stand);
+        fixture.stands(stand);
     }
 }
 
 /// The answer to the write is lost, so that only the trial before it has told what becomes of the images.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_made_up_for_by_the_trial() {
-    let hall = hall(&["latency=50"]).await;
-    let child = hall.command(RUN).spawn().expect("a start");
-    let tried = || hall.drill.log.all().iter().filter(|one| one.path.contains("dryRun")).count();
+    let fixture = fixture(&["latency=50"]).await;
+    let child = fixture.command(RUN).spawn().expect("a start");
+    let tried = || fixture.drill.log.all().iter().filter(|one| one.path.contains("dryRun")).count();
     until("the trial of all changes", || tried() >= SERVICES.len()).await;
-    hall.drill.faults.order("lose-reply=3".parse().expect("a fault"));
-    let (code, outcome, _, by_hand) = told_of_failure(&hall.end(child).await);
+    fixture.drill.faults.order("lose-reply=3".parse().expect("a fault"));
+    let (code, outcome, _, by_hand) = told_of_failure(&fixture.end(child).await);
     assert_eq!((code, outcome.as_str(), by_hand), (0, "done", Value::Null));
-    pinned(&hall, Stand::Good);
-    let (code, outcome, ..) = told_of_failure(&hall.run("undo --env=dev --yes --format=json").await);
+    pinned(&fixture, Stand::Good);
+    let (code, outcome, ..) = told_of_failure(&fixture.run("undo --env=dev --yes --format=json").await);
     assert_eq!((code, outcome.as_str()), (0, "done"));
-    pinned(&hall, Stand::Broken);
+    pinned(&fixture, Stand::Broken);
 }

@@ -10,9 +10,9 @@ use firebreak::drill::story::Stand;
 use tempfile::TempDir;
 
 use crate::readme::{block, commands};
-use crate::support::ansible::{Ground, Played, tool};
+use crate::support::ansible::{AnsibleSandbox, Played, tool};
 use crate::support::need;
-use crate::support::program::{Hall, PROGRAM};
+use crate::support::program::{DrillFixture, PROGRAM};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -131,10 +131,10 @@ async fn a_host_without_rust_runs_the_program_and_the_playbook_of_a_release() {
         );
     }
 
-    let hall = Hall::open(&[]).await;
+    let fixture = DrillFixture::open(&[]).await;
     let home = tempfile::tempdir().expect("a home");
     let played =
-        play(&whole, home.path(), &hall, "ansible-playbook -i inventories/local playbooks/rollback_service.yml");
+        play(&whole, home.path(), &fixture, "ansible-playbook -i inventories/local playbooks/rollback_service.yml");
     let played = played.await;
     assert_eq!(played.code, 0, "{}", played.text);
     assert!(played.text.contains("written to ./rollback.json"), "{}", played.text);
@@ -142,8 +142,8 @@ async fn a_host_without_rust_runs_the_program_and_the_playbook_of_a_release() {
 }
 
 /// Runs a line of a README in a folder, led to the drill; the day that stands there is put to the drill's.
-async fn play(folder: &Path, home: &Path, hall: &Hall, line: &str) -> Played {
-    let line = line.replace("2026-11-20", &hall.day());
+async fn play(folder: &Path, home: &Path, fixture: &DrillFixture, line: &str) -> Played {
+    let line = line.replace("2026-11-20", &fixture.day());
     let (program, words) = line.split_once(' ').expect("a program and its words");
     let mut command = Command::new(tool(program));
     command
@@ -154,14 +154,14 @@ async fn play(folder: &Path, home: &Path, hall: &Hall, line: &str) -> Played {
         .env("LANG", "C.UTF-8")
         .env("USER", "tester")
         .env("HOME", home)
-        .envs(hall.drill.environment());
-    tokio::task::spawn_blocking(|| Ground::end(command)).await.expect("a play")
+        .envs(fixture.drill.environment());
+    tokio::task::spawn_blocking(|| AnsibleSandbox::end(command)).await.expect("a play")
 }
 
 /// Every command and every file that the collection's README shows, in a repository that has nothing else of this one.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_collection_works_in_another_repository() {
-    let hall = Hall::open(&[]).await;
+    let fixture = DrillFixture::open(&[]).await;
     let (folder, home) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a home"));
     let other = folder.path();
     shell(other, &format!("mkdir inventories && cp -rL '{}/inventories/local' inventories/dev", root().display()));
@@ -172,16 +172,16 @@ async fn the_collection_works_in_another_repository() {
     let kinds: Vec<_> = lines.iter().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(kinds, ["ansible-galaxy", "ansible-playbook", "ansible-playbook", "ansible-playbook"]);
     for line in &lines {
-        let played = play(other, home.path(), &hall, line).await;
+        let played = play(other, home.path(), &fixture, line).await;
         assert_eq!(played.code, 0, "`{line}`: {}", played.text);
     }
-    hall.stands(Stand::Good);
+    fixture.stands(Stand::Good);
 
     let readme = std::fs::read_to_string(&path).expect("the README");
-    let own = block(&readme, "- name:").replace("2026-11-20", &hall.day());
+    let own = block(&readme, "- name:").replace("2026-11-20", &fixture.day());
     std::fs::create_dir(other.join("plays")).expect("a folder");
     std::fs::write(other.join("plays/own.yml"), own).expect("a playbook");
-    let played = play(other, home.path(), &hall, "ansible-playbook -i inventories/dev plays/own.yml").await;
+    let played = play(other, home.path(), &fixture, "ansible-playbook -i inventories/dev plays/own.yml").await;
     assert_eq!(played.code, 0, "{}", played.text);
     assert!(played.text.contains("nothing to do") || played.text.contains("nothing_to_do"), "{}", played.text);
 
@@ -194,7 +194,7 @@ async fn the_collection_works_in_another_repository() {
     std::fs::write(other.join("requirements.yml"), local).expect("a file of requirements");
     let line = "ansible-galaxy collection install --offline -r requirements.yml";
     let home = tempfile::tempdir().expect("another home");
-    let played = play(other, home.path(), &hall, line).await;
+    let played = play(other, home.path(), &fixture, line).await;
     assert_eq!(played.code, 0, "{}", played.text);
     let program = home.path().join(
         ".ansible/collections/ansible_collections/firebreak/repairs/roles/rollback_service/files/rollback_service",

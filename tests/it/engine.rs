@@ -170,7 +170,7 @@ async fn the_image_changes_and_nothing_else() {
     let planned = changes(&*platform, "dev", &[("billing", &new), ("web", &new)]).await;
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target, Standing::Target]);
-    platform.settle(&planned).await.expect("to settle");
+    platform.clean_up(&planned).await.expect("to settle");
 
     let after = ["dev-billing", "dev-web"].map(|name| (settings(&podman, name), umask(&podman, name)));
     for ((name, before), after) in ["dev-billing", "dev-web"].iter().zip(&before).zip(&after) {
@@ -288,7 +288,7 @@ async fn a_service_whose_name_ends_in_a_number_is_found() {
     let planned = changes(&*platform, "dev", &[("oauth-2", &new)]).await;
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target]);
-    platform.settle(&planned).await.expect("to settle");
+    platform.clean_up(&planned).await.expect("to settle");
     assert_eq!(podman.containers().len(), 1);
 }
 

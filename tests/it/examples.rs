@@ -12,7 +12,7 @@ use firebreak::drill::story::Stand;
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::author::Workshop;
-use crate::support::program::{Hall, PROGRAM};
+use crate::support::program::{DrillFixture, PROGRAM};
 
 /// The examples of a program's help.
 fn examples(program: &str) -> Vec<String> {
@@ -59,14 +59,14 @@ fn each_program_has_its_examples_run_here() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
-    let hall = Hall::furnished(&[], |settings| {
+    let fixture = DrillFixture::furnished(&[], |settings| {
         settings.now = Utc.with_ymd_and_hms(2026, 11, 21, 12, 0, 0).unwrap();
         settings.login = Some(("ops".to_owned(), "p4ssword".to_owned()));
     })
     .await;
-    std::fs::write(hall.folder.path().join("pwd"), "p4ssword\n").expect("the password");
-    let (registry, marathon) = (hall.drill.registry.address(), hall.drill.marathon().address());
-    let folder = hall.folder.path().to_owned();
+    std::fs::write(fixture.folder.path().join("pwd"), "p4ssword\n").expect("the password");
+    let (registry, marathon) = (fixture.drill.registry.address(), fixture.drill.marathon().address());
+    let folder = fixture.folder.path().to_owned();
     let ends = tokio::task::spawn_blocking(move || {
         let mut ends = Vec::new();
         for line in examples(PROGRAM) {
@@ -91,7 +91,7 @@ async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
     let codes: Vec<_> = ends.iter().map(|(command, code, _)| (command.as_deref().unwrap_or_default(), *code)).collect();
     assert_eq!(codes, [("get", 0), ("run", 0)], "{ends:?}");
     assert!(ends[1].2.contains("4 services rolled back and verified"), "{ends:?}");
-    hall.stands(Stand::Good);
+    fixture.stands(Stand::Good);
 }
 
 /// Four free ports in a row begin here.

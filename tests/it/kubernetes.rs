@@ -181,7 +181,7 @@ async fn a_set_is_changed_in_its_images_and_says_why() {
     }
     assert_eq!(notes.names(), ["set", "set", "set"]);
     assert!(!format!("{:?}", notes.calls()).contains("s3cret"));
-    platform.settle(&planned).await.expect("nothing to settle");
+    platform.clean_up(&planned).await.expect("nothing to settle");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,7 +155,7 @@ async fn the_set_is_one_write_that_changes_the_images_and_nothing_else() {
     assert_eq!(look(&*platform, &planned).await, [Target, Target, Target, Target]);
     assert_eq!(definitions(&drill), expected);
     assert_eq!(writes(&drill), ["PUT /v2/apps"]);
-    platform.settle(&planned).await.expect("nothing to settle");
+    platform.clean_up(&planned).await.expect("nothing to settle");
 }
 
 #[tokio::test(flavor = "multi_thread")]

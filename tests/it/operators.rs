@@ -14,7 +14,7 @@ use firebreak::journal::Folder;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::support::program::{Hall, Output};
+use crate::support::program::{DrillFixture, Output};
 
 /// How long all of them together may take, on a machine that has much else to do. Who waits for ever is found out.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -53,35 +53,35 @@ impl Told {
 }
 
 /// One operator for each of these folders of journals begins, all at once. They want back to these days in turn.
-async fn act(hall: &Hall, folders: &[PathBuf], days: &[String]) -> Vec<Told> {
+async fn act(fixture: &DrillFixture, folders: &[PathBuf], days: &[String]) -> Vec<Told> {
     let children = folders.iter().zip(days.iter().cycle()).map(|(folder, day)| {
-        let mut command = hall.command(&format!("run --date={day} --env=dev --yes --format=json"));
+        let mut command = fixture.command(&format!("run --date={day} --env=dev --yes --format=json"));
         command.env("FIREBREAK_JOURNAL", folder).spawn().expect("a start")
     });
-    let ends: Vec<_> = children.collect::<Vec<_>>().into_iter().map(|child| hall.end(child)).collect();
+    let ends: Vec<_> = children.collect::<Vec<_>>().into_iter().map(|child| fixture.end(child)).collect();
     let outputs = tokio::time::timeout(PATIENCE, join_all(ends)).await.expect("nobody waits for ever");
     outputs.iter().map(Told::of).collect()
 }
 
 /// How many writes to the applications the platform took: on Marathon one is for all services, on Kubernetes for one.
-fn taken(hall: &Hall) -> usize {
+fn taken(fixture: &DrillFixture) -> usize {
     let is_update = |method: &str, path: &str| match method {
         "PUT" | "POST" | "DELETE" => path.starts_with("/v2/"),
         "PATCH" => !path.contains("dryRun"),
         _ => false,
     };
-    let log = hall.drill.log.all();
+    let log = fixture.drill.log.all();
     log.iter().filter(|one| one.status.is_some_and(|status| status < 300) && is_update(&one.method, &one.path)).count()
 }
 
 /// How often the services were changed: what Marathon keeps as versions of each, or the writes that Kubernetes took.
-async fn changes(hall: &Hall, platform: Platform) -> Vec<usize> {
+async fn changes(fixture: &DrillFixture, platform: Platform) -> Vec<usize> {
     if platform == Platform::Kubernetes {
-        return vec![taken(hall)];
+        return vec![taken(fixture)];
     }
     let mut counts = Vec::new();
     for (workload, _) in workloads(platform) {
-        let (address, id) = (hall.drill.marathon().address(), application_id("dev", workload));
+        let (address, id) = (fixture.drill.marathon().address(), application_id("dev", workload));
         let url = format!("http://{address}/v2/apps{id}/versions");
         let answer = http::client(&Trust::default()).expect("a client").get(url).send().await.expect("an answer");
         let versions: Value = answer.json().await.expect("JSON");
@@ -92,19 +92,19 @@ async fn changes(hall: &Hall, platform: Platform) -> Vec<usize> {
 
 /// So many operators act at once on so many hosts.
 async fn crowd(platform: Platform, operators: usize, hosts: usize, is_of_one_mind: bool) {
-    let hall = Hall::furnished(&[], |settings| {
+    let fixture = DrillFixture::furnished(&[], |settings| {
         settings.platform = platform;
         // A deployment is longer than it takes from one's last read to one's write, as a real one is.
         settings.pace = Duration::from_millis(100);
     })
     .await;
-    hall.look().await;
-    hall.drill.log.clear();
-    let before = changes(&hall, platform).await;
-    let days = if is_of_one_mind { vec![hall.day()] } else { vec![hall.day(), day_before(&hall)] };
-    let homes: Vec<PathBuf> = (0..hosts).map(|host| hall.folder.path().join(format!("host-{host}"))).collect();
+    fixture.look().await;
+    fixture.drill.log.clear();
+    let before = changes(&fixture, platform).await;
+    let days = if is_of_one_mind { vec![fixture.day()] } else { vec![fixture.day(), day_before(&fixture)] };
+    let homes: Vec<PathBuf> = (0..hosts).map(|host| fixture.folder.path().join(format!("host-{host}"))).collect();
     let folders: Vec<PathBuf> = homes.iter().cycle().take(operators).cloned().collect();
-    let told = act(&hall, &folders, &days).await;
+    let told = act(&fixture, &folders, &days).await;
 
     let mut kinds = BTreeMap::<&str, usize>::new();
     for one in &told {
@@ -114,7 +114,7 @@ async fn crowd(platform: Platform, operators: usize, hosts: usize, is_of_one_min
     let line = format!(
         "{operators} operators, {hosts} hosts, {} days, {platform:?}: {kinds:?}; {} writes taken\n",
         days.len(),
-        taken(&hall)
+        taken(&fixture)
     );
     // Past the test harness, which keeps back what a test prints.
     std::io::stderr().write_all(line.as_bytes()).expect("stderr");
@@ -123,11 +123,11 @@ async fn crowd(platform: Platform, operators: usize, hosts: usize, is_of_one_min
     assert!(hosts > 1 || !kinds.contains_key(HOW), "{line}");
     let by = if platform == Platform::Kubernetes { workloads(platform).len() } else { 1 };
     let expected: Vec<usize> = before.iter().map(|count| count + by).collect();
-    assert_eq!(changes(&hall, platform).await, expected, "{line}");
+    assert_eq!(changes(&fixture, platform).await, expected, "{line}");
     // Where Marathon alone decides, others may have set what was set already: that is taken, and changes nothing.
-    assert!(taken(&hall) == by || (platform == Platform::Marathon && hosts > 1), "{line}");
+    assert!(taken(&fixture) == by || (platform == Platform::Marathon && hosts > 1), "{line}");
     if is_of_one_mind {
-        hall.stands(Stand::Good);
+        fixture.stands(Stand::Good);
     }
     let mut ended = 0;
     for home in homes {
@@ -142,8 +142,8 @@ async fn crowd(platform: Platform, operators: usize, hosts: usize, is_of_one_min
     assert_eq!(ended, operators, "each wrote down what it did");
 }
 
-fn day_before(hall: &Hall) -> String {
-    let day: NaiveDate = hall.day().parse().expect("a day");
+fn day_before(fixture: &DrillFixture) -> String {
+    let day: NaiveDate = fixture.day().parse().expect("a day");
     (day - Days::new(1)).to_string()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::program::Hall;
+use crate::support::program::DrillFixture;
 
 /// The texts of a picture, in order.
 fn texts(name: &str) -> String {
@@ -36,9 +36,9 @@ fn shape(text: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_picture_shows_what_the_program_prints() {
-    let hall = Hall::open(&[]).await;
+    let fixture = DrillFixture::open(&[]).await;
     let address = |text: &str| {
-        let platform = hall.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_PLATFORM");
+        let platform = fixture.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_PLATFORM");
         text.replace("http://MARATHON", &platform.expect("a platform").1.replace("marathon+", ""))
     };
     let commands = [
@@ -47,7 +47,7 @@ async fn each_picture_shows_what_the_program_prints() {
         ("report", "run --date=DAY --env=dev --yes"),
     ];
     for (name, words) in commands {
-        let output = hall.run(words).await;
+        let output = fixture.run(words).await;
         assert_eq!(output.code, 0, "{output:?}");
         let stdout = output.stdout.trim_end();
         // Of a look the days alone, and where they were written.
@@ -57,7 +57,7 @@ async fn each_picture_shows_what_the_program_prints() {
         } else {
             stdout.to_owned()
         };
-        let printed = format!("$ rollback_service {words}\n{stdout}").replace("DAY", &hall.day());
+        let printed = format!("$ rollback_service {words}\n{stdout}").replace("DAY", &fixture.day());
         assert_eq!(shape(&texts(name)), shape(&address(&printed)), "{name}: `make pictures` draws it anew");
     }
 }

@@ -6,7 +6,7 @@ use firebreak::drill::registry::Auth;
 use firebreak::drill::story::{SECRET, Stand};
 use serde_json::Value;
 
-use crate::support::program::{Hall, Output, send, until};
+use crate::support::program::{DrillFixture, Output, send, until};
 
 const LOOK: &str = "get --repo=billing,orders,users,web --env=develop";
 const RUN: &str = "run --date=DAY --env=dev --yes";
@@ -16,8 +16,8 @@ fn report(output: &Output) -> Value {
 }
 
 /// Runs it and expects this exit code and this one line of error, after nothing or after the plan.
-async fn fails(hall: &Hall, words: &str, code: i32, message: &str) {
-    let output = hall.run(words).await;
+async fn fails(fixture: &DrillFixture, words: &str, code: i32, message: &str) {
+    let output = fixture.run(words).await;
     let last = format!("rollback_service error: {message}\n");
     assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{output:?}");
     assert!(output.stderr.ends_with(&last), "expected {last}got {}", output.stderr);
@@ -25,8 +25,8 @@ async fn fails(hall: &Hall, words: &str, code: i32, message: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn get_shows_the_dates_and_writes_them_down() {
-    let hall = Hall::open(&[]).await;
-    let output = hall.run(LOOK).await;
+    let fixture = DrillFixture::open(&[]).await;
+    let output = fixture.run(LOOK).await;
     assert_eq!(output.code, 0, "{output:?}");
     let lines: Vec<&str> = output.stdout.lines().collect();
     assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["date", "billing", "orders", "users", "web"]);
@@ -38,32 +38,32 @@ async fn get_shows_the_dates_and_writes_them_down() {
     assert!(output.stdout.contains("↑ nothing was built that day: the newest image from before it\n"), "{output:?}");
     assert!(output.stdout.contains("images without a date are never chosen\n"), "{output:?}");
     assert!(output.stdout.ends_with("; written to ./rollback.json\n"), "{output:?}");
-    let dump: Value = serde_json::from_slice(&std::fs::read(hall.dump()).expect("the dump")).expect("JSON");
+    let dump: Value = serde_json::from_slice(&std::fs::read(fixture.dump()).expect("the dump")).expect("JSON");
     let dates: Vec<&String> = dump["rollbacks"].as_object().expect("an object").keys().collect();
     assert_eq!(dates.len(), 5);
     assert!(dates.is_sorted_by(|a, b| a > b), "{dates:?}");
     assert_eq!(dump["all"], serde_json::json!(["billing", "orders", "users", "web"]));
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn get_offers_as_many_dates_as_asked_for_and_remembers_all_images() {
-    let hall = Hall::open(&[]).await;
-    let output = hall.run(&format!("{LOOK} --keep=1 --format=json")).await;
+    let fixture = DrillFixture::open(&[]).await;
+    let output = fixture.run(&format!("{LOOK} --keep=1 --format=json")).await;
     let report = report(&output);
     assert_eq!((output.code, &report["command"], &report["changed"]), (0, &"get".into(), &false.into()));
     assert_eq!(report["dates"].as_array().map(Vec::len), Some(1));
-    let run = hall.run(&format!("{RUN} --check")).await;
+    let run = fixture.run(&format!("{RUN} --check")).await;
     assert_eq!(run.code, 0, "an older date can still be gone back to: {run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    let output = hall.run(&format!("{RUN} --format=json")).await;
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    let output = fixture.run(&format!("{RUN} --format=json")).await;
     assert_eq!(output.code, 0, "{output:?}");
-    hall.stands(Stand::Good);
+    fixture.stands(Stand::Good);
     let done = report(&output);
     assert_eq!((&done["outcome"], &done["changed"]), (&"done".into(), &true.into()));
     assert_eq!(done["message"], "5 workloads of 4 services rolled back and verified");
@@ -83,7 +83,7 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
     assert_eq!(states, ["target"; 5]);
     assert!(!format!("{output:?}").contains(SECRET));
 
-    let told = hall.told();
+    let told = fixture.told();
     assert_eq!(
         told[0],
         "tester takes 'dev' back to DAY: billing to 1.2.0-develop, billing-worker to 1.2.0-develop, orders to 1.1.0-develop, users to 1.3.1-develop, web to 2.2.0-develop"
@@ -91,20 +91,20 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
     assert_eq!(told[1], "/shop/dev/shop/billing: rolled back, REGISTRY/billing:1.2.0-develop");
     assert_eq!((told.len(), &*told[6]), (7, "dev: 5 workloads of 4 services rolled back and verified"));
 
-    let again = hall.run(&format!("{RUN} --format=json")).await;
+    let again = fixture.run(&format!("{RUN} --format=json")).await;
     let report = report(&again);
     assert_eq!((again.code, &report["outcome"], &report["changed"]), (0, &"nothing_to_do".into(), &false.into()));
-    assert_eq!(hall.told().len(), 7, "Slack is not told of nothing");
+    assert_eq!(fixture.told().len(), 7, "Slack is not told of nothing");
     assert_eq!(report["steps"][0]["note"], "", "what is not touched needs no note");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_stands_there_already_is_not_touched_and_has_its_result() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    assert_eq!(hall.run(&format!("{RUN} --pin")).await.code, 0);
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    assert_eq!(fixture.run(&format!("{RUN} --pin")).await.code, 0);
     let before = (chrono::Utc::now() - chrono::TimeDelta::days(2)).date_naive();
-    let output = hall.run(&format!("run --date={before} --env=dev --yes --format=json")).await;
+    let output = fixture.run(&format!("run --date={before} --env=dev --yes --format=json")).await;
     let report = report(&output);
     let results: Vec<_> = report["results"].as_array().expect("results").iter().collect();
     let states: Vec<_> = results.iter().map(|result| [result["subject"].as_str(), result["state"].as_str()]).collect();
@@ -121,46 +121,46 @@ async fn a_service_that_stands_there_already_is_not_touched_and_has_its_result()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_plans_and_changes_nothing() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    let output = hall.run("run --date=DAY --env=dev --check --format=json").await;
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    let output = fixture.run("run --date=DAY --env=dev --check --format=json").await;
     let report = report(&output);
     assert_eq!((output.code, &report["outcome"], &report["changed"]), (0, &"planned".into(), &true.into()));
-    hall.stands(Stand::Broken);
-    assert_eq!(hall.told(), Vec::<String>::new());
+    fixture.stands(Stand::Broken);
+    assert_eq!(fixture.told(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pin_writes_digests() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    let output = hall.run(&format!("{RUN} --pin")).await;
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    let output = fixture.run(&format!("{RUN} --pin")).await;
     assert_eq!(output.code, 0, "{output:?}");
-    let app = hall.drill.marathon().applications().app("/shop/dev/shop/billing").expect("the application");
-    let digest = hall.drill.registry.shelves().digest("billing", "1.2.0-develop").expect("the image");
+    let app = fixture.drill.marathon().applications().app("/shop/dev/shop/billing").expect("the application");
+    let digest = fixture.drill.registry.shelves().digest("billing", "1.2.0-develop").expect("the image");
     let image = app["container"]["docker"]["image"].as_str().expect("an image");
-    assert_eq!(image, format!("{}/billing@{digest}", hall.drill.registry.address()));
-    assert_eq!(hall.run(RUN).await.code, 0, "the pinned image is recognised");
+    assert_eq!(image, format!("{}/billing@{digest}", fixture.drill.registry.address()));
+    assert_eq!(fixture.run(RUN).await.code, 0, "the pinned image is recognised");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_terminal_run_needs_a_date_and_a_yes() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
     let message = "`run` needs --date where no terminal is: one of those that `rollback_service get` prints";
-    fails(&hall, "run --env=dev --yes", 2, message).await;
-    let output = hall.run("run --date=DAY --env=dev").await;
+    fails(&fixture, "run --env=dev --yes", 2, message).await;
+    let output = fixture.run("run --date=DAY --env=dev").await;
     assert_eq!(output.code, 4, "{output:?}");
     assert!(
         output.stderr.ends_with("error: --yes is needed where no terminal is: nothing was changed\n"),
         "{output:?}"
     );
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_command_line_is_named() {
-    let hall = Hall::open(&[]).await;
+    let fixture = DrillFixture::open(&[]).await;
     for (words, message) in [
         ("", "a command is missing, one of `get`, `run`, `undo`, `resume`"),
         ("rum", "there is no command 'rum' (there are `get`, `run`, `undo`, `resume`): did you mean `run`?"),
@@ -181,7 +181,7 @@ async fn a_wrong_command_line_is_named() {
         ),
         ("get --repo=a --env=b --dump=/no/such/folder", "--dump: '/no/such/folder' is no folder"),
     ] {
-        let output = hall.run(words).await;
+        let output = fixture.run(words).await;
         let expected = format!("rollback_service error: {message}\n");
         assert!(output.stderr.starts_with(&expected), "`{words}`: expected {expected}got {}", output.stderr);
         assert_eq!((output.code, output.stdout.as_str()), (2, ""), "`{words}`");
@@ -190,10 +190,10 @@ async fn a_wrong_command_line_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_registry_does_not_have_is_named_and_the_old_dump_stays() {
-    let hall = Hall::open(&[]).await;
-    hall.drill.registry.shelves().create("empty");
-    hall.look().await;
-    let before = std::fs::read(hall.dump()).expect("the dump");
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.drill.registry.shelves().create("empty");
+    fixture.look().await;
+    let before = std::fs::read(fixture.dump()).expect("the dump");
     for (words, part) in [
         ("get --repo=billing,nothing --env=develop", "'nothing'"),
         ("get --repo=billing,empty --env=develop", "'empty'"),
@@ -210,33 +210,34 @@ async fn what_the_registry_does_not_have_is_named_and_the_old_dump_stays() {
         ),
         ("get --repo=billing --env=develop --registry=http://127.0.0.1:1", "127.0.0.1:1"),
     ] {
-        let output = hall.run(words).await;
+        let output = fixture.run(words).await;
         assert_eq!((output.code, output.stdout.as_str()), (1, ""), "`{words}`: {output:?}");
         assert!(output.stderr.contains(part), "`{words}` should name {part}: {}", output.stderr);
     }
-    assert_eq!(std::fs::read(hall.dump()).expect("the dump"), before);
+    assert_eq!(std::fs::read(fixture.dump()).expect("the dump"), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_lies_or_loops_is_found_out() {
     for fault in ["registry-lies", "registry-loops"] {
-        let hall = Hall::open(&[fault]).await;
-        let output = hall.run(LOOK).await;
+        let fixture = DrillFixture::open(&[fault]).await;
+        let output = fixture.run(LOOK).await;
         assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{fault}: {output:?}");
-        assert!(!hall.dump().exists());
+        assert!(!fixture.dump().exists());
     }
-    let hall = Hall::open(&["registry-429=3:1", "registry-503=2"]).await;
-    hall.look().await;
+    let fixture = DrillFixture::open(&["registry-429=3:1", "registry-503=2"]).await;
+    fixture.look().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_asks_for_a_password_gets_it_and_a_wrong_one_is_named_without_being_shown() {
     let auth = || Auth::Basic { user: "ann".into(), password: "open sesame".into() };
-    let hall = Hall::furnished(&[], |settings| settings.auth = auth()).await;
+    let fixture = DrillFixture::furnished(&[], |settings| settings.auth = auth()).await;
     let words = format!("{LOOK} --registry-user=ann");
-    assert_eq!(hall.run(&words).await.code, 0);
-    let output =
-        hall.end(hall.command(&words).env("FIREBREAK_REGISTRY_PWD", "wrong-guess").spawn().expect("a start")).await;
+    assert_eq!(fixture.run(&words).await.code, 0);
+    let output = fixture
+        .end(fixture.command(&words).env("FIREBREAK_REGISTRY_PWD", "wrong-guess").spawn().expect("a start"))
+        .await;
     assert_eq!(output.code, 1);
     assert!(
         output.stderr.contains("refuses the user and password") && !output.stderr.contains("wrong-guess"),
@@ -246,63 +247,63 @@ async fn a_registry_that_asks_for_a_password_gets_it_and_a_wrong_one_is_named_wi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_that_is_missing_cut_short_edited_or_of_another_environment_is_refused() {
-    let hall = Hall::open(&[]).await;
+    let fixture = DrillFixture::open(&[]).await;
     let path = "'./rollback.json'";
     let again = "run `rollback_service get` again";
     let missing = "run `rollback_service get` first, or name its folder with --dump";
-    fails(&hall, RUN, 1, &format!("there is no {path}: {missing}")).await;
-    hall.look().await;
-    let text = std::fs::read_to_string(hall.dump()).expect("the dump");
-    std::fs::write(hall.dump(), text.replace("1.1.0-develop", "1.0.0-develop")).expect("to write");
-    fails(&hall, RUN, 1, &format!("{path} was edited since `rollback_service get` wrote it: {again}")).await;
-    std::fs::write(hall.dump(), &text[..text.len() / 2]).expect("to write");
-    let output = hall.run(RUN).await;
+    fails(&fixture, RUN, 1, &format!("there is no {path}: {missing}")).await;
+    fixture.look().await;
+    let text = std::fs::read_to_string(fixture.dump()).expect("the dump");
+    std::fs::write(fixture.dump(), text.replace("1.1.0-develop", "1.0.0-develop")).expect("to write");
+    fails(&fixture, RUN, 1, &format!("{path} was edited since `rollback_service get` wrote it: {again}")).await;
+    std::fs::write(fixture.dump(), &text[..text.len() / 2]).expect("to write");
+    let output = fixture.run(RUN).await;
     assert_eq!(output.code, 1);
     assert!(output.stderr.contains(&format!("{path} is damaged or cut short: {again}")), "{output:?}");
-    assert_eq!(hall.run("get --repo=billing,orders,users,web --env=master").await.code, 0);
-    let output = hall.run(RUN).await;
+    assert_eq!(fixture.run("get --repo=billing,orders,users,web --env=master").await.code, 0);
+    let output = fixture.run(RUN).await;
     assert_eq!(output.code, 1);
     let line = "'/shop/dev/shop/billing' runs 'REGISTRY/billing:1.3.0-develop', an image of 'develop', and rollback.json is of 'master'";
     assert!(output.stderr.contains(line), "{output:?}");
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_date_before_everything_is_refused_with_each_service_named() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    let output = hall.run("run --date=2001-01-01 --env=dev --yes").await;
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    let output = fixture.run("run --date=2001-01-01 --env=dev --yes").await;
     assert_eq!((output.code, output.stdout.as_str()), (1, ""));
     for service in ["billing", "orders", "users", "web"] {
         assert!(output.stderr.contains(&format!("'{service}' has no image that old")), "{output:?}");
     }
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_went_or_a_tag_that_moved_since_get_is_refused() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    let shelves = hall.drill.registry.shelves();
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    let shelves = fixture.drill.registry.shelves();
     let other = shelves.digest("billing", "1.0.0-develop").expect("an image");
     shelves.tag("billing", "1.2.0-develop", &other);
-    let output = hall.run(RUN).await;
+    let output = fixture.run(RUN).await;
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stderr.contains("the tag '1.2.0-develop' of 'billing' now points at sha256:"), "{output:?}");
     shelves.untag("billing", "1.2.0-develop");
-    let output = hall.run(RUN).await;
+    let output = fixture.run(RUN).await;
     assert!(output.stderr.contains("the tag '1.2.0-develop' of 'billing' is gone"), "{output:?}");
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 /// Runs `run` under a fault and expects this end; the set must stand like this.
 async fn ends(fault: &str, options: &str, code: i32, outcome: &str, stand: Stand) -> Value {
-    let hall = Hall::open(&[fault]).await;
-    hall.look().await;
-    let output = hall.run(&format!("{RUN} --format=json {options}")).await;
+    let fixture = DrillFixture::open(&[fault]).await;
+    fixture.look().await;
+    let output = fixture.run(&format!("{RUN} --format=json {options}")).await;
     let report = report(&output);
     assert_eq!((output.code, report["outcome"].as_str()), (code, Some(outcome)), "{fault}: {output:?}");
-    hall.stands(stand);
+    fixture.stands(stand);
     assert!(!format!("{output:?}").contains(SECRET));
     report
 }
@@ -317,14 +318,14 @@ async fn what_is_refused_changes_nothing() {
 async fn an_application_that_somebody_else_changes_or_holds_is_named_and_nothing_is_written() {
     let holds = "somebody else's deployment holds the services";
     for (fault, part) in [("change=orders:1", "/shop/dev/shop/orders"), ("lock=web", holds)] {
-        let hall = Hall::open(&[]).await;
-        hall.look().await;
-        hall.drill.faults.order(fault.parse().expect("a fault"));
-        let output = hall.run(&format!("{RUN} --format=json --timeout=2")).await;
+        let fixture = DrillFixture::open(&[]).await;
+        fixture.look().await;
+        fixture.drill.faults.order(fault.parse().expect("a fault"));
+        let output = fixture.run(&format!("{RUN} --format=json --timeout=2")).await;
         let report = report(&output);
         assert_eq!((output.code, report["outcome"].as_str()), (1, Some("failed")), "{output:?}");
         assert!(report["message"].as_str().expect("a message").contains(part), "{report}");
-        for service in hall.drill.proof("dev", Stand::Broken).expect("an environment").services {
+        for service in fixture.drill.proof("dev", Stand::Broken).expect("an environment").services {
             assert_eq!(service.found, service.wanted);
         }
     }
@@ -346,9 +347,9 @@ async fn what_only_looks_like_a_failure_is_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_that_goes_away_in_the_middle_leaves_each_service_named() {
-    let hall = Hall::open(&["gone-at-write"]).await;
-    hall.look().await;
-    let output = hall.run(&format!("{RUN} --format=json --timeout=2")).await;
+    let fixture = DrillFixture::open(&["gone-at-write"]).await;
+    fixture.look().await;
+    let output = fixture.run(&format!("{RUN} --format=json --timeout=2")).await;
     let report = report(&output);
     assert_eq!((output.code, report["outcome"].as_str()), (3, Some("needs_operator")), "{output:?}");
     assert_eq!(report["changed"], true);
@@ -356,7 +357,7 @@ async fn a_platform_that_goes_away_in_the_middle_leaves_each_service_named() {
     for service in ["billing", "orders", "users", "web"] {
         assert!(message.contains(&format!("'/shop/dev/shop/{service}'")), "{message}");
     }
-    let gone = Hall::open(&[]).await;
+    let gone = DrillFixture::open(&[]).await;
     gone.look().await;
     gone.drill.faults.order("gone".parse().expect("a fault"));
     assert_eq!(gone.run(RUN).await.code, 1);
@@ -365,30 +366,30 @@ async fn a_platform_that_goes_away_in_the_middle_leaves_each_service_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_interrupt_takes_the_set_back() {
     for signal in ["-INT", "-TERM", "-HUP"] {
-        let hall = Hall::open(&["hang"]).await;
-        hall.look().await;
-        let child = hall.command(&format!("{RUN} --format=json")).spawn().expect("a start");
-        until("the deployment", || hall.drill.marathon().applications().deployments() > 0).await;
+        let fixture = DrillFixture::open(&["hang"]).await;
+        fixture.look().await;
+        let child = fixture.command(&format!("{RUN} --format=json")).spawn().expect("a start");
+        until("the deployment", || fixture.drill.marathon().applications().deployments() > 0).await;
         send(&child, signal).await;
-        let output = hall.end(child).await;
+        let output = fixture.end(child).await;
         let report = report(&output);
         assert_eq!((output.code, report["outcome"].as_str()), (130, Some("interrupted")), "{output:?}");
         assert_eq!(report["message"], "interrupted; all that had been changed was restored");
         let states: Vec<&Value> = report["results"].as_array().expect("results").iter().map(|r| &r["state"]).collect();
         assert_eq!(states, ["before"; 5]);
-        hall.stands(Stand::Broken);
+        fixture.stands(Stand::Broken);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
     for (way, stand) in [("resume", Stand::Good), ("undo", Stand::Broken)] {
-        let hall = Hall::open(&["latency=30"]).await;
-        hall.look().await;
-        let mut child = hall.command(RUN).spawn().expect("a start");
-        until("the deployment", || hall.drill.marathon().applications().deployments() > 0).await;
+        let fixture = DrillFixture::open(&["latency=30"]).await;
+        fixture.look().await;
+        let mut child = fixture.command(RUN).spawn().expect("a start");
+        until("the deployment", || fixture.drill.marathon().applications().deployments() > 0).await;
         child.kill().await.expect("to kill it");
-        let output = hall.run(&format!("{RUN} --format=json")).await;
+        let output = fixture.run(&format!("{RUN} --format=json")).await;
         let refused = report(&output);
         assert_eq!((output.code, refused["outcome"].as_str()), (1, Some("failed")), "{output:?}");
         assert_eq!(
@@ -398,16 +399,16 @@ async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
              `rollback_service undo --run=RUN --env=dev` takes it back (--platform as before; in Ansible --tags resume or \
              undo); nothing was changed"
         );
-        let output = hall.run(&format!("{way} --env=dev")).await;
+        let output = fixture.run(&format!("{way} --env=dev")).await;
         assert_eq!(output.code, 4, "nobody said yes: {output:?}");
         assert!(output.stderr.contains("Run RUN, back to DAY, died while applying. So it stands:"), "{output:?}");
         let goes =
             if way == "resume" { "Every service is at its target: " } else { "What the run changed is taken back." };
         assert!(output.stderr.contains("  at its target  ") && output.stderr.contains(goes), "{output:?}");
-        let output = hall.run(&format!("{way} --env=dev --yes --format=json")).await;
+        let output = fixture.run(&format!("{way} --env=dev --yes --format=json")).await;
         assert_eq!((output.code, report(&output)["outcome"].as_str()), (0, Some("done")), "{output:?}");
-        hall.stands(stand);
-        let output = hall.run(&format!("{way} --env=dev --yes --run=1")).await;
+        fixture.stands(stand);
+        let output = fixture.run(&format!("{way} --env=dev --yes --run=1")).await;
         assert_eq!(output.code, 0, "{output:?}");
         let stands = if way == "resume" { "done" } else { "restored" };
         let (said, hint) = match way {
@@ -420,15 +421,15 @@ async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_interrupt_leaves_at_once_and_says_how_each_service_stands() {
-    let hall = Hall::open(&["hang=9", "latency=300"]).await;
-    hall.look().await;
-    let child = hall.command(RUN).spawn().expect("a start");
-    until("the deployment", || hall.drill.marathon().applications().deployments() > 0).await;
+    let fixture = DrillFixture::open(&["hang=9", "latency=300"]).await;
+    fixture.look().await;
+    let child = fixture.command(RUN).spawn().expect("a start");
+    until("the deployment", || fixture.drill.marathon().applications().deployments() > 0).await;
     tokio::time::sleep(Duration::from_millis(700)).await;
     send(&child, "-INT").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     send(&child, "-INT").await;
-    let output = hall.end(child).await;
+    let output = fixture.end(child).await;
     assert_eq!(output.code, 130, "{output:?}");
     assert!(output.stderr.contains("left at once, while services were being changed"), "{output:?}");
     for service in ["billing", "orders", "users", "web"] {
@@ -439,77 +440,77 @@ async fn the_second_interrupt_leaves_at_once_and_says_how_each_service_stands() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn to_undo_twice_undoes_once() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    assert_eq!(hall.run(RUN).await.code, 0);
-    hall.stands(Stand::Good);
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    assert_eq!(fixture.run(RUN).await.code, 0);
+    fixture.stands(Stand::Good);
     let undo = "undo --env=dev --yes";
-    assert_eq!(hall.run(undo).await.code, 0);
-    hall.stands(Stand::Broken);
-    let output = hall.run(undo).await;
+    assert_eq!(fixture.run(undo).await.code, 0);
+    fixture.stands(Stand::Broken);
+    let output = fixture.run(undo).await;
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stdout.contains("was an undo already, as before run"), "{output:?}");
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_before_anything_is_written_changes_nothing() {
-    let hall = Hall::open(&["latency=500"]).await;
-    let child = hall.command(LOOK).spawn().expect("a start");
-    until("the first request", || !hall.drill.log.all().is_empty()).await;
+    let fixture = DrillFixture::open(&["latency=500"]).await;
+    let child = fixture.command(LOOK).spawn().expect("a start");
+    until("the first request", || !fixture.drill.log.all().is_empty()).await;
     send(&child, "-INT").await;
-    let output = hall.end(child).await;
+    let output = fixture.end(child).await;
     assert_eq!((output.code, output.stdout.as_str()), (130, ""), "{output:?}");
     assert!(output.stderr.ends_with("rollback_service error: interrupted: nothing was changed\n"), "{output:?}");
-    assert!(!hall.dump().exists());
+    assert!(!fixture.dump().exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dc_os_is_logged_into_and_a_wrong_password_is_named_without_being_shown() {
     let login = || Some(("ops".to_owned(), "dcos-password".to_owned()));
-    let hall = Hall::furnished(&[], |settings| settings.login = login()).await;
-    hall.look().await;
+    let fixture = DrillFixture::furnished(&[], |settings| settings.login = login()).await;
+    fixture.look().await;
     let words = format!("{RUN} --user=ops");
-    let wrong = hall.command(&words).env("FIREBREAK_PWD", "wrong-guess").spawn().expect("a start");
-    let output = hall.end(wrong).await;
+    let wrong = fixture.command(&words).env("FIREBREAK_PWD", "wrong-guess").spawn().expect("a start");
+    let output = fixture.end(wrong).await;
     assert_eq!(output.code, 1);
     assert!(!output.stderr.contains("wrong-guess"), "{output:?}");
-    hall.stands(Stand::Broken);
-    let output = hall.run(&words).await;
+    fixture.stands(Stand::Broken);
+    let output = fixture.run(&words).await;
     assert_eq!(output.code, 0, "{output:?}");
-    hall.stands(Stand::Good);
+    fixture.stands(Stand::Good);
 }
 
 /// A kill -9 after each so many requests: a dump that was there stays whole, nothing half-written takes its place, and
 /// the next look works with whatever the cache holds.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_point_get_leaves_a_whole_dump_or_none() {
-    let hall = Hall::open(&["latency=3"]).await;
+    let fixture = DrillFixture::open(&["latency=3"]).await;
     let mut outcomes = std::collections::BTreeMap::new();
     for point in (0..120).step_by(8) {
-        hall.drill.log.clear();
-        let mut child = hall.command(LOOK).spawn().expect("a start");
-        while hall.drill.log.all().len() < point && child.try_wait().expect("its state").is_none() {
+        fixture.drill.log.clear();
+        let mut child = fixture.command(LOOK).spawn().expect("a start");
+        while fixture.drill.log.all().len() < point && child.try_wait().expect("its state").is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         child.kill().await.expect("to kill it");
-        let left = match firebreak::rollback::dump::Dump::read(hall.folder.path()) {
+        let left = match firebreak::rollback::dump::Dump::read(fixture.folder.path()) {
             Ok(_) => "whole",
             Err(firebreak::rollback::dump::DumpError::Missing(_)) => "none",
             Err(error) => panic!("killed after {point} requests: {error}"),
         };
         *outcomes.entry(left).or_insert(0) += 1;
     }
-    hall.look().await;
+    fixture.look().await;
     println!("killed after 0, 8, … 112 requests, the dump was: {outcomes:?}");
-    let output = hall.run(&format!("{RUN} --check")).await;
+    let output = fixture.run(&format!("{RUN} --check")).await;
     assert_eq!(output.code, 0, "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_that_cannot_be_is_a_wrong_command_line() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
     let known = "known are marathon+http://HOST:PORT, marathon+https://HOST/service/marathon, kubernetes://CONTEXT/NAMESPACE, \
                  podman+unix:///run/podman/podman.sock and docker+unix:///var/run/docker.sock";
     for (options, why) in [
@@ -527,22 +528,22 @@ async fn a_platform_that_cannot_be_is_a_wrong_command_line() {
         ("--user=ann", "the login of DC/OS has a user and no password: give --pwd as well".to_owned()),
     ] {
         for command in [RUN, "undo --env=dev --yes", "resume --env=dev --yes"] {
-            let output = hall.run(&format!("{command} {options} --format=json")).await;
+            let output = fixture.run(&format!("{command} {options} --format=json")).await;
             let report = report(&output);
             let found = (output.code, report["outcome"].as_str(), report["message"].as_str());
             assert_eq!(found, (2, Some("usage"), Some(&*why)), "{command} {options}: {output:?}");
         }
     }
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_no_name_in_the_environment_has_one_by_the_system() {
-    let hall = Hall::open(&["hang"]).await;
-    hall.look().await;
-    let mut first = hall.command(RUN).env_remove("USER").spawn().expect("a start");
-    until("the deployment", || hall.drill.marathon().applications().deployments() > 0).await;
-    let output = hall.run(&format!("{RUN} --timeout=2 --format=json")).await;
+    let fixture = DrillFixture::open(&["hang"]).await;
+    fixture.look().await;
+    let mut first = fixture.command(RUN).env_remove("USER").spawn().expect("a start");
+    until("the deployment", || fixture.drill.marathon().applications().deployments() > 0).await;
+    let output = fixture.run(&format!("{RUN} --timeout=2 --format=json")).await;
     first.kill().await.expect("to kill it");
     let name = std::process::Command::new("id").arg("-un").output().expect("id");
     let name = String::from_utf8(name.stdout).expect("a name");

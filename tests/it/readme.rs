@@ -10,9 +10,9 @@ use std::process::Command;
 
 use firebreak::drill::story::Stand;
 
-use crate::support::ansible::Ground;
+use crate::support::ansible::AnsibleSandbox;
 use crate::support::core::Core;
-use crate::support::program::{Hall, PROGRAM};
+use crate::support::program::{DrillFixture, PROGRAM};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -39,19 +39,23 @@ pub fn block(readme: &str, begins: &str) -> String {
 
 /// Where the commands of one README run: a copy of the playbooks, and the programs on the path.
 struct Desk {
-    hall: Hall,
-    ground: Ground,
+    fixture: DrillFixture,
+    sandbox: AnsibleSandbox,
     /// How the services must stand by what was run so far.
     stand: Stand,
 }
 
 impl Desk {
     async fn set_up() -> Self {
-        Self { hall: Hall::open(&[]).await, ground: Ground::with(PROGRAM.as_ref()), stand: Stand::Broken }
+        Self {
+            fixture: DrillFixture::open(&[]).await,
+            sandbox: AnsibleSandbox::with(PROGRAM.as_ref()),
+            stand: Stand::Broken,
+        }
     }
 
     fn replaced(&self, line: &str) -> String {
-        let line = line.replace("2026-11-20", &self.hall.day());
+        let line = line.replace("2026-11-20", &self.fixture.day());
         ["dev", "stage", "prod"].iter().fold(line, |line, name| {
             line.replace(&format!("-i inventories/{name} "), "-i inventories/local ")
                 .replace(&format!("-i inventories/{name}/hosts.ini "), "-i inventories/local/hosts.ini ")
@@ -63,16 +67,16 @@ impl Desk {
         let programs = Path::new(PROGRAM).parent().expect("the folder of the programs");
         let path = std::env::var("PATH").expect("a PATH");
         let path = format!("{}:{}:{path}", programs.display(), root().join(".venv/bin").display());
-        let mut command = self.ground.command(&[]);
+        let mut command = self.sandbox.command(&[]);
         let environment: Vec<_> = command.get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
         let mut shell = Command::new("sh");
-        shell.args(["-euc", &self.replaced(line)]).current_dir(self.ground.folder.path()).env_clear();
+        shell.args(["-euc", &self.replaced(line)]).current_dir(self.sandbox.folder.path()).env_clear();
         for (name, value) in environment {
             shell.env(name, value.unwrap_or_default());
         }
         command = shell;
-        command.env("PATH", path).envs(self.hall.drill.environment());
-        let played = Ground::end(command);
+        command.env("PATH", path).envs(self.fixture.drill.environment());
+        let played = AnsibleSandbox::end(command);
         assert_eq!(played.code, 0, "`{line}`:\n{}", played.text);
         played.text
     }
@@ -98,11 +102,11 @@ impl Desk {
             _ if has("run") && looks => ("would change 5 workloads of 4 services", Stand::Broken),
             _ if has("run") => ("4 services rolled back and verified", Stand::Good),
             // It looks: the day before the release can be gone back to.
-            _ => (&*self.hall.day(), self.stand),
+            _ => (&*self.fixture.day(), self.stand),
         };
         assert!(said.contains(expected), "`{line}` does not say '{expected}':\n{said}");
         self.stand = stand;
-        self.hall.stands(stand);
+        self.fixture.stands(stand);
     }
 }
 
@@ -184,13 +188,13 @@ async fn every_command_of_the_roles_readme_runs() {
 async fn the_playbook_of_the_roles_readme_takes_the_set_back() {
     let desk = Desk::set_up().await;
     let readme = std::fs::read_to_string(root().join("roles/rollback_service/README.md")).expect("the README");
-    let own = block(&readme, "- name:").replace("2026-11-20", &desk.hall.day());
-    std::fs::write(desk.ground.path("playbooks/own.yml"), own).expect("a playbook");
+    let own = block(&readme, "- name:").replace("2026-11-20", &desk.fixture.day());
+    std::fs::write(desk.sandbox.path("playbooks/own.yml"), own).expect("a playbook");
     let desk = tokio::task::spawn_blocking(move || {
         desk.run("ansible-playbook -i inventories/dev playbooks/own.yml");
         desk
     });
-    desk.await.expect("the playbook to run").hall.stands(Stand::Good);
+    desk.await.expect("the playbook to run").fixture.stands(Stand::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +221,7 @@ async fn the_commands_to_look_plan_and_act_take_the_set_back() {
         lines.iter().filter(is_step).for_each(|line| drop(desk.run(line)));
         desk
     });
-    desk.await.expect("the commands to run").hall.stands(Stand::Good);
+    desk.await.expect("the commands to run").fixture.stands(Stand::Good);
 }
 
 #[test]

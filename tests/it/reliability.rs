@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use self::rows::{FIRST_PATCH, ROWS, Row, Then, Trouble, table};
-use crate::support::program::{Hall, PROGRAM, send, until};
+use crate::support::program::{DrillFixture, PROGRAM, send, until};
 use crate::support::{UNSHARE, need};
 
 /// How many rows are tried at a time.
@@ -58,27 +58,28 @@ async fn every_fault_ends_as_the_table_says() {
 
 /// Whether the services stand as the row says, and how it ended.
 async fn trial(row: Row, platform: Platform) -> (bool, String) {
-    let hall = Arc::new(Hall::furnished(&[], |settings| settings.platform = platform).await);
-    hall.look().await;
-    hall.drill.log.clear();
+    let fixture = Arc::new(DrillFixture::furnished(&[], |settings| settings.platform = platform).await);
+    fixture.look().await;
+    fixture.drill.log.clear();
     let words = format!("{RUN} {}", row.options);
     let (mut command, scratch) = match row.trouble {
-        FullDisk => (in_a_tmpfs(&hall, &words, ""), None),
+        FullDisk => (in_a_tmpfs(&fixture, &words, ""), None),
         DiskFills => {
-            let scratch = hall.folder.path().join("scratch");
+            let scratch = fixture.folder.path().join("scratch");
             std::fs::create_dir(&scratch).expect("a folder");
-            hall.drill.faults.order("latency=200".parse().expect("a fault"));
-            (in_a_tmpfs(&hall, &words, scratch.to_str().expect("UTF-8")), Some(scratch))
+            fixture.drill.faults.order("latency=200".parse().expect("a fault"));
+            (in_a_tmpfs(&fixture, &words, scratch.to_str().expect("UTF-8")), Some(scratch))
         }
-        ClockJumps => (at_jumping_times(&hall, &words), None),
+        ClockJumps => (at_jumping_times(&fixture, &words), None),
         // Whoever runs the tests may have said that a hang-up is to be ignored.
         Interrupt(..) => {
             let env = need("env", "coreutils");
-            (hall.command_by(env.to_str().expect("UTF-8"), &["--default-signal=HUP", PROGRAM], &words), None)
+            (fixture.command_by(env.to_str().expect("UTF-8"), &["--default-signal=HUP", PROGRAM], &words), None)
         }
-        _ => (hall.command(&words), None),
+        _ => (fixture.command(&words), None),
     };
-    let order = |faults: &[&str]| faults.iter().for_each(|one| hall.drill.faults.order(one.parse().expect("a fault")));
+    let order =
+        |faults: &[&str]| faults.iter().for_each(|one| fixture.drill.faults.order(one.parse().expect("a fault")));
     match row.trouble {
         Faults(faults) => order(faults),
         Interrupt(fault, _) => order(&[fault]),
@@ -91,37 +92,37 @@ async fn trial(row: Row, platform: Platform) -> (bool, String) {
     let jumping = Arc::new(AtomicBool::new(true));
     match row.trouble {
         Later(faults, (method, count)) => {
-            until("the moment of the fault", || answered(&hall, method) >= count).await;
+            until("the moment of the fault", || answered(&fixture, method) >= count).await;
             order(&faults[1..]);
         }
         Somebody => {
-            until("the trial of all changes", || answered(&hall, FIRST_PATCH.0) >= FIRST_PATCH.1).await;
-            hall.set_users().await;
+            until("the trial of all changes", || answered(&fixture, FIRST_PATCH.0) >= FIRST_PATCH.1).await;
+            fixture.set_users().await;
         }
         Interrupt(_, signal) => {
-            until("the first change", || hall.changes() > 0).await;
+            until("the first change", || fixture.changes() > 0).await;
             send(&child, signal).await;
         }
         DiskFills => {
-            until("the first change", || hall.changes() > 0).await;
-            std::fs::write(hall.folder.path().join("scratch/fill"), "").expect("to say so");
+            until("the first change", || fixture.changes() > 0).await;
+            std::fs::write(fixture.folder.path().join("scratch/fill"), "").expect("to say so");
         }
-        ClockJumps => drop(tokio::spawn(jump(Arc::clone(&hall), Arc::clone(&jumping)))),
+        ClockJumps => drop(tokio::spawn(jump(Arc::clone(&fixture), Arc::clone(&jumping)))),
         _ => {}
     }
-    let output = hall.end(child).await;
+    let output = fixture.end(child).await;
     jumping.store(false, Ordering::Relaxed);
     let report: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
     let message = report["message"].as_str().unwrap_or_default();
     let was_met = match row.trouble {
         FullDisk => message.contains("No space left on device"),
         DiskFills => is_whole(&scratch.expect("the copy of the journal")),
-        ClockJumps => has_jumped(&hall),
-        _ => !hall.drill.faults.all().iter().any(is_unmet),
+        ClockJumps => has_jumped(&fixture),
+        _ => !fixture.drill.faults.all().iter().any(is_unmet),
     };
-    let stands = was_met && stands(&hall, row.then, &report);
+    let stands = was_met && stands(&fixture, row.then, &report);
     let outcome = report["outcome"].as_str().unwrap_or("no report");
-    let standing = found(&hall);
+    let standing = found(&fixture);
     (stands, format!("{outcome} {}: {}; {standing:?}, {}", output.code, report["message"], output.stderr))
 }
 
@@ -141,8 +142,8 @@ fn is_unmet(fault: &Fault) -> bool {
 }
 
 /// Whether the lines of the only journal there is say that time went on for days.
-fn has_jumped(hall: &Hall) -> bool {
-    let folder = hall.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_JOURNAL");
+fn has_jumped(fixture: &DrillFixture) -> bool {
+    let folder = fixture.drill.environment().into_iter().find(|(name, _)| name == "FIREBREAK_JOURNAL");
     let (runs, damaged) = Folder::new(folder.expect("a journal").1).runs().expect("the runs");
     let at = |record: &Record| match record {
         Record::State { at, .. } | Record::Intent { at, .. } | Record::Answer { at, .. } => Some(*at),
@@ -154,19 +155,19 @@ fn has_jumped(hall: &Hall) -> bool {
 }
 
 /// How many requests of a method the platform has answered.
-fn answered(hall: &Hall, method: &str) -> usize {
+fn answered(fixture: &DrillFixture, method: &str) -> usize {
     let is = |server: &str| server == "marathon" || server == "kubernetes";
-    hall.drill.log.all().iter().filter(|request| is(request.server) && request.method == method).count()
+    fixture.drill.log.all().iter().filter(|request| is(request.server) && request.method == method).count()
 }
 
 /// What the services of `dev` are set to.
-fn found(hall: &Hall) -> Vec<String> {
-    let proof = hall.drill.proof("dev", Stand::Broken).expect("an environment");
+fn found(fixture: &DrillFixture) -> Vec<String> {
+    let proof = fixture.drill.proof("dev", Stand::Broken).expect("an environment");
     proof.services.into_iter().map(|service| service.found).collect()
 }
 
-fn stands(hall: &Hall, then: Then, report: &Value) -> bool {
-    let proof = |stand| hall.drill.proof("dev", stand).expect("an environment");
+fn stands(fixture: &DrillFixture, then: Then, report: &Value) -> bool {
+    let proof = |stand| fixture.drill.proof("dev", stand).expect("an environment");
     match then {
         Target => proof(Stand::Good).holds,
         Before => proof(Stand::Broken).holds,
@@ -179,14 +180,17 @@ fn stands(hall: &Hall, then: Then, report: &Value) -> bool {
             let is_named = |one: &&Value| message.contains(one["id"].as_str().unwrap_or("nothing"));
             let count = |name: &str| report[name].as_array().map_or(0, Vec::len);
             let by_hand = count("by_hand") + count("look_into");
-            results.len() == found(hall).len() && !lost.is_empty() && lost.iter().all(is_named) && by_hand >= lost.len()
+            results.len() == found(fixture).len()
+                && !lost.is_empty()
+                && lost.iter().all(is_named)
+                && by_hand >= lost.len()
         }
     }
 }
 
 /// The program with its journal on a small disk of its own, in a mount namespace. Where a folder is given, the disk is
 /// filled when a file `fill` appears there, and the journal is copied there at the end; else it is full from the beginning.
-fn in_a_tmpfs(hall: &Hall, words: &str, scratch: &str) -> Command {
+fn in_a_tmpfs(fixture: &DrillFixture, words: &str, scratch: &str) -> Command {
     need("unshare", "util-linux");
     let script = r#"
         disk=$1 scratch=$2
@@ -202,11 +206,11 @@ fn in_a_tmpfs(hall: &Hall, words: &str, scratch: &str) -> Command {
         cp "$disk"/*.journal "$scratch/"
         exit $code
     "#;
-    let disk = hall.folder.path().join("disk");
+    let disk = fixture.folder.path().join("disk");
     std::fs::create_dir(&disk).expect("a folder");
     let disk = disk.to_str().expect("UTF-8");
     let mut command =
-        hall.command_by("sh", &["-c", UNSHARE, "sh", "sh", "-c", script, "sh", disk, scratch, PROGRAM], words);
+        fixture.command_by("sh", &["-c", UNSHARE, "sh", "sh", "-c", script, "sh", disk, scratch, PROGRAM], words);
     command.env("FIREBREAK_JOURNAL", disk).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command
 }
@@ -222,22 +226,22 @@ fn is_whole(folder: &Path) -> bool {
 }
 
 /// The program, whose time is what a file says.
-fn at_jumping_times(hall: &Hall, words: &str) -> Command {
+fn at_jumping_times(fixture: &DrillFixture, words: &str) -> Command {
     need("faketime", "faketime");
     let found = std::fs::read_dir("/usr/lib").expect("/usr/lib").filter_map(Result::ok);
     let library = found.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
     let library = library.expect("the library of faketime");
-    let clock = hall.folder.path().join("clock");
+    let clock = fixture.folder.path().join("clock");
     std::fs::write(&clock, "+0d\n").expect("to write");
-    let mut command = hall.command(words);
+    let mut command = fixture.command(words);
     command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", clock);
     command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
     command
 }
 
 /// Lets that time jump.
-async fn jump(hall: Arc<Hall>, jumping: Arc<AtomicBool>) {
-    let (clock, next) = (hall.folder.path().join("clock"), hall.folder.path().join("clock.next"));
+async fn jump(fixture: Arc<DrillFixture>, jumping: Arc<AtomicBool>) {
+    let (clock, next) = (fixture.folder.path().join("clock"), fixture.folder.path().join("clock.next"));
     for offset in ["+3d\n", "-3d\n", "+0d\n"].iter().cycle() {
         if !jumping.load(Ordering::Relaxed) {
             return;

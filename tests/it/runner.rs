@@ -10,7 +10,7 @@ use rexpect::session::spawn_command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::program::{Hall, Output};
+use crate::support::program::{DrillFixture, Output};
 use crate::support::{UNSHARE, need};
 
 const SET: &str = env!("CARGO_BIN_EXE_set_files");
@@ -291,8 +291,8 @@ fn a_protected_environment_must_be_typed_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slack_is_told_and_its_failure_stops_nothing() {
-    let hall = Hall::open(&[]).await;
-    let variable = |name: &str| hall.drill.environment().into_iter().find(|(known, _)| known == name).expect(name).1;
+    let fixture = DrillFixture::open(&[]).await;
+    let variable = |name: &str| fixture.drill.environment().into_iter().find(|(known, _)| known == name).expect(name).1;
     let slack = variable("FIREBREAK_SLACK");
     for (program, words, last) in [
         (SET, "run --to=new --yes --env=dev", "dev: 2 files set and verified"),
@@ -303,9 +303,9 @@ async fn slack_is_told_and_its_failure_stops_nothing() {
         let child = desk.command(program, words).env("FIREBREAK_SLACK", &slack).spawn().expect("it starts");
         let end = tokio::task::spawn_blocking(move || (desk.end(child), desk)).await.expect("the end");
         assert_eq!(end.0.code, 0, "{:?}", end.0);
-        assert_eq!(hall.told().last().map(String::as_str), Some(last));
+        assert_eq!(fixture.told().last().map(String::as_str), Some(last));
     }
-    hall.drill.faults.order("slack-fails".parse::<Fault>().expect("a fault"));
+    fixture.drill.faults.order("slack-fails".parse::<Fault>().expect("a fault"));
     let desk = Desk::new();
     let child = desk.command(SET, "run --to=new --yes").env("FIREBREAK_SLACK", &slack).spawn().expect("it starts");
     let (end, desk) = tokio::task::spawn_blocking(move || (desk.end(child), desk)).await.expect("the end");

@@ -12,9 +12,9 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::support::ansible::Ground;
+use crate::support::ansible::AnsibleSandbox;
 use crate::support::marks::{Outcome, encoded};
-use crate::support::program::{Hall, PROGRAM};
+use crate::support::program::{DrillFixture, PROGRAM};
 
 const TOOLKIT: &str = env!("CARGO_BIN_EXE_firebreak");
 
@@ -29,7 +29,7 @@ const RUN: &str = "run --date=DAY --env=dev --yes";
 
 /// A drill that is guarded by marked secrets, and everything that came out of the programs that ran against it.
 struct Scene {
-    hall: Hall,
+    fixture: DrillFixture,
     /// The files that hold the secrets.
     given: TempDir,
     outcome: Outcome,
@@ -50,17 +50,17 @@ impl Scene {
             settings.auth = Auth::Token { user: "bob".to_owned(), password: REGISTRY.to_owned() };
             change(settings);
         };
-        let hall = Hall::furnished(faults, guarded).await;
-        Self { hall, given: tempfile::tempdir().expect("a folder"), outcome: Outcome::default() }
+        let fixture = DrillFixture::furnished(faults, guarded).await;
+        Self { fixture, given: tempfile::tempdir().expect("a folder"), outcome: Outcome::default() }
     }
 
     fn slack(&self) -> String {
-        format!("http://{}/services/{SLACK}", self.hall.drill.slack.address())
+        format!("http://{}/services/{SLACK}", self.fixture.drill.slack.address())
     }
 
     /// The program, without any secret yet.
     fn bare(&self, words: &str) -> Command {
-        let mut command = self.hall.command(words);
+        let mut command = self.fixture.command(words);
         for name in ["FIREBREAK_PWD", "FIREBREAK_REGISTRY_PWD", "FIREBREAK_SLACK"] {
             command.env_remove(name);
         }
@@ -126,19 +126,19 @@ impl Scene {
     }
 
     fn order(&self, fault: &str) {
-        self.hall.drill.faults.order(fault.parse().expect("a fault"));
+        self.fixture.drill.faults.order(fault.parse().expect("a fault"));
     }
 
     fn journal(&self) -> PathBuf {
-        let variables = self.hall.drill.environment();
+        let variables = self.fixture.drill.environment();
         variables.iter().find(|(name, _)| name == "FIREBREAK_JOURNAL").map(|(_, path)| path.into()).expect("a folder")
     }
 
     /// Everything that came out: what was printed, the dump, the cache, the journals, Slack.
     fn end(mut self) -> Outcome {
-        self.outcome.add_folder(self.hall.folder.path());
+        self.outcome.add_folder(self.fixture.folder.path());
         self.outcome.add_folder(&self.journal());
-        self.outcome.add("Slack", json!(self.hall.drill.slack.messages()).to_string());
+        self.outcome.add("Slack", json!(self.fixture.drill.slack.messages()).to_string());
         self.outcome
     }
 }
@@ -165,9 +165,9 @@ async fn whatever_way_they_are_given_and_however_it_ends_nothing_shows_them() {
     ] {
         scene.order(fault);
         scene.play(&format!("{RUN} --timeout=2 --format=json"), Way::Variable, code).await;
-        scene.hall.drill.faults.clear();
+        scene.fixture.drill.faults.clear();
         scene.play(&format!("{then} --env=dev --yes"), Way::Word, 0).await;
-        scene.hall.stands(Stand::Broken);
+        scene.fixture.stands(Stand::Broken);
     }
     scene.history().await;
     let outcome = scene.end();
@@ -245,7 +245,7 @@ async fn what_is_refused_or_not_reached_does_not_say_what_was_tried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_in_a_url_gets_in_and_is_not_shown() {
     let mut scene = Scene::open(&[], |settings| settings.login = None).await;
-    let (registry, marathon) = (scene.hall.drill.registry.address(), scene.hall.drill.marathon().address());
+    let (registry, marathon) = (scene.fixture.drill.registry.address(), scene.fixture.drill.marathon().address());
     let registry = format!("http://bob:{}@{registry}", encoded(REGISTRY));
     let platform = format!("marathon+http://ann:{}@{marathon}", encoded(DCOS));
     for (words, code) in [
@@ -288,10 +288,10 @@ async fn a_kubeconfigs_token_is_not_shown() {
         scene.order(fault);
         let command = scene.bare(&format!("{RUN} --timeout=2 --format=json"));
         scene.run(command, 1).await;
-        scene.hall.drill.faults.clear();
+        scene.fixture.drill.faults.clear();
     }
     // A token that is not known, and kubeconfigs that cannot be read where the token stands.
-    let good = scene.hall.drill.kubernetes().kubeconfig();
+    let good = scene.fixture.drill.kubernetes().kubeconfig();
     let path = scene.given.path().join("kubeconfig");
     let token = OPERATOR.1;
     let with = |user: serde_json::Value| {
@@ -351,9 +351,9 @@ async fn the_drill_and_the_toolkit_say_nothing_of_what_their_environment_holds()
 #[tokio::test(flavor = "multi_thread")]
 async fn ansible_at_its_loudest_shows_none() {
     let mut scene = Scene::open(&["unhealthy=billing"], |_| {}).await;
-    let ground = Ground::with(PROGRAM.as_ref());
-    let day = ground.variables(&json!({
-        "rollback_service_date": scene.hall.day(),
+    let sandbox = AnsibleSandbox::with(PROGRAM.as_ref());
+    let day = sandbox.variables(&json!({
+        "rollback_service_date": scene.fixture.day(),
         "rollback_service_user": "ann",
         "rollback_service_registry_user": "bob",
     }));
@@ -361,16 +361,16 @@ async fn ansible_at_its_loudest_shows_none() {
         let limit = format!("rollback_service_timeout={timeout}");
         let report = "rollback_service_report=report.json";
         let mut command =
-            ground.command(&["--tags", "get,run", "-vvv", "--diff", "-e", &day, "-e", &limit, "-e", report]);
-        command.envs(scene.hall.drill.environment()).env("FIREBREAK_SLACK", scene.slack());
-        let played = tokio::task::spawn_blocking(|| Ground::end(command)).await.expect("a play");
+            sandbox.command(&["--tags", "get,run", "-vvv", "--diff", "-e", &day, "-e", &limit, "-e", report]);
+        command.envs(scene.fixture.drill.environment()).env("FIREBREAK_SLACK", scene.slack());
+        let played = tokio::task::spawn_blocking(|| AnsibleSandbox::end(command)).await.expect("a play");
         assert_eq!(played.code, code, "{}", played.text);
         scene.outcome.add(format!("the play that ends with {code}"), played.text);
-        scene.hall.drill.faults.clear();
+        scene.fixture.drill.faults.clear();
     }
     // What was put there for the play came out of nothing, and the program is large.
-    std::fs::remove_dir_all(ground.path("roles")).expect("the roles");
-    scene.outcome.add_folder(ground.folder.path());
+    std::fs::remove_dir_all(sandbox.path("roles")).expect("the roles");
+    scene.outcome.add_folder(sandbox.folder.path());
     let outcome = scene.end();
     outcome.is_free_of(&ALL);
     let found = outcome.places_of("1.2.0-develop").join("\n");
@@ -380,8 +380,8 @@ async fn ansible_at_its_loudest_shows_none() {
 /// What is no secret stands on the command line on the host, and is shown by Ansible.
 #[test]
 fn the_role_refuses_a_password_in_a_url_without_showing_it() {
-    let ground = Ground::with_stand_in();
-    std::fs::write(ground.path("rollback.json"), "{}").expect("a dump");
+    let sandbox = AnsibleSandbox::with_stand_in();
+    std::fs::write(sandbox.path("rollback.json"), "{}").expect("a dump");
     let url = |scheme: &str, user: &str| format!("{scheme}://{user}@registry.example");
     let guarded = format!("bob:{}", encoded(REGISTRY));
     let mut outcome = Outcome::default();
@@ -390,9 +390,9 @@ fn the_role_refuses_a_password_in_a_url_without_showing_it() {
         ("rollback_service_platform", url("marathon+https", &guarded)),
         ("rollback_service_platform", url("marathon+https", &format!("bob:{SLACK}/{SLACK}"))),
     ] {
-        let given = ground.variables(&json!({ variable: url, "rollback_service_date": "2026-11-20" }));
+        let given = sandbox.variables(&json!({ variable: url, "rollback_service_date": "2026-11-20" }));
         for tag in ["get", "run"] {
-            let played = ground.play(&["-vvv", "--diff", "--tags", tag, "-e", &given]);
+            let played = sandbox.play(&["-vvv", "--diff", "--tags", tag, "-e", &given]);
             assert_eq!(played.code, 2, "{}", played.text);
             let refusal = format!("{variable} holds a password in a URL");
             assert!(played.text.contains(&refusal), "{}", played.text);
@@ -400,10 +400,10 @@ fn the_role_refuses_a_password_in_a_url_without_showing_it() {
         }
     }
     outcome.is_free_of(&ALL);
-    assert_eq!(ground.left_over(), [""; 0]);
-    assert!(!ground.path("note").exists(), "the program was called");
-    let given = ground.variables(&json!({ "rollback_service_registry": url("https", "bob") }));
-    assert_eq!(ground.play(&["-e", &given]).code, 0, "a user alone is no secret");
+    assert_eq!(sandbox.left_over(), [""; 0]);
+    assert!(!sandbox.path("note").exists(), "the program was called");
+    let given = sandbox.variables(&json!({ "rollback_service_registry": url("https", "bob") }));
+    assert_eq!(sandbox.play(&["-e", &given]).code, 0, "a user alone is no secret");
 }
 
 #[test]

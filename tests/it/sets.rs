@@ -7,14 +7,14 @@ use firebreak::drill::story::{Stand, application_id};
 use firebreak::http::{self, Trust};
 use serde_json::{Value, json};
 
-use crate::support::program::{Hall, Output};
+use crate::support::program::{DrillFixture, Output};
 
 const RUN: &str = "run --date=DAY --env=dev --yes";
 
-async fn on(platform: Platform) -> Hall {
-    let hall = Hall::furnished(&[], |settings| settings.platform = platform).await;
-    hall.look().await;
-    hall
+async fn on(platform: Platform) -> DrillFixture {
+    let fixture = DrillFixture::furnished(&[], |settings| settings.platform = platform).await;
+    fixture.look().await;
+    fixture
 }
 
 fn report(output: &Output) -> Value {
@@ -22,8 +22,8 @@ fn report(output: &Output) -> Value {
 }
 
 /// Changes an application of the drill's Marathon as somebody else, and waits until that is done.
-async fn put(hall: &Hall, workload: &str, body: &Value) {
-    let marathon = hall.drill.marathon();
+async fn put(fixture: &DrillFixture, workload: &str, body: &Value) {
+    let marathon = fixture.drill.marathon();
     let url = format!("http://{}/v2/apps{}", marathon.address(), application_id("dev", workload));
     let answer = http::client(&Trust::default()).expect("a client").put(url).json(body).send().await;
     let answer = answer.expect("an answer");
@@ -38,18 +38,18 @@ async fn put(hall: &Hall, workload: &str, body: &Value) {
 }
 
 /// What an application of the drill's Marathon is set to, without the registry.
-fn image(hall: &Hall, workload: &str) -> String {
-    let app = hall.drill.marathon().applications().app(&application_id("dev", workload)).expect("an application");
+fn image(fixture: &DrillFixture, workload: &str) -> String {
+    let app = fixture.drill.marathon().applications().app(&application_id("dev", workload)).expect("an application");
     let image = app["container"]["docker"]["image"].as_str().expect("an image");
-    image.replace(&format!("{}/", hall.drill.registry.address()), "")
+    image.replace(&format!("{}/", fixture.drill.registry.address()), "")
 }
 
 /// Sets another image of an application of the drill's Marathon, as somebody else.
-async fn set(hall: &Hall, workload: &str, image: &str) {
-    let app = hall.drill.marathon().applications().app(&application_id("dev", workload)).expect("an application");
+async fn set(fixture: &DrillFixture, workload: &str, image: &str) {
+    let app = fixture.drill.marathon().applications().app(&application_id("dev", workload)).expect("an application");
     let mut container = app["container"].clone();
-    container["docker"]["image"] = format!("{}/{image}", hall.drill.registry.address()).into();
-    put(hall, workload, &json!({ "container": container })).await;
+    container["docker"]["image"] = format!("{}/{image}", fixture.drill.registry.address()).into();
+    put(fixture, workload, &json!({ "container": container })).await;
 }
 
 /// How each workload ended, by its name.
@@ -65,8 +65,8 @@ fn are(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_a_cron_job_and_an_init_container_go_back_with_their_service() {
-    let hall = on(Platform::Kubernetes).await;
-    let output = hall.run(&format!("{RUN} --format=json")).await;
+    let fixture = on(Platform::Kubernetes).await;
+    let output = fixture.run(&format!("{RUN} --format=json")).await;
     let done = report(&output);
     assert_eq!((output.code, &done["outcome"]), (0, &json!("done")), "{output:?}");
     assert_eq!(done["message"], "6 workloads of 4 services set; 5 verified, 1 has no instances");
@@ -86,9 +86,9 @@ async fn a_worker_a_cron_job_and_an_init_container_go_back_with_their_service() 
         "its containers billing-worker, migrate run the same repository and move together; no readiness probe: that it runs \
          is all that can be seen"
     );
-    hall.stands(Stand::Good);
+    fixture.stands(Stand::Good);
 
-    let output = hall.run("undo --env=dev --yes").await;
+    let output = fixture.run("undo --env=dev --yes").await;
     assert_eq!(output.code, 0, "{output:?}");
     let said = "6 workloads of 4 services set back to what ran before run RUN; 5 verified, 1 has no instances\n";
     assert!(output.stdout.ends_with(said), "{output:?}");
@@ -97,19 +97,19 @@ async fn a_worker_a_cron_job_and_an_init_container_go_back_with_their_service() 
     assert_eq!(rows[1], ["billing", "set", "back", "1.3.0-develop"]);
     assert_eq!(rows[2], ["billing-report", "set", "1.3.0-develop"]);
     assert!(output.stdout.contains("billing-report: its next job runs this image\n"), "{output:?}");
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_is_left_and_named_in_plan_report_and_slack() {
-    let hall = on(Platform::Marathon).await;
+    let fixture = on(Platform::Marathon).await;
     let labels = |value: &str| json!({ "labels": { "team": "money", "tier": "back", "firebreak.io/hold": value } });
-    put(&hall, "billing-worker", &labels("incident 7")).await;
-    let planned = hall.run("run --date=DAY --env=dev --check").await;
+    put(&fixture, "billing-worker", &labels("incident 7")).await;
+    let planned = fixture.run("run --date=DAY --env=dev --check").await;
     let line = "billing-worker: left as it is, with 1.3.0-develop: it is held (firebreak.io/hold: incident 7)\n";
     assert!(planned.code == 0 && planned.stdout.contains(line), "{planned:?}");
     assert!(planned.stdout.ends_with("would change 4 services\n"), "{planned:?}");
-    let output = hall.run(&format!("{RUN} --format=json")).await;
+    let output = fixture.run(&format!("{RUN} --format=json")).await;
     let done = report(&output);
     let message = "4 services rolled back and verified (left as they are: billing-worker)";
     assert_eq!((output.code, &done["message"]), (0, &json!(message)), "{output:?}");
@@ -120,75 +120,75 @@ async fn what_is_held_is_left_and_named_in_plan_report_and_slack() {
             "images": ["REGISTRY/billing:1.3.0-develop"], "why": "it is held (firebreak.io/hold: incident 7)",
         }])
     );
-    assert_eq!(hall.told().last().map(String::as_str), Some(&*format!("dev: {message}")));
+    assert_eq!(fixture.told().last().map(String::as_str), Some(&*format!("dev: {message}")));
     assert_eq!(
-        [image(&hall, "billing"), image(&hall, "billing-worker")],
+        [image(&fixture, "billing"), image(&fixture, "billing-worker")],
         ["billing:1.2.0-develop", "billing:1.3.0-develop"]
     );
 
     // Nothing to do is not all is well: the one that is held is named still.
-    let again = hall.run(RUN).await;
+    let again = fixture.run(RUN).await;
     let said = "every service stands at DAY already: nothing to do (left as they are: billing-worker)\n";
     assert!(again.code == 0 && again.stdout.ends_with(said), "{again:?}");
-    put(&hall, "billing-worker", &labels("false")).await;
-    let output = hall.run(RUN).await;
+    put(&fixture, "billing-worker", &labels("false")).await;
+    let output = fixture.run(RUN).await;
     assert!(output.code == 0 && output.stdout.ends_with("1 service rolled back and verified\n"), "{output:?}");
-    assert_eq!(image(&hall, "billing-worker"), "billing:1.2.0-develop");
+    assert_eq!(image(&fixture, "billing-worker"), "billing:1.2.0-develop");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_since_is_left_by_undo() {
-    let hall = on(Platform::Marathon).await;
-    assert_eq!(hall.run(RUN).await.code, 0);
-    put(&hall, "billing-worker", &json!({ "labels": { "firebreak.io/hold": "true" } })).await;
-    let output = hall.run("undo --env=dev --yes").await;
+    let fixture = on(Platform::Marathon).await;
+    assert_eq!(fixture.run(RUN).await.code, 0);
+    put(&fixture, "billing-worker", &json!({ "labels": { "firebreak.io/hold": "true" } })).await;
+    let output = fixture.run("undo --env=dev --yes").await;
     let said = "4 services set back to what ran before run RUN, and verified (left as they are: billing-worker)\n";
     assert!(output.code == 0 && output.stdout.ends_with(said), "{output:?}");
     assert_eq!(
-        [image(&hall, "billing"), image(&hall, "billing-worker")],
+        [image(&fixture, "billing"), image(&fixture, "billing-worker")],
         ["billing:1.3.0-develop", "billing:1.2.0-develop"]
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_of_another_environment_is_left_and_named() {
-    let hall = on(Platform::Marathon).await;
-    set(&hall, "billing-worker", "billing:1.3.0-master").await;
-    let output = hall.run(RUN).await;
+    let fixture = on(Platform::Marathon).await;
+    set(&fixture, "billing-worker", "billing:1.3.0-master").await;
+    let output = fixture.run(RUN).await;
     let line = "billing-worker: left as it is, with 1.3.0-master: its image is one of 'master', not of 'develop'\n";
     assert!(output.code == 0 && output.stdout.contains(line), "{output:?}");
     assert!(
         output.stdout.ends_with("4 services rolled back and verified (left as they are: billing-worker)\n"),
         "{output:?}"
     );
-    assert_eq!(image(&hall, "billing-worker"), "billing:1.3.0-master");
+    assert_eq!(image(&fixture, "billing-worker"), "billing:1.3.0-master");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_narrows_the_set_and_a_name_that_nobody_has_is_refused() {
-    let hall = on(Platform::Marathon).await;
-    let refused = hall.run(&format!("{RUN} --only=web,biling-worker")).await;
+    let fixture = on(Platform::Marathon).await;
+    let refused = fixture.run(&format!("{RUN} --only=web,biling-worker")).await;
     assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
     let reason = "  - --only: no workload of the set is called 'biling-worker': did you mean 'billing-worker'?\n";
     assert!(refused.stderr.ends_with(reason), "{refused:?}");
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 
-    let output = hall.run(&format!("{RUN} --only=billing-worker,/shop/dev/shop/web --format=json")).await;
+    let output = fixture.run(&format!("{RUN} --only=billing-worker,/shop/dev/shop/web --format=json")).await;
     let done = report(&output);
     assert_eq!((output.code, &done["message"]), (0, &json!("2 services rolled back and verified")), "{output:?}");
     assert_eq!(states(&done), are(&[("billing-worker", "target"), ("web", "target")]));
     assert_eq!(done["notes"], json!(["left as they are, for --only does not name them: billing, orders, users"]));
-    let found = ["billing", "billing-worker", "orders", "web"].map(|workload| image(&hall, workload));
+    let found = ["billing", "billing-worker", "orders", "web"].map(|workload| image(&fixture, workload));
     assert_eq!(found, ["billing:1.3.0-develop", "billing:1.2.0-develop", "orders:1.2.0-develop", "web:2.2.0-develop"]);
-    assert_eq!(hall.run("undo --env=dev --yes").await.code, 0);
-    hall.stands(Stand::Broken);
+    assert_eq!(fixture.run("undo --env=dev --yes").await.code, 0);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_set_is_named_and_left() {
-    let hall = on(Platform::Kubernetes).await;
+    let fixture = on(Platform::Kubernetes).await;
     let pod = |name: &str, owner: Value, image: &str| {
-        let image = format!("{}/{image}", hall.drill.registry.address());
+        let image = format!("{}/{image}", fixture.drill.registry.address());
         json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": name, "namespace": "dev", "ownerReferences": owner},
@@ -201,9 +201,9 @@ async fn what_cannot_be_set_is_named_and_left() {
         pod("debug", json!([]), "web:2.3.0-develop"),
         pod("mesh-1", by("mesh.example/v1", "Mesh", "mesh"), "proxy:1.0.0-develop"),
     ] {
-        hall.drill.kubernetes().objects().place(&pod, Utc::now()).expect("a pod");
+        fixture.drill.kubernetes().objects().place(&pod, Utc::now()).expect("a pod");
     }
-    let output = hall.run(RUN).await;
+    let output = fixture.run(RUN).await;
     assert_eq!(output.code, 0, "{output:?}");
     for line in [
         "job/migrate-7: left as it is, with 1.3.0-develop: a job under way, which keeps its image\n",
@@ -212,43 +212,43 @@ async fn what_cannot_be_set_is_named_and_left() {
     ] {
         assert!(output.stdout.contains(line), "{line}{output:?}");
     }
-    hall.stands(Stand::Good);
+    fixture.stands(Stand::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_instances_is_set_and_not_said_to_be_verified() {
-    let hall = on(Platform::Marathon).await;
-    put(&hall, "orders", &json!({ "instances": 0 })).await;
-    let output = hall.run(&format!("{RUN} --format=json")).await;
+    let fixture = on(Platform::Marathon).await;
+    put(&fixture, "orders", &json!({ "instances": 0 })).await;
+    let output = fixture.run(&format!("{RUN} --format=json")).await;
     let done = report(&output);
     let message = "5 workloads of 4 services set; 4 verified, 1 has no instances";
     assert_eq!((output.code, &done["message"]), (0, &json!(message)), "{output:?}");
     let orders = &done["results"][2];
     assert_eq!((&orders["state"], &orders["detail"]), (&json!("set"), &json!("0 instances")));
-    assert_eq!(image(&hall, "orders"), "orders:1.1.0-develop");
+    assert_eq!(image(&fixture, "orders"), "orders:1.1.0-develop");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_pinned_stays_pinned_and_its_tag_is_shown() {
-    let hall = on(Platform::Marathon).await;
-    let digest = |tag: &str| hall.drill.registry.shelves().digest("billing", tag).expect("an image");
+    let fixture = on(Platform::Marathon).await;
+    let digest = |tag: &str| fixture.drill.registry.shelves().digest("billing", tag).expect("an image");
     let pinned = |tag: &str| format!("billing:{tag}@{}", digest(tag));
-    set(&hall, "billing", &pinned("1.3.0-develop")).await;
-    let planned = hall.run("run --date=DAY --env=dev --check").await;
+    set(&fixture, "billing", &pinned("1.3.0-develop")).await;
+    let planned = fixture.run("run --date=DAY --env=dev --check").await;
     let row = planned.stdout.lines().find(|line| line.starts_with("billing ")).expect("a row of the plan");
     let cells: Vec<&str> = row.split_whitespace().take(3).collect();
     let short = |tag: &str| format!("{tag}@{}", &digest(tag)[..19]);
     assert_eq!(cells, ["billing", &short("1.3.0-develop"), &short("1.2.0-develop")], "{planned:?}");
-    assert_eq!(hall.run(RUN).await.code, 0);
+    assert_eq!(fixture.run(RUN).await.code, 0);
     assert_eq!(
-        [image(&hall, "billing"), image(&hall, "billing-worker")],
+        [image(&fixture, "billing"), image(&fixture, "billing-worker")],
         [pinned("1.2.0-develop"), "billing:1.2.0-develop".to_owned()]
     );
-    let again = hall.run(&format!("{RUN} --format=json")).await;
+    let again = fixture.run(&format!("{RUN} --format=json")).await;
     assert_eq!(report(&again)["outcome"], "nothing_to_do", "{again:?}");
     // What it was pinned to is there still, whatever its tag says by now.
-    hall.drill.registry.shelves().tag("billing", "1.3.0-develop", &digest("1.0.0-develop"));
-    let refused = hall.run("undo --env=dev --yes").await;
+    fixture.drill.registry.shelves().tag("billing", "1.3.0-develop", &digest("1.0.0-develop"));
+    let refused = fixture.run("undo --env=dev --yes").await;
     assert!(
         refused.code == 1 && refused.stderr.contains("the tag '1.3.0-develop' of 'billing' now points at"),
         "the worker's: {refused:?}"

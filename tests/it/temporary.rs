@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use crate::support::program::{Hall, send, until};
+use crate::support::program::{DrillFixture, send, until};
 
 const SIGNALS: [&str; 3] = ["-INT", "-TERM", "-HUP"];
 
@@ -107,44 +107,44 @@ const RUN: &str = "run --date=DAY --env=dev --yes";
 /// `rollback_service` writes nothing but what it keeps, so a signal leaves nothing; a draft stands beside its target.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_that_is_ended_leaves_no_temporary_file() {
-    let hall = Hall::open(&[]).await;
-    assert_eq!(hall.run(LOOK).await.code, 0);
+    let fixture = DrillFixture::open(&[]).await;
+    assert_eq!(fixture.run(LOOK).await.code, 0);
     for (signal, requests) in SIGNALS.into_iter().zip([1, 4, 8]) {
-        order(&hall, "latency=50");
+        order(&fixture, "latency=50");
         // From that moment nothing is answered any more.
         let stop = |log: &[Request]| log.len() >= requests;
-        interrupt(&hall, LOOK, signal, stop, "latency=60000").await;
+        interrupt(&fixture, LOOK, signal, stop, "latency=60000").await;
     }
     let changed = |log: &[Request]| log.iter().any(|request| request.method == "PUT");
     for signal in SIGNALS {
-        order(&hall, "hang");
-        interrupt(&hall, RUN, signal, changed, "latency=1").await;
+        order(&fixture, "hang");
+        interrupt(&fixture, RUN, signal, changed, "latency=1").await;
     }
-    assert_eq!(hall.run(RUN).await.code, 0);
+    assert_eq!(fixture.run(RUN).await.code, 0);
     for signal in SIGNALS {
-        order(&hall, "hang");
-        interrupt(&hall, "undo --env=dev --yes", signal, changed, "latency=1").await;
+        order(&fixture, "hang");
+        interrupt(&fixture, "undo --env=dev --yes", signal, changed, "latency=1").await;
     }
 }
 
-fn order(hall: &Hall, fault: &str) {
-    hall.drill.faults.clear();
-    hall.drill.faults.order(fault.parse().expect("a fault"));
+fn order(fixture: &DrillFixture, fault: &str) {
+    fixture.drill.faults.clear();
+    fixture.drill.faults.order(fault.parse().expect("a fault"));
 }
 
 /// Runs the program up to a moment, where the world becomes another and a signal is sent: nothing is left.
-async fn interrupt(hall: &Hall, words: &str, signal: &str, moment: impl Fn(&[Request]) -> bool, then: &str) {
+async fn interrupt(fixture: &DrillFixture, words: &str, signal: &str, moment: impl Fn(&[Request]) -> bool, then: &str) {
     let temporary = tempfile::tempdir().expect("a folder");
-    let kept = below(hall.folder.path());
-    hall.drill.log.clear();
-    let child = hall.command(words).env("TMPDIR", temporary.path()).spawn().expect("the program starts");
-    until("the moment of the signal", || moment(&hall.drill.log.all())).await;
-    order(hall, then);
+    let kept = below(fixture.folder.path());
+    fixture.drill.log.clear();
+    let child = fixture.command(words).env("TMPDIR", temporary.path()).spawn().expect("the program starts");
+    until("the moment of the signal", || moment(&fixture.drill.log.all())).await;
+    order(fixture, then);
     assert_eq!(below(temporary.path()), []);
     send(&child, signal).await;
-    let output = hall.end(child).await;
+    let output = fixture.end(child).await;
     assert_eq!(output.code, 130, "{words} {signal}: {output:?}");
     assert_eq!(below(temporary.path()), []);
-    assert_eq!(below(hall.folder.path()), kept, "{words} {signal}");
-    hall.drill.faults.clear();
+    assert_eq!(below(fixture.folder.path()), kept, "{words} {signal}");
+    fixture.drill.faults.clear();
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use firebreak::drill::story::Stand;
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::support::program::Hall;
+use crate::support::program::DrillFixture;
 
 const DOWN: &str = "\u{1b}[B";
 const ENTER: &str = "\r";
@@ -13,15 +13,15 @@ const ESCAPE: &str = "\u{1b}";
 const CONTROL_C: u8 = 3;
 
 /// The program at a terminal, led to the drill; an answer that takes over half a minute fails the test.
-fn sit_down(hall: &Hall, words: &str) -> PtySession {
+fn sit_down(fixture: &DrillFixture, words: &str) -> PtySession {
     let mut command = Command::new(crate::support::program::PROGRAM);
     command
-        .args(words.replace("DAY", &hall.day()).split_whitespace())
-        .current_dir(hall.folder.path())
+        .args(words.replace("DAY", &fixture.day()).split_whitespace())
+        .current_dir(fixture.folder.path())
         .env_clear()
-        .envs(hall.drill.environment())
+        .envs(fixture.drill.environment())
         .env("TERM", "xterm-256color")
-        .env("XDG_CACHE_HOME", hall.folder.path().join("cache"));
+        .env("XDG_CACHE_HOME", fixture.folder.path().join("cache"));
     spawn_command(command, Some(30_000)).expect("a pseudo-terminal")
 }
 
@@ -40,10 +40,13 @@ fn leave(mut session: PtySession) -> (String, i32) {
 }
 
 /// Runs what blocks beside the drill's servers.
-async fn at_a_terminal<T: Send + 'static>(hall: Hall, act: impl FnOnce(&Hall) -> T + Send + 'static) -> (Hall, T) {
+async fn at_a_terminal<T: Send + 'static>(
+    fixture: DrillFixture,
+    act: impl FnOnce(&DrillFixture) -> T + Send + 'static,
+) -> (DrillFixture, T) {
     tokio::task::spawn_blocking(move || {
-        let result = act(&hall);
-        (hall, result)
+        let result = act(&fixture);
+        (fixture, result)
     })
     .await
     .expect("no panic")
@@ -51,12 +54,12 @@ async fn at_a_terminal<T: Send + 'static>(hall: Hall, act: impl FnOnce(&Hall) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_day_is_chosen_and_the_plan_confirmed() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    let (hall, (screen, code)) = at_a_terminal(hall, |hall| {
-        let mut session = sit_down(hall, "run --env=dev");
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    let (fixture, (screen, code)) = at_a_terminal(fixture, |fixture| {
+        let mut session = sit_down(fixture, "run --env=dev");
         session.exp_string("Back to the end of which day? Images of 'develop', UTC").expect("the question");
-        session.exp_string(&hall.day()).expect("the day");
+        session.exp_string(&fixture.day()).expect("the day");
         press(&mut session, DOWN);
         press(&mut session, ENTER);
         session.exp_string("The plan: 'dev' on http://").expect("the plan");
@@ -70,22 +73,22 @@ async fn the_day_is_chosen_and_the_plan_confirmed() {
     assert_eq!(code, 0, "{screen}");
     assert!(screen.contains("5 workloads of 4 services rolled back and verified"), "{screen}");
     assert!(screen.contains("\u{1b}[32mrolled back"), "colours on a terminal: {screen}");
-    hall.stands(Stand::Good);
+    fixture.stands(Stand::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_no_and_an_escape_change_nothing() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    let (hall, ends) = at_a_terminal(hall, |hall| {
-        let mut session = sit_down(hall, "run --env=dev --date=DAY");
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    let (fixture, ends) = at_a_terminal(fixture, |fixture| {
+        let mut session = sit_down(fixture, "run --env=dev --date=DAY");
         session.exp_string("Change 5 workloads of 4 services of 'dev'").expect("the question");
         press(&mut session, "n");
         press(&mut session, ENTER);
         let no = leave(session);
-        let mut session = sit_down(hall, "run --env=dev");
+        let mut session = sit_down(fixture, "run --env=dev");
         session.exp_string("Back to the end of which day?").expect("the question");
-        session.exp_string(&hall.day()).expect("the days");
+        session.exp_string(&fixture.day()).expect("the days");
         press(&mut session, ESCAPE);
         [no, leave(session)]
     })
@@ -96,15 +99,15 @@ async fn a_no_and_an_escape_change_nothing() {
         assert_eq!(*code, 4, "{screen}");
         assert!(screen.contains(message), "{screen}");
     }
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_typed_before_the_question_is_no_answer() {
-    let hall = Hall::open(&["latency=100"]).await;
-    hall.look().await;
-    let (hall, (screen, code)) = at_a_terminal(hall, |hall| {
-        let mut session = sit_down(hall, "run --env=dev --date=DAY");
+    let fixture = DrillFixture::open(&["latency=100"]).await;
+    fixture.look().await;
+    let (fixture, (screen, code)) = at_a_terminal(fixture, |fixture| {
+        let mut session = sit_down(fixture, "run --env=dev --date=DAY");
         press(&mut session, "y");
         press(&mut session, ENTER);
         session.exp_string("Change 5 workloads of 4 services of 'dev'").expect("the question");
@@ -114,16 +117,16 @@ async fn what_was_typed_before_the_question_is_no_answer() {
     })
     .await;
     assert_eq!(code, 4, "{screen}");
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_protected_environment_must_be_typed_out() {
-    let hall = Hall::open(&[]).await;
-    assert_eq!(hall.run("get --repo=billing,orders,users,web --env=master").await.code, 0);
-    let (hall, codes) = at_a_terminal(hall, |hall| {
+    let fixture = DrillFixture::open(&[]).await;
+    assert_eq!(fixture.run("get --repo=billing,orders,users,web --env=master").await.code, 0);
+    let (fixture, codes) = at_a_terminal(fixture, |fixture| {
         ["yes", "prod"].map(|word| {
-            let mut session = sit_down(hall, "run --env=prod --date=DAY");
+            let mut session = sit_down(fixture, "run --env=prod --date=DAY");
             session
                 .exp_string("Type the environment's name to change 5 workloads of 4 services of 'prod'")
                 .expect("the question");
@@ -134,20 +137,20 @@ async fn a_protected_environment_must_be_typed_out() {
     })
     .await;
     assert_eq!((codes[0].1, codes[1].1), (4, 0), "{codes:?}");
-    assert!(hall.drill.proof("prod", Stand::Good).expect("an environment").holds);
+    assert!(fixture.drill.proof("prod", Stand::Good).expect("an environment").holds);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn control_c_at_a_question_ends_at_once_and_gives_the_cursor_back() {
-    let hall = Hall::open(&[]).await;
-    hall.look().await;
-    let (hall, ends) = at_a_terminal(hall, |hall| {
+    let fixture = DrillFixture::open(&[]).await;
+    fixture.look().await;
+    let (fixture, ends) = at_a_terminal(fixture, |fixture| {
         [
             ("run --env=dev", "Back to the end of which day?"),
             ("run --env=dev --date=DAY", "Change 5 workloads of 4 services"),
         ]
         .map(|(words, question)| {
-            let mut session = sit_down(hall, words);
+            let mut session = sit_down(fixture, words);
             session.exp_string(question).expect("the question");
             std::thread::sleep(std::time::Duration::from_millis(300));
             press(&mut session, char::from(CONTROL_C).to_string().as_str());
@@ -160,16 +163,16 @@ async fn control_c_at_a_question_ends_at_once_and_gives_the_cursor_back() {
         assert!(screen.contains("interrupted: nothing was changed"), "{screen}");
         assert!(screen.contains("\u{1b}[?25h"), "the cursor is shown again: {screen:?}");
     }
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn control_c_while_services_change_takes_the_set_back() {
-    let hall = Hall::open(&["hang"]).await;
-    hall.look().await;
-    let (hall, (screen, code)) = at_a_terminal(hall, |hall| {
-        let mut session = sit_down(hall, "run --env=dev --date=DAY --yes");
-        while hall.drill.marathon().applications().deployments() == 0 {
+    let fixture = DrillFixture::open(&["hang"]).await;
+    fixture.look().await;
+    let (fixture, (screen, code)) = at_a_terminal(fixture, |fixture| {
+        let mut session = sit_down(fixture, "run --env=dev --date=DAY --yes");
+        while fixture.drill.marathon().applications().deployments() == 0 {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         press(&mut session, char::from(CONTROL_C).to_string().as_str());
@@ -179,17 +182,17 @@ async fn control_c_while_services_change_takes_the_set_back() {
     assert_eq!(code, 130, "{screen}");
     assert!(screen.contains("Interrupted: taking the set back."), "{screen}");
     assert!(screen.contains("interrupted; all that had been changed was restored"), "{screen}");
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 }
 
 /// What a line of the shell shows at a terminal, `PROGRAM` being the program. It must end well.
-fn shown(hall: &Hall, line: &str, variables: &[(&str, &str)]) -> String {
+fn shown(fixture: &DrillFixture, line: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new("sh");
     command
         .args(["-c", &line.replace("PROGRAM", crate::support::program::PROGRAM)])
-        .current_dir(hall.folder.path())
+        .current_dir(fixture.folder.path())
         .env_clear()
-        .envs(hall.drill.environment())
+        .envs(fixture.drill.environment())
         .envs([("PATH", "/usr/bin:/bin"), ("TERM", "xterm-256color")])
         .envs(variables.iter().copied());
     let (screen, code) = leave(spawn_command(command, Some(30_000)).expect("a pseudo-terminal"));
@@ -212,11 +215,11 @@ const LOOK: &str = "PROGRAM get --repo=billing,orders --env=develop";
 #[tokio::test(flavor = "multi_thread")]
 async fn colours_and_bars_are_where_they_are_wanted_and_what_was_found_is_the_same() {
     // Slow, so that a bar is seen.
-    let hall = Hall::open(&["latency=100"]).await;
-    let (hall, (alone, elsewhere, plain, table)) = at_a_terminal(hall, |hall| {
-        let elsewhere = shown(hall, &format!("{LOOK} >table"), &[]);
-        let table = std::fs::read_to_string(hall.folder.path().join("table")).expect("what was found");
-        (shown(hall, LOOK, &[]), elsewhere, shown(hall, LOOK, &[("NO_COLOR", "1")]), table)
+    let fixture = DrillFixture::open(&["latency=100"]).await;
+    let (fixture, (alone, elsewhere, plain, table)) = at_a_terminal(fixture, |fixture| {
+        let elsewhere = shown(fixture, &format!("{LOOK} >table"), &[]);
+        let table = std::fs::read_to_string(fixture.folder.path().join("table")).expect("what was found");
+        (shown(fixture, LOOK, &[]), elsewhere, shown(fixture, LOOK, &[("NO_COLOR", "1")]), table)
     })
     .await;
     let is_bar = |c: char| "━╌".contains(c);
@@ -228,7 +231,7 @@ async fn colours_and_bars_are_where_they_are_wanted_and_what_was_found_is_the_sa
     let news = |screen: &str| screen.lines().filter(|line| line.starts_with("  billing: ")).count();
     assert!(news(&elsewhere) > 0, "{elsewhere:?}");
     assert_eq!((news(&alone), news(&plain)), (0, 0), "{alone:?}, {plain:?}");
-    assert!(table.contains(&hall.day()), "{table:?}");
+    assert!(table.contains(&fixture.day()), "{table:?}");
     for screen in [&alone, &plain] {
         let screen = console::strip_ansi_codes(screen);
         let missing: Vec<_> = table.lines().filter(|line| !screen.contains(line)).collect();

@@ -211,7 +211,7 @@ impl<B: Batch> BatchExecution<'_, B> {
             let message = format!("there are no {}: nothing to do", words.many);
             return Ok(self.end(Finding::new(Outcome::NothingToDo, message)));
         }
-        if let Some(finding) = consent.settle(&self.proposal(), &*context.operator).await? {
+        if let Some(finding) = consent.confirm(&self.proposal(), &*context.operator).await? {
             return Ok(self.end(finding));
         }
         let section = context.interrupt.drained_section();
@@ -393,9 +393,9 @@ mod tests {
     use super::super::vocabulary::PLAIN;
     use super::*;
     use crate::action::interrupt::Interrupt;
-    use crate::action::keeper::Keeper;
     use crate::action::operator::testing::Nobody;
     use crate::action::report::Who;
+    use crate::action::run_journal::RunJournal;
     use crate::journal::record::{Began, Record};
     use crate::journal::{Folder, Run};
     use crate::port::NoRemoteLock;
@@ -457,7 +457,7 @@ mod tests {
             who: Who::default(),
             cache_folder: None,
             kubeconfigs: None,
-            journal: Arc::new(Keeper::new(Some(folder.to_owned()), Began::default())),
+            journal: Arc::new(RunJournal::new(Some(folder.to_owned()), Began::default())),
             operator: Arc::new(Nobody),
             watch: Arc::new(Unwatched),
             interrupt,

@@ -35,7 +35,7 @@ impl<C: Change> Execution<'_, C> {
             let finding = changes_nothing();
             return Ok(self.end(Finding { message: finding.message.clone() + &self.plan.left, ..finding }));
         }
-        if let Some(finding) = consent.settle(&self.proposal(&changes), &*context.operator).await? {
+        if let Some(finding) = consent.confirm(&self.proposal(&changes), &*context.operator).await? {
             return Ok(self.end(finding));
         }
         let section = context.interrupt.critical_section();

@@ -107,7 +107,7 @@ pub async fn end_run<C: Change + for<'a> Deserialize<'a>>(
     table.legend.push(legend.to_owned());
     let about =
         |finding: Finding| finding.with("environment", scope.environment).with("platform", scope.place.address());
-    if let Some(finding) = scope.consent.settle(&proposal(scope, &run, recovery, table), &*context.operator).await? {
+    if let Some(finding) = scope.consent.confirm(&proposal(scope, &run, recovery, table), &*context.operator).await? {
         return Ok(about(finding));
     }
     let section = context.interrupt.critical_section();

@@ -167,7 +167,7 @@ impl<C: Change> Machine<'_, C> {
         // From here on nothing is taken back: what is kept for that can go.
         let message = done(self.set.changes, &results, words, self.context.purpose);
         let applied = self.end(State::Done, message, results);
-        if let Err(error) = port.settle(self.set.changes).await {
+        if let Err(error) = port.clean_up(self.set.changes).await {
             watch.warn(&format!("what was kept for going back could not be removed: {error:#}"));
         }
         applied
@@ -329,8 +329,8 @@ mod tests {
             Ok(())
         }
 
-        async fn settle(&self, _: &[Thing]) -> anyhow::Result<()> {
-            self.call("settle");
+        async fn clean_up(&self, _: &[Thing]) -> anyhow::Result<()> {
+            self.call("clean_up");
             Ok(())
         }
     }
@@ -400,7 +400,7 @@ mod tests {
             (applied.outcome(), applied.message.as_str()),
             (Outcome::Done, "2 services rolled back and verified")
         );
-        assert_eq!(calls, ["deploy", "settle"]);
+        assert_eq!(calls, ["deploy", "clean_up"]);
         assert_eq!(states(&applied), [Verdict::Target, Verdict::Target]);
     }
 
@@ -473,7 +473,7 @@ mod tests {
             (Outcome::Done, "2 services set; 1 verified, 1 has no instances")
         );
         assert_eq!(states(&applied), [Verdict::Target, Verdict::Set]);
-        assert_eq!((applied.results[1].detail.as_str(), calls), ("0 replicas", vec!["deploy", "settle"]));
+        assert_eq!((applied.results[1].detail.as_str(), calls), ("0 replicas", vec!["deploy", "clean_up"]));
     }
 
     #[test]

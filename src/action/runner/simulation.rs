@@ -74,11 +74,11 @@ struct Simulated {
     interrupt: Interrupt,
     death: Arc<Notify>,
     /// What the run wrote to each service.
-    own: Mutex<Vec<Own>>,
+    own: Mutex<Vec<OwnWrite>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Own {
+enum OwnWrite {
     Nothing,
     /// The answer was lost.
     Unanswered,
@@ -105,7 +105,7 @@ impl Simulated {
             self.die().await;
         }
         if call == "set" {
-            lock(&self.own)[index] = Own::Unanswered;
+            lock(&self.own)[index] = OwnWrite::Unanswered;
         }
         if fate == 2 {
             self.journal.answer(number, Answer::Lost("cut off before".to_owned()));
@@ -117,7 +117,7 @@ impl Simulated {
             let service = &mut world.services[index];
             if fate == 3 || !expected(service) {
                 if call == "set" {
-                    lock(&self.own)[index] = Own::Nothing;
+                    lock(&self.own)[index] = OwnWrite::Nothing;
                 }
                 drop(world);
                 self.journal.answer(number, Answer::Refused("409".to_owned()));
@@ -138,7 +138,7 @@ impl Simulated {
         }
         self.journal.answer(number, Answer::Taken(json!({ "revision": revision })));
         if call == "set" {
-            lock(&self.own)[index] = Own::Taken(revision);
+            lock(&self.own)[index] = OwnWrite::Taken(revision);
         }
         if fate == 6 {
             self.die().await;
@@ -173,9 +173,9 @@ impl Simulated {
 
     fn ours(&self, index: usize, service: &Service, change: &Thing) -> bool {
         match lock(&self.own)[index] {
-            Own::Nothing => false,
-            Own::Taken(revision) => service.revision == revision,
-            Own::Unanswered => service.image == change.after,
+            OwnWrite::Nothing => false,
+            OwnWrite::Taken(revision) => service.revision == revision,
+            OwnWrite::Unanswered => service.image == change.after,
         }
     }
 }
@@ -194,14 +194,16 @@ impl Settable for Simulated {
             let index = usize::try_from(call.about["index"].as_u64().expect("an index")).expect("small");
             match &call.answer {
                 Some(Answer::Refused(_)) => {}
-                Some(Answer::Taken(value)) => own[index] = Own::Taken(value["revision"].as_u64().expect("a revision")),
-                Some(Answer::Lost(_)) | None => own[index] = Own::Unanswered,
+                Some(Answer::Taken(value)) => {
+                    own[index] = OwnWrite::Taken(value["revision"].as_u64().expect("a revision"))
+                }
+                Some(Answer::Lost(_)) | None => own[index] = OwnWrite::Unanswered,
             }
         }
     }
 
     fn wrote(&self, change: &Thing) -> bool {
-        lock(&self.own)[index(change)] != Own::Nothing
+        lock(&self.own)[index(change)] != OwnWrite::Nothing
     }
 
     fn by_hand(&self, change: &Thing) -> String {
@@ -215,9 +217,9 @@ impl Settable for Simulated {
     async fn deploy(&self, changes: &[Thing], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
         for change in changes {
             let revision = change.revision;
-            let sent = lock(&self.own).iter().any(|own| *own != Own::Nothing);
+            let sent = lock(&self.own).iter().any(|own| *own != OwnWrite::Nothing);
             if let Err(error) = self.set("set", index(change), &change.after, |now| now.revision == revision).await {
-                let sent = sent || lock(&self.own).iter().any(|own| *own != Own::Nothing);
+                let sent = sent || lock(&self.own).iter().any(|own| *own != OwnWrite::Nothing);
                 return Err(if sent { DeployError::Sent(error) } else { DeployError::NothingSent(error) });
             }
         }
@@ -262,7 +264,7 @@ impl Settable for Simulated {
         Ok(())
     }
 
-    async fn settle(&self, _: &[Thing]) -> anyhow::Result<()> {
+    async fn clean_up(&self, _: &[Thing]) -> anyhow::Result<()> {
         Ok(())
     }
 }
@@ -280,7 +282,7 @@ async fn process(world: &Arc<Mutex<World>>, journal: Journal, way: u64) -> Optio
         journal: journal.clone(),
         interrupt: interrupt.clone(),
         death: Arc::clone(&death),
-        own: Mutex::new(vec![Own::Nothing; COUNT]),
+        own: Mutex::new(vec![OwnWrite::Nothing; COUNT]),
     };
     let calls = Run::read(journal.path()).expect("a journal").calls;
     platform.recall(&calls);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Fault;
+use super::Violation;
 use super::stock::Stock;
 
 /// Where the files are that are read as text.
@@ -18,7 +18,7 @@ fn files(stock: &Stock) -> impl Iterator<Item = PathBuf> {
 }
 
 /// A text that holds nothing but the path to a file which is there: a link, cloned where there are none.
-pub fn link_lost(stock: &Stock) -> Vec<Fault> {
+pub fn link_lost(stock: &Stock) -> Vec<Violation> {
     let leads = |path: &PathBuf| {
         let full = stock.path(path);
         let small = full.symlink_metadata().is_ok_and(|it| it.is_file() && it.len() <= LONGEST);
@@ -27,15 +27,15 @@ pub fn link_lost(stock: &Stock) -> Vec<Fault> {
         let is_path = target.starts_with("../") && !target.contains(char::is_whitespace);
         (is_path && full.parent()?.join(target).exists()).then(|| (path.clone(), target.to_owned()))
     };
-    let fault = |(path, target): (PathBuf, String)| {
-        let mend = format!("call `git config core.symlinks true` and `git checkout -- {}`", path.display());
-        Fault::at(&path, 1, format!("this is the text of a link to {target}: the clone has no symbolic links"), mend)
+    let violation = |(path, target): (PathBuf, String)| {
+        let fix = format!("call `git config core.symlinks true` and `git checkout -- {}`", path.display());
+        Violation::at(&path, 1, format!("this is the text of a link to {target}: the clone has no symbolic links"), fix)
     };
-    files(stock).filter_map(|path| leads(&path)).map(fault).collect()
+    files(stock).filter_map(|path| leads(&path)).map(violation).collect()
 }
 
 /// Line ends of Windows. Told once, since a clone gives them to all files alike.
-pub fn line_ends(stock: &Stock) -> Vec<Fault> {
+pub fn line_ends(stock: &Stock) -> Vec<Violation> {
     let wrong: Vec<PathBuf> =
         files(stock).filter(|path| std::fs::read(stock.path(path)).is_ok_and(|bytes| has_them(&bytes))).collect();
     let Some(first) = wrong.first() else { return Vec::new() };
@@ -44,9 +44,9 @@ pub fn line_ends(stock: &Stock) -> Vec<Fault> {
         count => format!(", and those of {count} more"),
     };
     let finding = format!("the lines of this file{more} end as on Windows, with CRLF");
-    let mend = "call `git config core.autocrlf false`, `git rm -r --cached --quiet .` and `git reset --hard`: \
+    let fix = "call `git config core.autocrlf false`, `git rm -r --cached --quiet .` and `git reset --hard`: \
                 .gitattributes has them end as on Unix";
-    vec![Fault::at(first, 1, finding, mend)]
+    vec![Violation::at(first, 1, finding, fix)]
 }
 
 /// Whether bytes have a line end of Windows.

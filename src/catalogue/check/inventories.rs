@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::stock::{Stock, Yaml, is_variables};
 use super::yaml::{Node, Value};
-use super::{Fault, meant};
+use super::{Violation, meant};
 use crate::catalogue::facts::{Kind, Role, Variable};
 
 /// The group whose first host runs the programs.
@@ -41,31 +41,36 @@ fn has_host(stock: &Stock, path: &Path) -> Option<bool> {
 }
 
 /// An inventory without a host to act on.
-pub fn empty(stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn empty(stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for folder in &stock.inventories {
         let files = host_files(stock, folder);
         if files.iter().all(|path| has_host(stock, path) == Some(false)) {
             let place = files.first().unwrap_or(folder);
             let finding = format!("no host stands in the group '{GROUP}', on which the programs run");
-            faults.push(Fault::at(place, 1, finding, format!("write [{GROUP}] and a host below it")));
+            violations.push(Violation::at(place, 1, finding, format!("write [{GROUP}] and a host below it")));
         }
     }
-    faults
+    violations
 }
 
 /// A link that leads nowhere.
-pub fn link(stock: &Stock) -> Vec<Fault> {
+pub fn link(stock: &Stock) -> Vec<Violation> {
     let broken = |path: &PathBuf| {
         let full = stock.path(path);
         full.is_symlink() && !full.exists()
     };
     let target = |path: &Path| std::fs::read_link(stock.path(path)).unwrap_or_default().display().to_string();
-    let fault = |path: PathBuf| {
+    let violation = |path: PathBuf| {
         let finding = format!("this link leads nowhere: {}", target(&path));
-        Fault::at(&path, 1, finding, "lead it to a file that is there, as in `ln -s ../../../group_vars/00_global.yml`")
+        Violation::at(
+            &path,
+            1,
+            finding,
+            "lead it to a file that is there, as in `ln -s ../../../group_vars/00_global.yml`",
+        )
     };
-    stock.files("inventories").into_iter().filter(broken).map(fault).collect()
+    stock.files("inventories").into_iter().filter(broken).map(violation).collect()
 }
 
 /// A value that an inventory gives to a name.
@@ -96,17 +101,17 @@ fn given(stock: &Stock) -> Vec<(&Role, Given<'_>)> {
 }
 
 /// The same, with the variable that it is, where Ansible does not evaluate it first.
-fn settled(stock: &Stock) -> Vec<(&Variable, Given<'_>)> {
-    let mut settled = Vec::new();
+fn assignments(stock: &Stock) -> Vec<(&Variable, Given<'_>)> {
+    let mut assignments = Vec::new();
     for (role, given) in given(stock) {
         let Some(variable) = role.variables.iter().find(|variable| variable.name == given.name) else { continue };
         let evaluated = given.value.text().is_some_and(|text| text.contains("{{") || text.contains("{%"));
         let tagged = given.value.tag.as_deref().is_some_and(|tag| tag.starts_with("!v") || tag.starts_with("!u"));
         if !evaluated && !tagged && !given.value.is_null() && given.value.value != Value::Alias {
-            settled.push((variable, given));
+            assignments.push((variable, given));
         }
     }
-    settled
+    assignments
 }
 
 /// Whether a role, a playbook or a value elsewhere uses this name: then it is a variable, though not an option's.
@@ -128,28 +133,28 @@ fn is_used(stock: &Stock, role: &Role, name: &str) -> bool {
 }
 
 /// A variable that the role does not have. Ansible takes it silently.
-pub fn unknown(stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn unknown(stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for (role, given) in given(stock) {
         let known = role.variables.iter().any(|variable| variable.name == given.name);
         if !known && !is_used(stock, role, given.name) {
             let names = role.variables.iter().map(|variable| variable.name.as_str());
-            let mend = meant(given.name, names, &format!("see roles/{}/README.md for its variables", role.name));
-            faults.push(Fault::at(
+            let fix = meant(given.name, names, &format!("see roles/{}/README.md for its variables", role.name));
+            violations.push(Violation::at(
                 &given.file.path,
                 given.line,
                 format!("there is no variable '{}'", given.name),
-                mend,
+                fix,
             ));
         }
     }
-    faults
+    violations
 }
 
 /// A value that the option cannot have.
-pub fn kind(stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    for (variable, given) in settled(stock) {
+pub fn kind(stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (variable, given) in assignments(stock) {
         let text = given.value.text();
         let switch = ["true", "false", "yes", "no", "on", "off", "1", "0", "t", "f", "y", "n"];
         let (fits, wanted) = match variable.kind {
@@ -160,50 +165,50 @@ pub fn kind(stock: &Stock) -> Vec<Fault> {
         };
         if !fits {
             let finding = format!("{} takes {wanted}", given.name);
-            faults.push(Fault::at(&given.file.path, given.line, finding, format!("write {wanted}")));
+            violations.push(Violation::at(&given.file.path, given.line, finding, format!("write {wanted}")));
         }
     }
-    faults
+    violations
 }
 
 /// A value that is not among the choices.
-pub fn choice(stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    for (variable, given) in settled(stock).into_iter().filter(|(variable, _)| !variable.choices.is_empty()) {
+pub fn choice(stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (variable, given) in assignments(stock).into_iter().filter(|(variable, _)| !variable.choices.is_empty()) {
         let values: Vec<&Node> = std::iter::once(given.value).chain(given.value.items()).collect();
         for value in values.into_iter().filter_map(Node::text).filter(|value| !value.is_empty()) {
             if !variable.choices.iter().any(|choice| choice == value) {
                 let otherwise = format!("take one of {}", variable.choices.join(", "));
-                let mend = meant(value, variable.choices.iter().map(String::as_str), &otherwise);
+                let fix = meant(value, variable.choices.iter().map(String::as_str), &otherwise);
                 let finding = format!("{} cannot be '{value}'", given.name);
-                faults.push(Fault::at(&given.file.path, given.line, finding, mend));
+                violations.push(Violation::at(&given.file.path, given.line, finding, fix));
             }
         }
     }
-    faults
+    violations
 }
 
 /// A secret that everybody can read who reads the repository. The value itself is not told again.
-pub fn plain_secret(stock: &Stock) -> Vec<Fault> {
+pub fn plain_secret(stock: &Stock) -> Vec<Violation> {
     // `@path` names the file that holds it.
     let open = |value: &Node| value.text().is_none_or(|text| !text.is_empty() && !text.starts_with('@'));
-    let plain = settled(stock).into_iter().filter(|(variable, given)| variable.secret && open(given.value));
-    let fault = |(variable, given): (&Variable, Given<'_>)| {
+    let plain = assignments(stock).into_iter().filter(|(variable, given)| variable.secret && open(given.value));
+    let violation = |(variable, given): (&Variable, Given<'_>)| {
         let from = variable.environment.as_ref().map_or(String::new(), |name| format!(", or leave it to {name}"));
         let finding = format!("the secret {} is written in plain text", given.name);
-        let mend = format!("encrypt it by `ansible-vault encrypt_string`{from}; and change it, as it was seen");
-        Fault::at(&given.file.path, given.line, finding, mend)
+        let fix = format!("encrypt it by `ansible-vault encrypt_string`{from}; and change it, as it was seen");
+        Violation::at(&given.file.path, given.line, finding, fix)
     };
-    plain.map(fault).collect()
+    plain.map(violation).collect()
 }
 
 /// A variable that a role needs, and that nobody gives: no inventory, no default, no button.
-pub fn nowhere(stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn nowhere(stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
     // What cannot be read may give it.
     let unread = stock.yaml_below(Path::new("inventories")).any(|file| file.documents.is_err());
     if stock.inventories.is_empty() || unread {
-        return faults;
+        return violations;
     }
     for text in &stock.texts {
         let Some(role) = &text.role else { continue };
@@ -235,9 +240,9 @@ pub fn nowhere(stock: &Stock) -> Vec<Fault> {
                     variable.name,
                     variable.required.join("` and `")
                 );
-                faults.push(text.fault(line, finding, "give it in inventories/<environment>/group_vars/all/"));
+                violations.push(text.violation(line, finding, "give it in inventories/<environment>/group_vars/all/"));
             }
         }
     }
-    faults
+    violations
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::groovy::Literal;
 use super::stock::{Pipeline, Stock};
-use super::{Fault, meant};
+use super::{Violation, meant};
 
 impl Pipeline {
-    fn fault(&self, at: usize, finding: impl Into<String>, mend: impl Into<String>) -> Fault {
-        Fault::at(&self.path, self.groovy.line(at), finding, mend)
+    fn violation(&self, at: usize, finding: impl Into<String>, fix: impl Into<String>) -> Violation {
+        Violation::at(&self.path, self.groovy.line(at), finding, fix)
     }
 }
 
@@ -22,18 +22,18 @@ fn is_filled(string: &Literal) -> bool {
 }
 
 /// `extraVars`, which becomes `-e name=value`: a space in a value begins another variable.
-pub fn extra_vars(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+pub fn extra_vars(pipeline: &Pipeline, _: &Stock) -> Vec<Violation> {
     let groovy = &pipeline.groovy;
     let named = groovy.words("extraVars").into_iter().filter(|at| groovy.code[at + 9..].trim_start().starts_with(':'));
-    let fault = |at| {
+    let violation = |at| {
         let finding = "extraVars sends `-e name=value`, in which a space begins another variable";
-        pipeline.fault(at, finding, "write the values by writeJSON, and give `extras: '-e @file.json'`")
+        pipeline.violation(at, finding, "write the values by writeJSON, and give `extras: '-e @file.json'`")
     };
-    named.map(fault).collect()
+    named.map(violation).collect()
 }
 
 /// `-e name=${…}`: what somebody typed is read as several variables, or evaluated.
-pub fn typed_extras(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+pub fn typed_extras(pipeline: &Pipeline, _: &Stock) -> Vec<Violation> {
     let code = &pipeline.groovy.code;
     let typed = pipeline.groovy.strings.iter().filter(|string| {
         let words: Vec<&str> = string.text.split_whitespace().collect();
@@ -47,15 +47,15 @@ pub fn typed_extras(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
             !value.starts_with('@') && value.contains('=') && (is_filled(string) || (goes_on && value.ends_with('=')))
         })
     });
-    let fault = |string: &Literal| {
+    let violation = |string: &Literal| {
         let finding = "a value is put behind `-e name=`, in which a space begins another variable";
-        pipeline.fault(string.range.start, finding, "write the values by writeJSON, and give `-e @file.json`")
+        pipeline.violation(string.range.start, finding, "write the values by writeJSON, and give `-e @file.json`")
     };
-    typed.map(fault).collect()
+    typed.map(violation).collect()
 }
 
 /// `sh "… ${params.x}"`: what somebody typed is run by the shell.
-pub fn typed_shell(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+pub fn typed_shell(pipeline: &Pipeline, _: &Stock) -> Vec<Violation> {
     let code = &pipeline.groovy.code;
     let typed = pipeline.groovy.strings.iter().filter(|string| {
         let before = code[..string.range.start].trim_end();
@@ -70,19 +70,19 @@ pub fn typed_shell(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
         let named = before.ends_with(',') && before.lines().last().is_some_and(|line| line.contains("sh"));
         filled && (["sh", "bat", "powershell", "pwsh"].contains(&step) || named)
     });
-    let fault = |string: &Literal| {
+    let violation = |string: &Literal| {
         let finding = "what somebody typed is put into a script, which the shell runs";
-        pipeline.fault(
+        pipeline.violation(
             string.range.start,
             finding,
             "use single quotes and \"$name\": each parameter is in the environment",
         )
     };
-    typed.map(fault).collect()
+    typed.map(violation).collect()
 }
 
 /// A run without a lock around it: two people press the button at once.
-pub fn lock(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+pub fn lock(pipeline: &Pipeline, _: &Stock) -> Vec<Violation> {
     const PLAY: &str = "ansiblePlaybook";
     let groovy = &pipeline.groovy;
     let plans = |at: usize| {
@@ -103,8 +103,8 @@ pub fn lock(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
     let Some(at) = open.next() else { return Vec::new() };
     let role = pipeline.path.parent().and_then(Path::file_name).map_or("role".into(), |name| name.to_string_lossy());
     let finding = "it runs without a lock, so two builds can act at once";
-    let mend = format!("put the run into `lock(\"{role}-${{params.environment}}\") {{ … }}`");
-    vec![pipeline.fault(at, finding, mend)]
+    let fix = format!("put the run into `lock(\"{role}-${{params.environment}}\") {{ … }}`");
+    vec![pipeline.violation(at, finding, fix)]
 }
 
 /// Where `input` stands as a step or a directive.
@@ -119,7 +119,7 @@ fn inputs(pipeline: &Pipeline) -> Vec<usize> {
 }
 
 /// `input` without an end: it waits for ever.
-pub fn input_limit(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+pub fn input_limit(pipeline: &Pipeline, _: &Stock) -> Vec<Violation> {
     let limited = |at: &usize| {
         pipeline.groovy.around(*at).iter().any(|(head, block)| {
             // The directive of a stage and of the pipeline ends all that is in it.
@@ -128,40 +128,40 @@ pub fn input_limit(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
             head.contains("timeout") || options.is_some_and(|options| options.contains("timeout"))
         })
     };
-    let fault = |at| {
+    let violation = |at| {
         let finding = "this input waits for ever where nobody answers";
-        pipeline.fault(at, finding, "put it into `timeout(time: 30, unit: 'MINUTES') { … }`")
+        pipeline.violation(at, finding, "put it into `timeout(time: 30, unit: 'MINUTES') { … }`")
     };
-    inputs(pipeline).into_iter().filter(|at| !limited(at)).map(fault).collect()
+    inputs(pipeline).into_iter().filter(|at| !limited(at)).map(violation).collect()
 }
 
 /// `input` that everybody may answer.
-pub fn input_submitter(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+pub fn input_submitter(pipeline: &Pipeline, _: &Stock) -> Vec<Violation> {
     let named = |at: &usize| {
         let given = pipeline.groovy.given(at + 5);
         given.match_indices("submitter").any(|(at, word)| !given[at + word.len()..].starts_with("Parameter"))
     };
-    let fault = |at| {
+    let violation = |at| {
         let finding = "everybody who may see the job can answer this input";
-        pipeline.fault(at, finding, "name who may, as in `submitter: 'firebreak-operators'`")
+        pipeline.violation(at, finding, "name who may, as in `submitter: 'firebreak-operators'`")
     };
-    inputs(pipeline).into_iter().filter(|at| !named(at)).map(fault).collect()
+    inputs(pipeline).into_iter().filter(|at| !named(at)).map(violation).collect()
 }
 
 /// `JsonSlurper`, whose maps Jenkins cannot keep.
-pub fn slurper(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+pub fn slurper(pipeline: &Pipeline, _: &Stock) -> Vec<Violation> {
     let named = pipeline.groovy.code.match_indices("JsonSlurper");
-    let fault = |(at, _)| {
+    let violation = |(at, _)| {
         let finding = "what JsonSlurper reads cannot be kept over a step, and the sandbox refuses it";
-        pipeline.fault(at, finding, "write `readJSON(file: 'x.json', returnPojo: true)`")
+        pipeline.violation(at, finding, "write `readJSON(file: 'x.json', returnPojo: true)`")
     };
-    let mut faults: Vec<Fault> = named.map(fault).collect();
-    faults.truncate(1);
-    faults
+    let mut violations: Vec<Violation> = named.map(violation).collect();
+    violations.truncate(1);
+    violations
 }
 
 /// A pipeline that holds an agent while it waits for an answer.
-pub fn agent(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
+pub fn agent(pipeline: &Pipeline, _: &Stock) -> Vec<Violation> {
     let groovy = &pipeline.groovy;
     let Some(start) = groovy.words("pipeline").first().copied() else { return Vec::new() };
     let body = groovy.given(start + 8);
@@ -172,12 +172,12 @@ pub fn agent(pipeline: &Pipeline, _: &Stock) -> Vec<Fault> {
         return Vec::new();
     }
     let finding = "an agent is held while somebody is asked";
-    vec![pipeline.fault(start, finding, "write `agent none` at the top, and an agent in each stage that needs one")]
+    vec![pipeline.violation(start, finding, "write `agent none` at the top, and an agent in each stage that needs one")]
 }
 
 /// A playbook or an inventory that is not there.
-pub fn path(pipeline: &Pipeline, stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn path(pipeline: &Pipeline, stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for name in ["playbook", "inventory"] {
         for string in pipeline.groovy.arguments(name) {
             let goes_on = pipeline.groovy.code[string.range.end..].trim_start().starts_with('+');
@@ -188,11 +188,11 @@ pub fn path(pipeline: &Pipeline, stock: &Stock) -> Vec<Fault> {
             }
             let folder = if name == "playbook" { "playbooks" } else { "inventories" };
             let files: Vec<String> = stock.files(folder).iter().map(|path| path.display().to_string()).collect();
-            let mend = meant(path, files.iter().map(String::as_str), &format!("name a file of {folder}/"));
-            faults.push(pipeline.fault(string.range.start, format!("there is no {name} '{path}'"), mend));
+            let fix = meant(path, files.iter().map(String::as_str), &format!("name a file of {folder}/"));
+            violations.push(pipeline.violation(string.range.start, format!("there is no {name} '{path}'"), fix));
         }
     }
-    faults
+    violations
 }
 
 /// Whether there is a file, or one for some value of each `${…}`.
@@ -221,13 +221,13 @@ const BINDINGS: [&str; 6] =
     ["string", "file", "usernamePassword", "usernameColonPassword", "sshUserPrivateKey", "certificate"];
 
 /// A credential that begins as ours do, and that belongs to no variable of the role.
-pub fn credential(pipeline: &Pipeline, stock: &Stock) -> Vec<Fault> {
+pub fn credential(pipeline: &Pipeline, stock: &Stock) -> Vec<Violation> {
     let mut parts = pipeline.path.iter().skip_while(|part| *part != "roles").skip(1);
     let role = parts.next().map(|name| name.to_string_lossy().into_owned());
     let Some(role) = stock.roles.iter().find(|known| Some(&known.name) == role.as_ref()) else { return Vec::new() };
     let known: Vec<&str> = role.variables.iter().filter_map(|variable| variable.credential.as_deref()).collect();
     let named: Vec<usize> = pipeline.groovy.arguments("credentialsId").map(|string| string.range.start).collect();
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for string in &pipeline.groovy.strings {
         // `credentials("…")`, and `string(variable: …, credentialsId: "…")`; not that of a step.
         let bound = match pipeline.groovy.call_around(string.range.start) {
@@ -244,14 +244,14 @@ pub fn credential(pipeline: &Pipeline, stock: &Stock) -> Vec<Fault> {
             let secrets = known.join(", ");
             let otherwise =
                 format!("the secrets of {} are: {}", role.name, if secrets.is_empty() { "none" } else { &secrets });
-            let mend = super::nearest(ending, known.iter().copied())
+            let fix = super::nearest(ending, known.iter().copied())
                 .map_or(otherwise, |near| format!("end it with `-{near}`"));
-            faults.push(pipeline.fault(
+            violations.push(pipeline.violation(
                 string.range.start,
                 format!("no variable has the credential '{}'", string.text),
-                mend,
+                fix,
             ));
         }
     }
-    faults
+    violations
 }

@@ -2,7 +2,7 @@
 
 use super::stock::Text;
 use super::texts::{Block, blocks};
-use super::{Fault, meant};
+use super::{Violation, meant};
 use crate::action::arguments;
 use crate::action::manual::{Manual, Opt, Usage};
 use crate::action::report::Outcome;
@@ -41,76 +41,76 @@ fn section<'a>(text: &'a Text, manual: &Manual, heading: &str) -> Vec<(usize, &'
 }
 
 /// No title, or one that fits no table.
-pub fn title(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn title(text: &Text, manual: &Manual) -> Vec<Violation> {
     let title = manual.title.as_str();
-    let mend = "begin the text with one line of at most 80 characters that says what the program does";
+    let fix = "begin the text with one line of at most 80 characters that says what the program does";
     let starts_usage = title.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("usage:"));
     if title.is_empty() || title.ends_with(':') || starts_usage {
-        vec![text.fault(first_line(text), "the title is missing", mend)]
+        vec![text.violation(first_line(text), "the title is missing", fix)]
     } else if title.chars().count() > TITLE {
-        vec![text.fault(first_line(text), format!("the title has {} characters", title.chars().count()), mend)]
+        vec![text.violation(first_line(text), format!("the title has {} characters", title.chars().count()), fix)]
     } else {
         Vec::new()
     }
 }
 
 /// A section that every reader needs. What others wrote has its exit codes and examples in other places.
-pub fn section_missing(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn section_missing(text: &Text, manual: &Manual) -> Vec<Violation> {
     let needed = [("Problem", true), ("Solution", true), ("Exit status", text.own), ("Examples", text.own)];
     let missing = needed
         .iter()
         .filter(|(name, needed)| *needed && manual.section(name).is_none_or(|section| section.trim().is_empty()));
-    let fault = |(name, _): &(&str, bool)| {
-        text.fault(
+    let violation = |(name, _): &(&str, bool)| {
+        text.violation(
             first_line(text),
             format!("the section {name} is missing"),
             format!("write `{name}:` and what belongs there"),
         )
     };
-    missing.map(fault).collect()
+    missing.map(violation).collect()
 }
 
 /// `Options of <command>:` with a command that there is not.
-pub fn heading_unknown(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn heading_unknown(text: &Text, manual: &Manual) -> Vec<Violation> {
     let commands = manual.commands();
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for section in &manual.sections {
         let Some(names) = section.heading.strip_prefix("Options of ") else { continue };
         let words = names.split([' ', ',', '`']).filter(|word| !word.is_empty() && *word != "and");
         for word in words.filter(|word| !commands.contains(word)) {
-            let mend = meant(word, commands.iter().copied(), "name a command of the usage lines");
-            faults.push(text.fault(section.line, format!("there is no command '{word}'"), mend));
+            let fix = meant(word, commands.iter().copied(), "name a command of the usage lines");
+            violations.push(text.violation(section.line, format!("there is no command '{word}'"), fix));
         }
     }
-    faults
+    violations
 }
 
 /// An option of which nothing is said.
-pub fn option_undescribed(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn option_undescribed(text: &Text, manual: &Manual) -> Vec<Violation> {
     let silent = described(text, manual).into_iter().filter(|option| option.description.trim().is_empty());
-    let fault =
-        |option: &Opt| text.fault(option.line, format!("{} has no description", option.name), "say what it is for");
-    silent.map(fault).collect()
+    let violation =
+        |option: &Opt| text.violation(option.line, format!("{} has no description", option.name), "say what it is for");
+    silent.map(violation).collect()
 }
 
 /// An option that no usage line takes.
-pub fn option_not_taken(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn option_not_taken(text: &Text, manual: &Manual) -> Vec<Violation> {
     let taken = |option: &Opt| {
         manual.usages.iter().any(|usage| is_named(usage, option) || (usage.any && is_for(usage, option)))
     };
     let loose = described(text, manual).into_iter().filter(|option| !taken(option));
-    let fault = |option: &Opt| {
-        let mend = "name it in a usage line, or write `[options]` there";
-        text.fault(option.line, format!("{} is described, but no usage line takes it", option.name), mend)
+    let violation = |option: &Opt| {
+        let fix = "name it in a usage line, or write `[options]` there";
+        text.violation(option.line, format!("{} is described, but no usage line takes it", option.name), fix)
     };
-    loose.map(fault).collect()
+    loose.map(violation).collect()
 }
 
 /// An option that stands in a usage line and is not described.
-pub fn option_not_listed(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn option_not_listed(text: &Text, manual: &Manual) -> Vec<Violation> {
     let blocks = blocks(text);
     let known: Vec<&str> = blocks.iter().flat_map(Block::names).collect();
-    let mut faults: Vec<Fault> = Vec::new();
+    let mut violations: Vec<Violation> = Vec::new();
     for usage in &manual.usages {
         for name in usage.needs.iter().chain(&usage.takes) {
             // Everybody knows these two, and the parser itself serves them.
@@ -118,17 +118,17 @@ pub fn option_not_listed(text: &Text, manual: &Manual) -> Vec<Fault> {
             if common || known.contains(&name.as_str()) {
                 continue;
             }
-            let mend = meant(name, known.iter().copied(), "describe it below the usage lines");
-            faults.push(text.fault(usage.line, format!("{name} is not described"), mend));
+            let fix = meant(name, known.iter().copied(), "describe it below the usage lines");
+            violations.push(text.violation(usage.line, format!("{name} is not described"), fix));
         }
     }
-    faults
+    violations
 }
 
 /// An option that the usage line of one command names, and the heading gives to another.
-pub fn option_elsewhere(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn option_elsewhere(text: &Text, manual: &Manual) -> Vec<Violation> {
     let described = described(text, manual);
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for usage in manual.usages.iter().filter(|usage| !usage.commands.is_empty()) {
         for option in described.iter().filter(|option| is_named(usage, option)) {
             let mut same = described.iter().filter(|other| other.name == option.name);
@@ -137,34 +137,37 @@ pub fn option_elsewhere(text: &Text, manual: &Manual) -> Vec<Fault> {
             }
             let command = usage.commands.join(" ");
             let finding = format!("`{command}` names {}, which stands under '{}'", option.name, option.group);
-            faults.push(text.fault(usage.line, finding, format!("describe it under `Options of {command}:` too")));
+            violations.push(text.violation(
+                usage.line,
+                finding,
+                format!("describe it under `Options of {command}:` too"),
+            ));
         }
     }
-    faults.dedup();
-    faults
+    violations.dedup();
+    violations
 }
 
 /// An option that is described twice and means the same both times.
-pub fn option_twice(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn option_twice(text: &Text, manual: &Manual) -> Vec<Violation> {
     let described = described(text, manual);
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for (at, option) in described.iter().enumerate() {
         let same = |other: &&&Opt| other.name == option.name && other.placeholder == option.placeholder;
         if let Some(first) = described[..at].iter().find(same) {
             let line = text.source.line_of(first.line);
             let finding = format!("{} is described in line {line} already, with the same placeholder", option.name);
-            let mend =
-                "describe it once, under a heading that names both commands; or give it a placeholder of its own";
-            faults.push(text.fault(option.line, finding, mend));
+            let fix = "describe it once, under a heading that names both commands; or give it a placeholder of its own";
+            violations.push(text.violation(option.line, finding, fix));
         }
     }
-    faults
+    violations
 }
 
 /// Two options, or an option and an argument, that would be one variable of the role.
-pub fn variables_collide(text: &Text, _: &Manual) -> Vec<Fault> {
+pub fn variables_collide(text: &Text, _: &Manual) -> Vec<Violation> {
     let Some(role) = &text.role else { return Vec::new() };
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for (at, variable) in role.variables.iter().enumerate() {
         let other =
             role.variables[..at].iter().find(|other| other.name == variable.name && other.option != variable.option);
@@ -175,14 +178,14 @@ pub fn variables_collide(text: &Text, _: &Manual) -> Vec<Fault> {
                 blocks(text).iter().find(|block| block.names().contains(&option.as_str())).map(|block| block.line);
             let finding = format!("{option} and {} are both the variable {}", called(&other.option), variable.name);
             let line = line.unwrap_or_else(|| first_line(text));
-            faults.push(text.fault(line, finding, "give one of them another name"));
+            violations.push(text.violation(line, finding, "give one of them another name"));
         }
     }
-    faults
+    violations
 }
 
 /// A name that stands in shell code as it is, and could mean something there.
-pub fn name_unsafe(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn name_unsafe(text: &Text, manual: &Manual) -> Vec<Violation> {
     let mut found = name::unsafe_in(manual);
     if let Some(role) = text.role.as_ref().filter(|role| !role.native) {
         let line = manual.sections.iter().find(|section| section.heading.eq_ignore_ascii_case("Adopted"));
@@ -193,120 +196,120 @@ pub fn name_unsafe(text: &Text, manual: &Manual) -> Vec<Fault> {
             found.extend(why.map(|why| (line, format!("the {kind} '{file}': {why}"))));
         }
     }
-    found.into_iter().map(|(line, finding)| text.fault(line, finding, "give it another name")).collect()
+    found.into_iter().map(|(line, finding)| text.violation(line, finding, "give it another name")).collect()
 }
 
 /// A default that is not among the choices.
-pub fn default_no_choice(text: &Text, manual: &Manual) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn default_no_choice(text: &Text, manual: &Manual) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for option in described(text, manual) {
         let Some(default) = option.default.as_ref().filter(|_| !option.choices.is_empty()) else { continue };
         if !option.choices.contains(default) {
             let finding = format!("the default '{default}' of {} is none of its choices", option.name);
             let otherwise = format!("take one of {}", option.choices.join(", "));
-            let mend = meant(default, option.choices.iter().map(String::as_str), &otherwise);
-            faults.push(text.fault(option.line, finding, mend));
+            let fix = meant(default, option.choices.iter().map(String::as_str), &otherwise);
+            violations.push(text.violation(option.line, finding, fix));
         }
     }
-    faults
+    violations
 }
 
 /// A default of an option that every usage line needs.
-pub fn default_unused(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn default_unused(text: &Text, manual: &Manual) -> Vec<Violation> {
     let unused = described(text, manual).into_iter().filter(|option| {
         let mut naming =
             manual.usages.iter().filter(|usage| is_for(usage, option) && is_named(usage, option)).peekable();
         option.default.is_some() && naming.peek().is_some() && naming.all(|usage| usage.needs.contains(&option.name))
     });
-    let fault = |option: &Opt| {
+    let violation = |option: &Opt| {
         let finding = format!("{} must be given, so its default is never used", option.name);
-        text.fault(option.line, finding, "put it in brackets in the usage line, or remove the default")
+        text.violation(option.line, finding, "put it in brackets in the usage line, or remove the default")
     };
-    unused.map(fault).collect()
+    unused.map(violation).collect()
 }
 
 /// Choices of a secret: Ansible prints a wrong one.
-pub fn secret_choices(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn secret_choices(text: &Text, manual: &Manual) -> Vec<Violation> {
     let shown = described(text, manual).into_iter().filter(|option| option.secret && !option.choices.is_empty());
-    let fault = |option: &Opt| {
+    let violation = |option: &Opt| {
         let finding = format!("{} is a secret with choices, and a wrong value of those is printed", option.name);
-        text.fault(option.line, finding, "remove [choices]")
+        text.violation(option.line, finding, "remove [choices]")
     };
-    shown.map(fault).collect()
+    shown.map(violation).collect()
 }
 
 /// A secret that can only be given on a command line, where everybody sees it.
-pub fn secret_env(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn secret_env(text: &Text, manual: &Manual) -> Vec<Violation> {
     let open = described(text, manual).into_iter().filter(|one| text.own && one.secret && one.environment.is_none());
-    let fault = |option: &Opt| {
+    let violation = |option: &Opt| {
         let name = format!("FIREBREAK_{}", option.name.trim_matches('-').replace('-', "_").to_uppercase());
         let finding = format!("the secret {} can only be given on the command line, where others see it", option.name);
-        text.fault(option.line, finding, format!("add [env: {name}] before [secret]"))
+        text.violation(option.line, finding, format!("add [env: {name}] before [secret]"))
     };
-    open.map(fault).collect()
+    open.map(violation).collect()
 }
 
 /// An option of a role that is called like a secret, and is none.
-pub fn secret_open(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn secret_open(text: &Text, manual: &Manual) -> Vec<Violation> {
     if text.role.is_none() {
         return Vec::new();
     }
     let value = |option: &&Opt| option.placeholder.is_some() && option.choices.is_empty() && !option.secret;
     let open = described(text, manual).into_iter().filter(value).filter(|option| is_secret(&option.name));
-    let fault = |option: &Opt| {
+    let violation = |option: &Opt| {
         let finding = format!("{} is called like a secret, and its value would be seen", option.name);
-        text.fault(option.line, finding, "add [secret], or call it otherwise")
+        text.violation(option.line, finding, "add [secret], or call it otherwise")
     };
-    open.map(fault).collect()
+    open.map(violation).collect()
 }
 
 /// A variable of the environment that is not in capitals.
-pub fn env_case(text: &Text, manual: &Manual) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn env_case(text: &Text, manual: &Manual) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for option in described(text, manual) {
         let Some(name) = &option.environment else { continue };
         let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || !name.chars().all(fits) || name.starts_with(|c: char| c.is_ascii_digit()) {
             let capitals = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_uppercase();
             let finding = format!("'{name}' is no name for a variable of the environment");
-            faults.push(text.fault(option.line, finding, format!("write [env: {capitals}]")));
+            violations.push(text.violation(option.line, finding, format!("write [env: {capitals}]")));
         }
     }
-    faults
+    violations
 }
 
 /// Values that were found, and no file to find them in.
-pub fn found_nowhere(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn found_nowhere(text: &Text, manual: &Manual) -> Vec<Violation> {
     if manual.options.iter().any(|option| option.keeps.is_some()) {
         return Vec::new();
     }
     let lost = described(text, manual).into_iter().filter(|option| option.found.is_some());
-    let fault = |option: &Opt| {
+    let violation = |option: &Opt| {
         let finding = format!("{} has [found], but no option has [keeps], which names the file", option.name);
-        text.fault(option.line, finding, "add [keeps: file.json] to the option of the folder")
+        text.violation(option.line, finding, "add [keeps: file.json] to the option of the folder")
     };
-    lost.map(fault).collect()
+    lost.map(violation).collect()
 }
 
 /// A command of a role without `--format`: Ansible and Jenkins read the report as JSON.
-pub fn format_missing(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn format_missing(text: &Text, manual: &Manual) -> Vec<Violation> {
     let silent = entries(text).filter(|command| text.own && !command.json);
-    let fault = |command: &Command| {
+    let violation = |command: &Command| {
         let finding = format!("`{}` cannot report in JSON, which Ansible and Jenkins read", command.entry);
-        let mend = "describe --format=<f> with [choices: table json] [default: table]";
-        text.fault(usage_line(manual, &command.entry), finding, mend)
+        let fix = "describe --format=<f> with [choices: table json] [default: table]";
+        text.violation(usage_line(manual, &command.entry), finding, fix)
     };
-    silent.map(fault).collect()
+    silent.map(violation).collect()
 }
 
 /// A command of a role that is called like something else where its name becomes a tag and a file of tasks.
-pub fn command_taken(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn command_taken(text: &Text, manual: &Manual) -> Vec<Violation> {
     let taken = entries(text).filter(|command| name::TAKEN.contains(&command.entry.as_str()));
-    let fault = |command: &Command| {
+    let violation = |command: &Command| {
         let finding = format!("`{}` would be a tag and a file of tasks, and there is one of that name", command.entry);
-        text.fault(usage_line(manual, &command.entry), finding, "give it another name")
+        text.violation(usage_line(manual, &command.entry), finding, "give it another name")
     };
-    taken.map(fault).collect()
+    taken.map(violation).collect()
 }
 
 /// What a role can be told to do.
@@ -334,21 +337,21 @@ fn codes(text: &Text, manual: &Manual) -> Vec<(usize, u8)> {
 }
 
 /// Exit codes out of order.
-pub fn exit_order(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn exit_order(text: &Text, manual: &Manual) -> Vec<Violation> {
     let codes = codes(text, manual);
     let wrong = codes.windows(2).filter(|pair| pair[0].1 >= pair[1].1);
-    let fault = |pair: &[(usize, u8)]| {
-        text.fault(
+    let violation = |pair: &[(usize, u8)]| {
+        text.violation(
             pair[1].0,
             format!("exit code {} stands behind {}", pair[1].1, pair[0].1),
             "order the codes, each once",
         )
     };
-    wrong.map(fault).collect()
+    wrong.map(violation).collect()
 }
 
 /// An exit code that our actions do not end with.
-pub fn exit_unknown(text: &Text, manual: &Manual) -> Vec<Fault> {
+pub fn exit_unknown(text: &Text, manual: &Manual) -> Vec<Violation> {
     if !text.own || text.role.is_none() {
         return Vec::new();
     }
@@ -356,19 +359,19 @@ pub fn exit_unknown(text: &Text, manual: &Manual) -> Vec<Fault> {
     known.dedup();
     let list = known.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
     let strange = codes(text, manual).into_iter().filter(|(_, code)| !known.contains(code));
-    let fault = |(line, code)| {
-        text.fault(
+    let violation = |(line, code)| {
+        text.violation(
             line,
             format!("no action ends with {code}"),
             format!("the codes are {list}; see action::report::Outcome"),
         )
     };
-    strange.map(fault).collect()
+    strange.map(violation).collect()
 }
 
 /// An example that the usage text does not take.
-pub fn example_refused(text: &Text, manual: &Manual) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn example_refused(text: &Text, manual: &Manual) -> Vec<Violation> {
+    let mut violations = Vec::new();
     let mut joined: Vec<(usize, String)> = Vec::new();
     for (number, line) in section(text, manual, "Examples") {
         match joined.last_mut().filter(|(_, before)| before.ends_with('\\')) {
@@ -382,10 +385,10 @@ pub fn example_refused(text: &Text, manual: &Manual) -> Vec<Fault> {
     for (number, line) in joined {
         if let Some(why) = refusal(text, manual, &line) {
             let finding = format!("the example is refused: {}", why.lines().next().unwrap_or_default());
-            faults.push(text.fault(number, finding, "write a command line that the usage lines allow"));
+            violations.push(text.violation(number, finding, "write a command line that the usage lines allow"));
         }
     }
-    faults
+    violations
 }
 
 fn refusal(text: &Text, manual: &Manual, line: &str) -> Option<String> {
@@ -413,7 +416,7 @@ fn refusal(text: &Text, manual: &Manual, line: &str) -> Option<String> {
 }
 
 /// What docopt takes otherwise than it was meant.
-pub fn doubtful(text: &Text, manual: &Manual) -> Vec<Fault> {
-    let mend = "write it so that it can be read in one way only";
-    manual.doubts.iter().map(|doubt| text.fault(doubt.line, &doubt.why, mend)).collect()
+pub fn doubtful(text: &Text, manual: &Manual) -> Vec<Violation> {
+    let fix = "write it so that it can be read in one way only";
+    manual.doubts.iter().map(|doubt| text.violation(doubt.line, &doubt.why, fix)).collect()
 }

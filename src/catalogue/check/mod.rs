@@ -24,7 +24,7 @@ use stock::{Pipeline, Stock, Text};
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Fault {
+pub struct Violation {
     /// The file, below the toolkit's folder.
     pub file: PathBuf,
     /// The line, from 1.
@@ -33,14 +33,14 @@ pub struct Fault {
     pub rule: &'static str,
     /// What is wrong.
     pub finding: String,
-    /// What mends it.
-    pub mend: String,
+    /// How to fix it.
+    pub fix: String,
 }
 
-impl Fault {
-    /// A fault in this place; the rule's name is filled in by who calls the rule.
-    fn at(file: &Path, line: usize, finding: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line, rule: "", finding: finding.into(), mend: mend.into() }
+impl Violation {
+    /// A violation in this place; the rule's name is filled in by who calls the rule.
+    fn at(file: &Path, line: usize, finding: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line, rule: "", finding: finding.into(), fix: fix.into() }
     }
 }
 
@@ -56,17 +56,17 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy)]
 enum Look {
     /// The grammar of a usage text. Where it is broken, no other rule reads that text: the rest would follow from it.
-    Grammar(fn(&Text) -> Vec<Fault>),
+    Grammar(fn(&Text) -> Vec<Violation>),
     /// The lines of a usage text.
-    Text(fn(&Text) -> Vec<Fault>),
+    Text(fn(&Text) -> Vec<Violation>),
     /// A usage text as its manual says it.
-    Manual(fn(&Text, &Manual) -> Vec<Fault>),
+    Manual(fn(&Text, &Manual) -> Vec<Violation>),
     /// The same, where nothing else is wrong with it.
-    Examples(fn(&Text, &Manual) -> Vec<Fault>),
+    Examples(fn(&Text, &Manual) -> Vec<Violation>),
     /// A Jenkinsfile.
-    Pipeline(fn(&Pipeline, &Stock) -> Vec<Fault>),
+    Pipeline(fn(&Pipeline, &Stock) -> Vec<Violation>),
     /// All that there is.
-    Stock(fn(&Stock) -> Vec<Fault>),
+    Stock(fn(&Stock) -> Vec<Violation>),
 }
 
 /// Every rule, in the order in which a text is read.
@@ -144,7 +144,7 @@ pub const RULES: &[Rule] = &[
 ///
 /// # Errors
 /// Where `root` is not the toolkit.
-pub fn faults(root: &Path) -> anyhow::Result<Vec<Fault>> {
+pub fn violations(root: &Path) -> anyhow::Result<Vec<Violation>> {
     Ok(look_at(&Stock::take(root)?))
 }
 
@@ -154,69 +154,70 @@ pub fn faults(root: &Path) -> anyhow::Result<Vec<Fault>> {
 /// Where `root` is not the toolkit.
 pub fn checked(root: &Path) -> anyhow::Result<Finding> {
     let stock = Stock::take(root)?;
-    let faults = look_at(&stock);
-    let count = faults.len();
-    let mut finding = if faults.is_empty() {
+    let violations = look_at(&stock);
+    let count = violations.len();
+    let mut finding = if violations.is_empty() {
         Finding::new(Outcome::Done, format!("{stock}: nothing is wrong"))
     } else {
         let findings = if count == 1 { "finding" } else { "findings" };
-        let message = format!("{count} {findings} in {stock}. Mend what is listed, then run `firebreak check` again");
+        let message = format!("{count} {findings} in {stock}. Fix what is listed, then run `firebreak check` again");
         Finding::new(Outcome::Failed, message)
     };
     if count > 0 {
-        let row = |fault: &Fault| {
+        let row = |violation: &Violation| {
             vec![
-                Cell::from(format!("{}:{}", fault.file.display(), fault.line)),
-                Cell::new(Tone::Bad, fault.finding.as_str()),
-                Cell::from(fault.mend.as_str()),
-                Cell::new(Tone::Quiet, fault.rule),
+                Cell::from(format!("{}:{}", violation.file.display(), violation.line)),
+                Cell::new(Tone::Bad, violation.finding.as_str()),
+                Cell::from(violation.fix.as_str()),
+                Cell::new(Tone::Quiet, violation.rule),
             ]
         };
         finding.tables.push(Table {
-            head: ["place", "finding", "mend", "rule"].map(str::to_owned).to_vec(),
-            rows: faults.iter().map(row).collect(),
+            head: ["place", "finding", "fix", "rule"].map(str::to_owned).to_vec(),
+            rows: violations.iter().map(row).collect(),
             ..Table::default()
         });
     }
-    Ok(finding.with("findings", &faults))
+    Ok(finding.with("findings", &violations))
 }
 
-fn look_at(stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let named =
-        |rule: &Rule, found: Vec<Fault>| found.into_iter().map(|fault| Fault { rule: rule.name, ..fault }).collect();
+fn look_at(stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let named = |rule: &Rule, found: Vec<Violation>| {
+        found.into_iter().map(|violation| Violation { rule: rule.name, ..violation }).collect()
+    };
     for text in &stock.texts {
         let found = look_at_text(text, &named);
-        faults.extend(found);
+        violations.extend(found);
     }
     for rule in RULES {
-        let found: Vec<Fault> = match rule.look {
+        let found: Vec<Violation> = match rule.look {
             Look::Pipeline(look) => stock.pipelines.iter().flat_map(|pipeline| look(pipeline, stock)).collect(),
             Look::Stock(look) => look(stock),
             Look::Grammar(_) | Look::Text(_) | Look::Manual(_) | Look::Examples(_) => continue,
         };
-        faults.extend(named(rule, found));
+        violations.extend(named(rule, found));
     }
-    faults.sort();
-    faults.dedup();
-    faults
+    violations.sort();
+    violations.dedup();
+    violations
 }
 
-fn look_at_text(text: &Text, named: &impl Fn(&Rule, Vec<Fault>) -> Vec<Fault>) -> Vec<Fault> {
-    let mut faults = Vec::new();
+fn look_at_text(text: &Text, named: &impl Fn(&Rule, Vec<Violation>) -> Vec<Violation>) -> Vec<Violation> {
+    let mut violations = Vec::new();
     let mut sound = true;
     for rule in RULES {
         let found = match (rule.look, &text.manual) {
             (Look::Grammar(look), _) if sound => look(text),
             (Look::Text(look), _) => look(text),
             (Look::Manual(look), Some(manual)) if sound => look(text, manual),
-            (Look::Examples(look), Some(manual)) if faults.is_empty() => look(text, manual),
+            (Look::Examples(look), Some(manual)) if violations.is_empty() => look(text, manual),
             _ => continue,
         };
         sound = sound && (found.is_empty() || !matches!(rule.look, Look::Grammar(_)));
-        faults.extend(named(rule, found));
+        violations.extend(named(rule, found));
     }
-    faults
+    violations
 }
 
 /// What to do about a word that is not known: take the nearest, or else what is said.

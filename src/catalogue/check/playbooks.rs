@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::stock::{Stock, Yaml};
 use super::yaml::Node;
-use super::{Fault, meant};
+use super::{Violation, meant};
 
 /// The roles that a file names: in `roles`, or by `include_role` and `import_role`. Those of collections (`a.b.c`), of
 /// other folders, and those that a variable names are somebody else's.
@@ -27,19 +27,19 @@ fn roles(file: &Yaml) -> Vec<(usize, &str)> {
 }
 
 /// A playbook, or a role's tasks, that names a role which is not there.
-pub fn role_unknown(stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn role_unknown(stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for file in stock.yaml.iter().filter(|file| !file.path.starts_with("inventories")) {
         for (line, name) in roles(file).into_iter().filter(|(_, name)| !stock.folders.iter().any(|role| role == name)) {
-            let mend = meant(name, stock.folders.iter().map(String::as_str), "name a folder of roles/");
-            faults.push(Fault::at(&file.path, line, format!("there is no role '{name}'"), mend));
+            let fix = meant(name, stock.folders.iter().map(String::as_str), "name a folder of roles/");
+            violations.push(Violation::at(&file.path, line, format!("there is no role '{name}'"), fix));
         }
     }
-    faults
+    violations
 }
 
 /// A playbook that calls no role: what it does is written in no usage text.
-pub fn without_role(stock: &Stock) -> Vec<Fault> {
+pub fn without_role(stock: &Stock) -> Vec<Violation> {
     let plays = |file: &Yaml| file.nodes().iter().any(|node| node.get("hosts").is_some());
     let others = |file: &Yaml| {
         let mut keys = file.nodes().into_iter().flat_map(Node::members).filter_map(|(key, _)| key.text());
@@ -48,8 +48,8 @@ pub fn without_role(stock: &Stock) -> Vec<Fault> {
             || file.nodes().iter().any(|node| node.get("roles").is_some_and(|roles| !roles.items().is_empty()))
     };
     let empty = stock.yaml_below(Path::new("playbooks")).filter(|file| plays(file) && !others(file));
-    let fault = |file: &Yaml| {
-        Fault::at(&file.path, 1, "this playbook calls no role", "move what it does into a role, or remove it")
+    let violation = |file: &Yaml| {
+        Violation::at(&file.path, 1, "this playbook calls no role", "move what it does into a role, or remove it")
     };
-    empty.map(fault).collect()
+    empty.map(violation).collect()
 }

@@ -5,64 +5,64 @@ use std::path::{Path, PathBuf};
 use pulldown_cmark::{Event, Parser, Tag};
 
 use super::stock::Stock;
-use super::{Fault, nearest};
+use super::{Violation, nearest};
 use crate::catalogue::Program;
 use crate::catalogue::help::held_against_help;
 use crate::catalogue::sync::Comparison;
 
 /// A role's folder that no program has.
-pub fn without_text(stock: &Stock) -> Vec<Fault> {
+pub fn without_text(stock: &Stock) -> Vec<Violation> {
     let known = |name: &str| stock.texts.iter().any(|text| text.name == name);
-    let fault = |name: &String| {
+    let violation = |name: &String| {
         let near = nearest(name, stock.texts.iter().map(|text| text.name.as_str()));
-        let mend = near.map_or_else(
+        let fix = near.map_or_else(
             || format!("write roles/{name}/usage.txt, or make it of a program by `firebreak adopt`"),
             |near| format!("call it roles/{near}"),
         );
-        Fault::at(&Path::new("roles").join(name), 1, "no usage text belongs to this role", mend)
+        Violation::at(&Path::new("roles").join(name), 1, "no usage text belongs to this role", fix)
     };
-    stock.folders.iter().filter(|name| !known(name)).map(fault).collect()
+    stock.folders.iter().filter(|name| !known(name)).map(violation).collect()
 }
 
 /// An adopted program that says otherwise than its usage text, asked by `--help`. One that needs Python packages is not
 /// asked here, since they would be installed each time: `firebreak adopt` asks it.
-pub fn otherwise(stock: &Stock) -> Vec<Fault> {
+pub fn otherwise(stock: &Stock) -> Vec<Violation> {
     let alone = |program: &&Program| program.adopted.as_ref().is_some_and(|it| it.requirements.is_none());
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for program in stock.toolkit.programs.iter().filter(alone) {
         let path = &program.source.path;
         match held_against_help(&stock.toolkit, program) {
-            Ok(odd) => faults.extend(odd.into_iter().map(|odd| {
-                Fault::at(path, odd.line, odd.why, "say what the program says, then call `firebreak sync`")
+            Ok(odd) => violations.extend(odd.into_iter().map(|odd| {
+                Violation::at(path, odd.line, odd.why, "say what the program says, then call `firebreak sync`")
             })),
             Err(error) => {
                 let finding = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
-                faults.push(Fault::at(path, 1, finding, "make the program print a docopt text by `--help`"));
+                violations.push(Violation::at(path, 1, finding, "make the program print a docopt text by `--help`"));
             }
         }
     }
-    faults
+    violations
 }
 
 /// A program with `get` and `run` that has no role.
-pub fn missing(stock: &Stock) -> Vec<Fault> {
+pub fn missing(stock: &Stock) -> Vec<Violation> {
     let lacking = stock.texts.iter().filter(|text| text.role.is_some() && !stock.folders.contains(&text.name));
-    let fault = |text: &super::stock::Text| {
-        text.fault(1, format!("there is no roles/{}, though it looks and acts", text.name), "call `firebreak sync`")
+    let violation = |text: &super::stock::Text| {
+        text.violation(1, format!("there is no roles/{}, though it looks and acts", text.name), "call `firebreak sync`")
     };
-    lacking.map(fault).collect()
+    lacking.map(violation).collect()
 }
 
 /// A derived file that is out of date.
-pub fn stale(stock: &Stock) -> Vec<Fault> {
+pub fn stale(stock: &Stock) -> Vec<Violation> {
     let Some(Ok(Comparison { stale, orphans, .. })) = &stock.derived else { return Vec::new() };
-    let fault = |file: &crate::catalogue::sync::Stale| {
+    let violation = |file: &crate::catalogue::sync::Stale| {
         let finding = match (&file.old, &file.new) {
             (None, _) => "this derived file is missing",
             (_, None) => "nothing derives this file any more",
             _ => "it is not as the usage texts and templates say",
         };
-        Fault::at(
+        Violation::at(
             &file.path,
             first_difference(file.old.as_deref(), file.new.as_deref()),
             finding,
@@ -70,14 +70,19 @@ pub fn stale(stock: &Stock) -> Vec<Fault> {
         )
     };
     let left = |path: &PathBuf| {
-        Fault::at(path, 1, "nothing derives this file any more", "remove it: git does not have it, so `sync` does not")
+        Violation::at(
+            path,
+            1,
+            "nothing derives this file any more",
+            "remove it: git does not have it, so `sync` does not",
+        )
     };
     // Where only the line ends differ, a rule of their own names them.
     let differs = |file: &&crate::catalogue::sync::Stale| {
         let old = file.old.as_ref().filter(|old| old.contains("\r\n")).map(|old| old.replace("\r\n", "\n"));
         old.is_none() || old != file.new
     };
-    stale.iter().filter(differs).map(fault).chain(orphans.iter().map(left)).collect()
+    stale.iter().filter(differs).map(violation).chain(orphans.iter().map(left)).collect()
 }
 
 fn first_difference(old: Option<&str>, new: Option<&str>) -> usize {
@@ -87,17 +92,17 @@ fn first_difference(old: Option<&str>, new: Option<&str>) -> usize {
 }
 
 /// A file that lacks a marked part, or has one too many.
-pub fn parts(stock: &Stock) -> Vec<Fault> {
+pub fn parts(stock: &Stock) -> Vec<Violation> {
     let Some(Ok(Comparison { unmarked, .. })) = &stock.derived else { return Vec::new() };
-    let fault = |file: &crate::catalogue::sync::Unmarked| {
-        let (finding, mend) = file.why.split_once(": ").unwrap_or((&file.why, "see `firebreak sync`"));
-        Fault::at(&file.path, 1, finding, mend)
+    let violation = |file: &crate::catalogue::sync::Unmarked| {
+        let (finding, fix) = file.why.split_once(": ").unwrap_or((&file.why, "see `firebreak sync`"));
+        Violation::at(&file.path, 1, finding, fix)
     };
-    unmarked.iter().map(fault).collect()
+    unmarked.iter().map(violation).collect()
 }
 
 /// A template that cannot be rendered.
-pub fn templates(stock: &Stock) -> Vec<Fault> {
+pub fn templates(stock: &Stock) -> Vec<Violation> {
     let Some(Err(why)) = &stock.derived else { return Vec::new() };
     // Below its first line the renderer draws the place, which a table cannot hold.
     let first = why.lines().next().unwrap_or_default();
@@ -108,17 +113,17 @@ pub fn templates(stock: &Stock) -> Vec<Fault> {
         (Some(file), Some(line), Some(finding)) => (file, line, finding.trim()),
         (named, ..) => (named.unwrap_or("templates"), 1, first),
     };
-    vec![Fault::at(Path::new(file), line, finding, "mend it: until then nothing can be derived")]
+    vec![Violation::at(Path::new(file), line, finding, "fix it: until then nothing can be derived")]
 }
 
 /// A link of a README, or of another text beside it, that leads nowhere.
-pub fn links(stock: &Stock) -> Vec<Fault> {
+pub fn links(stock: &Stock) -> Vec<Violation> {
     let mut texts: Vec<PathBuf> =
         stock.files("roles").into_iter().filter(|path| !path.iter().any(|part| part == "files")).collect();
     let top = std::fs::read_dir(&stock.toolkit.root).into_iter().flatten().flatten();
     texts.extend(top.map(|entry| PathBuf::from(entry.file_name())));
     texts.sort();
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for path in texts.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
         let Ok(text) = std::fs::read_to_string(stock.path(path)) else { continue };
         for (event, range) in Parser::new(&text).into_offset_iter() {
@@ -136,7 +141,7 @@ pub fn links(stock: &Stock) -> Vec<Fault> {
             if !stock.path(&from.join(decoded.trim_start_matches('/'))).exists() {
                 let line =
                     text[..range.start].lines().count().max(1) + usize::from(text[..range.start].ends_with('\n'));
-                faults.push(Fault::at(
+                violations.push(Violation::at(
                     path,
                     line,
                     format!("the link leads nowhere: {target}"),
@@ -145,12 +150,12 @@ pub fn links(stock: &Stock) -> Vec<Fault> {
             }
         }
     }
-    faults
+    violations
 }
 
 /// A file in a role's `files` that nothing names.
-pub fn not_copied(stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn not_copied(stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for name in &stock.folders {
         let folder = Path::new("roles").join(name);
         let own = stock.roles.iter().find(|role| role.name == *name);
@@ -167,7 +172,7 @@ pub fn not_copied(stock: &Stock) -> Vec<Fault> {
             let hidden = parts.clone().any(|part| part.starts_with('.'));
             let named = parts.any(|part| own.contains(&part.as_str()) || texts.iter().any(|text| text.contains(&part)));
             if !hidden && !named && !all {
-                faults.push(Fault::at(
+                violations.push(Violation::at(
                     &path,
                     1,
                     "no task copies this file",
@@ -176,5 +181,5 @@ pub fn not_copied(stock: &Stock) -> Vec<Fault> {
             }
         }
     }
-    faults
+    violations
 }

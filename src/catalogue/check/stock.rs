@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::groovy::Groovy;
 use super::yaml::{self, NoYaml, Node, Value};
-use super::{Fault, Toolkit};
+use super::{Toolkit, Violation};
 use crate::action::manual::Manual;
 use crate::catalogue::facts::Role;
 use crate::catalogue::source::Source;
@@ -203,9 +203,9 @@ impl Text {
         }
     }
 
-    /// A fault in a line of the text.
-    pub fn fault(&self, line: usize, finding: impl Into<String>, mend: impl Into<String>) -> Fault {
-        Fault::at(&self.source.path, self.source.line_of(line.max(1)), finding, mend)
+    /// A violation in a line of the text.
+    pub fn violation(&self, line: usize, finding: impl Into<String>, fix: impl Into<String>) -> Violation {
+        Violation::at(&self.source.path, self.source.line_of(line.max(1)), finding, fix)
     }
 
     /// The lines with their numbers.
@@ -236,25 +236,25 @@ pub fn is_variables(folder: &Path) -> bool {
 }
 
 /// A file that cannot be read as text.
-pub fn unreadable(stock: &Stock) -> Vec<Fault> {
-    let fault = |(path, why): &(PathBuf, String)| {
-        Fault::at(path, 1, format!("it cannot be read: {why}"), "write it as UTF-8 text that everybody may read")
+pub fn unreadable(stock: &Stock) -> Vec<Violation> {
+    let violation = |(path, why): &(PathBuf, String)| {
+        Violation::at(path, 1, format!("it cannot be read: {why}"), "write it as UTF-8 text that everybody may read")
     };
-    stock.unreadable.iter().map(fault).collect()
+    stock.unreadable.iter().map(violation).collect()
 }
 
 /// YAML that is none.
-pub fn broken(stock: &Stock) -> Vec<Fault> {
+pub fn broken(stock: &Stock) -> Vec<Violation> {
     let broken = stock.yaml.iter().filter_map(|file| Some((file, file.documents.as_ref().err()?)));
-    let fault = |(file, error): (&Yaml, &NoYaml)| {
-        Fault::at(&file.path, error.line, format!("no YAML: {}", error.why), "mend this line, or the one before it")
+    let violation = |(file, error): (&Yaml, &NoYaml)| {
+        Violation::at(&file.path, error.line, format!("no YAML: {}", error.why), "fix this line, or the one before it")
     };
-    broken.map(fault).collect()
+    broken.map(violation).collect()
 }
 
 /// A key that a map has twice: the first value is lost.
-pub fn key_twice(stock: &Stock) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn key_twice(stock: &Stock) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for file in &stock.yaml {
         for node in file.nodes() {
             let Value::Map(members) = &node.value else { continue };
@@ -263,12 +263,12 @@ pub fn key_twice(stock: &Stock) -> Vec<Fault> {
                 let Some(name) = key.text().filter(|name| *name != "<<") else { continue };
                 if let Some((_, line)) = seen.iter().find(|(known, _)| *known == name) {
                     let finding = format!("'{name}' stands in line {line} already, whose value is lost");
-                    faults.push(Fault::at(&file.path, key.line, finding, "remove one of the two"));
+                    violations.push(Violation::at(&file.path, key.line, finding, "remove one of the two"));
                 } else {
                     seen.push((name, key.line));
                 }
             }
         }
     }
-    faults
+    violations
 }

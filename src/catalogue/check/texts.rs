@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::stock::Text;
-use super::{Fault, meant};
+use super::{Violation, meant};
 use crate::action::manual::TAGS;
 
 /// The headings below which people write, so that no option stands there.
@@ -86,37 +86,37 @@ pub fn blocks(text: &Text) -> Vec<Block> {
 }
 
 /// "usage:" elsewhere than at the head of the usage lines: the parser takes the first for those.
-pub fn usage_in_prose(text: &Text) -> Vec<Fault> {
+pub fn usage_in_prose(text: &Text) -> Vec<Violation> {
     let head = usage_lines(text).start;
     let stray = text.lines().filter(|(number, line)| *number != head && line.to_ascii_lowercase().contains("usage:"));
-    let fault = |(number, _)| {
-        text.fault(
+    let violation = |(number, _)| {
+        text.violation(
             number,
             "'usage:' is taken for the beginning of the usage lines",
             "word it differently: 'use', 'call'",
         )
     };
-    stray.map(fault).collect()
+    stray.map(violation).collect()
 }
 
 /// A usage line that goes on in a second one.
-pub fn usage_wrapped(text: &Text) -> Vec<Fault> {
+pub fn usage_wrapped(text: &Text) -> Vec<Violation> {
     let lines: Vec<_> = text.lines().filter(|(number, _)| usage_lines(text).contains(number)).collect();
     let words = |line: &str| if begins_usage(line) { line.trim_start()[6..].to_owned() } else { line.to_owned() };
     let first = |line: &str| words(line).split_whitespace().next().map(str::to_owned);
     let Some(program) = lines.iter().find_map(|(_, line)| first(line)) else { return Vec::new() };
     let wrapped = lines.iter().filter(|(_, line)| first(line).is_some_and(|word| word != program));
-    let fault = |(number, _): &(usize, &str)| {
+    let violation = |(number, _): &(usize, &str)| {
         let finding = format!("a usage line begins with the program's name, '{program}'; this one does not");
-        text.fault(*number, finding, "write each usage line in one line; `[options]` makes it short")
+        text.violation(*number, finding, "write each usage line in one line; `[options]` makes it short")
     };
-    wrapped.map(fault).collect()
+    wrapped.map(violation).collect()
 }
 
 /// `DB_NAME`, which is read as a command.
-pub fn placeholder(text: &Text) -> Vec<Fault> {
+pub fn placeholder(text: &Text) -> Vec<Violation> {
     let usage = usage_lines(text);
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     let blocks = blocks(text);
     let spellings = blocks.iter().map(|block| (block.line, block.spelling.as_str()));
     for (number, line) in text.lines().filter(|(number, _)| usage.contains(number)).chain(spellings) {
@@ -125,16 +125,16 @@ pub fn placeholder(text: &Text) -> Vec<Fault> {
             let value = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_' || c == '-';
             let odd = word.chars().any(|c| !c.is_ascii_uppercase());
             if upper && odd && word.chars().all(value) {
-                let mend = format!("write `<{}>`", word.to_lowercase().replace('_', "-"));
-                faults.push(text.fault(number, format!("'{word}' is read as a command, not as a value"), mend));
+                let fix = format!("write `<{}>`", word.to_lowercase().replace('_', "-"));
+                violations.push(text.violation(number, format!("'{word}' is read as a command, not as a value"), fix));
             }
         }
     }
-    faults
+    violations
 }
 
 /// One space between an option and its description, where two are needed.
-pub fn one_space(text: &Text) -> Vec<Fault> {
+pub fn one_space(text: &Text) -> Vec<Violation> {
     let value = |word: &str| {
         word.starts_with(['-', '<', '[', '.', '(']) || word.ends_with('>') || word.chars().all(char::is_uppercase)
     };
@@ -144,24 +144,24 @@ pub fn one_space(text: &Text) -> Vec<Fault> {
         let lone = words.len() == 2 && !block.description.is_empty();
         words.iter().skip(1).any(|word| !value(word)) && !lone
     };
-    let fault = |block: &Block| {
+    let violation = |block: &Block| {
         let finding = "one space stands between the option and its description, so all of it is read as its name";
-        text.fault(block.line, finding, "put two spaces there")
+        text.violation(block.line, finding, "put two spaces there")
     };
-    blocks(text).iter().filter(wrong).map(fault).collect()
+    blocks(text).iter().filter(wrong).map(violation).collect()
 }
 
 /// A line of prose, or of a description, that begins with a dash.
-pub fn dash_in_prose(text: &Text) -> Vec<Fault> {
+pub fn dash_in_prose(text: &Text) -> Vec<Violation> {
     let usage = usage_lines(text);
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     let mut prose = false;
     for (number, line) in text.lines().filter(|(number, _)| !usage.contains(number)) {
         if is_heading(line) {
             prose = is_prose(line);
         } else if prose && is_option(line) {
             let finding = "a line that begins with a dash is taken for an option";
-            faults.push(text.fault(number, finding, "begin it with another word"));
+            violations.push(text.violation(number, finding, "begin it with another word"));
         }
     }
     let blocks = blocks(text);
@@ -170,17 +170,17 @@ pub fn dash_in_prose(text: &Text) -> Vec<Fault> {
         let indent = text.lines().nth(block.line - 1).map_or(0, |(_, line)| line.len() - line.trim_start().len());
         if indent >= before.column {
             let finding = "a wrapped description that goes on with a dash is taken for an option";
-            faults.push(text.fault(block.line, finding, "break the line elsewhere"));
+            violations.push(text.violation(block.line, finding, "break the line elsewhere"));
         }
     }
-    faults
+    violations
 }
 
 /// The parser refuses the text, or there is none to be had.
-pub fn refused(text: &Text) -> Vec<Fault> {
+pub fn refused(text: &Text) -> Vec<Violation> {
     let refused = text.refused.iter();
-    let mend = "mend this line: without it the program has no manual";
-    refused.map(|(line, why)| text.fault(*line, why, mend)).collect()
+    let fix = "fix this line: without it the program has no manual";
+    refused.map(|(line, why)| text.violation(*line, why, fix)).collect()
 }
 
 /// `[name]` or `[name: value]`, and whether it stands at the end, where tags do.
@@ -236,83 +236,87 @@ fn tag_name(inner: &str) -> String {
 }
 
 /// Tags in another order: the parser takes all behind `[default:` for the default.
-pub fn tag_order(text: &Text) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn tag_order(text: &Text) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for block in blocks(text) {
         let tags = tags(&block.description);
         let places: Vec<_> = tags.iter().filter_map(|tag| TAGS.iter().position(|name| *name == tag.name)).collect();
         let early = tags.iter().find(|tag| !tag.at_end && TAGS.contains(&tag.name.as_str()));
         if let Some(tag) = early {
             let finding = format!("[{}] stands in the middle of the description, so it is not read as meant", tag.name);
-            faults.push(text.fault(block.line, finding, "put it at the end"));
+            violations.push(text.violation(block.line, finding, "put it at the end"));
         } else if let Some(pair) = places.windows(2).find(|pair| pair[0] >= pair[1]) {
             let finding = format!("[{}] stands before [{}]", TAGS[pair[0]], TAGS[pair[1]]);
-            faults.push(text.fault(block.line, finding, format!("order the tags: {}", TAGS.join(", "))));
+            violations.push(text.violation(block.line, finding, format!("order the tags: {}", TAGS.join(", "))));
         }
     }
-    faults
+    violations
 }
 
 /// A tag that there is not.
-pub fn tag_unknown(text: &Text) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn tag_unknown(text: &Text) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for block in blocks(text) {
         for tag in tags(&block.description).iter().filter(|tag| tag.at_end && !tag.name.is_empty()) {
             if !TAGS.contains(&tag.name.as_str()) {
-                let mend = meant(&tag.name, TAGS, "use parentheses for what is no tag");
-                faults.push(text.fault(block.line, format!("there is no tag [{}]", tag.name), mend));
+                let fix = meant(&tag.name, TAGS, "use parentheses for what is no tag");
+                violations.push(text.violation(block.line, format!("there is no tag [{}]", tag.name), fix));
             }
         }
     }
-    faults
+    violations
 }
 
 /// `_` in an option's name.
-pub fn option_underscore(text: &Text) -> Vec<Fault> {
+pub fn option_underscore(text: &Text) -> Vec<Violation> {
     let blocks = blocks(text);
     let named = blocks.iter().flat_map(|block| block.names().into_iter().map(|name| (block.line, name)));
-    let fault = |(line, name): (usize, &str)| {
-        text.fault(
+    let violation = |(line, name): (usize, &str)| {
+        text.violation(
             line,
             format!("{name} has a '_', which cannot be decoded"),
             format!("write `{}`", name.replace('_', "-")),
         )
     };
-    named.filter(|(_, name)| name.contains('_')).map(fault).collect()
+    named.filter(|(_, name)| name.contains('_')).map(violation).collect()
 }
 
 /// A line that a terminal would wrap.
-pub fn line_too_long(text: &Text) -> Vec<Fault> {
+pub fn line_too_long(text: &Text) -> Vec<Violation> {
     let long = text.lines().filter(|(_, line)| line.chars().count() > COLUMNS);
-    let fault = |(number, line): (usize, &str)| {
-        text.fault(number, format!("{} columns; a line has at most {COLUMNS}", line.chars().count()), "wrap it")
+    let violation = |(number, line): (usize, &str)| {
+        text.violation(number, format!("{} columns; a line has at most {COLUMNS}", line.chars().count()), "wrap it")
     };
-    long.map(fault).collect()
+    long.map(violation).collect()
 }
 
 /// Tabs, and blanks at the end of a line.
-pub fn blanks(text: &Text) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn blanks(text: &Text) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for (number, line) in text.lines() {
         if line.contains('\t') {
-            faults.push(text.fault(number, "there is a tab in it, which is not as wide everywhere", "use spaces"));
+            violations.push(text.violation(
+                number,
+                "there is a tab in it, which is not as wide everywhere",
+                "use spaces",
+            ));
         } else if line.ends_with(' ') {
-            faults.push(text.fault(number, "it ends with blanks", "remove them"));
+            violations.push(text.violation(number, "it ends with blanks", "remove them"));
         }
     }
-    faults
+    violations
 }
 
 /// Characters that nobody sees.
-pub fn non_printing(text: &Text) -> Vec<Fault> {
+pub fn non_printing(text: &Text) -> Vec<Violation> {
     let hidden = |c: char| {
         (c.is_control() && c != '\t') || ('\u{200b}'..='\u{200f}').contains(&c) || c == '\u{feff}' || c == '\u{a0}'
     };
     // A line end of Windows is named elsewhere, once for all files.
     let shown = |line: &str| line.strip_suffix('\r').unwrap_or(line).chars().find(|c| hidden(*c));
     let found = text.lines().filter_map(|(number, line)| Some((number, shown(line)?)));
-    let fault = |(number, c): (usize, char)| {
-        text.fault(number, format!("there is a character that nobody sees, U+{:04X}", u32::from(c)), "remove it")
+    let violation = |(number, c): (usize, char)| {
+        text.violation(number, format!("there is a character that nobody sees, U+{:04X}", u32::from(c)), "remove it")
     };
-    found.map(fault).collect()
+    found.map(violation).collect()
 }

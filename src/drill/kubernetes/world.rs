@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Lets all that is restless come up, at once.
-    pub(super) fn settle(&mut self, pullable: &dyn Fn(&str) -> bool) {
+    pub(super) fn advance(&mut self, pullable: &dyn Fn(&str) -> bool) {
         while !self.restless.is_empty() {
             self.tick(Instant::now(), pullable);
         }
@@ -131,12 +131,12 @@ impl World {
             };
             let deadline = deadline(&object, self.pace);
             rollout.idle = rollout.idle.saturating_add(1);
-            let is_settled = match key.resource {
+            let is_at_rest = match key.resource {
                 Resource::Deployments => deployment::step(&mut self.store, &key, &fate, &mut rollout.idle, deadline),
                 Resource::StatefulSets => stateful_set::step(&mut self.store, &key, &fate),
                 _ => daemon_set::step(&mut self.store, &key, &fate),
             };
-            if is_settled {
+            if is_at_rest {
                 self.restless.remove(&key);
             }
         }

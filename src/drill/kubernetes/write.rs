@@ -181,7 +181,7 @@ impl World {
         } else {
             self.create(&Key::new(resource, text("namespace"), ""), object.clone(), false).map(|_| ())
         };
-        self.settle(pullable);
+        self.advance(pullable);
         self.store.then = None;
         self.faults = faults;
         self.is_well_as_it_is(&key);

@@ -100,7 +100,7 @@ impl App {
     }
 
     /// Makes it run as if it had always done so.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn advance(&mut self) {
         self.instances.clear();
         for _ in 0..self.wanted() {
             let stage = if self.has_health_checks() { Stage::Healthy } else { Stage::Running };

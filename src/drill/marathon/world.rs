@@ -64,7 +64,7 @@ impl World {
         self.last = self.last.max(at);
         let mut app = App::new(&update.id, Version { at, configured: at, definition });
         app.remember(past);
-        app.settle();
+        app.advance();
         self.apps.insert(update.id, app);
         Ok(())
     }

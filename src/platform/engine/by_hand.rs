@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::container::{Container, Place};
-use super::own::Own;
+use super::own::OwnWrites;
 use super::{Engine, Service};
 use crate::platform::{Change, quoted};
 
@@ -41,7 +41,7 @@ fn lines<'a>(
     service: &Service,
     before: impl Iterator<Item = &'a str>,
     target: &str,
-    own: &Own,
+    own: &OwnWrites,
 ) -> String {
     let mut text = String::new();
     for id in before {

@@ -21,7 +21,7 @@ pub(super) async fn go_back(
     if !engine.own.has_begun() {
         return Ok(());
     }
-    if engine.own.has_settled() {
+    if engine.own.has_cleaned_up() {
         bail!("this run was at its target, and its old containers are removed: there is nothing to go back to");
     }
     let mut failures = Vec::new();

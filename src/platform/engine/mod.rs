@@ -29,7 +29,7 @@ use serde_json::Value;
 
 use self::client::Client;
 use self::container::{Container, PROJECT, Place, image_id, may_be_of};
-use self::own::Own;
+use self::own::OwnWrites;
 use super::connect::RegistryLogin;
 use super::image::ImageName;
 use super::{Apart, Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing};
@@ -45,7 +45,7 @@ const COMPOSED: &str = "com.docker.compose.image";
 pub(super) struct Engine {
     client: Client,
     registry: Option<RegistryLogin>,
-    own: Own,
+    own: OwnWrites,
     /// Each service that a change was about, by the id of its application, as it stood at the last look.
     seen: Mutex<BTreeMap<String, Service>>,
 }
@@ -59,7 +59,7 @@ impl Engine {
         ledger: Arc<dyn Ledger>,
     ) -> anyhow::Result<Self> {
         let client = Client::new(address, http, ledger).await?;
-        Ok(Self { client, registry, own: Own::default(), seen: Mutex::default() })
+        Ok(Self { client, registry, own: OwnWrites::default(), seen: Mutex::default() })
     }
 
     /// Every container of an environment, by service, in the order of their names.
@@ -383,7 +383,7 @@ impl Settable for Engine {
         go_back::go_back(self, changes, limit, watch).await
     }
 
-    async fn settle(&self, changes: &[Change]) -> anyhow::Result<()> {
+    async fn clean_up(&self, changes: &[Change]) -> anyhow::Result<()> {
         let mut kept = Vec::new();
         for service in self.services(changes).await? {
             let standing = service.standing();

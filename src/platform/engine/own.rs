@@ -9,10 +9,10 @@ use crate::journal::{Answer, Call};
 
 /// What a run did on the engine, by the ids of containers.
 #[derive(Debug, Default)]
-pub(super) struct Own(Mutex<Deeds>);
+pub(super) struct OwnWrites(Mutex<Known>);
 
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Deeds {
+struct Known {
     /// Something may have been changed.
     begun: bool,
     /// The new containers.
@@ -22,10 +22,10 @@ struct Deeds {
     /// Those whose stop was not answered: the engine may be at it still.
     stopping: BTreeSet<String>,
     /// Old ones were removed, or may have been.
-    settled: bool,
+    cleaned_up: bool,
 }
 
-impl Own {
+impl OwnWrites {
     /// Notes that from now on the engine may have been changed; whether it may have been before.
     pub(super) fn begin(&self) -> bool {
         std::mem::replace(&mut self.lock().begun, true)
@@ -33,7 +33,7 @@ impl Own {
 
     /// Notes that nothing is left to go back on.
     pub(super) fn forget(&self) {
-        *self.lock() = Deeds::default();
+        *self.lock() = Known::default();
     }
 
     /// Notes a container that was made.
@@ -43,7 +43,7 @@ impl Own {
 
     /// Learns from the calls of a run what it did. A call without an answer may have been carried out.
     pub(super) fn recall(&self, calls: &[Call]) {
-        *self.lock() = Deeds::of(calls);
+        *self.lock() = Known::of(calls);
     }
 
     /// Something may have been changed.
@@ -67,40 +67,40 @@ impl Own {
     }
 
     /// Whether this run was at its target, and began to remove what it had kept for going back.
-    pub(super) fn has_settled(&self) -> bool {
-        self.lock().settled
+    pub(super) fn has_cleaned_up(&self) -> bool {
+        self.lock().cleaned_up
     }
 
-    fn lock(&self) -> MutexGuard<'_, Deeds> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Deeds {
+impl Known {
     fn of(calls: &[Call]) -> Self {
-        let mut deeds = Self::default();
+        let mut known = Self::default();
         for Call { call, about, answer } in calls {
             if matches!(answer, Some(Answer::Refused(_))) || [call::PULL, call::LOCK, call::UNLOCK].contains(&&**call) {
                 continue;
             }
-            deeds.begun = true;
+            known.begun = true;
             let id = about["id"].as_str().unwrap_or_default().to_owned();
             let now = place(about["name"].as_str().unwrap_or_default()).1;
             match (call.as_str(), answer, now) {
                 (call::CREATE, Some(Answer::Taken(answer)), _) => {
-                    deeds.made.extend(answer["id"].as_str().map(str::to_owned));
+                    known.made.extend(answer["id"].as_str().map(str::to_owned));
                 }
                 // Where the answer of its making was lost, its id is here.
-                (call::JOIN | call::RENAME, _, Place::Prepared) => drop(deeds.made.insert(id)),
-                (call::RENAME, _, Place::Aside { ran: true }) => drop(deeds.put_back.insert(id)),
-                (call::START, Some(Answer::Taken(_)), _) => drop(deeds.put_back.remove(&id)),
-                (call::STOP, None | Some(Answer::Lost(_)), _) => drop(deeds.stopping.insert(id)),
-                (call::STOP, Some(_), _) => drop(deeds.stopping.remove(&id)),
-                (call::REMOVE, _, Place::Aside { .. }) => deeds.settled = true,
+                (call::JOIN | call::RENAME, _, Place::Prepared) => drop(known.made.insert(id)),
+                (call::RENAME, _, Place::Aside { ran: true }) => drop(known.put_back.insert(id)),
+                (call::START, Some(Answer::Taken(_)), _) => drop(known.put_back.remove(&id)),
+                (call::STOP, None | Some(Answer::Lost(_)), _) => drop(known.stopping.insert(id)),
+                (call::STOP, Some(_), _) => drop(known.stopping.remove(&id)),
+                (call::REMOVE, _, Place::Aside { .. }) => known.cleaned_up = true,
                 _ => {}
             }
         }
-        deeds
+        known
     }
 }
 
@@ -110,13 +110,13 @@ mod tests {
 
     use super::*;
 
-    fn deeds(calls: &[(&str, Value, Option<Answer>)]) -> Deeds {
+    fn known(calls: &[(&str, Value, Option<Answer>)]) -> Known {
         let call = |(call, about, answer): &(&str, Value, Option<Answer>)| Call {
             call: (*call).to_owned(),
             about: about.clone(),
             answer: answer.clone(),
         };
-        Deeds::of(&calls.iter().map(call).collect::<Vec<_>>())
+        Known::of(&calls.iter().map(call).collect::<Vec<_>>())
     }
 
     fn taken(answer: Value) -> Answer {
@@ -139,20 +139,20 @@ mod tests {
             ("create", json!({"name": "dev-web-firebreak-new"}), refused),
             ("unlock", lock, None),
         ];
-        assert_eq!(deeds(&calls), Deeds::default());
+        assert_eq!(known(&calls), Known::default());
     }
 
     #[test]
     fn what_was_made_is_known_by_its_answer_or_by_what_followed() {
         let create = json!({"name": "dev-web-firebreak-new", "image": "web:1"});
-        let expected = |made: &[&str]| Deeds { begun: true, made: ids(made), ..Deeds::default() };
-        assert_eq!(deeds(&[("create", create.clone(), Some(taken(json!({"id": "7"}))))]), expected(&["7"]));
+        let expected = |made: &[&str]| Known { begun: true, made: ids(made), ..Known::default() };
+        assert_eq!(known(&[("create", create.clone(), Some(taken(json!({"id": "7"}))))]), expected(&["7"]));
         for lost in [None, Some(Answer::Lost("reset".to_owned()))] {
-            assert_eq!(deeds(&[("create", create.clone(), lost.clone())]), expected(&[]));
+            assert_eq!(known(&[("create", create.clone(), lost.clone())]), expected(&[]));
             let rename = json!({"id": "7", "name": "dev-web-firebreak-new", "to": "dev-web"});
             let aside = json!({"id": "1", "name": "dev-web", "to": ASIDE});
             let calls = [("create", create.clone(), lost), ("rename", aside, None), ("rename", rename, None)];
-            assert_eq!(deeds(&calls), expected(&["7"]));
+            assert_eq!(known(&calls), expected(&["7"]));
         }
     }
 
@@ -160,24 +160,24 @@ mod tests {
     fn one_that_was_put_back_is_to_be_started_until_it_was() {
         let rename = ("rename", json!({"id": "1", "name": ASIDE, "to": "dev-web"}), None);
         let start = |answer| ("start", json!({"id": "1", "name": "dev-web"}), answer);
-        assert_eq!(deeds(&[rename.clone(), start(None)]).put_back, ids(&["1"]));
-        assert_eq!(deeds(&[rename, start(Some(taken(Value::Null)))]).put_back, ids(&[]));
+        assert_eq!(known(&[rename.clone(), start(None)]).put_back, ids(&["1"]));
+        assert_eq!(known(&[rename, start(Some(taken(Value::Null)))]).put_back, ids(&[]));
         let off = json!({"id": "1", "name": "dev-web-firebreak-off-0123456789ab", "to": "dev-web"});
-        assert_eq!(deeds(&[("rename", off, None)]).put_back, ids(&[]), "it did not run before");
+        assert_eq!(known(&[("rename", off, None)]).put_back, ids(&[]), "it did not run before");
     }
 
     #[test]
     fn a_stop_without_an_answer_may_be_under_way_still() {
         let stop = |answer| ("stop", json!({"id": "1", "name": ASIDE}), answer);
-        assert_eq!(deeds(&[stop(None)]).stopping, ids(&["1"]));
-        assert_eq!(deeds(&[stop(Some(Answer::Lost("reset".to_owned())))]).stopping, ids(&["1"]));
-        assert_eq!(deeds(&[stop(None), stop(Some(taken(Value::Null)))]).stopping, ids(&[]));
+        assert_eq!(known(&[stop(None)]).stopping, ids(&["1"]));
+        assert_eq!(known(&[stop(Some(Answer::Lost("reset".to_owned())))]).stopping, ids(&["1"]));
+        assert_eq!(known(&[stop(None), stop(Some(taken(Value::Null)))]).stopping, ids(&[]));
     }
 
     #[test]
     fn one_that_removes_what_it_kept_is_past_going_back() {
-        assert!(deeds(&[("remove", json!({"id": "1", "name": ASIDE}), None)]).settled);
-        assert!(!deeds(&[("remove", json!({"id": "7", "name": "dev-web-firebreak-new"}), None)]).settled);
-        assert!(!deeds(&[("remove", json!({"id": "7", "name": "dev-web"}), None)]).settled);
+        assert!(known(&[("remove", json!({"id": "1", "name": ASIDE}), None)]).cleaned_up);
+        assert!(!known(&[("remove", json!({"id": "7", "name": "dev-web-firebreak-new"}), None)]).cleaned_up);
+        assert!(!known(&[("remove", json!({"id": "7", "name": "dev-web"}), None)]).cleaned_up);
     }
 }

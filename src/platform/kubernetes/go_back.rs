@@ -18,7 +18,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// How long pods have at least to get well on the way back, however short the limit was: one that holds a StatefulSet up
 /// is freed only after a while.
-const SETTLES: Duration = Duration::from_secs(20);
+const LEAST_RECOVERY: Duration = Duration::from_secs(20);
 
 pub(super) async fn go_back(
     kubernetes: &Kubernetes,
@@ -37,7 +37,7 @@ pub(super) async fn go_back(
             Err(error) => failed.push(format!("failed to take back '{}': {error:#}", written.application)),
         }
     }
-    match wait::until_settled(kubernetes, &ours, deadline.max(Instant::now() + SETTLES), watch).await {
+    match wait::until_healthy(kubernetes, &ours, deadline.max(Instant::now() + LEAST_RECOVERY), watch).await {
         Ok(()) => ours.iter().for_each(|change| kubernetes.own.forget(&change.application.id, None)),
         Err(error) => failed.push(format!("the services are set to what they were, and did not get well: {error:#}")),
     }

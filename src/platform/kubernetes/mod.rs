@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 use self::client::Client;
 use self::lease::Held;
-use self::own::Own;
+use self::own::OwnWrites;
 use self::place::Place;
 use self::workload::{Kind, parts};
 use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing, quoted};
@@ -45,7 +45,7 @@ pub(super) struct Kubernetes {
     address: String,
     /// How kubectl is told where that is.
     kubectl: String,
-    own: Own,
+    own: OwnWrites,
     held: Held,
     /// The containers of each application as they were when it was listed, or first seen.
     listed: Mutex<HashMap<String, Vec<Listed>>>,
@@ -81,7 +81,7 @@ impl Kubernetes {
             kubectl: format!("{kubectl} --namespace={}", place.namespace),
             client: Client::new(place.client, place.plugin, ledger),
             namespace: place.namespace,
-            own: Own::default(),
+            own: OwnWrites::default(),
             held: Held::default(),
             listed: Mutex::default(),
         })
@@ -271,7 +271,7 @@ impl Settable for Kubernetes {
         go_back::go_back(self, changes, limit, watch).await
     }
 
-    async fn settle(&self, _changes: &[Change]) -> anyhow::Result<()> {
+    async fn clean_up(&self, _changes: &[Change]) -> anyhow::Result<()> {
         // Kubernetes keeps old revisions by itself.
         Ok(())
     }

@@ -141,7 +141,7 @@ impl Written {
 
 /// All that this run wrote.
 #[derive(Debug, Default)]
-pub(super) struct Own(Mutex<Known>);
+pub(super) struct OwnWrites(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -151,7 +151,7 @@ struct Known {
     sent: Vec<Sent>,
 }
 
-impl Own {
+impl OwnWrites {
     /// Notes that a write is about to be sent: from now on it may have been. Gives what was known of the application.
     pub(super) fn send(&self, written: Written) -> Option<Written> {
         self.lock().set.insert(written.application.clone(), written)
@@ -296,7 +296,7 @@ mod tests {
             (Some(Answer::Taken(json!({}))), true),
             (Some(Answer::Refused("409".to_owned())), false),
         ] {
-            let own = Own::default();
+            let own = OwnWrites::default();
             own.recall(&[call(answer)]);
             assert_eq!(own.of("dev/deployment/b"), known.then(written));
         }
@@ -309,7 +309,7 @@ mod tests {
         let mut written = written();
         written.containers[0].made = made.map(str::to_owned);
         let about = serde_json::to_value(written).unwrap();
-        let own = Own::default();
+        let own = OwnWrites::default();
         own.recall(&[Call { call: SET.to_owned(), about, answer }]);
         containers(&own.read("dev/deployment/b", &object(image, cause)))[1].image.clone()
     }

@@ -55,7 +55,7 @@ pub(super) async fn until_arrived(
 ///
 /// # Errors
 /// When Kubernetes gives one up, or time runs out; with the reason.
-pub(super) async fn until_settled(
+pub(super) async fn until_healthy(
     kubernetes: &Kubernetes,
     changes: &[Change],
     deadline: Instant,

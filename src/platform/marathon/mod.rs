@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use self::client::Client;
-use self::own::{Own, Written};
+use self::own::{OwnWrites, Written};
 use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing, quoted};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
@@ -33,7 +33,7 @@ use crate::watch::{Progress, Watch};
 /// A Marathon.
 pub(super) struct Marathon {
     client: Client,
-    own: Own,
+    own: OwnWrites,
 }
 
 impl Marathon {
@@ -45,7 +45,7 @@ impl Marathon {
         ledger: Arc<dyn Ledger>,
     ) -> anyhow::Result<Self> {
         let url = find::find(url, &http).await;
-        Ok(Self { client: Client::new(&url, login, http, ledger)?, own: Own::default() })
+        Ok(Self { client: Client::new(&url, login, http, ledger)?, own: OwnWrites::default() })
     }
 
     /// What a person types to restore a version of an application, for the shell.
@@ -186,7 +186,7 @@ impl Settable for Marathon {
         go_back::go_back(self, changes, limit, watch).await
     }
 
-    async fn settle(&self, _changes: &[Change]) -> anyhow::Result<()> {
+    async fn clean_up(&self, _changes: &[Change]) -> anyhow::Result<()> {
         // Marathon keeps old versions by itself.
         Ok(())
     }

@@ -24,9 +24,9 @@ pub(super) enum Written {
 
 /// The write to the targets, as far as it is known.
 #[derive(Debug, Default)]
-pub(super) struct Own(Mutex<Written>);
+pub(super) struct OwnWrites(Mutex<Written>);
 
-impl Own {
+impl OwnWrites {
     /// Notes that the write is about to be sent: from now on it may have been.
     pub(super) fn send(&self) {
         *self.lock() = Written::Unanswered;

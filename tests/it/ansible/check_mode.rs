@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{looked, succeeds};
 use crate::derive::odd;
-use crate::support::ansible::{Ground, Played};
+use crate::support::ansible::{AnsibleSandbox, Played};
 
 /// A command of a role, and what it needs.
 struct Act {
@@ -64,24 +64,24 @@ fn claims(act: &Act) -> Vec<String> {
 }
 
 /// Plays each of these in one playbook, the next also where one failed.
-fn play(ground: &Ground, act: &Act, plays: &[String], words: &[&str]) -> Played {
+fn play(sandbox: &AnsibleSandbox, act: &Act, plays: &[String], words: &[&str]) -> Played {
     let head =
         "- name: A play\n  hosts: firebreak\n  gather_facts: false\n  ignore_errors: true\n  vars_files: [given.yml]\n";
     let text = plays.iter().map(|play| format!("{head}{play}")).collect::<Vec<_>>().concat();
-    ground.playbook("ways", &text);
+    sandbox.playbook("ways", &text);
     let given = if act.given.is_empty() { "{}" } else { act.given };
-    std::fs::write(ground.path("playbooks/given.yml"), given).expect("variables");
-    let mut command = ground.command_of("ways", words);
-    command.env("NOTE", ground.path("calls"));
-    Ground::end(command)
+    std::fs::write(sandbox.path("playbooks/given.yml"), given).expect("variables");
+    let mut command = sandbox.command_of("ways", words);
+    command.env("NOTE", sandbox.path("calls"));
+    AnsibleSandbox::end(command)
 }
 
 /// Which words the program was given; none where it was not called.
-fn calls(ground: &Ground, act: &Act) -> Vec<Value> {
+fn calls(sandbox: &AnsibleSandbox, act: &Act) -> Vec<Value> {
     if act.role == "rollback_service" {
-        return ground.notes().into_iter().map(|note| note["switches"].clone()).collect();
+        return sandbox.notes().into_iter().map(|note| note["switches"].clone()).collect();
     }
-    std::fs::read_to_string(ground.path("calls"))
+    std::fs::read_to_string(sandbox.path("calls"))
         .map_or(Vec::new(), |text| text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect())
 }
 
@@ -93,13 +93,13 @@ fn note_every_call(path: &Path) {
     std::fs::write(path, text).expect("a program");
 }
 
-fn nothing_is_changed(ground: &Ground, act: &Act) {
+fn nothing_is_changed(sandbox: &AnsibleSandbox, act: &Act) {
     let name = format!("{} {}", act.role, act.command);
     let ways = ways(act);
-    let played = play(ground, act, &ways, &[]);
+    let played = play(sandbox, act, &ways, &[]);
     let planned = if act.plans { ways.len() } else { 0 };
     succeeds(&played, u32::try_from(planned).expect("a small number"));
-    let called = calls(ground, act);
+    let called = calls(sandbox, act);
     assert_eq!(called.len(), planned, "{name}: {}", played.text);
     assert!(
         called.iter().all(|words| words.as_array().expect("words").contains(&json!("--check"))),
@@ -112,12 +112,12 @@ fn nothing_is_changed(ground: &Ground, act: &Act) {
     let plain =
         format!("  tasks:\n    - ansible.builtin.import_role: {{name: {}, tasks_from: '{}'}}\n", act.role, act.command);
     let taken_back = format!("  check_mode: false\n{plain}");
-    let played = play(ground, act, &[plain.clone(), taken_back], &["--check"]);
+    let played = play(sandbox, act, &[plain.clone(), taken_back], &["--check"]);
     assert_eq!((played.code, played.recap("ignored")), (0, 1), "{name}: {}", played.text);
     assert!(played.text.contains("`check_mode: false` takes it back"), "{name}: {}", played.text);
     // A variable that Ansible does not look at, in the playbook and on the command line.
     for (claims, words) in [(claims(act), &[][..]), (vec![plain], &["-e", "ansible_check_mode=true"])] {
-        let played = play(ground, act, &claims, words);
+        let played = play(sandbox, act, &claims, words);
         assert_eq!(
             (played.code, played.recap("ignored")),
             (0, u32::try_from(claims.len()).expect("few")),
@@ -127,13 +127,13 @@ fn nothing_is_changed(ground: &Ground, act: &Act) {
         assert_eq!(played.recap("changed"), 0, "{name}: {}", played.text);
         assert!(played.text.contains("ansible_check_mode is set as a variable"), "{name}: {}", played.text);
     }
-    let called = calls(ground, act);
+    let called = calls(sandbox, act);
     assert_eq!(called.len(), planned + usize::from(act.plans), "{name}: {called:?}");
     assert!(
         called.iter().all(|words| words.as_array().expect("words").contains(&json!("--check"))),
         "{name}: {called:?}"
     );
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
@@ -143,30 +143,30 @@ fn every_way_of_asking_for_check_mode_changes_nothing() {
 
 #[test]
 fn the_same_holds_for_programs_of_every_kind() {
-    let ground = Ground::in_folder(odd());
+    let sandbox = AnsibleSandbox::in_folder(odd());
     for (role, file) in
         [("more_ways", "more_ways"), ("ring_bell", "ring"), ("fix_labels", "fix.py"), ("in_venv", "look.py")]
     {
-        note_every_call(&ground.path("roles").join(role).join("files").join(file));
+        note_every_call(&sandbox.path("roles").join(role).join("files").join(file));
     }
     for act in ODD {
-        let _ = std::fs::remove_file(ground.path("calls"));
-        nothing_is_changed(&ground, &act);
+        let _ = std::fs::remove_file(sandbox.path("calls"));
+        nothing_is_changed(&sandbox, &act);
     }
 }
 
 /// A look changes nothing, so it is called; what it found is not written.
 #[test]
 fn a_look_under_check_mode_writes_nothing() {
-    let ground = Ground::with_stand_in();
+    let sandbox = AnsibleSandbox::with_stand_in();
     let head = "- name: A play\n  hosts: firebreak\n  gather_facts: false\n";
     let ways = [
         "  roles:\n    - {role: rollback_service, check_mode: true}\n",
         "  check_mode: true\n  roles:\n    - rollback_service\n",
     ];
-    ground.playbook("ways", &ways.map(|way| format!("{head}{way}")).concat());
-    succeeds(&Ground::end(ground.command_of("ways", &[])), 0);
-    succeeds(&ground.play(&["--check"]), 0);
-    assert_eq!(ground.notes().len(), 3);
-    assert!(!ground.path("rollback.json").exists(), "a check wrote what was found");
+    sandbox.playbook("ways", &ways.map(|way| format!("{head}{way}")).concat());
+    succeeds(&AnsibleSandbox::end(sandbox.command_of("ways", &[])), 0);
+    succeeds(&sandbox.play(&["--check"]), 0);
+    assert_eq!(sandbox.notes().len(), 3);
+    assert!(!sandbox.path("rollback.json").exists(), "a check wrote what was found");
 }

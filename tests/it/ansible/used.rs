@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::{RUN, looked, succeeds};
-use crate::support::ansible::{Ground, Played, tool};
+use crate::support::ansible::{AnsibleSandbox, Played, tool};
 
 /// The words of what was printed, with single spaces: Ansible wraps long lines.
 fn flat(played: &Played) -> String {
@@ -14,146 +14,147 @@ fn flat(played: &Played) -> String {
 
 #[test]
 fn the_role_by_its_name_alone_looks() {
-    let ground = Ground::with_stand_in();
-    ground
+    let sandbox = AnsibleSandbox::with_stand_in();
+    sandbox
         .playbook("named", "- name: A play\n  hosts: firebreak\n  gather_facts: false\n  roles: [rollback_service]\n");
-    let played = Ground::end(ground.command_of("named", &[]));
+    let played = AnsibleSandbox::end(sandbox.command_of("named", &[]));
     succeeds(&played, 0);
     assert!(played.text.contains("        develop: Looked.\n"), "{}", played.text);
-    assert_eq!(ground.notes()[0]["command"], "get");
-    assert!(ground.path("rollback.json").exists());
+    assert_eq!(sandbox.notes()[0]["command"], "get");
+    assert!(sandbox.path("rollback.json").exists());
 }
 
 #[test]
 fn a_home_may_be_written_as_a_tilde_in_every_path() {
-    let ground = Ground::with_stand_in();
-    std::fs::create_dir(ground.path("home/temp")).expect("a folder");
-    let journal = ground.path("home/7-abc123.journal");
+    let sandbox = AnsibleSandbox::with_stand_in();
+    std::fs::create_dir(sandbox.path("home/temp")).expect("a folder");
+    let journal = sandbox.path("home/7-abc123.journal");
     std::fs::write(&journal, "done\n").expect("a journal");
-    let given = ground.variables(&json!({
+    let given = sandbox.variables(&json!({
         "rollback_service_dump": "~/found", "rollback_service_report": "~/out/report.json", "rollback_service_records": "~/records",
         "rollback_service_temp": "~/temp", "rollback_service_cacert": "~/ca.pem", "rollback_service_journal": "~/journals",
         "rollback_service_user": "~", "rollback_service_date": "2026-11-20",
     }));
-    let mut command = ground.command(&["--tags", "get,run", "-e", &given]);
+    let mut command = sandbox.command(&["--tags", "get,run", "-e", &given]);
     command.env("STAND_IN_REPORT", json!({ "journal": journal }).to_string());
-    succeeds(&Ground::end(command), 1);
+    succeeds(&AnsibleSandbox::end(command), 1);
     for kept in ["home/found/rollback.json", "home/out/report.json", "home/records/7-abc123.journal"] {
-        assert!(ground.path(kept).is_file(), "{kept}");
+        assert!(sandbox.path(kept).is_file(), "{kept}");
     }
-    let text = std::fs::read_to_string(ground.path("note")).expect("notes");
-    let temp = format!("\"folder\": \"{}/firebreak.", ground.path("home/temp").display());
+    let text = std::fs::read_to_string(sandbox.path("note")).expect("notes");
+    let temp = format!("\"folder\": \"{}/firebreak.", sandbox.path("home/temp").display());
     assert_eq!(text.matches(&temp).count(), 2, "{text}");
-    for note in ground.notes() {
-        assert_eq!(note["options"]["--cacert"], json!(ground.path("home/ca.pem")));
-        assert_eq!(note["options"]["--journal"], json!(ground.path("home/journals")));
+    for note in sandbox.notes() {
+        assert_eq!(note["options"]["--cacert"], json!(sandbox.path("home/ca.pem")));
+        assert_eq!(note["options"]["--journal"], json!(sandbox.path("home/journals")));
         assert_eq!(note["options"]["--user"], "~", "no path");
     }
 }
 
 #[test]
 fn a_mistyped_variable_is_named_before_anything_is_done() {
-    let ground = looked();
+    let sandbox = looked();
     let head = "- name: A play\n  hosts: firebreak\n  gather_facts: false\n";
     let tasks = "  tasks:\n    - ansible.builtin.import_role: {name: rollback_service, tasks_from: run}\n";
-    ground.playbook("own", &format!("{head}{tasks}"));
+    sandbox.playbook("own", &format!("{head}{tasks}"));
     for (playbook, words) in [("rollback_service", &RUN[..2]), ("own", &[])] {
         for (variable, near) in
             [("rollback_service_bye", "rollback_service_by"), ("rollback_service_envv", "rollback_service_env")]
         {
             let given = format!("{variable}=x");
-            let played = Ground::end(ground.command_of(playbook, &[words, &RUN[2..], &["-e", &given]].concat()));
+            let played =
+                AnsibleSandbox::end(sandbox.command_of(playbook, &[words, &RUN[2..], &["-e", &given]].concat()));
             assert_eq!((played.code, played.recap("failed")), (2, 1), "{}", played.text);
             let why = format!("The role has no variable {variable}: did you mean {near}? Nothing was done.");
             assert!(flat(&played).contains(&why), "{}", played.text);
         }
     }
     // Nothing is near, and it would still be left out.
-    let played = ground.play(&["-e", "rollback_service_wibble=x"]);
+    let played = sandbox.play(&["-e", "rollback_service_wibble=x"]);
     assert!(
         flat(&played).contains("The role has no variable rollback_service_wibble. Nothing was done."),
         "{}",
         played.text
     );
-    assert!(ground.notes().is_empty());
+    assert!(sandbox.notes().is_empty());
     // Another role's variable may begin like one of this.
-    std::fs::create_dir(ground.path("roles/rollback_service_more")).expect("a role");
-    succeeds(&ground.play(&["-e", "rollback_service_more_wibble=x"]), 0);
+    std::fs::create_dir(sandbox.path("roles/rollback_service_more")).expect("a role");
+    succeeds(&sandbox.play(&["-e", "rollback_service_more_wibble=x"]), 0);
 }
 
 #[test]
 fn a_list_is_taken_for_several_values_and_refused_for_one() {
-    let ground = Ground::with_stand_in();
-    let given = ground.variables(&json!({ "rollback_service_repo": ["billing", "team/web"] }));
-    succeeds(&ground.play(&["-e", &given]), 0);
-    assert_eq!(ground.notes()[0]["options"]["--repo"], "billing,team/web");
-    let given = ground.variables(&json!({ "rollback_service_running": ["dev", "stage"] }));
-    let played = ground.play(&["-e", &given]);
+    let sandbox = AnsibleSandbox::with_stand_in();
+    let given = sandbox.variables(&json!({ "rollback_service_repo": ["billing", "team/web"] }));
+    succeeds(&sandbox.play(&["-e", &given]), 0);
+    assert_eq!(sandbox.notes()[0]["options"]["--repo"], "billing,team/web");
+    let given = sandbox.variables(&json!({ "rollback_service_running": ["dev", "stage"] }));
+    let played = sandbox.play(&["-e", &given]);
     assert_eq!((played.code, played.recap("failed")), (2, 1), "{}", played.text);
     assert!(
         flat(&played).contains("rollback_service_running takes one value, and is given 2. Nothing was done."),
         "{}",
         played.text
     );
-    assert_eq!(ground.notes().len(), 1);
+    assert_eq!(sandbox.notes().len(), 1);
 }
 
 #[test]
 fn a_name_in_a_kubeconfig_is_no_password() {
-    let ground = Ground::with_stand_in();
+    let sandbox = AnsibleSandbox::with_stand_in();
     let platform = "kubernetes://oidc:alice@prod/dev";
-    succeeds(&ground.play(&["-e", &format!("rollback_service_platform={platform}")]), 0);
-    assert_eq!(ground.notes()[0]["options"]["--platform"], platform);
+    succeeds(&sandbox.play(&["-e", &format!("rollback_service_platform={platform}")]), 0);
+    assert_eq!(sandbox.notes()[0]["options"]["--platform"], platform);
     for url in [
         "marathon+https://ann:geheim@dcos.example",
         "podman+tcp://ann:geheim@host",
         "https://ann:geheim@registry.example",
     ] {
-        let played = ground.play(&["-e", &format!("rollback_service_registry={url}")]);
+        let played = sandbox.play(&["-e", &format!("rollback_service_registry={url}")]);
         assert_eq!(played.code, 2, "{}", played.text);
         assert!(flat(&played).contains("rollback_service_registry holds a password in a URL"), "{}", played.text);
         assert!(!played.text.contains("geheim"), "{}", played.text);
     }
-    assert_eq!(ground.notes().len(), 1);
+    assert_eq!(sandbox.notes().len(), 1);
 }
 
-/// A playbook of this ground, called from another folder by its full path.
-fn from_elsewhere(ground: &Ground, playbook: &str, words: &[&str]) -> Played {
-    let template = ground.command(&[]);
-    let elsewhere = ground.path("home");
+/// A playbook of this sandbox, called from another folder by its full path.
+fn from_elsewhere(sandbox: &AnsibleSandbox, playbook: &str, words: &[&str]) -> Played {
+    let template = sandbox.command(&[]);
+    let elsewhere = sandbox.path("home");
     let mut command = Command::new(tool("ansible-playbook"));
-    command.arg("-i").arg(ground.path("inventories/local/hosts.ini")).arg(ground.path(playbook)).args(words);
+    command.arg("-i").arg(sandbox.path("inventories/local/hosts.ini")).arg(sandbox.path(playbook)).args(words);
     command.current_dir(elsewhere).env_clear();
     command.envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    Ground::end(command)
+    AnsibleSandbox::end(command)
 }
 
 #[test]
 fn the_playbook_works_from_any_folder_and_beside_others() {
-    let ground = Ground::with_stand_in();
+    let sandbox = AnsibleSandbox::with_stand_in();
     let playbook = "playbooks/rollback_service.yml";
-    succeeds(&from_elsewhere(&ground, playbook, &[]), 0);
-    assert!(ground.path("home/rollback.json").is_file(), "a relative folder is seen from where Ansible was called");
-    succeeds(&from_elsewhere(&ground, playbook, &RUN), 1);
-    assert_eq!(ground.notes().len(), 2);
+    succeeds(&from_elsewhere(&sandbox, playbook, &[]), 0);
+    assert!(sandbox.path("home/rollback.json").is_file(), "a relative folder is seen from where Ansible was called");
+    succeeds(&from_elsewhere(&sandbox, playbook, &RUN), 1);
+    assert_eq!(sandbox.notes().len(), 2);
 
     let site = "- name: Another play\n  hosts: firebreak\n  gather_facts: false\n  tasks:\n    - name: Another task\n      \
                 ansible.builtin.debug: {msg: it is another}\n      tags: [web]\n- name: Ours\n  \
                 ansible.builtin.import_playbook: playbooks/rollback_service.yml\n";
-    std::fs::write(ground.path("site.yml"), site).expect("a playbook");
+    std::fs::write(sandbox.path("site.yml"), site).expect("a playbook");
     // The tags of others, also with what is ours left out by them.
     for (words, called) in
         [(&["--tags", "web"][..], 0), (&[&["--tags", "web,run"][..], &RUN[2..]].concat(), 1), (&[], 1)]
     {
-        let before = ground.notes().len();
-        let played = from_elsewhere(&ground, "site.yml", words);
+        let before = sandbox.notes().len();
+        let played = from_elsewhere(&sandbox, "site.yml", words);
         assert_eq!((played.code, played.recap("failed")), (0, 0), "{words:?}: {}", played.text);
         assert!(played.text.contains("it is another"), "{words:?}: {}", played.text);
-        assert_eq!(ground.notes().len(), before + called, "{words:?}: {}", played.text);
+        assert_eq!(sandbox.notes().len(), before + called, "{words:?}: {}", played.text);
     }
     for tags in ["rnu", "web", "run,rnu"] {
-        let before = ground.notes().len();
-        let played = from_elsewhere(&ground, playbook, &[&["--tags", tags][..], &RUN[2..]].concat());
+        let before = sandbox.notes().len();
+        let played = from_elsewhere(&sandbox, playbook, &[&["--tags", tags][..], &RUN[2..]].concat());
         assert_eq!((played.code, played.recap("failed")), (2, 1), "{tags}: {}", played.text);
         let unknown = tags.trim_start_matches("run,");
         assert!(
@@ -161,6 +162,6 @@ fn the_playbook_works_from_any_folder_and_beside_others() {
             "{tags}: {}",
             played.text
         );
-        assert_eq!(ground.notes().len(), before, "{tags}");
+        assert_eq!(sandbox.notes().len(), before, "{tags}");
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::{RUN, looked, succeeds};
-use crate::support::ansible::{Ground, tool};
+use crate::support::ansible::{AnsibleSandbox, tool};
 
 /// Older versions that are still taken, each with the last of its line. The newest is that of the other tests.
 const OLDER: [&str; 3] = ["2.16.19", "2.17.14", "2.18.19"];
@@ -34,16 +34,16 @@ fn installed(version: &str) -> PathBuf {
 
 /// What differs between versions: templates, lists, vaults, omitted variables, failures, check mode.
 fn does_its_work(playbook: &Path) {
-    let ground = Ground::with_stand_in();
+    let sandbox = AnsibleSandbox::with_stand_in();
     let play = |words: &[&str], code: &str| {
-        let mut command = ground.command_by(playbook, "rollback_service", words);
+        let mut command = sandbox.command_by(playbook, "rollback_service", words);
         command.env("STAND_IN_EXIT", code).env("FIREBREAK_REGISTRY_PWD", "geheim");
         if code == "3" {
             command.env("STAND_IN_REPORT", json!({ "changed": true, "message": "Look at web {{ 1 }}." }).to_string());
         }
-        Ground::end(command)
+        AnsibleSandbox::end(command)
     };
-    let given = ground.variables(&json!({
+    let given = sandbox.variables(&json!({
         "rollback_service_repo": ["billing", "web"], "rollback_service_temp": "{{ omit }}", "rollback_service_keep": "{{ 2 + 3 }}",
         "rollback_service_user": { "__ansible_unsafe": "[1, '{{ 2 }}']" }, "rollback_service_immutable_tags": "yes",
         "rollback_service_report": "report.json", "rollback_service_pwd": "{{ 'of the' ~ ' vault' }}",
@@ -52,7 +52,7 @@ fn does_its_work(playbook: &Path) {
     succeeds(&looked, 0);
     assert!(looked.text.contains("develop: Looked."), "{}", looked.text);
     assert!(!looked.text.contains("geheim") && !looked.text.contains("of the vault"), "{}", looked.text);
-    let note = &ground.notes()[0];
+    let note = &sandbox.notes()[0];
     assert_eq!((&note["options"]["--repo"], &note["options"]["--keep"]), (&json!("billing,web"), &json!("5")));
     assert_eq!(
         (&note["options"]["--user"], &note["switches"]),
@@ -60,33 +60,33 @@ fn does_its_work(playbook: &Path) {
     );
     assert_eq!(note["secrets"]["--pwd"]["value"], "of the vault");
     assert_eq!(note["secrets"]["--registry-pwd"]["value"], "geheim");
-    std::fs::remove_file(ground.path("report.json")).expect("a report");
+    std::fs::remove_file(sandbox.path("report.json")).expect("a report");
 
     let planned = play(&[&RUN[..], &["--check", "--diff"]].concat(), "0");
     succeeds(&planned, 1);
     assert!(planned.text.contains("\n-billing: billing:1.5.0\n+billing: billing:1.4.0\n"), "{}", planned.text);
-    assert_eq!(ground.notes()[1]["switches"], json!(["--yes", "--check"]));
+    assert_eq!(sandbox.notes()[1]["switches"], json!(["--yes", "--check"]));
     succeeds(&play(&RUN, "0"), 1);
     let failed = play(&RUN, "3");
     assert_eq!((failed.code, failed.recap("failed"), failed.recap("changed")), (2, 1, 1), "{}", failed.text);
     assert!(failed.text.contains("        dev: Look at web {{ 1 }}.\n        rc: 3\n\nPLAY RECAP"), "{}", failed.text);
-    assert_eq!(ground.notes().len(), 4);
+    assert_eq!(sandbox.notes().len(), 4);
 
-    ground.playbook(
+    sandbox.playbook(
         "checked",
         "- name: A play\n  hosts: firebreak\n  gather_facts: false\n  tasks:\n    - ansible.builtin.include_role: {name: rollback_service, \
          tasks_from: run, apply: {check_mode: true}}\n",
     );
-    succeeds(&Ground::end(ground.command_by(playbook, "checked", &RUN[2..])), 1);
-    assert_eq!(ground.notes()[4]["switches"], json!(["--yes", "--check"]));
+    succeeds(&AnsibleSandbox::end(sandbox.command_by(playbook, "checked", &RUN[2..])), 1);
+    assert_eq!(sandbox.notes()[4]["switches"], json!(["--yes", "--check"]));
     for (words, why) in
         [(&["--tags", "rnu"][..], "There is no tag 'rnu'"), (&["-e", "rollback_service_bye=x"], "rollback_service_by?")]
     {
         let refused = play(words, "0");
         assert!(refused.code == 2 && refused.text.contains(why), "{}", refused.text);
     }
-    assert_eq!(ground.notes().len(), 5);
-    assert_eq!(ground.left_over(), [""; 0]);
+    assert_eq!(sandbox.notes().len(), 5);
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
@@ -108,17 +108,17 @@ fn older_versions_do_it_as_well() {
 /// The real Ansible, which says that it is of another version: nobody has tried the role with those.
 #[test]
 fn other_versions_are_refused_before_anything_is_done() {
-    let ground = looked();
+    let sandbox = looked();
     let own = "- name: A play\n  hosts: firebreak\n  gather_facts: false\n  tasks:\n    - ansible.builtin.import_role: {name: \
                rollback_service, tasks_from: run}\n";
-    ground.playbook("own", own);
+    sandbox.playbook("own", own);
     for version in ["2.15.13", "2.20.1", "3.0.0"] {
         let claim = format!("import ansible.release\nansible.release.__version__ = '{version}'\n");
-        std::fs::write(ground.path("home/sitecustomize.py"), claim).expect("a module");
+        std::fs::write(sandbox.path("home/sitecustomize.py"), claim).expect("a module");
         for (playbook, words) in [("rollback_service", &RUN[..]), ("own", &RUN[2..])] {
-            let mut command = ground.command_of(playbook, words);
-            command.env("PYTHONPATH", ground.path("home"));
-            let played = Ground::end(command);
+            let mut command = sandbox.command_of(playbook, words);
+            command.env("PYTHONPATH", sandbox.path("home"));
+            let played = AnsibleSandbox::end(command);
             assert_eq!((played.code, played.recap("failed")), (2, 1), "{}", played.text);
             let why = format!(
                 "ansible-core {version} was never tried with this role, so nothing was done: it needs 2.16 to 2.19."
@@ -126,5 +126,5 @@ fn other_versions_are_refused_before_anything_is_done() {
             assert!(played.text.split_whitespace().collect::<Vec<_>>().join(" ").contains(&why), "{}", played.text);
         }
     }
-    assert!(ground.notes().is_empty());
+    assert!(sandbox.notes().is_empty());
 }

@@ -8,7 +8,7 @@ use firebreak::drill::story::Stand;
 use serde_json::json;
 
 use super::{AWKWARD, Workshop, output, repository, unsafe_text};
-use crate::support::program::Hall;
+use crate::support::program::DrillFixture;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adopted_python_script_goes_through_ansible() {
@@ -57,10 +57,10 @@ Adopted:
     assert!(checked.contains("no inventory gives rollback_env, which is needed for `get` and `run`"), "{checked}");
     assert_eq!(checked.trim_end().lines().count(), 2, "{checked}");
 
-    let hall = Hall::open(&[]).await;
+    let fixture = DrillFixture::open(&[]).await;
     let kept = workshop.path("kept");
     fs::create_dir(&kept).expect("a folder");
-    let slack = format!("http://{}/services/geheim", hall.drill.slack.address());
+    let slack = format!("http://{}/services/geheim", fixture.drill.slack.address());
     let values = |env: &str, date: &str| {
         json!({
             "rollback_repo": "billing,orders,users,web", "rollback_env": env, "rollback_date": unsafe_text(date),
@@ -68,24 +68,24 @@ Adopted:
             "rollback_pwd": unsafe_text("geheim's {{ word }}"),
         })
     };
-    let looked = workshop.play(&hall, "rollback", &[], &values("develop", "")).await;
+    let looked = workshop.play(&fixture, "rollback", &[], &values("develop", "")).await;
     assert_eq!(looked.code, 0, "{}", looked.text);
-    assert!(looked.text.contains(&format!("{} billing:1.2.0-develop", hall.day())), "{}", looked.text);
+    assert!(looked.text.contains(&format!("{} billing:1.2.0-develop", fixture.day())), "{}", looked.text);
     assert!(kept.join("rollback.json").is_file());
 
-    let refused = workshop.play(&hall, "rollback", &["--tags", "run", "-vvv"], &values("dev", AWKWARD)).await;
+    let refused = workshop.play(&fixture, "rollback", &["--tags", "run", "-vvv"], &values("dev", AWKWARD)).await;
     assert_ne!(refused.code, 0, "{}", refused.text);
     assert!(refused.text.contains(&format!("there is no rollback of '{AWKWARD}'")), "{}", refused.text);
-    hall.stands(Stand::Broken);
+    fixture.stands(Stand::Broken);
 
-    let done = workshop.play(&hall, "rollback", &["--tags", "run"], &values("dev", &hall.day())).await;
+    let done = workshop.play(&fixture, "rollback", &["--tags", "run"], &values("dev", &fixture.day())).await;
     assert_eq!(done.code, 0, "{}", done.text);
     let deadline = Instant::now() + Duration::from_mins(1);
-    while !hall.drill.proof("dev", Stand::Good).is_some_and(|proof| proof.holds) && Instant::now() < deadline {
+    while !fixture.drill.proof("dev", Stand::Good).is_some_and(|proof| proof.holds) && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    hall.stands(Stand::Good);
-    assert_eq!(hall.told(), ["dev: back to DAY"]);
+    fixture.stands(Stand::Good);
+    assert_eq!(fixture.told(), ["dev: back to DAY"]);
     for played in [looked, refused, done] {
         assert!(!played.text.contains("geheim"), "{}", played.text);
     }
@@ -123,11 +123,11 @@ async fn an_adopted_c_program_goes_through_ansible_and_is_held_against_its_help(
     let text = workshop.read("roles/lamp/usage.txt");
     assert!(text.starts_with("Light a lamp.\n\nProblem:\n  It is dark.\n"), "{text}");
 
-    let hall = Hall::open(&[]).await;
+    let fixture = DrillFixture::open(&[]).await;
     let values = json!({ "lamp_room": unsafe_text(AWKWARD) });
-    let looked = workshop.play(&hall, "lamp", &[], &values).await;
+    let looked = workshop.play(&fixture, "lamp", &[], &values).await;
     assert_eq!(looked.code, 0, "{}", looked.text);
-    let lit = workshop.play(&hall, "lamp", &["--tags", "run"], &values).await;
+    let lit = workshop.play(&fixture, "lamp", &["--tags", "run"], &values).await;
     assert_eq!(lit.code, 0, "{}", lit.text);
     assert!(lit.text.contains(&format!("light {AWKWARD}")), "{}", lit.text);
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Workshop;
 use crate::support::git::{git, keep};
-use crate::support::program::Hall;
+use crate::support::program::DrillFixture;
 
 const TEXTS: [&str; 2] = ["--problem=It is broken.", "--solution=Mend it."];
 
@@ -66,14 +66,14 @@ async fn a_command_of_several_words_runs_and_plans_by_an_option_of_its_own() {
     );
     assert_eq!(workshop.firebreak(&["check"]).code, 0);
 
-    let hall = Hall::open(&[]).await;
+    let fixture = DrillFixture::open(&[]).await;
     let values = json!({ "index_name": ["a", "b"], "index_deep": true, "index_out": "over there" });
     for (words, said) in [
         (&[][..], "index+check+--out+over there+--deep"),
         (&["--tags", "run", "--check"], "index+rebuild+--dry-run+a+b"),
         (&["--tags", "run"], "index+rebuild+a+b"),
     ] {
-        let played = workshop.play(&hall, "index", words, &values).await;
+        let played = workshop.play(&fixture, "index", words, &values).await;
         assert_eq!(played.code, 0, "{}", played.text);
         assert!(played.text.contains(&format!("        {said}\n")), "{words:?}: {}", played.text);
     }

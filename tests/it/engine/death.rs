@@ -170,7 +170,7 @@ async fn every_death(death: impl Fn(usize) -> Death) {
         let platform = heir(&podman, &ledger).await;
         platform.deploy(&planned, LIMIT, &Unwatched).await.unwrap_or_else(|error| panic!("{point:?}: {error:#}"));
         assert_eq!(look(&*platform, &planned).await, [Standing::Target, Standing::Target], "{point:?}");
-        platform.settle(&planned).await.expect("to settle");
+        platform.clean_up(&planned).await.expect("to settle");
         assert_eq!(podman.containers().len(), 3, "{point:?}: {:?}", podman.containers());
         (from, to) = (to, from);
         done += 1;
@@ -220,14 +220,14 @@ async fn one_that_died_while_it_removed_the_old_ones_stays_at_its_target() {
         let planned = changes(&*heir(&podman, &ledger).await, "dev", &[("web", to)]).await;
         assert!(deploys(&podman, &planned, &ledger).await);
         let dying = Mortal::new(death);
-        let _ = process(&podman, Arc::<Mortal>::clone(&dying)).await.settle(&planned).await;
+        let _ = process(&podman, Arc::<Mortal>::clone(&dying)).await.clean_up(&planned).await;
         let platform = process(&podman, Arc::new(Unrecorded::default())).await;
         platform.recall(&[ledger.calls(), dying.calls()].concat());
         let error = platform.go_back(&planned, LIMIT, &Unwatched).await.expect_err("it is too late").to_string();
         let expected = "this run was at its target, and its old containers are removed: there is nothing to go back to";
         assert_eq!(error, expected, "{death:?}");
         assert_eq!(look(&*platform, &planned).await, [Standing::Target], "{death:?}");
-        platform.settle(&planned).await.expect("to settle");
+        platform.clean_up(&planned).await.expect("to settle");
         assert_eq!(podman.containers().len(), 2, "{death:?}");
         (from, to) = (to, from);
     }

@@ -67,7 +67,7 @@ async fn a_lock_is_no_service_and_whoever_has_it_keeps_it() {
     ours.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(ours.look(&planned).await.expect("a look"), [BEFORE]);
     ours.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
-    ours.settle(&planned).await.expect("to settle");
+    ours.clean_up(&planned).await.expect("to settle");
     assert_eq!(podman.inspect("firebreak-lock-dev")["State"]["Status"], "created", "it never ran");
 
     theirs.unlock("dev", &holder("8-abcdef")).await.expect("nothing of theirs");

@@ -103,7 +103,7 @@ async fn what_another_run_brought_to_the_same_target_is_left_alone() {
         }
         assert_eq!(podman.containers(), before_going_back, "{at}");
         assert_eq!(theirs.look(&planned).await.expect("a look"), [Standing::Target, Standing::Target], "{at}");
-        theirs.settle(&planned).await.expect("to settle");
+        theirs.clean_up(&planned).await.expect("to settle");
         let names: Vec<String> =
             podman.containers().iter().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect();
         assert_eq!(names, ["dev-billing-1", "dev-billing-2", "dev-web"], "{at}");

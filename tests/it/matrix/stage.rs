@@ -14,7 +14,7 @@ use tokio::process::Command;
 use super::{Death, Platform, Scene};
 use crate::support::need;
 use crate::support::podman::{Podman, Temper, WELL};
-use crate::support::program::{Hall, PROGRAM};
+use crate::support::program::{DrillFixture, PROGRAM};
 use crate::support::proxy::{Place, Proxy};
 
 /// Services on a platform that is reached through a proxy.
@@ -28,9 +28,9 @@ pub struct Stage {
 /// The services.
 enum Shop {
     /// Four in a drill.
-    Drill(Box<Hall>),
+    Drill(Box<DrillFixture>),
     /// Two in containers of a real engine.
-    Engine(Box<Yard>),
+    Engine(Box<PodmanFixture>),
 }
 
 impl Stage {
@@ -40,7 +40,7 @@ impl Stage {
             Platform::Kubernetes => drill::Platform::Kubernetes,
             _ => drill::Platform::Marathon,
         };
-        let hall = Hall::furnished(scene.faults, |settings| {
+        let fixture = DrillFixture::furnished(scene.faults, |settings| {
             settings.platform = platform;
             if platform == drill::Platform::Kubernetes {
                 // Many drills step at the same time, each as long as a service does not get well.
@@ -48,38 +48,40 @@ impl Stage {
             }
         })
         .await;
-        hall.look().await;
+        fixture.look().await;
         let (address, kubeconfig) = match platform {
-            drill::Platform::Marathon => (hall.drill.marathon().address(), String::new()),
-            drill::Platform::Kubernetes => (hall.drill.kubernetes().address(), hall.drill.kubernetes().kubeconfig()),
+            drill::Platform::Marathon => (fixture.drill.marathon().address(), String::new()),
+            drill::Platform::Kubernetes => {
+                (fixture.drill.kubernetes().address(), fixture.drill.kubernetes().kubeconfig())
+            }
         };
         let proxy = Proxy::start(Place::Port(address.to_string()), None).await;
         let environment = match platform {
             drill::Platform::Marathon => ("FIREBREAK_PLATFORM", format!("marathon+http://{}", proxy.address)),
             drill::Platform::Kubernetes => {
-                let path = hall.folder.path().join("kubeconfig");
+                let path = fixture.folder.path().join("kubeconfig");
                 let text = kubeconfig.replace(&address.to_string(), &proxy.address);
                 std::fs::write(&path, text).expect("a kubeconfig");
                 ("KUBECONFIG", path.display().to_string())
             }
         };
-        Self { shop: Shop::Drill(Box::new(hall)), proxy, environment }
+        Self { shop: Shop::Drill(Box::new(fixture)), proxy, environment }
     }
 
     /// The services of a real Podman. They outlive a cell: the next one goes the other way.
     pub async fn of_engine() -> Self {
-        let yard = tokio::task::spawn_blocking(Yard::open).await.expect("containers");
-        let socket = yard.folder.path().join("socket");
-        let proxy = Proxy::start(Place::Socket(yard.podman.path("socket")), Some(&socket)).await;
+        let podman_fixture = tokio::task::spawn_blocking(PodmanFixture::open).await.expect("containers");
+        let socket = podman_fixture.folder.path().join("socket");
+        let proxy = Proxy::start(Place::Socket(podman_fixture.podman.path("socket")), Some(&socket)).await;
         let environment = ("FIREBREAK_PLATFORM", format!("podman+unix://{}", socket.display()));
-        Self { shop: Shop::Engine(Box::new(yard)), proxy, environment }
+        Self { shop: Shop::Engine(Box::new(podman_fixture)), proxy, environment }
     }
 
     /// A run that goes somewhere: on an engine to where the services do not stand.
     pub fn begin(&mut self) -> String {
         match &mut self.shop {
             Shop::Drill(_) => "run --date=DAY".to_owned(),
-            Shop::Engine(yard) => yard.turn(),
+            Shop::Engine(podman_fixture) => podman_fixture.turn(),
         }
     }
 
@@ -94,8 +96,8 @@ impl Stage {
 
     fn command(&self, words: &str, death: Option<Death>) -> Command {
         let mut command = match &self.shop {
-            Shop::Drill(hall) => hall.command(words),
-            Shop::Engine(yard) => yard.command(words),
+            Shop::Drill(fixture) => fixture.command(words),
+            Shop::Engine(podman_fixture) => podman_fixture.command(words),
         };
         if let Some(Death::Line(line)) = death {
             let mut traced = Command::new(need("strace", "strace"));
@@ -133,13 +135,13 @@ impl Stage {
     /// The runs that were written down, the newest first.
     pub fn runs(&self) -> Vec<Run> {
         let folder = match &self.shop {
-            Shop::Drill(hall) => {
-                let variables = hall.drill.environment().into_iter();
+            Shop::Drill(fixture) => {
+                let variables = fixture.drill.environment().into_iter();
                 let mut folder =
                     variables.filter(|(name, _)| name == "FIREBREAK_JOURNAL").map(|(_, folder)| folder.into());
                 folder.next_back().expect("a journal")
             }
-            Shop::Engine(yard) => yard.folder.path().join("journal"),
+            Shop::Engine(podman_fixture) => podman_fixture.folder.path().join("journal"),
         };
         let (runs, damaged) = Folder::new(folder).runs().expect("the runs");
         assert!(damaged.is_empty(), "{damaged:?}");
@@ -150,20 +152,23 @@ impl Stage {
     pub fn is_tidy(&self) -> bool {
         match &self.shop {
             Shop::Drill(_) => true,
-            Shop::Engine(yard) => yard.all() == yard.containers(yard.target),
+            Shop::Engine(podman_fixture) => podman_fixture.all() == podman_fixture.containers(podman_fixture.target),
         }
     }
 
     /// All at their targets, all as before, or neither.
     pub fn stand(&self) -> &'static str {
         let (at_target, as_before) = match &self.shop {
-            Shop::Drill(hall) => {
-                let is = |stand| hall.drill.proof("dev", stand).expect("an environment").holds;
+            Shop::Drill(fixture) => {
+                let is = |stand| fixture.drill.proof("dev", stand).expect("an environment").holds;
                 (is(Stand::Good), is(Stand::Broken))
             }
-            Shop::Engine(yard) => {
-                let found = yard.found();
-                (found == yard.containers(yard.target), found == yard.containers(1 - yard.target))
+            Shop::Engine(podman_fixture) => {
+                let found = podman_fixture.found();
+                (
+                    found == podman_fixture.containers(podman_fixture.target),
+                    found == podman_fixture.containers(1 - podman_fixture.target),
+                )
             }
         };
         match (at_target, as_before) {
@@ -175,7 +180,7 @@ impl Stage {
 }
 
 /// Two services of one container each on a real Podman, and two releases of them.
-struct Yard {
+struct PodmanFixture {
     podman: Podman,
     folder: TempDir,
     /// When each release was out.
@@ -186,7 +191,7 @@ struct Yard {
 
 const SERVICES: [&str; 2] = ["billing", "web"];
 
-impl Yard {
+impl PodmanFixture {
     fn open() -> Self {
         let podman = Podman::start();
         let release = |version: usize| {
@@ -201,11 +206,11 @@ impl Yard {
         for service in SERVICES {
             podman.container(&format!("dev-{service}"), &format!("{}/{service}:1-develop", podman.registry), &WELL);
         }
-        let yard = Self { podman, folder: tempfile::tempdir().expect("a folder"), releases, target: 1 };
-        let look = yard.command("get --repo=billing,web --env=develop");
+        let podman_fixture = Self { podman, folder: tempfile::tempdir().expect("a folder"), releases, target: 1 };
+        let look = podman_fixture.command("get --repo=billing,web --env=develop");
         let output = look.into_std().output().expect("the program runs");
         assert!(output.status.success(), "{output:?}");
-        yard
+        podman_fixture
     }
 
     fn command(&self, words: &str) -> Command {

@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::odd::{config, honest, manifest};
 use crate::support::fake::{Asked, Fake, reply};
-use crate::support::program::{Hall, Output, PROGRAM};
+use crate::support::program::{DrillFixture, Output, PROGRAM};
 use crate::support::tls::{SelfSigned, TlsServer};
 use firebreak::drill::story::Stand;
 
@@ -82,8 +82,8 @@ async fn embedded(settings: Settings) -> (Registry, Desk) {
 /// later than the image of the day to go back to.
 #[tokio::test(flavor = "multi_thread")]
 async fn inherited_dates_and_charts_lead_nobody_astray() {
-    let hall = Hall::open(&[]).await;
-    let look = hall.run("get --repo=billing,orders,users,web --env=stage --keep=2").await;
+    let fixture = DrillFixture::open(&[]).await;
+    let look = fixture.run("get --repo=billing,orders,users,web --env=stage --keep=2").await;
     let warning = "rollback_service warning: tag '1.1.2-stage' (application/vnd.cncf.helm.config.v1+json) of repository \
                    'orders' names no image, and is left out\n";
     assert_eq!((look.code, without_progress(&look.stderr).as_str()), (0, warning), "{look:?}");
@@ -99,7 +99,7 @@ async fn inherited_dates_and_charts_lead_nobody_astray() {
     );
     assert_eq!(twice.len(), 6, "{twice:?}");
     assert_eq!(twice[3], "the older date is often that of a base image, or of a reproducible build");
-    let dump: Value = serde_json::from_slice(&std::fs::read(hall.dump()).expect("the dump")).expect("JSON");
+    let dump: Value = serde_json::from_slice(&std::fs::read(fixture.dump()).expect("the dump")).expect("JSON");
     let kind = "application/vnd.cncf.helm.config.v1+json";
     assert_eq!(dump["not_images"], json!([{"repository": "orders", "tag": "1.1.2-stage", "kind": kind}]));
     let images = dump["images"].as_array().expect("images").iter();
@@ -107,9 +107,9 @@ async fn inherited_dates_and_charts_lead_nobody_astray() {
     let tags: Vec<_> = older.iter().map(|image| (&image["tag"], &image["older_date"]["date_from"])).collect();
     let (from, to) = (json!("1.2.0-stage"), json!("1.3.0-stage"));
     assert_eq!(tags, [(&from, &json!("annotation")), (&to, &json!("annotation"))]);
-    let run = hall.run("run --date=DAY --env=stage --yes").await;
+    let run = fixture.run("run --date=DAY --env=stage --yes").await;
     assert_eq!(run.code, 0, "{run:?}");
-    let proof = hall.drill.proof("stage", Stand::Good).expect("an environment of the story");
+    let proof = fixture.drill.proof("stage", Stand::Good).expect("an environment of the story");
     assert!(proof.holds, "{proof:#?}");
 }
 

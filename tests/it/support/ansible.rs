@@ -37,11 +37,11 @@ impl Played {
 }
 
 /// A copy of what `ansible-playbook` needs.
-pub struct Ground {
+pub struct AnsibleSandbox {
     pub folder: TempDir,
 }
 
-impl Ground {
+impl AnsibleSandbox {
     /// The role with this program in the place of the static one.
     pub fn with(program: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");

@@ -87,7 +87,7 @@ pub async fn hold(platform: &dyn Platform, environment: &str, targets: &[(&str, 
     let planned = changes(platform, environment, targets).await;
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     assert_eq!(look(&planned).await, all(Standing::Target));
-    platform.settle(&planned).await.expect("to settle");
+    platform.clean_up(&planned).await.expect("to settle");
     assert_eq!(look(&planned).await, all(Standing::Target));
 }
 

@@ -26,13 +26,13 @@ pub struct Output {
 }
 
 /// A drill, and a folder to run in.
-pub struct Hall {
+pub struct DrillFixture {
     pub drill: Drill,
     pub folder: TempDir,
     now: DateTime<Utc>,
 }
 
-impl Hall {
+impl DrillFixture {
     pub async fn open(faults: &[&str]) -> Self {
         Self::furnished(faults, |_| {}).await
     }

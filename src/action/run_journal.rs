@@ -16,14 +16,14 @@ use crate::process::is_alive;
 
 /// Keeps the journal of this process.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct RunJournal {
     folder: Option<Folder>,
     began: Began,
     journal: OnceLock<Journal>,
 }
 
-impl Keeper {
-    /// A keeper that writes to a folder once it is asked to; none where no folder is known.
+impl RunJournal {
+    /// A run_journal that writes to a folder once it is asked to; none where no folder is known.
     #[must_use]
     pub fn new(folder: Option<PathBuf>, began: Began) -> Self {
         Self { folder: folder.map(Folder::new), began, journal: OnceLock::new() }
@@ -140,7 +140,7 @@ impl Keeper {
     }
 }
 
-impl Ledger for Keeper {
+impl Ledger for RunJournal {
     fn run(&self) -> &str {
         self.journal.get().map(Journal::run).unwrap_or_default()
     }
@@ -162,47 +162,50 @@ mod tests {
     use super::*;
     use crate::journal::Intention;
 
-    /// A keeper whose folder has a run of `dev` that died while it was applying, and the journal of that run.
-    fn after_a_death(folder: &std::path::Path) -> (Keeper, PathBuf) {
+    /// A run_journal whose folder has a run of `dev` that died while it was applying, and the journal of that run.
+    fn after_a_death(folder: &std::path::Path) -> (RunJournal, PathBuf) {
         let began = || Began { environment: "dev".to_owned(), ..Began::default() };
         let journal = Folder::new(folder).begin(began()).expect("a journal");
         journal.plan(Intention::of_set("there", Value::Null)).expect("a plan");
         for state in [State::Locked, State::Applying] {
             journal.enter(state).expect("a state");
         }
-        (Keeper::new(Some(folder.to_owned()), began()), journal.path().to_owned())
+        (RunJournal::new(Some(folder.to_owned()), began()), journal.path().to_owned())
     }
 
     #[test]
     fn a_run_that_died_is_open_until_a_later_one_is_done() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (keeper, _) = after_a_death(folder.path());
-        assert!(keeper.open_run("dev", "there").expect("the journals").is_some());
-        assert!(keeper.open_run("dev", "elsewhere").expect("the journals").is_none());
-        assert!(keeper.open_run("prod", "there").expect("the journals").is_none());
-        let later = keeper.begin().expect("a journal");
+        let (run_journal, _) = after_a_death(folder.path());
+        assert!(run_journal.open_run("dev", "there").expect("the journals").is_some());
+        assert!(run_journal.open_run("dev", "elsewhere").expect("the journals").is_none());
+        assert!(run_journal.open_run("prod", "there").expect("the journals").is_none());
+        let later = run_journal.begin().expect("a journal");
         later.plan(Intention::of_set("there", Value::Null)).expect("a plan");
         for state in [State::Locked, State::Applying, State::Verifying, State::Done] {
-            assert!(keeper.open_run("dev", "there").expect("the journals").is_some(), "its own run does not count");
+            assert!(
+                run_journal.open_run("dev", "there").expect("the journals").is_some(),
+                "its own run does not count"
+            );
             later.enter(state).expect("a state");
         }
-        let next = Keeper::new(Some(folder.path().to_owned()), Began::default());
+        let next = RunJournal::new(Some(folder.path().to_owned()), Began::default());
         assert!(next.open_run("dev", "there").expect("the journals").is_none());
     }
 
     #[test]
     fn whether_a_run_is_open_cannot_be_known_of_a_damaged_journal_until_it_is_moved_away() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (keeper, journal) = after_a_death(&folder.path().join("ann's journals"));
+        let (run_journal, journal) = after_a_death(&folder.path().join("ann's journals"));
         let text = std::fs::read_to_string(&journal).expect("the journal");
         std::fs::write(&journal, text.replacen("there", "where", 1)).expect("to damage it");
-        let error = format!("{:#}", keeper.open_run("dev", "there").expect_err("a refusal"));
+        let error = format!("{:#}", run_journal.open_run("dev", "there").expect_err("a refusal"));
         assert!(error.starts_with("whether an earlier run died half-way is not known: failed to read"), "{error}");
         assert!(error.contains(&*journal.to_string_lossy()) && error.contains("line 2"), "{error}");
         let command = error.split('`').nth(1).expect("a command");
         let words = shlex::split(command).expect("words for a shell");
         assert_eq!(words[..2], ["mv".to_owned(), journal.to_string_lossy().into_owned()]);
         std::fs::rename(&words[1], &words[2]).expect("to move it away");
-        assert!(keeper.open_run("dev", "there").expect("the journals").is_none());
+        assert!(run_journal.open_run("dev", "there").expect("the journals").is_none());
     }
 }

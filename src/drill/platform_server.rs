@@ -29,12 +29,12 @@ pub enum Platform {
 
 /// The platform of a drill, running.
 #[derive(Debug)]
-pub(super) enum Town {
+pub(super) enum PlatformServer {
     Marathon(Marathon),
     Kubernetes(Kubernetes, Kubeconfig),
 }
 
-impl Town {
+impl PlatformServer {
     /// What leads a program of the toolkit there.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         match self {
