@@ -17,8 +17,8 @@ tools: ## install what the tests and the drill need; says what it does, does not
 fuzz: ## odd input for what reads texts of others, ten seconds each; FOR=<seconds>
 	@scripts/fuzz.sh $(or $(FOR),10)
 
-build: ## the static programs, put where the Ansible roles pick them up
-	@scripts/build.sh
+build: ## the static programs, put where the Ansible roles pick them up; ROLE=<role>: that of one role alone
+	@scripts/build.sh $(ROLE)
 
 dist: ## the release below target/dist: programs, roles and playbooks in one archive, the Ansible collection, checksums
 	@scripts/dist.sh

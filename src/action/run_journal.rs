@@ -23,7 +23,7 @@ pub struct RunJournal {
 }
 
 impl RunJournal {
-    /// A run_journal that writes to a folder once it is asked to; none where no folder is known.
+    /// A run journal that writes to a folder once it is asked to; none where no folder is known.
     #[must_use]
     pub fn new(folder: Option<PathBuf>, began: Began) -> Self {
         Self { folder: folder.map(Folder::new), began, journal: OnceLock::new() }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::journal::Intention;
 
-    /// A run_journal whose folder has a run of `dev` that died while it was applying, and the journal of that run.
+    /// A run journal whose folder has a run of `dev` that died while it was applying, and the journal of that run.
     fn after_a_death(folder: &std::path::Path) -> (RunJournal, PathBuf) {
         let began = || Began { environment: "dev".to_owned(), ..Began::default() };
         let journal = Folder::new(folder).begin(began()).expect("a journal");

@@ -171,12 +171,12 @@ impl Choice {
     fn of(option: &Opt, manual: &Manual, command: Option<&str>) -> Self {
         let found = option.found.as_ref().and_then(|member| {
             let takes = |other: &&Opt| command.is_none_or(|command| manual.takes(command, other));
-            let run_journal = manual.options.iter().filter(takes).find(|other| other.keeps.is_some())?;
+            let keeping = manual.options.iter().filter(takes).find(|other| other.keeps.is_some())?;
             Some(Found {
                 member: member.clone(),
-                file: run_journal.keeps.clone()?,
-                option: run_journal.name.clone(),
-                folder: run_journal.default.clone().unwrap_or_else(|| ".".to_owned()),
+                file: keeping.keeps.clone()?,
+                option: keeping.name.clone(),
+                folder: keeping.default.clone().unwrap_or_else(|| ".".to_owned()),
             })
         });
         Self {

@@ -56,7 +56,11 @@ pub fn set_plan(
 fn left(plan: &Plan) -> String {
     let mut names: Vec<&str> = plan.left.iter().map(|left| left.service.as_str()).collect();
     names.dedup();
-    if names.is_empty() { String::new() } else { format!(" (left as they are: {})", names.join(", ")) }
+    match &names[..] {
+        [] => String::new(),
+        [name] => format!(" (left as it is: {name})"),
+        names => format!(" (left as they are: {})", names.join(", ")),
+    }
 }
 
 fn row(step: &Step) -> Row<Change> {

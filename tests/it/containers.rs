@@ -9,7 +9,14 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::support::podman::{LOGIN, Podman, Temper};
 use crate::support::program::PROGRAM;
 
-const SERVICES: [(&str, &str); 2] = [("team/billing", "dev-billing"), ("web", "dev-web")];
+const REPOSITORIES: [&str; 2] = ["team/billing", "web"];
+
+/// The containers that are set, each with its repository: the worker runs the image of its service.
+const CONTAINERS: [(&str, &str); 3] =
+    [("team/billing", "dev-billing"), ("team/billing", "dev-billing-worker"), ("web", "dev-web")];
+
+/// One that runs an image of the set, and is held.
+const HELD: &str = "dev-billing-audit";
 
 fn run(folder: &Path, words: &[&str]) -> (i32, String) {
     let mut command = Command::new(PROGRAM);
@@ -27,7 +34,7 @@ fn run(folder: &Path, words: &[&str]) -> (i32, String) {
 
 /// Pushes this version of both services; the moment after which no younger image of it exists.
 fn release(podman: &Podman, version: &str, temper: Temper) -> DateTime<Utc> {
-    for (repository, _) in SERVICES {
+    for repository in REPOSITORIES {
         podman.image(repository, &format!("{version}-develop"), temper);
     }
     let now = Utc::now();
@@ -39,12 +46,12 @@ fn images(podman: &Podman) -> Vec<String> {
     let image = |(_, container): (&str, &str)| {
         podman.run(&["inspect", "--format", "{{.ImageName}} {{.State.Status}}", container])
     };
-    SERVICES.map(image).map(|text| text.trim().to_owned()).to_vec()
+    CONTAINERS.map(image).map(|text| text.trim().to_owned()).to_vec()
 }
 
 fn expected(podman: &Podman, version: &str) -> Vec<String> {
     let registry = &podman.registry;
-    SERVICES.map(|(repository, _)| format!("{registry}/{repository}:{version}-develop running")).to_vec()
+    CONTAINERS.map(|(repository, _)| format!("{registry}/{repository}:{version}-develop running")).to_vec()
 }
 
 #[test]
@@ -55,9 +62,12 @@ fn a_release_of_containers_goes_back_to_an_instant_and_one_that_fails_is_restore
     let good = release(&podman, "2", Temper::Well);
     release(&podman, "3", Temper::Well);
     podman.run(&["login", "--tls-verify=false", "--username", LOGIN.0, "--password", LOGIN.1, &podman.registry]);
-    for (repository, container) in SERVICES {
-        podman.container(container, &format!("{}/{repository}:3-develop", podman.registry), &[]);
+    let image = |repository: &str| format!("{}/{repository}:3-develop", podman.registry);
+    for (repository, container) in CONTAINERS {
+        podman.container(container, &image(repository), &[]);
     }
+    podman.container(HELD, &image("team/billing"), &["--label=firebreak.io/hold=incident 7"]);
+    let audit = podman.inspect(HELD);
     let registry = format!("--registry=http://{}", podman.registry);
     let user = format!("--registry-user={}", LOGIN.0);
     let (code, text) = run(folder.path(), &["get", "--repo=team/billing,web", "--env=develop", &registry, &user]);
@@ -75,9 +85,15 @@ fn a_release_of_containers_goes_back_to_an_instant_and_one_that_fails_is_restore
 
     let (code, text) = back(good);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("2 services rolled back and verified"), "{text}");
+    assert!(
+        text.contains("3 workloads of 2 services rolled back and verified (left as it is: billing-audit)"),
+        "{text}"
+    );
+    let held = "billing-audit: left as it is, with 3-develop: it is held (firebreak.io/hold: incident 7)";
+    assert!(text.contains(held), "{text}");
+    assert_eq!(podman.inspect(HELD)["Id"], audit["Id"]);
     assert_eq!(images(&podman), expected(&podman, "2"));
-    assert_eq!(podman.containers().len(), 2, "nothing is left of the old ones");
+    assert_eq!(podman.containers().len(), 4, "nothing is left of the old ones");
 
     let (code, text) = back(good);
     assert_eq!(code, 0, "{text}");

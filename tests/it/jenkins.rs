@@ -192,7 +192,7 @@ fn goes_its_way(build: &Value) {
     assert_eq!(
         lines(build),
         [
-            "Look: sh rm -f look.json rollback.json && make build",
+            "Look: sh rm -f look.json rollback.json && make build ROLE=rollback_service",
             "Look: writeJSON look.json",
             "Look: withCredentials FIREBREAK_PWD",
             "Look: withCredentials FIREBREAK_REGISTRY_PWD",

@@ -216,6 +216,40 @@ async fn what_cannot_be_set_is_named_and_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pod_of_marathon_that_runs_an_image_of_the_set_is_named_and_left() {
+    let fixture = on(Platform::Marathon).await;
+    let pod = |id: &str, labels: Value, image: &str| {
+        let image = format!("{}/{image}", fixture.drill.registry.address());
+        json!({
+            "id": id, "version": "2026-11-20T10:00:00.000Z", "labels": labels,
+            "containers": [{"name": "main", "image": {"kind": "DOCKER", "id": image}}, {"name": "bare"}],
+            "scaling": {"kind": "fixed", "instances": 1}, "networks": [{"mode": "host"}],
+        })
+    };
+    for pod in [
+        pod("/shop/dev/batch/report", json!({}), "billing:1.3.0-develop"),
+        pod("/shop/dev/batch/frozen", json!({"firebreak.io/hold": "incident 7"}), "web:2.3.0-develop"),
+        pod("/shop/dev/batch/mesh", json!({}), "proxy:1.0.0-develop"),
+        pod("/shop/stage/batch/report", json!({}), "billing:1.3.0-develop"),
+    ] {
+        fixture.drill.marathon().applications().place_pod(pod);
+    }
+    let output = fixture.run(RUN).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    for line in [
+        "pod/report: left as it is, with 1.3.0-develop: a pod, which is not set by this program\n",
+        "pod/frozen: left as it is, with 2.3.0-develop: it is held (firebreak.io/hold: incident 7)\n",
+        "(left as they are: pod/report, pod/frozen)\n",
+    ] {
+        assert!(output.stdout.contains(line), "{line}{output:?}");
+    }
+    for absent in ["pod/mesh", "/shop/stage"] {
+        assert!(!output.stdout.contains(absent), "{absent}: {output:?}");
+    }
+    fixture.stands(Stand::Good);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_instances_is_set_and_not_said_to_be_verified() {
     let fixture = on(Platform::Marathon).await;
     put(&fixture, "orders", &json!({ "instances": 0 })).await;

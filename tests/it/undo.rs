@@ -216,7 +216,7 @@ async fn what_undo_left_to_an_operator_is_undone_by_the_next_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_changed_since_keeps_resume_from_touching_anything() {
     let fixture = DrillFixture::furnished(&["latency=30", "unhealthy=billing"], |settings| {
-        settings.platform = Platform::Kubernetes
+        settings.platform = Platform::Kubernetes;
     });
     let fixture = fixture.await;
     fixture.look().await;

@@ -5,7 +5,7 @@ class Replay {
     /** Somebody declined, or nobody answered in time. */
     static class Aborted extends RuntimeException {}
 
-    /** What a playbook copies where its program is written here: `make build` makes it, or it is unstashed. */
+    /** What a playbook copies where its program is written here: `make build ROLE=…` makes it, or it is unstashed. */
     private List<String> programs() {
         new File(root, 'src/bin').list().findAll { it.endsWith('.rs') }.collect { it - '.rs' }.collect { "roles/$it/files/$it".toString() }
     }
@@ -281,7 +281,10 @@ class Replay {
 
     def do_error(Map taken) { throw new Failed(taken.message.toString()) }
 
-    def do_sh(Map taken) { if (taken.script.toString().contains('make build')) programs().each { files?.put(it, 'built') } }
+    def do_sh(Map taken) {
+        def built = taken.script.toString() =~ /make build ROLE=(\w+)/
+        if (built) programs().findAll { it.startsWith("roles/${built[0][1]}/") }.each { files?.put(it, 'built') }
+    }
     def do_writeJSON(Map taken) { files?.put(taken.file.toString(), plain(taken.json)) }
     def do_readJSON(Map taken) {
         if (taken.returnPojo != true) refuse("step 'readJSON' without returnPojo gives what cannot be kept over a step")

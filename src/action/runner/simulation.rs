@@ -195,7 +195,7 @@ impl Settable for Simulated {
             match &call.answer {
                 Some(Answer::Refused(_)) => {}
                 Some(Answer::Taken(value)) => {
-                    own[index] = OwnWrite::Taken(value["revision"].as_u64().expect("a revision"))
+                    own[index] = OwnWrite::Taken(value["revision"].as_u64().expect("a revision"));
                 }
                 Some(Answer::Lost(_)) | None => own[index] = OwnWrite::Unanswered,
             }

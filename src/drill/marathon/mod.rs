@@ -122,6 +122,11 @@ impl Applications {
             .map_err(|refusal| anyhow!("the drill's Marathon refuses it: {}", refusal.body))
     }
 
+    /// Puts a pod there, as `GET /v2/pods` shows it. Pods cannot be changed here.
+    pub fn place_pod(&self, pod: Value) {
+        lock(&self.0).pods.push(pod);
+    }
+
     /// An application as `GET /v2/apps/{id}` shows it, without counting as a read.
     #[must_use]
     pub fn app(&self, id: &str) -> Option<Value> {
@@ -225,6 +230,7 @@ impl Desk {
             .into_response()),
             ("events", "") => events::answer(asked.method, asked.headers, &lock(&self.world)),
             ("deployments", id) => self.deployments(id, asked),
+            ("pods", "") if asked.method == Method::GET => Ok(axum::Json(&lock(&self.world).pods).into_response()),
             ("apps", "") => self.all_apps(asked),
             ("apps", rest) => self.one_app(rest, asked),
             _ => Err(Refusal::no_page()),

@@ -40,6 +40,8 @@ pub(super) type Event = (&'static str, Value);
 pub(super) struct World {
     apps: BTreeMap<String, App>,
     deployments: Vec<Deployment>,
+    /// The definitions of pods: they run, and nothing is done with them.
+    pub(super) pods: Vec<Value>,
     faults: Faults,
     last: Stamp,
     made: u64,
@@ -50,7 +52,7 @@ impl World {
     pub(super) fn new(faults: &Faults) -> Self {
         let (events, _) = tokio::sync::broadcast::channel(256);
         let (apps, deployments) = (BTreeMap::new(), Vec::new());
-        Self { apps, deployments, faults: faults.clone(), last: Stamp::default(), made: 0, events }
+        Self { apps, deployments, pods: Vec::new(), faults: faults.clone(), last: Stamp::default(), made: 0, events }
     }
 
     pub(super) fn events(&self) -> tokio::sync::broadcast::Receiver<Event> {

@@ -31,8 +31,8 @@ pub(super) async fn of(kubernetes: &Kubernetes) -> anyhow::Result<Vec<Applicatio
 fn found(namespace: &str, pods: &[Value], sets: &[Value]) -> Vec<Application> {
     let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| !has_ended(pod)) {
-        let Some(run_journal) = run_journal(pod, sets) else { continue };
-        let images = found.entry(run_journal).or_default();
+        let Some(controller) = controller(pod, sets) else { continue };
+        let images = found.entry(controller).or_default();
         for container in containers_in(&pod["spec"], "") {
             if !images.contains(&container.image) {
                 images.push(container.image);
@@ -53,7 +53,7 @@ fn found(namespace: &str, pods: &[Value], sets: &[Value]) -> Vec<Application> {
 }
 
 /// Kind and name of what keeps a pod; none where that is one of the workloads that are set.
-fn run_journal(pod: &Value, sets: &[Value]) -> Option<(String, String)> {
+fn controller(pod: &Value, sets: &[Value]) -> Option<(String, String)> {
     let name = |object: &Value| object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let Some(mut owner) = owner(pod) else { return Some(("Pod".to_owned(), name(pod))) };
     if owner.kind == "ReplicaSet" {

@@ -191,9 +191,9 @@ fn notes(kind: Kind, object: &Value) -> Vec<String> {
     } else if kind == Kind::Deployment && object["spec"]["strategy"]["type"] == "Recreate" {
         notes.push("down while it restarts".to_owned());
     }
-    if let Some(run_journal) = run_journal(object) {
+    if let Some(manager) = manager(object) {
         notes.push(format!(
-            "{run_journal} keeps it as its repository says, and will put the bad version back: stop it first"
+            "{manager} keeps it as its repository says, and will put the bad version back: stop it first"
         ));
     }
     notes
@@ -204,7 +204,7 @@ pub(super) fn has_readiness(object: &Value, container: &Container) -> bool {
 }
 
 /// Who sets it back to what a repository says, by the marks that they leave and by who wrote it.
-fn run_journal(object: &Value) -> Option<&'static str> {
+fn manager(object: &Value) -> Option<&'static str> {
     let marks = ["annotations", "labels"].map(|name| object["metadata"][name].as_object());
     let has = |prefix: &str| marks.iter().flatten().any(|marks| marks.keys().any(|key| key.starts_with(prefix)));
     // What Argo CD tracks by is often but a label that Helm sets, too; that it wrote is always known.

@@ -16,11 +16,7 @@ pub(super) const ENVIRONMENT: &str = "second";
 /// second part. None where it is of another one, or runs no image.
 pub(super) fn application(app: &Value, environment: &str) -> Option<Application> {
     let id = app["id"].as_str()?;
-    let mut parts: Vec<&str> = id.split('/').filter(|part| !part.is_empty()).collect();
-    let service = parts.pop()?;
-    if parts.get(1) != Some(&environment) {
-        return None;
-    }
+    let service = service(id, environment)?;
     Some(Application {
         id: id.to_owned(),
         service: service.to_owned(),
@@ -31,6 +27,30 @@ pub(super) fn application(app: &Value, environment: &str) -> Option<Application>
         obstacle: None,
         apart: Apart::held([&app["labels"]]),
     })
+}
+
+/// The service in the id of what is of this environment.
+fn service<'a>(id: &'a str, environment: &str) -> Option<&'a str> {
+    let mut parts: Vec<&str> = id.split('/').filter(|part| !part.is_empty()).collect();
+    let service = parts.pop()?;
+    (parts.get(1) == Some(&environment)).then_some(service)
+}
+
+/// Reads a pod of an environment, which runs several containers as one and is not set here; none where the pod is of another
+/// environment, or runs no image.
+pub(super) fn pod(pod: &Value, environment: &str) -> Option<Application> {
+    let id = pod["id"].as_str()?;
+    let service = format!("pod/{}", service(id, environment)?);
+    let containers = pod["containers"].as_array()?.iter();
+    let mut images: Vec<String> =
+        containers.filter_map(|one| one.pointer("/image/id")?.as_str().map(str::to_owned)).collect();
+    images.dedup();
+    if images.is_empty() {
+        return None;
+    }
+    let held = Apart::held([&pod["labels"]]);
+    let apart = held.or_else(|| Some(Apart::Fixed("a pod, which is not set by this program".to_owned())));
+    Some(Application { id: id.to_owned(), service, images, apart, ..Application::default() })
 }
 
 /// The image that it is set to.

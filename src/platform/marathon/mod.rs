@@ -113,6 +113,13 @@ impl Platform for Marathon {
         Ok(found)
     }
 
+    async fn others(&self, environment: &str) -> anyhow::Result<Vec<Application>> {
+        // Marathon knows pods since 1.4; one that does not has no such path.
+        let pods = self.client.get("/v2/pods").await;
+        let pods = pods.with_context(|| format!("failed to list the pods of '{environment}'"))?.unwrap_or_default();
+        Ok(pods.as_array().into_iter().flatten().filter_map(|pod| application::pod(pod, environment)).collect())
+    }
+
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
         history::history(&self.client, applications).await
     }

@@ -333,9 +333,11 @@ async fn what_a_server_says_in_its_own_words_is_told() {
         std::fs::write(&kubeconfig, text.to_string()).expect("a kubeconfig");
         let platform = self::platform(&format!("kubernetes:///shop?kubeconfig={}", kubeconfig.display())).await;
         let error = format!("{:#}", platform.applications("dev").await.expect_err("no Kubernetes"));
-        let begin = ["deployment", "statefulset", "daemonset"].iter().find_map(|kind| {
+        // They are listed beside one another: whichever fails first is told.
+        let kinds = [("apps", "deployment"), ("apps", "statefulset"), ("apps", "daemonset"), ("batch", "cronjob")];
+        let begin = kinds.iter().find_map(|(group, kind)| {
             let begin = format!("failed to list the {kind}s at kubernetes://c/shop ({address}): ");
-            let path = format!("/apis/apps/v1/namespaces/shop/{kind}s?limit=500");
+            let path = format!("/apis/{group}/v1/namespaces/shop/{kind}s?limit=500");
             Some(error.strip_prefix(&begin)?.replace(&path, "PATH"))
         });
         assert_eq!(begin.as_deref(), Some(said), "{error}");

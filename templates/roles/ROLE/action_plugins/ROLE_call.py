@@ -60,14 +60,17 @@ class ActionModule(ActionBase):
         return {entry: spec["options"] for entry, spec in specs.items() if entry != "main"}
 
     def check_names(self):
-        """A mistyped variable would be left out in silence."""
+        """A mistyped variable would be left out in silence. One that is like none of the role's may be the playbook's own."""
         known = {name for options in self.spec.values() for name in options}
         roles = os.listdir(os.path.dirname(os.path.realpath(self.vars["role_path"])))
         others = tuple(f"{role}_" for role in roles if role.startswith(f"{ROLE}_"))
         mine = [name for name in self.vars if name.startswith(f"{ROLE}_") and not name.startswith(others)]
-        unknown = [describe(name, known) for name in sorted(set(mine) - known)]
-        if unknown:
-            raise Refused(f"{' '.join(unknown)} Nothing was done.")
+        meant = {name: near(name, known) for name in sorted(set(mine) - known)}
+        mistyped = [f"The role has no variable {name}: did you mean {known}?" for name, known in meant.items() if known]
+        if mistyped:
+            raise Refused(f"{' '.join(mistyped)} Nothing was done.")
+        for name in meant:
+            self._display.warning(f"The role has no variable {name}, so it is left out.")
 
     def check_call(self, asks):
         """Tags, the host and what a command cannot do without, before the role checks its arguments: it would print them."""
@@ -403,7 +406,7 @@ def spoken(*lines, failed=False):
     }
 
 
-def describe(name, known):
+def near(name, known):
+    """The one of the known variables that was meant, most likely; none where none is like it."""
     shorts = {name.removeprefix(f"{ROLE}_"): name for name in known}
-    near = difflib.get_close_matches(name.removeprefix(f"{ROLE}_"), sorted(shorts), 1)
-    return f"The role has no variable {name}{f': did you mean {shorts[near[0]]}?' if near else '.'}"
+    return next(map(shorts.get, difflib.get_close_matches(name.removeprefix(f"{ROLE}_"), sorted(shorts), 1)), None)
