@@ -3,7 +3,7 @@
 //! have been done. No secret and no application's environment is ever in it.
 //!
 //! [`record`] says what is written, [`line`] how, [`file`](mod@file) writes it, [`run`](mod@run) is what is read of one run, and
-//! [`folder`] holds them all, with the lock that lets one act at a time.
+//! [`folder`] holds them all, with the lock that lets one act at a time; [`write`](mod@write) is how a port sends what it writes down here.
 
 pub mod file;
 pub mod folder;
@@ -11,6 +11,7 @@ pub mod line;
 pub mod lock;
 pub mod record;
 pub mod run;
+pub mod write;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -5,7 +5,6 @@ mod engine;
 mod kubernetes;
 mod marathon;
 mod secrets;
-mod writes;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

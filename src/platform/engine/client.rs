@@ -9,9 +9,9 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use super::container::Container;
+use crate::journal::write::Writes;
 use crate::journal::{Answer, Ledger};
 use crate::platform::secrets::Secrets;
-use crate::platform::writes::Writes;
 
 /// The newest version of the API that this was written for. An engine may ask for a newer one at least.
 const VERSION: (u32, u32) = (1, 44);
@@ -43,7 +43,6 @@ pub(super) struct Client {
     /// It is Podman: it has an API of its own beside the shared one.
     pub(super) podman: bool,
     pub(super) writes: Writes,
-    pub(super) ledger: Arc<dyn Ledger>,
     /// Where it is, for people to read.
     pub(super) address: Arc<str>,
 }
@@ -64,7 +63,7 @@ impl Client {
             answer.json().await.with_context(|| format!("the engine at {address} did not say what it is"))?;
         let version = common_version(&answer)
             .with_context(|| format!("what answers at {address} is neither Docker nor Podman"))?;
-        Ok(Self { http, version, podman, writes: Writes::default(), ledger, address: address.into() })
+        Ok(Self { http, version, podman, writes: Writes::new(ledger), address: address.into() })
     }
 
     /// What is at a path; none where there is nothing.
@@ -161,7 +160,8 @@ impl Client {
             request = request.header("X-Registry-Auth", auth);
         }
         let about = json!({ "image": image });
-        self.recorded(call::PULL, about, &Secrets::default(), request, pulled).await.map(drop)
+        let answer = self.writes.send(call::PULL, about, answered(request, Secrets::default(), pulled)).await?;
+        self.taken(call::PULL, answer).map(drop)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -177,29 +177,18 @@ impl Client {
         request: RequestBuilder,
         read: Reader,
     ) -> anyhow::Result<Value> {
-        let client = self.clone();
-        self.writes.carry(async move { client.recorded(call, about, &secrets, request, read).await }).await
+        let answer = self.writes.carry(call, about, answered(request, secrets, read)).await?;
+        self.taken(call, answer)
     }
 
-    /// Sends a write, written down before and after; what is kept of its answer. One that cannot be written down is not
-    /// sent. What the engine says of it may quote what it was sent.
-    async fn recorded(
-        &self,
-        call: &str,
-        about: Value,
-        secrets: &Secrets,
-        request: RequestBuilder,
-        read: Reader,
-    ) -> anyhow::Result<Value> {
-        let number = self.ledger.intent(call, about)?;
-        let scrubbed = |error: &anyhow::Error| secrets.scrub(&format!("{error:#}"));
-        let (answer, result) = match send(request).await.and_then(|text| read(&text)) {
-            Ok(kept) => (Answer::Taken(kept.clone()), Ok(kept)),
-            Err(Failure::Refused(error)) => (Answer::Refused(scrubbed(&error)), Err(scrubbed(&error))),
-            Err(Failure::Lost(error)) => (Answer::Lost(scrubbed(&error)), Err(scrubbed(&error))),
-        };
-        self.ledger.answer(number, answer);
-        result.map_err(|error| anyhow!("the engine at {} did not {call} it: {error}", self.address))
+    /// What is kept of the answer to a write that was taken.
+    fn taken(&self, call: &str, answer: Answer) -> anyhow::Result<Value> {
+        match answer {
+            Answer::Taken(kept) => Ok(kept),
+            Answer::Refused(why) | Answer::Lost(why) => {
+                bail!("the engine at {} did not {call} it: {why}", self.address)
+            }
+        }
     }
 }
 
@@ -238,6 +227,16 @@ fn pulled(progress: &str) -> Result<Value, Failure> {
     match lines.find_map(|line| line["error"].as_str().map(str::to_owned)) {
         Some(failure) => Err(Failure::Refused(anyhow!(failure))),
         None => Ok(Value::Null),
+    }
+}
+
+/// Sends a write; what came of it. What the engine says of it may quote what it was sent.
+async fn answered(request: RequestBuilder, secrets: Secrets, read: Reader) -> Answer {
+    let scrubbed = |error: &anyhow::Error| secrets.scrub(&format!("{error:#}"));
+    match send(request).await.and_then(|text| read(&text)) {
+        Ok(kept) => Answer::Taken(kept),
+        Err(Failure::Refused(error)) => Answer::Refused(scrubbed(&error)),
+        Err(Failure::Lost(error)) => Answer::Lost(scrubbed(&error)),
     }
 }
 

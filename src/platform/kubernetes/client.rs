@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::super::secrets::Secrets;
-use super::super::writes::Writes;
 use super::login::{self, Plugin};
 use super::workload::containers;
 use crate::http::retry::{Retry, causes};
 use crate::http::{is_page, printable, sentence};
+use crate::journal::write::{Answered, Unanswered, Writes};
 use crate::journal::{self, Ledger};
 
 /// How long one answer may take.
@@ -41,7 +41,6 @@ pub(super) struct Client {
     kube: kube::Client,
     plugin: Option<Plugin>,
     pub(super) writes: Writes,
-    pub(super) ledger: Arc<dyn Ledger>,
 }
 
 /// An answer, whatever it says.
@@ -52,22 +51,6 @@ pub(super) struct Answer {
     /// What it says in words where it is no JSON: some answers come from a proxy before Kubernetes.
     words: Option<String>,
     headers: HeaderMap,
-}
-
-/// Why a write was not answered.
-pub(super) enum Unanswered {
-    /// It never left: nothing was changed.
-    NotSent(anyhow::Error),
-    /// It was sent, and what became of it is not known.
-    Lost(anyhow::Error),
-}
-
-impl From<Unanswered> for anyhow::Error {
-    fn from(unanswered: Unanswered) -> Self {
-        match unanswered {
-            Unanswered::NotSent(error) | Unanswered::Lost(error) => error,
-        }
-    }
 }
 
 /// A write.
@@ -105,26 +88,23 @@ impl Answer {
     }
 }
 
-/// What is written down of an outcome.
-fn written(outcome: &Result<Answer, Unanswered>) -> journal::Answer {
-    match outcome {
-        Ok(answer) if answer.status.is_success() => {
-            let metadata = &answer.body["metadata"];
-            let mut kept = json!({ "uid": metadata["uid"], "generation": metadata["generation"] });
-            for one in containers(&answer.body) {
-                kept["images"][one.name] = one.image.into();
-            }
-            journal::Answer::Taken(kept)
+impl Answered for Answer {
+    fn written(&self) -> journal::Answer {
+        if !self.status.is_success() {
+            return journal::Answer::Refused(self.status.to_string());
         }
-        Ok(answer) => journal::Answer::Refused(answer.status.to_string()),
-        Err(Unanswered::NotSent(error)) => journal::Answer::Refused(format!("{error:#}")),
-        Err(Unanswered::Lost(error)) => journal::Answer::Lost(format!("{error:#}")),
+        let metadata = &self.body["metadata"];
+        let mut kept = json!({ "uid": metadata["uid"], "generation": metadata["generation"] });
+        for one in containers(&self.body) {
+            kept["images"][one.name] = one.image.into();
+        }
+        journal::Answer::Taken(kept)
     }
 }
 
 impl Client {
     pub(super) fn new(kube: kube::Client, plugin: Option<Plugin>, ledger: Arc<dyn Ledger>) -> Self {
-        Self { kube, plugin, writes: Writes::default(), ledger }
+        Self { kube, plugin, writes: Writes::new(ledger) }
     }
 
     /// What is at a path; none where there is nothing.
@@ -181,16 +161,7 @@ impl Client {
     /// A write, sent once and carried to its end whatever becomes of the caller; written down before and after.
     async fn carry(&self, write: Arc<Write>, about: Value) -> Result<Answer, Unanswered> {
         let client = self.clone();
-        let carried = self.writes.carry(async move {
-            let number = match client.ledger.intent(write.call, about) {
-                Ok(number) => number,
-                Err(error) => return Ok(Err(Unanswered::NotSent(error))),
-            };
-            let outcome = client.once(&write).await;
-            client.ledger.answer(number, written(&outcome));
-            Ok(outcome)
-        });
-        carried.await.unwrap_or_else(|error| Err(Unanswered::Lost(error)))
+        self.writes.carry(write.call, about, async move { client.once(&write).await }).await.flatten()
     }
 
     /// A write that nobody has to know of later: what renews a lock that is held.

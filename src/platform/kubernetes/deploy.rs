@@ -8,10 +8,11 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::client::{Answer, Unanswered, Write};
+use super::client::{Answer, Write};
 use super::own::{Images, SET, Sent, Written, is_made_of};
 use super::workload::{self, CAUSE, Container, Kind, parts};
 use super::{Kubernetes, rollout, wait};
+use crate::journal::write::Unanswered;
 use crate::platform::{Change, missed};
 use crate::watch::Watch;
 
@@ -225,7 +226,7 @@ async fn shows(kubernetes: &Kubernetes, id: &str, cause: &str) -> anyhow::Result
 impl Kubernetes {
     /// Why an object is changed, as it is written into it.
     pub(super) fn cause(&self, what: &str) -> String {
-        match self.client.ledger.run() {
+        match self.client.writes.run() {
             "" => format!("firebreak: {what}"),
             run => format!("firebreak run {run}: {what}"),
         }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use tokio::time::{Instant, sleep};
 
-use super::client::Unanswered;
 use super::deploy::{PAUSE, moved};
 use super::own::{RESTORE, Sending, Sent, Written};
 use super::workload::{self, Container};
 use super::{Kubernetes, wait};
+use crate::journal::write::Unanswered;
 use crate::platform::Change;
 use crate::watch::Watch;
 

@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::super::secrets::Secrets;
 use super::Kubernetes;
-use super::client::{Answer, Client, Unanswered, Write};
+use super::client::{Answer, Client, Write};
 use crate::journal::lock::{Holder, LockError};
+use crate::journal::write::Unanswered;
 
 /// The Lease's name.
 const NAME: &str = "firebreak";

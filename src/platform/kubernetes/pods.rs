@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Kubernetes;
-use super::client::{Unanswered, Write};
+use super::client::Write;
 use super::workload::{Kind, is_owned, secrets};
+use crate::journal::write::Unanswered;
 use crate::watch::Watch;
 
 /// The name of the write that deletes a pod.

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::super::writes::Writes;
 use crate::http::retry::{self, NoAnswer, Retry};
 use crate::http::{is_page, sentence, without_credentials};
+use crate::journal::write::{Answered, Unanswered, Writes};
 use crate::journal::{self, Ledger};
 use crate::watch::Unwatched;
 
@@ -35,7 +35,6 @@ pub(super) struct Client {
     base: Arc<str>,
     access: Arc<Access>,
     pub(super) writes: Writes,
-    pub(super) ledger: Arc<dyn Ledger>,
 }
 
 /// How to get in.
@@ -80,14 +79,6 @@ impl Answer {
     }
 }
 
-/// Why a write was not answered.
-pub(super) enum Unanswered {
-    /// It never left: nothing was changed.
-    NotSent(anyhow::Error),
-    /// It was sent, and what became of it is not known.
-    Lost(anyhow::Error),
-}
-
 /// The writes that there are.
 pub(super) enum Write {
     /// The images of a set of applications.
@@ -114,16 +105,13 @@ impl Write {
     }
 }
 
-/// What is written down of an outcome.
-fn written(outcome: &Result<Answer, Unanswered>) -> journal::Answer {
-    match outcome {
-        Ok(answer) if answer.status.is_success() => {
-            let Answer { body, .. } = answer;
-            journal::Answer::Taken(json!({ "version": body["version"], "deploymentId": body["deploymentId"] }))
+impl Answered for Answer {
+    fn written(&self) -> journal::Answer {
+        let Self { status, body, .. } = self;
+        if !status.is_success() {
+            return journal::Answer::Refused(status.to_string());
         }
-        Ok(answer) => journal::Answer::Refused(answer.status.to_string()),
-        Err(Unanswered::NotSent(error)) => journal::Answer::Refused(format!("{error:#}")),
-        Err(Unanswered::Lost(error)) => journal::Answer::Lost(format!("{error:#}")),
+        journal::Answer::Taken(json!({ "version": body["version"], "deploymentId": body["deploymentId"] }))
     }
 }
 
@@ -150,7 +138,7 @@ impl Client {
             }
             None => Access::Open,
         };
-        Ok(Self { http, base: base.into(), access: Arc::new(access), writes: Writes::default(), ledger })
+        Ok(Self { http, base: base.into(), access: Arc::new(access), writes: Writes::new(ledger) })
     }
 
     /// Where it is, for people to read.
@@ -169,10 +157,7 @@ impl Client {
 
     /// What is at a path; none where there is nothing.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Option<Value>> {
-        let answer = match self.send(&Method::GET, path, None).await {
-            Ok(answer) => answer,
-            Err(Unanswered::NotSent(error) | Unanswered::Lost(error)) => return Err(error),
-        };
+        let answer = self.send(&Method::GET, path, None).await?;
         match answer.status {
             StatusCode::NOT_FOUND => Ok(None),
             status if !status.is_success() => {
@@ -190,23 +175,17 @@ impl Client {
     /// A write, sent once and carried to its end whatever becomes of the caller; written down before and after.
     pub(super) async fn write(&self, call: Write, about: Value, body: Option<Value>) -> Result<Answer, Unanswered> {
         let client = self.clone();
-        let carried = self.writes.carry(async move {
-            let (name, method, path) = call.parts();
-            let number = match client.ledger.intent(name, about) {
-                Ok(number) => number,
-                Err(error) => return Ok(Err(Unanswered::NotSent(error))),
-            };
-            let outcome = match client.send(&method, &path, body.as_ref()).await {
+        let (name, method, path) = call.parts();
+        let send = async move {
+            match client.send(&method, &path, body.as_ref()).await {
                 // Marathon, or a proxy before it, failed or gave up waiting; the change may have been taken all the same.
                 Ok(Answer { status, .. }) if status.is_server_error() => {
                     Err(Unanswered::Lost(anyhow::anyhow!("Marathon answered {status}")))
                 }
                 outcome => outcome,
-            };
-            client.ledger.answer(number, written(&outcome));
-            Ok(outcome)
-        });
-        carried.await.unwrap_or_else(|error| Err(Unanswered::Lost(error)))
+            }
+        };
+        self.writes.carry(name, about, send).await.flatten()
     }
 
     /// What an answer with this status asks of the operator.

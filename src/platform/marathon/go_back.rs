@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::super::secrets::Secrets;
-use super::client::{Answer, Unanswered, Write};
+use super::client::{Answer, Write};
 use super::own::Written;
 use super::{Marathon, application, between, refusal};
+use crate::journal::write::Unanswered;
 use crate::platform::Change;
 use crate::watch::Watch;
 
