@@ -193,6 +193,8 @@ async fn one_that_never_gets_ready_is_restored_with_the_set() {
     let targets = [TARGETS[0], ("ledger", "r:5000/team/ledger:sick-dev"), ("agent", "r:5000/team/agent:sick-dev")];
     let planned = changes(&*platform, "dev", &targets).await;
     let so_far = async {
+        // It is well before it is set, too.
+        kubernetes.until(OBJECTS[0], |set| set["spec"].to_string().contains(TARGETS[0].1)).await;
         kubernetes.until_well(OBJECTS[0]).await;
         let is_on = |set: &Value| set["status"]["updatedReplicas"] == 1 && set["status"]["readyReplicas"] == 1;
         kubernetes.until(OBJECTS[1], is_on).await;

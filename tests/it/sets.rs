@@ -111,7 +111,7 @@ async fn what_is_held_is_left_and_named_in_plan_report_and_slack() {
     assert!(planned.stdout.ends_with("would change 4 services\n"), "{planned:?}");
     let output = fixture.run(&format!("{RUN} --format=json")).await;
     let done = report(&output);
-    let message = "4 services rolled back and verified (left as they are: billing-worker)";
+    let message = "4 services rolled back and verified (left as it is: billing-worker)";
     assert_eq!((output.code, &done["message"]), (0, &json!(message)), "{output:?}");
     assert_eq!(
         done["left"],
@@ -128,7 +128,7 @@ async fn what_is_held_is_left_and_named_in_plan_report_and_slack() {
 
     // Nothing to do is not all is well: the one that is held is named still.
     let again = fixture.run(RUN).await;
-    let said = "every service stands at DAY already: nothing to do (left as they are: billing-worker)\n";
+    let said = "every service stands at DAY already: nothing to do (left as it is: billing-worker)\n";
     assert!(again.code == 0 && again.stdout.ends_with(said), "{again:?}");
     put(&fixture, "billing-worker", &labels("false")).await;
     let output = fixture.run(RUN).await;
@@ -142,7 +142,7 @@ async fn what_is_held_since_is_left_by_undo() {
     assert_eq!(fixture.run(RUN).await.code, 0);
     put(&fixture, "billing-worker", &json!({ "labels": { "firebreak.io/hold": "true" } })).await;
     let output = fixture.run("undo --env=dev --yes").await;
-    let said = "4 services set back to what ran before run RUN, and verified (left as they are: billing-worker)\n";
+    let said = "4 services set back to what ran before run RUN, and verified (left as it is: billing-worker)\n";
     assert!(output.code == 0 && output.stdout.ends_with(said), "{output:?}");
     assert_eq!(
         [image(&fixture, "billing"), image(&fixture, "billing-worker")],
@@ -158,7 +158,7 @@ async fn an_image_of_another_environment_is_left_and_named() {
     let line = "billing-worker: left as it is, with 1.3.0-master: its image is one of 'master', not of 'develop'\n";
     assert!(output.code == 0 && output.stdout.contains(line), "{output:?}");
     assert!(
-        output.stdout.ends_with("4 services rolled back and verified (left as they are: billing-worker)\n"),
+        output.stdout.ends_with("4 services rolled back and verified (left as it is: billing-worker)\n"),
         "{output:?}"
     );
     assert_eq!(image(&fixture, "billing-worker"), "billing:1.3.0-master");

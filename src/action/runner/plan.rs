@@ -44,7 +44,7 @@ pub struct SetPlan<C> {
     pub table: Table,
     /// What Slack is told at the beginning.
     pub announcement: String,
-    /// What is said behind the outcome: ` (left as they are: billing-worker)`; may be empty.
+    /// What is said behind the outcome: ` (left as it is: billing-worker)`; may be empty.
     pub left: String,
     /// What the results say below, besides: what was left alone, and why.
     pub legend: Vec<String>,
