@@ -1,5 +1,6 @@
 //! The floors: an arrow only ever points down, the logic names no terminal and no process, and files stay readable.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -44,24 +45,116 @@ fn refuse(folder: &str, words: &[&str], except: &[&str]) {
     assert!(found.is_empty(), "these do not belong there:\n{}", found.join("\n"));
 }
 
+/// The floors below the domains, the lowest first. A module may name what stands on a lower floor; `temporary` and `process` say
+/// who else may do what they do.
+const FLOORS: [&[&str]; 4] = [
+    &["address", "image", "journal", "process", "temporary", "watch", "words"],
+    &["http", "port"],
+    &["platform", "registry"],
+    &["action"],
+];
+
+/// A domain that is there for practice and tests, and is itself the edge: it serves.
+const DRILL: &str = "drill";
+
 /// What only the edge may name.
 const EDGE: [&str; 8] =
-    ["docopt", "indicatif", "dialoguer", "std::env", "std::process", "println!", "Utc::now", "reqwest"];
+    ["docopt::", "indicatif", "dialoguer", "std::env", "std::process", "println!", "Utc::now", "reqwest"];
 
-#[test]
-fn a_domain_knows_no_terminal_no_environment_no_clock_and_speaks_no_http() {
-    refuse("src/rollback", &EDGE, &[]);
-    refuse("src/history", &EDGE, &[]);
-    // It writes and reads docopt texts, so the word stands in its messages; the parser is not called.
-    let edge: Vec<_> = EDGE.iter().map(|word| if *word == "docopt" { "docopt::" } else { word }).collect();
-    refuse("src/catalogue", &edge, &[]);
+/// The modules of `src` but `bin`, each with its code. Each of its own is a floor's of the list, or a domain.
+fn modules() -> BTreeMap<String, String> {
+    let mut modules = BTreeMap::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("the sources") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
+        if !["bin", "lib"].contains(&&*name) {
+            let code: Vec<String> = sources(path.to_str().expect("a path")).iter().map(|file| code(file)).collect();
+            modules.insert(name, code.join("\n"));
+        }
+    }
+    modules
+}
+
+/// The modules of this crate that some code names: `crate::http`, `crate::{http, registry}`, `super::super` aside.
+fn named(code: &str) -> BTreeSet<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = BTreeSet::new();
+    for (at, path) in code.match_indices("crate::") {
+        let rest = &code[at + path.len()..];
+        match rest.strip_prefix('{') {
+            Some(list) => found.extend(top_level(list).into_iter().map(word)),
+            None => drop(found.insert(word(rest))),
+        }
+    }
+    found
+}
+
+/// The items of a list in braces, up to its end: of `http::{a, b}, words}` these are `http::{a, b}` and `words`.
+fn top_level(list: &str) -> Vec<&str> {
+    let (mut depth, mut from, mut items) = (0, 0, Vec::new());
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                items.push(list[from..at].trim());
+                from = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    items
+}
+
+/// What points up or sideways, and what of the edge a domain names.
+fn violations(modules: &BTreeMap<String, String>) -> Vec<String> {
+    let floor = |name: &str| FLOORS.iter().position(|floor| floor.contains(&name));
+    let mut found = Vec::new();
+    for (module, code) in modules {
+        for other in named(code).iter().filter(|other| *other != module && modules.contains_key(*other)) {
+            let is_below = match (floor(module), floor(other)) {
+                (Some(here), Some(there)) => there < here,
+                (None, there) => there.is_some(),
+                (Some(_), None) => false,
+            };
+            if !is_below {
+                found.push(format!("{module} names {other}"));
+            }
+        }
+        if floor(module).is_none() && module != DRILL {
+            found.extend(EDGE.iter().filter(|word| code.contains(**word)).map(|word| format!("{module} names {word}")));
+        }
+    }
+    found
 }
 
 #[test]
-fn a_domain_knows_no_other_domain() {
-    refuse("src/rollback", &["crate::catalogue", "crate::history", "crate::drill"], &[]);
-    refuse("src/catalogue", &["crate::rollback", "crate::history", "crate::drill"], &[]);
-    refuse("src/history", &["crate::rollback", "crate::catalogue", "crate::drill"], &[]);
+fn an_arrow_only_points_down_and_no_domain_names_another_or_the_edge() {
+    let modules = modules();
+    assert_eq!(violations(&modules), [""; 0]);
+    for floor in FLOORS.iter().flat_map(|floor| floor.iter()) {
+        assert!(modules.contains_key(*floor), "there is no module '{floor}'");
+    }
+}
+
+#[test]
+fn what_points_up_or_sideways_is_found_also_in_a_domain_that_is_new() {
+    let found = |module: &str, code: &str| {
+        let mut modules = modules();
+        modules.entry(module.to_owned()).or_default().push_str(code);
+        violations(&modules)
+    };
+    assert_eq!(found("indexes", "use crate::action::runner;"), [""; 0]);
+    assert_eq!(found("indexes", "use crate::rollback::plan;"), ["indexes names rollback"]);
+    assert_eq!(found("rollback", "use crate::{http, history::{Life, list}, words};"), ["rollback names history"]);
+    assert_eq!(found("rollback", "use crate::drill::Drill;"), ["rollback names drill"]);
+    assert_eq!(found("registry", "fn f() { crate::platform::g() }"), ["registry names platform"]);
+    assert_eq!(found("journal", "use crate::port::Change;"), ["journal names port"]);
+    assert_eq!(found("action", "use crate::rollback::go;"), ["action names rollback"]);
+    assert_eq!(found("indexes", "fn f() { println!() }"), ["indexes names println!"]);
 }
 
 #[test]
@@ -71,20 +164,7 @@ fn other_programs_are_started_in_one_place() {
 }
 
 #[test]
-fn lower_floors_do_not_know_the_upper_ones() {
-    for folder in ["src/action", "src/http", "src/registry", "src/platform"] {
-        refuse(folder, &["crate::rollback", "crate::catalogue", "crate::history", "crate::drill"], &[]);
-    }
-    refuse("src/http", &["crate::registry", "crate::platform", "crate::action"], &[]);
-    refuse("src/registry", &["crate::platform", "crate::action"], &[]);
-    refuse("src/platform", &["crate::registry", "crate::action"], &[]);
-    refuse("src/address.rs", &["crate::"], &[]);
-    refuse("src/image.rs", &["crate::"], &[]);
-    refuse("src/watch.rs", &["crate::"], &[]);
-    refuse("src/port.rs", &["crate::action", "crate::platform", "crate::registry", "crate::http"], &[]);
-    refuse("src/journal", &["crate::"], &[]);
-    refuse("src/process.rs", &["crate::"], &[]);
-    refuse("src/temporary.rs", &["crate::"], &[]);
+fn a_temporary_folder_is_made_in_one_place() {
     refuse("src", &["tempdir()"], &["src/temporary.rs", "src/action/runner/simulation.rs"]);
 }
 
