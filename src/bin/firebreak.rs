@@ -66,7 +66,7 @@ Options of adopt and remove:
 
 Options of new and adopt:
   --title=<t>            What it does, in one line. What is not given is asked for, if a terminal is there.
-  --problem=<p>          What is wrong in the world when somebody needs it.
+  --problem=<p>          The problem, as the operator sees it.
   --solution=<s>         What it does about that.
 
 General options:

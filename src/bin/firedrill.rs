@@ -40,8 +40,8 @@ Faults:
   unhealthy=<service>       its new instances never get healthy
   hang[=<n>]                the next n deployments never end by themselves
   refuse=<service>[:400]    every change of it is refused (422; on kubernetes also 400)
-  lock=<service>[:<ms>]     somebody else holds it (409), for so long or for ever
-  change=<service>[:<n>]    somebody changes it after its nth read
+  lock=<service>[:<ms>]     a deployment of others holds it (409), for so long or for ever
+  change=<service>[:<n>]    others change it after its nth read
   lose-reply[=<n>]          the next n writes are carried out and not answered
   reset[=<n>]               the next n writes are cut off before they are carried out
   gone-at-write             the platform goes away at the next write

@@ -27,7 +27,7 @@ const COLUMNS: (usize, usize) = (24, 118);
 pub struct NewRole {
     /// What it does, in one line.
     pub title: Option<String>,
-    /// What is wrong in the world when somebody needs it.
+    /// The problem, as the operator sees it.
     pub problem: Option<String>,
     /// What it does about that.
     pub solution: Option<String>,
@@ -83,7 +83,7 @@ impl NewRole {
     /// When something is missing or cannot stand in a usage text.
     pub async fn brief(self, command: &str, context: &Context) -> anyhow::Result<Brief> {
         let title = "What does it do, in one line? (Restart the slaves that lost their master)";
-        let problem = "Which problem does it mend? (what somebody sees who needs it)";
+        let problem = "Which problem does it solve? (as the operator sees it)";
         let solution = "What does it do about it?";
         let title = answer(self.title, "--title", title, command, context).await?;
         Ok(Brief {

@@ -40,7 +40,7 @@ impl std::fmt::Display for Holder {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Somebody else has it; none where it is not known who.
-    #[error("somebody else is at it: {}", .0.as_ref().map_or("it is not known who".to_owned(), ToString::to_string))]
+    #[error("locked by {}", .0.as_ref().map_or("an unknown run".to_owned(), ToString::to_string))]
     Held(Option<Holder>),
     /// It could not be had.
     #[error("{0:#}")]

@@ -75,7 +75,7 @@ impl Unreadable {
         let quoted = |path: &str| shlex::try_quote(path).map_or_else(|_| path.to_owned(), Into::into);
         let (here, aside) = (quoted(&path), quoted(&format!("{path}.damaged")));
         let way_out = match &self.why {
-            Why::NotGiven(_) => "Try again as somebody who may read it".to_owned(),
+            Why::NotGiven(_) => "Try again as a user who may read it".to_owned(),
             Why::Damaged(Damage { is_newer: true, .. }) => "Try again with that version".to_owned(),
             Why::Damaged(_) => {
                 format!("Look how the services stand, move it away by `mv {here} {aside}`, and try again")

@@ -17,7 +17,7 @@ pub const WORDS: Vocabulary = Vocabulary {
     row: "workload",
     value: "image",
     changed: "rolled back",
-    well: "well",
+    well: "healthy",
     short,
 };
 

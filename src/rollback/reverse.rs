@@ -88,7 +88,7 @@ fn step(was: &RecordedStep, after: &After, applications: &[Application], run: &s
         return Err(refused(format!("it was set to {theirs} since run {run}, which set it to {to}: {hint}")));
     }
     if !unchanged && !after.wrote {
-        return Err(refused(format!("somebody else set it to {}, not run {run}", was.change.to)));
+        return Err(refused(format!("it was set to {} by others, not by run {run}", was.change.to)));
     }
     if let Some(why) = now.obstacle.as_ref().filter(|_| !unchanged) {
         return Err(refused(why.clone()));
@@ -205,7 +205,7 @@ mod tests {
             )
         );
         let theirs = reversed(before(), false, &[application("r/team/billing:1")]);
-        let why = "somebody else set it to r/team/billing:1, not run 7-abcdef";
+        let why = "it was set to r/team/billing:1 by others, not by run 7-abcdef";
         assert_eq!(theirs, Err(format!("{prefix}{why}")));
     }
 }

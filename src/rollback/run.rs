@@ -126,7 +126,7 @@ pub(super) async fn note_standing(plan: &mut Plan, platform: &dyn Platform) -> a
     for (step, standing) in plan.steps.iter_mut().zip(platform.look(&changes).await?) {
         let (Standing::Unwell { why, .. } | Standing::Before { trouble: Some(why) }) = standing else { continue };
         if step.unchanged {
-            step.notes.push(format!("it is set to this image already, and is not well: {why}"));
+            step.notes.push(format!("it is set to this image already, and is not healthy: {why}"));
             unwell.push(step.change.application.id.clone());
         } else {
             step.trouble = Some(why);
@@ -191,6 +191,7 @@ pub(super) fn nothing_to_do(wanted: &str, unwell: &[String]) -> Finding {
         let message = format!("every service stands {wanted} already: nothing to do");
         return Finding::new(Outcome::NothingToDo, message);
     }
-    let message = format!("every service is set {wanted} already, and these are not well: '{}'", unwell.join("', '"));
+    let message =
+        format!("every service is set {wanted} already, and these are not healthy: '{}'", unwell.join("', '"));
     Finding::new(Outcome::Failed, format!("{message}. Nothing was changed: look at them"))
 }

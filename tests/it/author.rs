@@ -274,7 +274,7 @@ fn what_is_not_given_is_asked_for_at_a_terminal() {
     };
     says("What does it do, in one line?", "see usage: below");
     says("`usage:` begins the usage lines", "Warm the caches.");
-    says("Which problem does it mend?", "The first users wait.");
+    says("Which problem does it solve?", "The first users wait.");
     says("What does it do about it?", "It asks for every page.");
     says("An option?", "host");
     says("--option cannot be 'host'", "--pages=<n>  How many. [default: 10]");

@@ -176,7 +176,7 @@ fn those_of_firebreak_find_show_make_and_adopt() {
         };
         let texts = [
             ("What does it do, in one line?", "Mend it."),
-            ("Which problem does it mend?", "It broke."),
+            ("Which problem does it solve?", "It broke."),
             ("What does it do about it?", "It mends it."),
         ];
         if let Some("new" | "adopt") = line.split(' ').nth(1) {

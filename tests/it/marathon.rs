@@ -107,7 +107,7 @@ async fn of_two_who_set_the_same_at_the_same_moment_one_did_it_and_the_other_kno
         both => panic!("{both:?}"),
     };
     let DeployError::NothingSent(error) = error else { panic!("{error:?}") };
-    let told = "somebody changed the services at the same moment, since the plan was made: plan again";
+    let told = "the services were changed by others at the same moment, after the plan was made: plan again";
     assert_eq!(error.to_string(), told);
     assert_eq!(writes(&drill), ["PUT /v2/apps"; 2]);
     loser.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
@@ -174,7 +174,7 @@ async fn a_conflict_that_does_not_end_changes_nothing() {
     let (drill, platform, planned) = drill(&[Fault::Lock { service: "orders".into(), milliseconds: None }]).await;
     let before = definitions(&drill);
     let error = failure(&*platform, &planned, SHORT).await;
-    assert!(error.starts_with("somebody else's deployment holds the services: time ran out: deployment "), "{error}");
+    assert!(error.starts_with("a deployment by others holds the services: time ran out: deployment "), "{error}");
     assert!(error.ends_with(" is still running"), "{error}");
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE], "theirs is not our business");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
@@ -298,7 +298,7 @@ async fn what_somebody_changed_since_the_plan_is_not_written() {
     platform.applications("dev").await.expect("the reading after which somebody changes it");
     assert_eq!(
         failure(&*platform, &planned, LIMIT).await,
-        "somebody changed application '/shop/dev/shop/users' since the plan was made: plan again"
+        "application '/shop/dev/shop/users' was changed by others since the plan was made: plan again"
     );
     assert_eq!(writes(&drill), [""; 0]);
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);

@@ -42,11 +42,11 @@ impl Told {
         match (self.code, self.outcome.as_str()) {
             (0, "done") => Some("done"),
             (0, "nothing_to_do") => Some("nothing to do any more"),
-            (1, "failed") if says(" already, and these are not well: ") && says("Nothing was changed") => Some(HOW),
+            (1, "failed") if says(" already, and these are not healthy: ") && says("Nothing was changed") => Some(HOW),
             (1, "failed") if !self.message.ends_with("nothing was changed") => None,
-            (1, "failed") if says("somebody else is at it: run ") && says(" since ") => Some("told who, since when"),
+            (1, "failed") if says("locked by run ") && says(" since ") => Some("told who, since when"),
             (1, "failed") if says("since the plan was made: plan again") => Some("changed since the plan"),
-            (1, "failed") if says("somebody else's deployment holds the services") => Some("held by a deployment"),
+            (1, "failed") if says("a deployment by others holds the services") => Some("held by a deployment"),
             _ => None,
         }
     }

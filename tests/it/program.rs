@@ -316,7 +316,7 @@ async fn what_is_refused_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_that_somebody_else_changes_or_holds_is_named_and_nothing_is_written() {
-    let holds = "somebody else's deployment holds the services";
+    let holds = "a deployment by others holds the services";
     for (fault, part) in [("change=orders:1", "/shop/dev/shop/orders"), ("lock=web", holds)] {
         let fixture = DrillFixture::open(&[]).await;
         fixture.look().await;
@@ -548,5 +548,5 @@ async fn whoever_has_no_name_in_the_environment_has_one_by_the_system() {
     let name = std::process::Command::new("id").arg("-un").output().expect("id");
     let name = String::from_utf8(name.stdout).expect("a name");
     let message = report(&output)["message"].as_str().expect("a message").to_owned();
-    assert!(message.contains(&format!("somebody else is at it: run RUN by {} on HOST", name.trim())), "{message}");
+    assert!(message.contains(&format!("locked by run RUN by {} on HOST", name.trim())), "{message}");
 }

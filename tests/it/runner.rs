@@ -137,7 +137,7 @@ fn a_set_that_does_not_get_well_is_restored() {
     let (code, report) = desk.report(SET, "run --to=sick --yes --timeout=1");
     assert_eq!((code, &report["outcome"], desk.files()), (1, &"restored".into(), OLD.map(str::to_owned)));
     let message = report["message"].as_str().expect("a message");
-    assert!(message.starts_with("a did not get well: it is sick"), "{message}");
+    assert!(message.starts_with("a did not become healthy: it is sick"), "{message}");
 }
 
 #[test]

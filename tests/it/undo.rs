@@ -147,10 +147,7 @@ async fn an_undo_that_died_is_not_undone_by_the_next_press() {
     let mut child = fixture.command(UNDO).spawn().expect("a start");
     until("a change", || fixture.changes() > before).await;
     let second = fixture.run(UNDO).await;
-    assert!(
-        second.code == 1 && second.stderr.contains("error: somebody else is at it: run RUN by tester"),
-        "{second:?}"
-    );
+    assert!(second.code == 1 && second.stderr.contains("error: locked by run RUN by tester"), "{second:?}");
     child.kill().await.expect("to kill it");
     fixture.drill.faults.clear();
     let changes = fixture.changes();
@@ -236,7 +233,7 @@ async fn what_somebody_changed_since_keeps_resume_from_touching_anything() {
         "{output:?}"
     );
     let reason =
-        "rollback_service error: somebody changed a service since that run died, and nothing more was touched. ";
+        "rollback_service error: a service was changed by others since that run died, and nothing more was touched. ";
     assert!(output.stderr.contains(reason), "{output:?}");
 }
 
@@ -244,7 +241,10 @@ async fn what_somebody_changed_since_keeps_resume_from_touching_anything() {
 async fn what_another_operator_did_is_not_taken_for_what_a_run_did_that_wrote_nothing() {
     for platform in [Platform::Marathon, Platform::Kubernetes] {
         for (way, said) in [
-            (RESUME, "that run had written nothing, and somebody else changed the services since; nothing was changed"),
+            (
+                RESUME,
+                "that run had written nothing, and the services were changed by others since; nothing was changed",
+            ),
             (UNDO, "that run had written nothing; nothing was changed"),
         ] {
             let fixture = DrillFixture::furnished(&["latency=200"], |settings| settings.platform = platform).await;

@@ -115,7 +115,7 @@ impl BatchPlan {
     pub fn shown(self, words: Vocabulary) -> Finding {
         let total = self.total.and_then(|total| usize::try_from(total).ok());
         let message = match total {
-            Some(0) => "all is well: nothing to do".to_owned(),
+            Some(0) => "nothing is wrong: nothing to do".to_owned(),
             Some(total) => format!("{} to do", words.count(total)),
             None => format!("{} to do", words.many),
         };

@@ -89,7 +89,7 @@ pub async fn end_run<C: Change + for<'a> Deserialize<'a>>(
     // Whoever had the lock until now may have ended it.
     let run = context.journal.folder()?.run(&run.id)?;
     if !run.is_open() {
-        return Ok(nothing(&format!("somebody ended run {} meanwhile: {}", run.id, how_it_ended(&run))));
+        return Ok(nothing(&format!("run {} was ended by another process meanwhile: {}", run.id, how_it_ended(&run))));
     }
     let recorded = Recorded::<C>::read(&run)?;
     let words = scope.words.of(&recorded.purpose);
@@ -204,7 +204,9 @@ fn undone(run: &Run, scope: &RunScope<'_>) -> anyhow::Result<Finding> {
     let purpose = run.purpose();
     if run.is_open() {
         // It is under way, or it died.
-        return Ok(scope.refusal()?.unwrap_or_else(|| nothing(&format!("somebody ended run {id} meanwhile"))));
+        return Ok(scope
+            .refusal()?
+            .unwrap_or_else(|| nothing(&format!("run {id} was ended by another process meanwhile"))));
     }
     if run.is_done() {
         let message = format!("the last run, {id}, was an undo already, {purpose}; to undo that one, give --run={id}");

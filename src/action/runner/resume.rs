@@ -29,11 +29,11 @@ pub async fn resume<C: Change>(changes: &[C], initial: Vec<Standing>, context: A
     };
     let todo: Vec<C> = match (left(&standings), arrived) {
         (Left::Theirs | Left::HalfWay | Left::Nothing, _) if !machine.set.wrote(context.port) => {
-            let reason = "that run had written nothing, and somebody else changed the services since";
+            let reason = "that run had written nothing, and the services were changed by others since";
             return machine.unchanged(reason, machine.set.results(&standings));
         }
         (Left::Theirs, _) => {
-            let reason = "somebody changed a service since that run died, and nothing more was touched";
+            let reason = "a service was changed by others since that run died, and nothing more was touched";
             return machine.needs_operator(reason, machine.set.results(&standings));
         }
         (_, Err(error)) => return machine.take_back(&format!("{error:#}")).await,
@@ -67,16 +67,16 @@ pub fn forecast(state: Option<State>, wrote: bool, standings: &[Standing]) -> &'
     match left(standings) {
         _ if state == Some(State::GoingBack) => forecast_back(wrote, standings),
         Left::Theirs | Left::HalfWay | Left::Nothing if !wrote => {
-            "The run had written nothing, and somebody else changed the services since: nothing is touched."
+            "The run had written nothing, and the services were changed by others since: nothing is touched."
         }
         Left::Theirs => "Somebody changed a service since: nothing is touched, and what to do is shown.",
         Left::HalfWay => {
             "What is under way is waited for, and what is as before is set to its target; where a service does not get \
              well, the whole set is taken back."
         }
-        Left::Nothing => "Every service is at its target: it is looked whether all are well, and the run ends.",
+        Left::Nothing => "Every service is at its target: the health of all is checked, and the run ends.",
         Left::Before => {
-            "Those that are as before are set to their targets; where one does not get well, the whole set is taken back."
+            "Those that are as before are set to their targets; where one does not become healthy, the whole set is taken back."
         }
     }
 }
@@ -87,7 +87,7 @@ pub fn forecast_back(wrote: bool, standings: &[Standing]) -> &'static str {
     match left(standings) {
         _ if !wrote => "The run had written nothing: nothing is touched.",
         Left::Theirs => {
-            "What the run changed is taken back; what somebody changed since is left, and what to do is shown."
+            "What the run changed is taken back; changes by others since are kept, and what to do is shown."
         }
         Left::HalfWay | Left::Nothing | Left::Before => "What the run changed is taken back.",
     }
@@ -131,11 +131,11 @@ mod tests {
         let told = |standings: &[Standing]| forecast(Some(State::Applying), true, standings);
         assert_eq!(
             told(&[Standing::Target, Standing::Target]),
-            "Every service is at its target: it is looked whether all are well, and the run ends."
+            "Every service is at its target: the health of all is checked, and the run ends."
         );
         assert_eq!(
             told(&[Standing::Target, before()]),
-            "Those that are as before are set to their targets; where one does not get well, the whole set is taken back."
+            "Those that are as before are set to their targets; where one does not become healthy, the whole set is taken back."
         );
         assert_eq!(
             told(&[before(), unwell()]),
@@ -149,14 +149,14 @@ mod tests {
             );
         }
         let idle = |standings: &[Standing]| forecast(Some(State::Applying), false, standings);
-        let nothing = "The run had written nothing, and somebody else changed the services since: nothing is touched.";
+        let nothing = "The run had written nothing, and the services were changed by others since: nothing is touched.";
         assert_eq!([idle(&[Standing::Target]), idle(&[before(), unwell()]), idle(&[other()])], [nothing; 3]);
         assert!(idle(&[before()]).starts_with("Those that are as before are set to their targets"));
         let back = |standings: &[Standing]| forecast(Some(State::GoingBack), true, standings);
         assert_eq!(back(&[Standing::Target, unwell()]), "What the run changed is taken back.");
         assert_eq!(
             back(&[Standing::Target, other()]),
-            "What the run changed is taken back; what somebody changed since is left, and what to do is shown."
+            "What the run changed is taken back; changes by others since are kept, and what to do is shown."
         );
     }
 }

@@ -19,7 +19,7 @@ use crate::port::RemoteLock;
 /// How long at most the other side may be silent while it is asked how the subjects stand.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// How long subjects may take to get well after their change is done.
+/// How long subjects may take to become healthy after their change is done.
 const CALM: Duration = Duration::from_secs(10);
 
 /// How long a lock may be waited for without a word.

@@ -58,7 +58,7 @@ pub struct Limits {
     pub deployment: Duration,
     /// For the port to answer again where it does not.
     pub silence: Duration,
-    /// For subjects to get well after a deployment that says it is done: old instances still end, checks still run.
+    /// For subjects to become healthy after a deployment that says it is done: old instances still end, checks still run.
     pub calm: Duration,
 }
 
@@ -423,7 +423,7 @@ mod tests {
         let looks = [Ok(vec![Before, Before]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, Before])];
         let (applied, calls) = applied(&Script::new(Ok(()), &looks), &Interrupt::default()).await;
         assert_eq!(applied.outcome(), Outcome::Restored);
-        assert_eq!(applied.message, "b did not get well: 0 of 1 healthy; all that had been changed was restored");
+        assert_eq!(applied.message, "b did not become healthy: 0 of 1 healthy; all that had been changed was restored");
         assert_eq!(calls, ["deploy", "go_back"]);
     }
 
@@ -433,7 +433,7 @@ mod tests {
             [Ok(vec![Before, before_unwell()]), Ok(vec![Target, unwell("r/b:1")]), Ok(vec![Before, before_unwell()])];
         let (applied, _) = applied(&Script::new(Err("hung"), &looks), &Interrupt::default()).await;
         assert_eq!(applied.outcome(), Outcome::Restored);
-        assert_eq!(applied.results[1].detail, "0 of 1 healthy, and it was not well before");
+        assert_eq!(applied.results[1].detail, "0 of 1 healthy, and it was not healthy before");
     }
 
     #[tokio::test]
@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(states(&applied), [Verdict::Before, Verdict::NeedsOperator]);
         assert_eq!(
             applied.message,
-            "b did not get well: somebody else set it to this image; the set could not be restored. \
+            "b did not become healthy: set to this image by others; the set could not be restored. \
              Look at '/dev/b'; the commands that set each back by hand are shown"
         );
     }

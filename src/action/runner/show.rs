@@ -88,7 +88,7 @@ pub fn by_hand_table(commands: &[String]) -> Table {
 /// What a person types to see why those are not well that are set back.
 #[must_use]
 pub fn look_into_table(commands: &[String]) -> Table {
-    Table { title: "To see why they are not well:".to_owned(), ..Table::lines(commands.iter().map(String::as_str)) }
+    Table { title: "To see why they are not healthy:".to_owned(), ..Table::lines(commands.iter().map(String::as_str)) }
 }
 
 /// A result for Slack.

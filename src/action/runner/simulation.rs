@@ -1,5 +1,5 @@
 //! Thousands of random schedules against a platform that is only simulated: calls that are refused, lost before or after
-//! they are carried out, processes that die at any point, services that never get well, somebody else who is at it too,
+//! they are carried out, processes that die at any point, services that never become healthy, somebody else who is at it too,
 //! an operator who interrupts. Whatever happens, the promise holds: all at their target, or all as before, or named.
 //!
 //! A schedule is one number. That of a failure is printed; `SCHEDULE` in this file runs it alone.

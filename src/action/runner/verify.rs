@@ -136,7 +136,7 @@ fn result<C: Change>(change: &C, now: &Standing, first: &Standing, words: Vocabu
         },
         Standing::Unwell { image, why } => named(change, Verdict::NeedsOperator, Some(image.clone()), why.clone()),
         Standing::Other { image } => {
-            let why = format!("somebody else set it to this {}", words.value);
+            let why = format!("set to this {} by others", words.value);
             named(change, Verdict::NeedsOperator, Some(image.clone()), why)
         }
         Standing::Gone => named(change, Verdict::NeedsOperator, None, "it is no longer there".to_owned()),
@@ -153,7 +153,7 @@ pub(super) fn failures(results: &[ItemResult], words: Vocabulary) -> String {
     let unwell = results.iter().filter(|result| !result.state.is_at_target());
     let said = |result: &ItemResult| {
         let why = if result.detail.is_empty() { "it is as before" } else { &result.detail };
-        format!("{} did not get {}: {why}", result.subject, words.well)
+        format!("{} did not become {}: {why}", result.subject, words.well)
     };
     unwell.map(said).collect::<Vec<_>>().join("; ")
 }
@@ -168,7 +168,7 @@ pub(super) fn next(results: &[ItemResult]) -> String {
     let hint = match (back, others) {
         (0, _) => "the commands that set each back by hand are shown",
         (_, 0) => "set back already, and not well: the commands that show why are shown",
-        _ => "the commands that set them back by hand, or show why they are not well, are shown",
+        _ => "the commands that set them back by hand, or show why they are not healthy, are shown",
     };
     format!("Look at {}; {hint}", list.join(", "))
 }

@@ -16,7 +16,7 @@ pub struct Vocabulary {
     pub value: &'static str,
     /// What a subject is after a change that succeeded: `rolled back`.
     pub changed: &'static str,
-    /// What a subject is that works as it should: `well`.
+    /// What a subject is that works as it should: `healthy`.
     pub well: &'static str,
     /// How a value is shown to people where room is short: an image by its tag.
     pub short: fn(&str) -> String,
@@ -43,6 +43,6 @@ pub const PLAIN: Vocabulary = Vocabulary {
     row: "item",
     value: "value",
     changed: "changed",
-    well: "well",
+    well: "healthy",
     short: str::to_owned,
 };

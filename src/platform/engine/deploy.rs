@@ -15,7 +15,7 @@ use crate::platform::image::ImageName;
 use crate::watch::{Progress, Watch};
 
 /// Why there is no container of ours any more.
-const REMOVED: &str = "the new container was removed by somebody else";
+const REMOVED: &str = "the new container was removed by others";
 
 /// One container and the one that is to take its place.
 struct Replacement {
@@ -57,7 +57,7 @@ async fn unchanged(engine: &Engine, changes: &[Change]) -> anyhow::Result<Vec<Ve
         let application = &change.application;
         if service.revision() != application.revision {
             bail!(
-                "'{}' has other containers than when the plan was made: somebody changed it; plan again",
+                "'{}' has other containers than when the plan was made: it was changed by others; plan again",
                 application.id
             );
         }
@@ -181,12 +181,12 @@ async fn replace_all(engine: &Engine, service: &str, set: &[Replacement], watch:
 
 async fn replace(engine: &Engine, Replacement { old, new }: &Replacement) -> anyhow::Result<()> {
     let client = &engine.client;
-    let now = engine.inspect(&old.id).await?.context("it was removed by somebody else")?;
+    let now = engine.inspect(&old.id).await?.context("it was removed by others")?;
     if (&now.name, now.place) != (&old.name, old.place) {
-        bail!("somebody else is at it: it was put aside or given another name");
+        bail!("it was put aside or renamed by others");
     }
     let Some(new) = engine.inspect(new).await?.filter(|new| new.place == Place::Prepared) else {
-        bail!("somebody else is at it: what was to take its place was removed or given another name");
+        bail!("what was to take its place was removed or renamed by others");
     };
     let aside = match now.place {
         // The name comes first: it remembers whether the container ran.

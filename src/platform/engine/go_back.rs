@@ -74,11 +74,7 @@ async fn restore_one(engine: &Engine, service: &Service, id: &str) -> anyhow::Re
             let now_there = |one: &&Container| one.name == old.name && one.place == Place::Standing;
             if let Some(new) = service.0.iter().find(now_there) {
                 if !engine.own.made(&new.id) {
-                    bail!(
-                        "somebody else put '{}' into the place of container '{}': left as it is",
-                        new.image,
-                        old.name
-                    );
+                    bail!("others put '{}' into the place of container '{}': left as it is", new.image, old.name);
                 }
                 client.stop(new).await?;
                 client.remove(new).await?;

@@ -24,7 +24,7 @@ pub(super) async fn wait_until_well(engine: &Engine, id: &str, restarts: i64) ->
     let begun = Instant::now();
     let mut last_check = None;
     loop {
-        let container = engine.inspect(id).await?.context("it was removed by somebody else")?;
+        let container = engine.inspect(id).await?.context("it was removed by others")?;
         if container.restarts() > restarts {
             bail!("it ended and was started again by the engine");
         }

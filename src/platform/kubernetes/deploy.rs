@@ -69,7 +69,7 @@ async fn planned(kubernetes: &Kubernetes, set: &Set<'_>) -> anyhow::Result<(Kind
     let Some(object) = object else { bail!("application '{id}' is no longer there") };
     let revision = workload::revision(&object);
     if set.changes.iter().any(|change| revision.as_deref() != Some(&change.application.revision)) {
-        bail!("somebody changed application '{id}' since the plan was made: plan again");
+        bail!("application '{id}' was changed by others since the plan was made: plan again");
     }
     if let Some(why) = workload::obstacle(kind, &object) {
         bail!("application '{id}' cannot be changed: {why}");

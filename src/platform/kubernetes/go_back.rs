@@ -16,7 +16,7 @@ use crate::watch::Watch;
 /// Between two tries of what did not get through.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// How long pods have at least to get well on the way back, however short the limit was: one that holds a StatefulSet up
+/// How long pods have at least to become healthy on the way back, however short the limit was: one that holds a StatefulSet up
 /// is freed only after a while.
 const LEAST_RECOVERY: Duration = Duration::from_secs(20);
 
@@ -39,7 +39,9 @@ pub(super) async fn go_back(
     }
     match wait::until_healthy(kubernetes, &ours, deadline.max(Instant::now() + LEAST_RECOVERY), watch).await {
         Ok(()) => ours.iter().for_each(|change| kubernetes.own.forget(&change.application.id, None)),
-        Err(error) => failed.push(format!("the services are set to what they were, and did not get well: {error:#}")),
+        Err(error) => {
+            failed.push(format!("the services are set to what they were, and did not become healthy: {error:#}"))
+        }
     }
     if failed.is_empty() { Ok(()) } else { Err(anyhow!("{}", failed.join("; "))) }
 }

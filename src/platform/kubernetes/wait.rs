@@ -42,15 +42,15 @@ pub(super) async fn until_arrived(
         let Some(Seen { kind, object, rollout }) = seen else { bail!("application '{id}' is no longer there") };
         match standing(*kind, object, change) {
             Standing::Target | Standing::Idle { .. } => Ok(true),
-            Standing::Other { image } => bail!("somebody set '{id}' to '{image}' meanwhile"),
-            Standing::Before { .. } => bail!("somebody set '{id}' back meanwhile"),
+            Standing::Other { image } => bail!("'{id}' was set to '{image}' by others meanwhile"),
+            Standing::Before { .. } => bail!("'{id}' was set back by others meanwhile"),
             Standing::Unwell { .. } | Standing::Gone => Ok(rollout.total == 0 && rollout.trouble.is_none()),
         }
     })
     .await
 }
 
-/// Waits until those that are set to what they were are well again. One that was not well before need not get well: it
+/// Waits until those that are set to what they were are well again. One that was not well before need not become healthy: it
 /// is waited for until it lacks what it lacked, for a little time.
 ///
 /// # Errors

@@ -39,8 +39,8 @@ async fn overwritten(marathon: &Marathon, change: &Change, written: &str) -> Opt
     };
     let command = marathon.restoring(id, &theirs);
     Some(format!(
-        "somebody set '{id}' {what} between the last look and the write of this run, which overwrote it; this brings it \
-         back: {command}"
+        "'{id}' was set {what} by others between the last look and the write of this run, which overwrote that change; this \
+         brings it back: {command}"
     ))
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn deploy(
                 marathon.own.forget();
                 watch.warn(&format!("deployment {} holds the services: waiting for it", holders.join(", ")));
                 let gone = marathon.until_gone(&holders, deadline, &[], watch).await;
-                gone.context("somebody else's deployment holds the services")?;
+                gone.context("a deployment by others holds the services")?;
             }
             Err(Unanswered::NotSent(error)) => {
                 marathon.own.forget();
@@ -72,7 +72,7 @@ async fn updates(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<(Val
         let id = &change.application.id;
         let Some(app) = app else { bail!("application '{id}' is no longer there") };
         if app["version"] != change.application.revision.as_str() {
-            bail!("somebody changed application '{id}' since the plan was made: plan again");
+            bail!("application '{id}' was changed by others since the plan was made: plan again");
         }
         application::secrets(&app, &mut secrets);
         bodies.push(application::update(&app, &change.to));
@@ -101,7 +101,7 @@ async fn was_needed(marathon: &Marathon, changes: &[Change], id: &str) -> anyhow
         return Ok(());
     }
     marathon.own.forget();
-    bail!("somebody changed the services at the same moment, since the plan was made: plan again")
+    bail!("the services were changed by others at the same moment, after the plan was made: plan again")
 }
 
 /// The deployments of a write whose answer was lost.

@@ -26,7 +26,10 @@ async fn what_somebody_changed_meanwhile_is_left_alone() {
     podman.container("dev-web", &other, &WELL);
     let before = podman.containers();
     let error = nothing_sent(platform.deploy(&planned, LIMIT, &Unwatched).await);
-    assert_eq!(error, "'dev/web' has other containers than when the plan was made: somebody changed it; plan again");
+    assert_eq!(
+        error,
+        "'dev/web' has other containers than when the plan was made: it was changed by others; plan again"
+    );
     assert_eq!(podman.containers(), before);
     let is_other = Standing::Other { image: other.clone() };
     assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE, is_other]);
@@ -37,7 +40,7 @@ async fn what_somebody_changed_meanwhile_is_left_alone() {
     podman.run(&["rm", "--force", "--time", "0", "dev-web"]);
     let theirs = podman.container("dev-web", &old, &WELL);
     let error = platform.go_back(&planned, LIMIT, &Unwatched).await.expect_err("somebody changed it").to_string();
-    assert!(error.contains(&format!("somebody else put '{old}' into the place of container 'dev-web'")), "{error}");
+    assert!(error.contains(&format!("others put '{old}' into the place of container 'dev-web'")), "{error}");
     assert_eq!(
         platform.look(&planned).await.expect("a look"),
         [BEFORE, Standing::Other { image: old }],
@@ -77,7 +80,9 @@ async fn what_another_run_brought_to_the_same_target_is_left_alone() {
     let (old, new) = (podman.image("web", "2-dev", Temper::Well), podman.image("web", "1-dev", Temper::Well));
     let (ours, theirs) = (platform(&podman).await, platform(&podman).await);
     let stale = |service: &str| {
-        format!("'dev/{service}' has other containers than when the plan was made: somebody changed it; plan again")
+        format!(
+            "'dev/{service}' has other containers than when the plan was made: it was changed by others; plan again"
+        )
     };
     // The rival is done before we begin, while we pull, or when all is made and only to be put into its place.
     for (at, expected) in [("", Ok(stale("billing"))), ("pulling", Ok(stale("billing"))), ("replaced", Err(()))] {
@@ -94,10 +99,10 @@ async fn what_another_run_brought_to_the_same_target_is_left_alone() {
             ours.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
         } else {
             let error = sent(deployed);
-            assert!(error.contains("container 'dev-billing-1': somebody else is at it"), "{error}");
+            assert!(error.contains("container 'dev-billing-1': it was put aside or renamed by others"), "{error}");
             let error = ours.go_back(&planned, LIMIT, &Unwatched).await.expect_err("it is not ours").to_string();
             for name in ["dev-billing-1", "dev-billing-2", "dev-web"] {
-                let left = format!("somebody else put '{new}' into the place of container '{name}': left as it is");
+                let left = format!("others put '{new}' into the place of container '{name}': left as it is");
                 assert!(error.contains(&left), "{error}");
             }
         }

@@ -81,7 +81,7 @@ async fn what_somebody_changed_since_the_plan_is_not_written() {
     assert_eq!(
         refusal(&*platform, &planned).await,
         format!(
-            "somebody changed application '{}/daemonset/agent' since the plan was made: plan again",
+            "application '{}/daemonset/agent' was changed by others since the plan was made: plan again",
             kubernetes.namespace
         )
     );
@@ -154,7 +154,7 @@ async fn somebody_who_sets_it_while_it_is_waited_for_is_noticed() {
         kubernetes.set_image("deployments/billing", "billing", theirs).await;
     });
     let id = format!("{}/deployment/billing", kubernetes.namespace);
-    assert!(error.ends_with(&format!(": somebody set '{id}' to '{theirs}' meanwhile")), "{error}");
+    assert!(error.ends_with(&format!(": '{id}' was set to '{theirs}' by others meanwhile")), "{error}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
     assert_eq!(look(&*platform, &planned).await, [Standing::Other { image: theirs.to_owned() }]);
 }

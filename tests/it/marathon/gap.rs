@@ -91,7 +91,7 @@ async fn what_was_overwritten_is_told_with_the_command_that_brings_it_back() {
          '[{{\"id\":\"{ORDERS}\",\"version\":\"{theirs}\"}}]'"
     );
     let told = format!(
-        "somebody set '{ORDERS}' to '{image}' between the last look and the write of this run, which overwrote it; this \
+        "'{ORDERS}' was set to '{image}' by others between the last look and the write of this run, which overwrote that change; this \
          brings it back: {command}"
     );
     assert_eq!(tale.warnings(), [told]);

@@ -43,7 +43,7 @@ impl Stage {
         let fixture = DrillFixture::furnished(scene.faults, |settings| {
             settings.platform = platform;
             if platform == drill::Platform::Kubernetes {
-                // Many drills step at the same time, each as long as a service does not get well.
+                // Many drills step at the same time, each as long as a service does not become healthy.
                 settings.pace = Duration::from_millis(20);
             }
         })

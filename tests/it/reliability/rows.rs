@@ -188,8 +188,8 @@ impl fmt::Display for Then {
         formatter.write_str(match self {
             Target => "all at their targets",
             Before => "all as before",
-            Theirs => "all as before, and what is theirs is left",
-            TargetTheirs => "all at their targets, and what is theirs is left",
+            Theirs => "all as before, and changes by others are kept",
+            TargetTheirs => "all at their targets, and changes by others are kept",
             Named => "each that is neither, or cannot be seen, is named, with the command that sets it back",
         })
     }
