@@ -14,6 +14,7 @@ use super::{Program, Toolkit};
 use crate::action::arguments::UsageError;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 use crate::process;
+use crate::words::counted;
 
 /// Everything is in the program, so it runs on any Linux of its architecture; what is to be relocated is listed briefly.
 const STATIC: (&str, &str) = ("RUSTFLAGS", include_str!("../../scripts/rustflags").trim_ascii());
@@ -164,7 +165,7 @@ fn place(root: &Path, program: &Program, executable: &Path, fresh: bool) -> anyh
 
 fn finding(results: &[Made]) -> Finding {
     let new = results.iter().filter(|result| result.built || !result.placed.is_empty()).count();
-    let programs = |count: usize| format!("{count} program{}", if count == 1 { "" } else { "s" });
+    let programs = |count: usize| counted(count, "program");
     let mut finding = if new == 0 {
         Finding::new(Outcome::NothingToDo, format!("{} up to date", programs(results.len())))
     } else {

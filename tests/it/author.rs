@@ -217,7 +217,14 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     workshop.cargo(&["test", "--offline", "--bin", "mend_host"]);
     let program = workshop.cargo(&["build", "--offline", "--bin", "mend_host"]).join("mend_host");
 
-    let run = |words: &[&str]| output(Command::new(&program).args(words).env("HOST_TO_MEND", AWKWARD));
+    let run = |words: &[&str]| {
+        output(
+            Command::new(&program)
+                .args(words)
+                .env("HOST_TO_MEND", AWKWARD)
+                .env("FIREBREAK_JOURNAL", workshop.path("journal")),
+        )
+    };
     let table = format!(
         "--host  {AWKWARD}\n--pwd   given\n--port  22\n--mode  soft\n--all   false\n--note\nstep    mend the first thing\n\n"
     );

@@ -11,6 +11,8 @@
 //! limits, interrupts, Slack, progress, and the end.
 
 mod batch;
+#[cfg(test)]
+mod batch_simulation;
 mod execution;
 mod judge;
 mod plan;
