@@ -45,7 +45,7 @@ impl Told {
             (1, "failed") if says(" already, and these are not healthy: ") && says("Nothing was changed") => Some(HOW),
             (1, "failed") if !self.message.ends_with("nothing was changed") => None,
             (1, "failed") if says("locked by run ") && says(" since ") => Some("told who, since when"),
-            (1, "failed") if says("since the plan was made: plan again") => Some("changed since the plan"),
+            (1, "failed") if says(" the plan was made: plan again") => Some("changed since the plan"),
             (1, "failed") if says("a deployment by others holds the services") => Some("held by a deployment"),
             _ => None,
         }
