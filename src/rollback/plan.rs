@@ -13,7 +13,7 @@ use super::points::{newest, rivals};
 use super::ran::{Held, held, is_image};
 use super::refusal::{Problem, Refusal};
 use super::target::Target;
-use crate::platform::image::ImageName;
+use crate::platform::image::{ImageName, WrittenImage};
 use crate::platform::{Application, Change};
 use crate::registry::Image;
 
@@ -199,8 +199,8 @@ pub(super) fn notes(dump: &Dump, request: &PlanRequest) -> Vec<String> {
 pub(super) fn step(dump: &Dump, image: &Image, application: &Application, pin: bool) -> Result<Step, Problem> {
     let mut notes = Vec::new();
     let (registry, _) = place(&dump.registry);
-    let hosts = application.images.first().and_then(|text| text.parse::<ImageName>().ok());
-    if let Some(host) = hosts.as_ref().and_then(ImageName::host).filter(|host| *host != registry) {
+    let first = application.images.first().and_then(WrittenImage::name);
+    if let Some(host) = first.and_then(ImageName::host).filter(|host| *host != registry) {
         notes.push(format!("it pulls from {host}, and the images were looked up in {registry}"));
     }
     for text in &application.images {
@@ -214,8 +214,8 @@ pub(super) fn step(dump: &Dump, image: &Image, application: &Application, pin: b
     for rival in rivals(&dump.images, image) {
         notes.push(format!("'{}' bears the same instant and is another image", rival.tag));
     }
-    let to = target_text(&application.images, image, pin);
-    let unchanged = application.images.iter().all(|text| *text == to || is_pinned_to(text, &image.digest));
+    let to = target(&application.images, image, pin);
+    let unchanged = application.images.iter().all(|now| *now == to || is_pinned_to(now, &image.digest));
     if !unchanged {
         if let Some(why) = &application.obstacle {
             return Err(Problem::Obstacle { application: application.id.clone(), why: why.clone() });
@@ -228,23 +228,23 @@ pub(super) fn step(dump: &Dump, image: &Image, application: &Application, pin: b
 
 /// The target as the platform writes its present image: same registry, same repository, another tag or digest. What is
 /// pinned stays pinned, so that the next pull gives no other image.
-fn target_text(present: &[String], image: &Image, pin: bool) -> String {
-    let names: Vec<ImageName> = present.iter().filter_map(|text| text.parse().ok()).collect();
+fn target(present: &[WrittenImage], image: &Image, pin: bool) -> WrittenImage {
+    let names: Vec<&ImageName> = present.iter().filter_map(WrittenImage::name).collect();
     let pinned = names.iter().find(|name| name.digest().is_some());
     match (pinned.or(names.first()), image.digest.as_str()) {
-        (None, _) => format!("{}:{}", image.repository, image.tag),
+        (None, _) => format!("{}:{}", image.repository, image.tag).into(),
         // What is known by its digest alone has no tag to be written.
-        (Some(name), digest) if pin || image.tag == digest => name.with_digest(digest).to_string(),
+        (Some(name), digest) if pin || image.tag == digest => name.with_digest(digest).into(),
         (Some(name), digest) if pinned.is_some() && name.tag().is_some() => {
-            name.with_tag_and_digest(&image.tag, digest).to_string()
+            name.with_tag_and_digest(&image.tag, digest).into()
         }
-        (Some(name), digest) if pinned.is_some() => name.with_digest(digest).to_string(),
-        (Some(name), _) => name.with_tag(&image.tag).to_string(),
+        (Some(name), digest) if pinned.is_some() => name.with_digest(digest).into(),
+        (Some(name), _) => name.with_tag(&image.tag).into(),
     }
 }
 
-fn is_pinned_to(text: &str, digest: &str) -> bool {
-    text.parse::<ImageName>().is_ok_and(|name| name.digest() == Some(digest))
+fn is_pinned_to(image: &WrittenImage, digest: &str) -> bool {
+    image.name().is_some_and(|name| name.digest() == Some(digest))
 }
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
         Application {
             id: id.to_owned(),
             service: id.rsplit('/').next().unwrap_or(id).to_owned(),
-            images: vec![image.to_owned()],
+            images: vec![image.into()],
             revision: "1".to_owned(),
             instances: 1,
             ..Application::default()
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn each_service_gets_its_newest_image_that_is_not_younger_and_keeps_its_registry() {
         let mut applications = applications();
-        applications[0].images = vec!["r:5000/team/billing:1-develop".to_owned()];
+        applications[0].images = vec!["r:5000/team/billing:1-develop".into()];
         let plan = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
         let steps: Vec<_> = plan.steps.iter().map(|step| (step.change.to.as_str(), step.unchanged)).collect();
         assert_eq!(steps, [("r:5000/team/billing:2-develop", false), ("r:5000/orders:1-develop", true)]);
@@ -317,10 +317,10 @@ mod tests {
             Dump::new(&["team/billing".to_owned()], "develop", "http://r:5000", DateTime::<Utc>::MAX_UTC, &images, &[]);
         let pinned = plan(&dump, &applications, &PlanRequest { pin: true, ..request("2026-11-01") }).expect("a plan");
         assert_eq!(pinned.steps[0].change.to, format!("r:5000/team/billing@{digest}"));
-        applications[0].images = vec![format!("r:5000/team/billing@{digest}")];
+        applications[0].images = vec![format!("r:5000/team/billing@{digest}").into()];
         let again = plan(&dump, &applications, &request("2026-11-01")).expect("a plan");
         assert!(again.steps[0].unchanged && again.steps[0].notes.is_empty());
-        applications[0].images = vec![format!("r:5000/team/billing@sha256:{}", "cd".repeat(32))];
+        applications[0].images = vec![format!("r:5000/team/billing@sha256:{}", "cd".repeat(32)).into()];
         let unknown = plan(&dump, &applications, &request("2026-11-01")).expect("a plan");
         assert_eq!(unknown.steps[0].notes.len(), 1);
         assert!(unknown.steps[0].notes[0].starts_with("which environment"));
@@ -347,7 +347,8 @@ mod tests {
         applications.push(application("/other/dev/x/worker", "m:5000/orders:0-develop"));
         applications.push(application("/shop/dev/web/other", "r:5000/other/orders:0-develop"));
         let made = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
-        let steps: Vec<_> = made.steps.iter().map(|step| (&*step.change.application.id, &*step.change.to)).collect();
+        let steps: Vec<_> =
+            made.steps.iter().map(|step| (&*step.change.application.id, step.change.to.as_str())).collect();
         let expected = [
             ("/shop/dev/web/billing", "r:5000/team/billing:2-develop"),
             ("/shop/dev/web/orders", "r:5000/orders:1-develop"),
@@ -355,7 +356,7 @@ mod tests {
         ];
         assert_eq!(steps, expected);
         applications.truncate(2);
-        applications[1].images = vec!["r:5000/other/orders:1-develop".to_owned()];
+        applications[1].images = vec!["r:5000/other/orders:1-develop".into()];
         assert_eq!(
             refusal(&applications, &request("2026-11-02")),
             ["no workload of the environment that could be set runs 'orders': there is '/shop/dev/web/orders' with \
@@ -366,11 +367,11 @@ mod tests {
     #[test]
     fn a_workload_that_runs_several_services_of_the_set_has_a_step_for_each() {
         let mut applications = applications();
-        applications[0].images.push("r:5000/orders:0-develop".to_owned());
+        applications[0].images.push("r:5000/orders:0-develop".into());
         applications.truncate(1);
         let made = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
         let steps: Vec<_> =
-            made.steps.iter().map(|step| (&step.change.application.images[..], &*step.change.to)).collect();
+            made.steps.iter().map(|step| (&step.change.application.images[..], step.change.to.as_str())).collect();
         let (billing, orders) = (["r:5000/team/billing:2-develop".to_owned()], ["r:5000/orders:0-develop".to_owned()]);
         let expected = [(&billing[..], "r:5000/team/billing:2-develop"), (&orders[..], "r:5000/orders:1-develop")];
         assert_eq!(steps, expected);
@@ -421,7 +422,7 @@ mod tests {
             let images = present.iter().map(|end| format!("r:5000/team/billing{end}")).collect();
             let applications = [Application { images, ..application("billing", "") }];
             let made = plan(&dump, &applications, &PlanRequest { pin, ..request("2026-11-01") }).expect("a plan");
-            (made.steps[0].change.to.replace("r:5000/team/billing", ""), made.steps[0].unchanged)
+            (made.steps[0].change.to.as_str().replace("r:5000/team/billing", ""), made.steps[0].unchanged)
         };
         let (old, both, bare) = (digest("cd"), format!(":1-develop@{}", digest("ab")), format!("@{}", digest("ab")));
         assert_eq!(to(&[&format!(":2-develop@{old}")], false), (both.clone(), false));
@@ -439,7 +440,7 @@ mod tests {
         images.push(moving);
         let mut applications = applications();
         for (tag, unchanged) in [("2-develop", true), ("develop", false)] {
-            applications[0].images = vec![format!("r:5000/team/billing:{tag}")];
+            applications[0].images = vec![format!("r:5000/team/billing:{tag}").into()];
             let plan = plan(&dump(&images), &applications, &request("2026-11-02")).expect("a plan");
             assert_eq!((plan.steps[0].image.tag.as_str(), plan.steps[0].unchanged), ("2-develop", unchanged), "{tag}");
         }
@@ -448,7 +449,7 @@ mod tests {
     #[test]
     fn another_registry_and_an_old_dump_are_noted_and_an_obstacle_refuses() {
         let mut applications = applications();
-        applications[0].images = vec!["mirror:5000/team/billing:1-develop".to_owned()];
+        applications[0].images = vec!["mirror:5000/team/billing:1-develop".into()];
         let noted = plan(&dump(&images()), &applications, &request("2026-12-24")).expect("a plan");
         assert_eq!(noted.steps[0].change.to, "mirror:5000/team/billing:2-develop");
         assert_eq!(noted.steps[0].notes, ["it pulls from mirror:5000, and the images were looked up in r:5000"]);

@@ -10,7 +10,6 @@ use super::plan::{By, Draft, Plan, PlanRequest, Step, notes, step};
 use super::points::newest;
 use super::ran::{Held, held, is_image};
 use super::refusal::{Problem, Refusal};
-use crate::platform::image::ImageName;
 use crate::platform::{Application, Ran};
 use crate::registry::Image;
 use crate::words::counted;
@@ -78,7 +77,7 @@ pub fn unknown_images(dump: &Dump, spans: &IndexMap<String, Vec<Ran>>, request: 
 
 /// How the registry is asked for an image that ran: by its digest, or else its tag.
 fn reference(ran: &Ran) -> Option<String> {
-    let name: ImageName = ran.image.parse().ok()?;
+    let name = ran.image.name()?;
     name.digest().or(name.tag()).map(str::to_owned)
 }
 
@@ -128,7 +127,7 @@ fn steps_to(
 fn image_of(ran: &Ran, repository: &str, application: &str, dump: &Dump, memory: &Memory) -> Result<Image, Problem> {
     let text = &ran.image;
     let unsure = |why: String| Problem::Unsure { application: application.to_owned(), why };
-    let name = text.parse::<ImageName>().map_err(|error| unsure(error.to_string()))?;
+    let name = text.known().map_err(|error| unsure(error.to_string()))?;
     if !is_of(text, repository, &dump.registry) {
         return Err(unsure(format!("'{text}', an image of another repository than '{repository}'")));
     }
@@ -140,7 +139,7 @@ fn image_of(ran: &Ran, repository: &str, application: &str, dump: &Dump, memory:
     };
     let images = dump.images.iter().chain(&memory.images);
     let Some(image) = images.into_iter().find(|image| is_named(image, repository, &reference)) else {
-        return Err(Problem::Gone { application: application.to_owned(), image: text.clone() });
+        return Err(Problem::Gone { application: application.to_owned(), image: text.to_string() });
     };
     if let Some(digest) = name.digest() {
         return Ok(Image { tag: digest.to_owned(), ..image.clone() });
@@ -167,7 +166,7 @@ mod tests {
         Application {
             id: format!("/shop/dev/web/{service}"),
             service: service.to_owned(),
-            images: vec![image.to_owned()],
+            images: vec![image.into()],
             revision: "1".to_owned(),
             instances: 1,
             ..Application::default()
@@ -303,7 +302,7 @@ mod tests {
             ("r:5000/billing", "'r:5000/billing' has no tag: which image that was is not known"),
         ] {
             let mut memory = memory();
-            memory.spans.get_mut("billing").expect("billing")[1].image = text.to_owned();
+            memory.spans.get_mut("billing").expect("billing")[1].image = text.into();
             let refused = refusal(&memory, &request("2026-11-02"));
             assert!(refused[0].contains(&format!("is not sure: {why}; choose another date")), "{refused:?}");
         }
@@ -315,7 +314,7 @@ mod tests {
         applications.push(application("report", "r:5000/billing:2-develop"));
         let made = plan_ran(&dump(), &applications, &request("2026-11-02"), &memory()).expect("a plan");
         let steps: Vec<_> =
-            made.steps.iter().map(|step| (&*step.change.application.service, &*step.change.to)).collect();
+            made.steps.iter().map(|step| (&*step.change.application.service, step.change.to.as_str())).collect();
         let (old, orders) = ("r:5000/billing:1-develop", "r:5000/orders:1-develop");
         assert_eq!(steps, [("billing", old), ("report", old), ("orders", orders)]);
         let mut memory = memory();

@@ -14,7 +14,6 @@ use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome};
 use crate::action::runner::Execution;
-use crate::platform::image::ImageName;
 use crate::platform::{Application, Platform, Standing};
 use crate::registry::{Image, Registry};
 use crate::{http, registry};
@@ -175,7 +174,7 @@ pub(super) async fn resolve(plan: &mut Plan, registry: &Registry, context: &Cont
 pub(super) async fn note_before(plan: &mut Plan, registry: &Registry, context: &Context) {
     for step in plan.steps.iter_mut().filter(|step| !step.unchanged) {
         let [present] = &step.change.application.images[..] else { continue };
-        let Ok(name) = present.parse::<ImageName>() else { continue };
+        let Some(name) = present.name() else { continue };
         // What is pinned is known by its digest alone: the tag may have moved since.
         let Some(tag) = name.digest().or(name.tag()) else { continue };
         let repository = step.image.repository.clone();

@@ -128,11 +128,11 @@ impl Settable for Files {
         let standing = |change: &Change| match self.content(&change.name) {
             // A content of this word is what never gets well.
             Ok(content) if content == change.after && content == "sick" => {
-                Standing::Unwell { image: content, why: "it is sick".to_owned() }
+                Standing::Unwell { value: content, why: "it is sick".to_owned() }
             }
             Ok(content) if content == change.after => Standing::Target,
             Ok(content) if content == change.before => Standing::Before { trouble: None },
-            Ok(image) => Standing::Other { image },
+            Ok(value) => Standing::Other { value },
             Err(_) => Standing::Gone,
         };
         Ok(changes.iter().map(standing).collect())

@@ -316,7 +316,7 @@ async fn what_somebody_changed_since_the_write_is_left_alone() {
     let answer = http.put(url).json(&json!({ "container": container })).send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::OK);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    let other = Standing::Other { image: theirs };
+    let other = Standing::Other { value: theirs };
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, other]);
 }
 

@@ -96,7 +96,7 @@ impl Answered for Answer {
         let metadata = &self.body["metadata"];
         let mut kept = json!({ "uid": metadata["uid"], "generation": metadata["generation"] });
         for one in containers(&self.body) {
-            kept["images"][one.name] = one.image.into();
+            kept["images"][one.name] = one.image.as_str().into();
         }
         journal::Answer::Taken(kept)
     }

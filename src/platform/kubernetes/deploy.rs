@@ -13,6 +13,7 @@ use super::own::{Images, SET, Sent, Written, is_made_of};
 use super::workload::{self, CAUSE, Container, Kind, parts};
 use super::{Kubernetes, rollout, wait};
 use crate::journal::write::Unanswered;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Change, missed};
 use crate::watch::Watch;
 
@@ -98,7 +99,7 @@ fn patch(
     let cause = kubernetes.cause(&targets.join(", "));
     let write = kubernetes.patch(SET, id, object, workload::patch(object, &images, &cause))?;
     let rollout = rollout::rollout(kind, object);
-    let own = |(one, to): (Container, String)| {
+    let own = |(one, to): (Container, WrittenImage)| {
         let made = made.iter().find(|made| made.name == one.name).map(|made| made.image.clone());
         Images { name: one.name, from: one.image, to, made }
     };

@@ -42,7 +42,7 @@ pub(super) async fn until_arrived(
         let Some(Seen { kind, object, rollout }) = seen else { bail!("application '{id}' is no longer there") };
         match standing(*kind, object, change) {
             Standing::Target | Standing::Idle { .. } => Ok(true),
-            Standing::Other { image } => bail!("'{id}' was set to '{image}' by others meanwhile"),
+            Standing::Other { value } => bail!("'{id}' was set to '{value}' by others meanwhile"),
             Standing::Before { .. } => bail!("'{id}' was set back by others meanwhile"),
             Standing::Unwell { .. } | Standing::Gone => Ok(rollout.total == 0 && rollout.trouble.is_none()),
         }

@@ -75,7 +75,7 @@ async fn updates(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<(Val
             bail!("application '{id}' was changed by others since the plan was made: plan again");
         }
         application::secrets(&app, &mut secrets);
-        bodies.push(application::update(&app, &change.to));
+        bodies.push(application::update(&app, change.to.as_str()));
     }
     Ok((Value::Array(bodies), secrets))
 }

@@ -129,7 +129,7 @@ async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, wat
 /// A revert left it without instances: it is set to what it was, and nothing runs.
 fn is_emptied(app: &Value, change: &Change) -> bool {
     let before = &change.application;
-    let was = before.images.iter().any(|was| application::image(app) == Some(was));
+    let was = before.images.iter().any(|was| application::image(app) == Some(was.as_str()));
     was && application::instances(app) == 0 && before.instances > 0
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use firebreak::journal::Unrecorded;
-use firebreak::platform::image::ImageName;
+use firebreak::platform::image::{ImageName, WrittenImage};
 use firebreak::platform::{Access, Application, Change, DeployError, Platform, RegistryLogin, Standing};
 use firebreak::watch::{Progress, Unwatched, Watch};
 use secrecy::SecretString;
@@ -30,12 +30,12 @@ pub async fn changes(platform: &dyn Platform, environment: &str, targets: &[(&st
     let applications = platform.applications(environment).await.expect("the applications");
     let change = |(service, to): &(&str, &str)| {
         let name: ImageName = to.parse().expect("an image");
-        let runs = |image: &&String| image.parse::<ImageName>().is_ok_and(|image| image.is_of(name.repository()));
-        let is_it = |one: &&Application| one.service == *service && one.images.iter().any(|image| runs(&image));
+        let runs = |image: &WrittenImage| image.name().is_some_and(|image| image.is_of(name.repository()));
+        let is_it = |one: &&Application| one.service == *service && one.images.iter().any(runs);
         let found = applications.iter().find(is_it);
         let mut application = found.unwrap_or_else(|| panic!("no service '{service}' in {applications:?}")).clone();
-        application.images.retain(|image| runs(&image));
-        Change { application, to: (*to).to_owned() }
+        application.images.retain(runs);
+        Change { application, to: (*to).into() }
     };
     targets.iter().map(change).collect()
 }
