@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use firebreak::action::consent::Consent;
 use firebreak::action::context::Context;
 use firebreak::action::report::{Finding, Outcome};
 use firebreak::action::runner::{
@@ -185,9 +184,7 @@ async fn go(args: Args, context: Context) -> anyhow::Result<Finding> {
         finding.tables = vec![plan.table];
         return Ok(finding);
     }
-    if args.arg_standard.consent() != Consent::Withheld {
-        context.journal.begin()?;
-    }
+    context.journal.begin()?;
     if let Some(refusal) = scope.refusal()? {
         return Ok(refusal);
     }

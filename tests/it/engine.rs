@@ -94,6 +94,15 @@ async fn the_contract_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_cannot_write_whatever_its_domain_forgets() {
+    let podman = Podman::start();
+    let (old, new) =
+        (podman.image("team/billing", "2-dev", Temper::Well), podman.image("team/billing", "1-dev", Temper::Well));
+    podman.container("dev-billing", &old, &WELL);
+    contract::a_dry_run_cannot_write(&podman.url(), "dev", &[("billing", &new)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn services_are_found_by_labels_or_names() {
     let podman = Podman::start();
     let image = podman.image("team/billing", "2-dev", Temper::Well);

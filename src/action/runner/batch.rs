@@ -12,7 +12,7 @@ use tokio::time::{Instant, interval_at, timeout};
 
 use super::scope::RunScope;
 use super::vocabulary::Vocabulary;
-use crate::action::consent::{Consent, Proposal};
+use crate::action::consent::Proposal;
 use crate::action::context::Context;
 use crate::action::interrupt::CriticalSection;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
@@ -138,9 +138,7 @@ pub async fn carry_out<B: Batch>(
     plan: BatchPlan,
     context: &Context,
 ) -> anyhow::Result<Finding> {
-    if standard.consent() != Consent::Withheld {
-        context.journal.begin()?;
-    }
+    context.journal.begin()?;
     let notifier = standard.notifier()?;
     let scope = standard.scope(place, words, &notifier, context)?;
     if let Some(refusal) = scope.refusal()? {
@@ -392,6 +390,7 @@ mod tests {
 
     use super::super::vocabulary::PLAIN;
     use super::*;
+    use crate::action::consent::Consent;
     use crate::action::interrupt::Interrupt;
     use crate::action::operator::testing::Nobody;
     use crate::action::report::Who;
@@ -457,7 +456,7 @@ mod tests {
             who: Who::default(),
             cache_folder: None,
             kubeconfigs: None,
-            journal: Arc::new(RunJournal::new(Some(folder.to_owned()), Began::default())),
+            journal: Arc::new(RunJournal::new(Some(folder.to_owned()), Began::default(), Consent::Given)),
             operator: Arc::new(Nobody),
             watch: Arc::new(Unwatched),
             interrupt,
