@@ -184,7 +184,8 @@ impl Engine {
             instances: current.len() as u64,
             notes: service.notes(),
             obstacle,
-            apart: Apart::held(current.iter().map(|one| &one.inspect["Config"]["Labels"])),
+            apart: Apart::held(current.iter().map(|one| &one.inspect["Config"]["Labels"]))
+                .or_else(|| current.iter().find_map(|one| obstacle::unit(one)).map(Apart::Fixed)),
         }))
     }
 }
