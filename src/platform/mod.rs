@@ -117,8 +117,7 @@ impl port::Change for Change {
     fn counted(changes: &[Self], one: &str, _many: &str) -> String {
         let workloads: BTreeSet<&str> = changes.iter().map(|change| change.application.id.as_str()).collect();
         let targets = changes.iter().map(|change| &change.to);
-        let services: BTreeSet<&str> =
-            targets.map(|to| to.name().map_or(to.as_str(), ImageName::repository)).collect();
+        let services: BTreeSet<&str> = targets.map(|to| to.name().map_or(to.as_str(), ImageName::repository)).collect();
         if workloads.len() == services.len() {
             return counted(services.len(), one);
         }

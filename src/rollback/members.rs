@@ -326,7 +326,7 @@ mod tests {
         let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
         let mut dump = set();
         dump.images[0].digest = digest("a");
-        let of = |tag: &str| environment_of(&format!("r:5000/team/billing{tag}"), &dump);
+        let of = |tag: &str| environment_of(&format!("r:5000/team/billing{tag}").into(), &dump);
         assert_eq!(of(":1-live"), Environment::Other("live".to_owned()));
         assert_eq!(of(":1_sandbox"), Environment::Other("sandbox".to_owned()));
         for tag in [":1-rc", ":1.2.3", ":1-alpine", "", &format!("@{}", digest("b"))] {

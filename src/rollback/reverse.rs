@@ -127,12 +127,12 @@ mod tests {
     const DIGEST: &str = "sha256:cafecafecafecafecafecafecafecafecafecafecafecafecafecafecafecafe";
 
     /// What is planned, or why not, where a run took `billing` from 2 to 1 and this is what runs now.
-    fn reversed(before: Application, wrote: bool, now: &[Application]) -> Result<Vec<(String, bool)>, String> {
+    fn reversed(before: Application, wrote: bool, now: &[Application]) -> Result<Vec<(WrittenImage, bool)>, String> {
         let image = Image::undated("team/billing".to_owned(), "1".to_owned(), "sha256:1".to_owned());
         let change = Change { application: before, to: "r/team/billing:1".into() };
         let steps = vec![RecordedStep { change, image, before: None, trouble: None }];
         let recorded = Recorded { purpose: String::new(), registry: "https://r".to_owned(), steps };
-        let images = vec!["r/team/billing:1".to_owned(), format!("r/team/billing:1@{DIGEST}")];
+        let images = vec!["r/team/billing:1".into(), format!("r/team/billing:1@{DIGEST}").into()];
         match reverse(&recorded, &[After { wrote, images }], now, "7-abcdef") {
             Ok(plan) => Ok(plan.steps.into_iter().map(|step| (step.change.to, step.unchanged)).collect()),
             Err(Refusal(problems)) => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn what_is_as_the_run_left_it_gets_what_it_had_before() {
         let before = || application("r/team/billing:2");
-        let back = |unchanged| Ok(vec![("r/team/billing:2".to_owned(), unchanged)]);
+        let back = |unchanged| Ok(vec![("r/team/billing:2".into(), unchanged)]);
         assert_eq!(reversed(before(), true, &[application("r/team/billing:1")]), back(false));
         assert_eq!(reversed(before(), true, &[before()]), back(true));
         let pinned = application(&format!("r/team/billing:1@{DIGEST}"));
@@ -156,7 +156,7 @@ mod tests {
         let mut beside = application("r/proxy:1");
         beside.images.push("r/team/billing:1".into());
         let before = || application("r/team/billing:2");
-        assert_eq!(reversed(before(), true, &[beside]), Ok(vec![("r/team/billing:2".to_owned(), false)]));
+        assert_eq!(reversed(before(), true, &[beside]), Ok(vec![("r/team/billing:2".into(), false)]));
         let held = Apart::Held("it is held".to_owned());
         let held = Application { apart: Some(held), ..application("r/team/billing:1") };
         let job = Application {

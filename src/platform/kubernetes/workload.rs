@@ -422,7 +422,7 @@ mod tests {
             let mut expected = object.clone();
             expected["metadata"]["annotations"][CAUSE] = "why".into();
             let place = containers.iter().position(|(name, _)| *name == "app").unwrap();
-            expected["spec"]["template"]["spec"]["containers"][place]["image"] = change.to.into();
+            expected["spec"]["template"]["spec"]["containers"][place]["image"] = change.to.as_str().into();
             json_patch::patch(&mut object, &steps).unwrap();
             prop_assert_eq!(object, expected);
         }
