@@ -1,7 +1,11 @@
 //! The name of an image as platforms write it: `host:port/path/name:tag@digest`.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 /// An image's name, taken apart and kept as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -75,13 +79,124 @@ impl ImageName {
     }
 }
 
-/// An image without its registry and repository, which are the same before and after: its tag, and its digest's begin.
+/// An image as a platform writes it, taken apart once, where it comes in. It may name none: an image's id, say. Two are the
+/// same where their texts are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct WrittenImage {
+    text: String,
+    name: Option<ImageName>,
+}
+
+impl WrittenImage {
+    /// As the platform writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its name; none where the text names no image of a repository.
+    #[must_use]
+    pub fn name(&self) -> Option<&ImageName> {
+        self.name.as_ref()
+    }
+
+    /// Its name.
+    ///
+    /// # Errors
+    /// [`NotAnImage`] where the text names none.
+    pub fn known(&self) -> Result<&ImageName, NotAnImage> {
+        self.name().ok_or_else(|| NotAnImage(self.text.clone()))
+    }
+
+    /// Whether both name an image of the same repository, from the same registry.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.name().zip(other.name()).is_some_and(|(one, other)| one.is_beside(other))
+    }
+
+    /// Without its registry and repository, which are the same before and after: its tag, and its digest's begin.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let Some(name) = self.name() else { return self.text.clone() };
+        let digest = name.digest().map(|digest| format!("@{}", digest.get(..19).unwrap_or(digest)));
+        let short = [name.tag().map(str::to_owned), digest].into_iter().flatten().collect::<String>();
+        if short.is_empty() { self.text.clone() } else { short }
+    }
+}
+
+impl From<String> for WrittenImage {
+    fn from(text: String) -> Self {
+        Self { name: text.parse().ok(), text }
+    }
+}
+
+impl From<&str> for WrittenImage {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<ImageName> for WrittenImage {
+    fn from(name: ImageName) -> Self {
+        Self { text: name.to_string(), name: Some(name) }
+    }
+}
+
+impl From<WrittenImage> for String {
+    fn from(image: WrittenImage) -> Self {
+        image.text
+    }
+}
+
+impl Borrow<str> for WrittenImage {
+    fn borrow(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for WrittenImage {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for WrittenImage {}
+
+impl PartialEq<str> for WrittenImage {
+    fn eq(&self, text: &str) -> bool {
+        self.text == text
+    }
+}
+
+impl PartialEq<&str> for WrittenImage {
+    fn eq(&self, text: &&str) -> bool {
+        self.text == *text
+    }
+}
+
+impl PartialEq<String> for WrittenImage {
+    fn eq(&self, text: &String) -> bool {
+        self.text == *text
+    }
+}
+
+impl Hash for WrittenImage {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl fmt::Display for WrittenImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// [`WrittenImage::short`] of a text.
 #[must_use]
 pub fn short(image: &str) -> String {
-    let Ok(name) = image.parse::<ImageName>() else { return image.to_owned() };
-    let digest = name.digest().map(|digest| format!("@{}", digest.get(..19).unwrap_or(digest)));
-    let short = [name.tag().map(str::to_owned), digest].into_iter().flatten().collect::<String>();
-    if short.is_empty() { image.to_owned() } else { short }
+    WrittenImage::from(image).short()
 }
 
 impl FromStr for ImageName {
@@ -209,6 +324,20 @@ mod tests {
             "its tag is what people know"
         );
         assert_eq!(short("billing"), "billing");
+    }
+
+    #[test]
+    fn what_a_platform_writes_is_kept_and_written_again_as_it_was() {
+        let id = format!("sha256:{}", "0".repeat(64));
+        for (text, repository) in [("r:5000/team/billing:1", Some("team/billing")), (&id, None), ("", None)] {
+            let image: WrittenImage = serde_json::from_value(text.into()).expect(text);
+            assert_eq!(image.name().map(ImageName::repository), repository, "{text}");
+            assert_eq!((image.to_string(), serde_json::to_value(&image).expect(text)), (text.to_owned(), text.into()));
+            assert_eq!(image.known().is_err(), repository.is_none());
+        }
+        let image = |text: &str| WrittenImage::from(text);
+        assert!(image("r/a:1").is_beside(&image("r/a@sha256:00000000000000000000000000000000")));
+        assert!(!image("r/a:1").is_beside(&image("r/b:1")) && !image(&id).is_beside(&image(&id)));
     }
 
     proptest! {

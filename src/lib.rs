@@ -22,6 +22,7 @@ pub mod image;
 pub mod journal;
 #[cfg(feature = "platform")]
 pub mod platform;
+pub mod poll;
 pub mod port;
 pub mod process;
 #[cfg(feature = "registry")]

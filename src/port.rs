@@ -49,14 +49,14 @@ pub enum Standing {
     /// It is on its way, or is set to the target and not well: what it is set to, and why it has not arrived.
     Unwell {
         /// What it is set to.
-        image: String,
+        value: String,
         /// What is wrong: `1 of 2 instances healthy`, `a deployment is running`.
         why: String,
     },
     /// Another operator or program set it to something that is neither the target nor what it was before.
     Other {
         /// What it is set to.
-        image: String,
+        value: String,
     },
     /// It is no longer there.
     Gone,

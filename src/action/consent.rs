@@ -13,9 +13,10 @@ pub fn is_production(environment: &str) -> bool {
 }
 
 /// What happens between the plan and the act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Consent {
     /// Somebody is asked.
+    #[default]
     Asked,
     /// It was given beforehand (`--yes`).
     Given,

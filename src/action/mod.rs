@@ -25,6 +25,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use arguments::{Arguments, Request, UsageError};
+use consent::Consent;
 use console::{Console, Format};
 use context::Context;
 use interrupt::{Ends, Interrupt, Meaning};
@@ -83,8 +84,13 @@ where
     let given = |option| arguments.values.find(option).map(|value| value.as_str().to_owned()).unwrap_or_default();
     let journal = Some(given("--journal")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let journal = journal.or_else(context::state_folder);
-    let about =
-        About { command: arguments.command.clone(), environment: given("--env"), asked: arguments.asked.clone() };
+    let consent = Consent::of(arguments.values.get_bool("--check"), arguments.values.get_bool("--yes"));
+    let about = About {
+        command: arguments.command.clone(),
+        environment: given("--env"),
+        asked: arguments.asked.clone(),
+        consent,
+    };
     let context = context_of(&console, journal, program, about);
     let mut builder = match threads {
         Threads::One => tokio::runtime::Builder::new_current_thread(),
@@ -164,10 +170,11 @@ struct About {
     command: String,
     environment: String,
     asked: Map<String, Value>,
+    consent: Consent,
 }
 
 fn context_of(console: &Arc<Console>, journal: Option<PathBuf>, action: &str, about: About) -> Context {
-    let About { command, environment, asked } = about;
+    let About { command, environment, asked, consent } = about;
     let (started, who) = (Utc::now(), context::who());
     let began = Began {
         at: started,
@@ -185,7 +192,7 @@ fn context_of(console: &Arc<Console>, journal: Option<PathBuf>, action: &str, ab
         who,
         cache_folder: context::cache_folder(),
         kubeconfigs: context::variable("KUBECONFIG"),
-        journal: Arc::new(RunJournal::new(journal, began)),
+        journal: Arc::new(RunJournal::new(journal, began, consent)),
         operator: console.clone(),
         watch: console.clone(),
         interrupt: Interrupt::default(),

@@ -1,5 +1,6 @@
 //! The journal of this process: begun by the action when it knows that it acts, ended with its report. Every platform
-//! writes its calls to it.
+//! writes its calls to it, and sends none that is not in it. A dry run has no journal: so it cannot write, whatever the
+//! domain does.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -8,6 +9,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 use serde_json::Value;
 
+use super::consent::Consent;
 use super::report::{Finding, Outcome};
 use crate::journal::lock::Holder;
 use crate::journal::record::{Began, Ended};
@@ -19,14 +21,22 @@ use crate::process::is_alive;
 pub struct RunJournal {
     folder: Option<Folder>,
     began: Began,
+    consent: Consent,
     journal: OnceLock<Journal>,
 }
 
 impl RunJournal {
-    /// A run journal that writes to a folder once it is asked to; none where no folder is known.
+    /// A run journal that writes to a folder once it is asked to; none where no folder is known. `consent` says whether
+    /// there is an act that it could be of.
     #[must_use]
-    pub fn new(folder: Option<PathBuf>, began: Began) -> Self {
-        Self { folder: folder.map(Folder::new), began, journal: OnceLock::new() }
+    pub fn new(folder: Option<PathBuf>, began: Began, consent: Consent) -> Self {
+        Self { folder: folder.map(Folder::new), began, consent, journal: OnceLock::new() }
+    }
+
+    /// Whether this process may change anything: a dry run may not.
+    #[must_use]
+    pub fn may_begin(&self) -> bool {
+        self.consent != Consent::Withheld
     }
 
     /// The folder of all journals.
@@ -91,20 +101,24 @@ impl RunJournal {
         (*host == self.began.host).then(|| is_alive(*process, *at))
     }
 
-    /// Begins the journal of a new run.
+    /// Begins the journal of a new run; a dry run has none.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin(&self) -> anyhow::Result<&Journal> {
+    pub fn begin(&self) -> anyhow::Result<Option<&Journal>> {
+        if !self.may_begin() {
+            return Ok(None);
+        }
         let journal = self.folder()?.begin(self.now())?;
-        Ok(self.journal.get_or_init(|| journal))
+        Ok(Some(self.journal.get_or_init(|| journal)))
     }
 
     /// Goes on with the journal of a run that died.
     ///
     /// # Errors
-    /// When it cannot be read or written.
+    /// When it cannot be read or written, and in a dry run.
     pub fn go_on(&self, run: &str) -> anyhow::Result<&Journal> {
+        anyhow::ensure!(self.may_begin(), "a dry run does not go on with run {run}");
         let journal = self.folder()?.go_on(run, self.now())?;
         Ok(self.journal.get_or_init(|| journal))
     }
@@ -146,6 +160,7 @@ impl Ledger for RunJournal {
     }
 
     fn intent(&self, call: &str, about: Value) -> anyhow::Result<u64> {
+        anyhow::ensure!(self.may_begin(), "this is a dry run, which writes nothing: '{call}' was not sent");
         let journal = self.journal.get().context("a call was to be made before its run was written down")?;
         journal.intent(call, about)
     }
@@ -170,7 +185,7 @@ mod tests {
         for state in [State::Locked, State::Applying] {
             journal.enter(state).expect("a state");
         }
-        (RunJournal::new(Some(folder.to_owned()), began()), journal.path().to_owned())
+        (RunJournal::new(Some(folder.to_owned()), began(), Consent::Given), journal.path().to_owned())
     }
 
     #[test]
@@ -180,7 +195,7 @@ mod tests {
         assert!(run_journal.open_run("dev", "there").expect("the journals").is_some());
         assert!(run_journal.open_run("dev", "elsewhere").expect("the journals").is_none());
         assert!(run_journal.open_run("prod", "there").expect("the journals").is_none());
-        let later = run_journal.begin().expect("a journal");
+        let later = run_journal.begin().expect("a folder").expect("a journal");
         later.plan(Intention::of_set("there", Value::Null)).expect("a plan");
         for state in [State::Locked, State::Applying, State::Verifying, State::Done] {
             assert!(
@@ -189,8 +204,24 @@ mod tests {
             );
             later.enter(state).expect("a state");
         }
-        let next = RunJournal::new(Some(folder.path().to_owned()), Began::default());
+        let next = RunJournal::new(Some(folder.path().to_owned()), Began::default(), Consent::Given);
         assert!(next.open_run("dev", "there").expect("the journals").is_none());
+    }
+
+    #[test]
+    fn a_dry_run_has_no_journal_and_nothing_can_be_written_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_, died) = after_a_death(folder.path());
+        let journals = || std::fs::read_dir(folder.path()).expect("a folder").count();
+        let before = journals();
+        let dry = RunJournal::new(Some(folder.path().to_owned()), Began::default(), Consent::Withheld);
+        assert!(dry.begin().expect("no journal").is_none());
+        let error = dry.intent("set", Value::Null).expect_err("a refusal").to_string();
+        assert_eq!(error, "this is a dry run, which writes nothing: 'set' was not sent");
+        let run = Run::read(&died).expect("a run").id;
+        let error = dry.go_on(&run).expect_err("a refusal").to_string();
+        assert_eq!(error, format!("a dry run does not go on with run {run}"));
+        assert_eq!((journals(), dry.journal().is_err()), (before, true));
     }
 
     #[test]

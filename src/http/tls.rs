@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -19,15 +18,10 @@ pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
     let own = own(trust)?;
     let roots = roots(rustls_native_certs::load_native_certs().certs, &own, trust)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = if trust.insecure {
-        Arc::new(Anybody { provider: Arc::clone(&provider) })
-    } else {
-        let by_authority =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
-        Arc::new(Trusted { by_authority, own })
-    };
+    let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
     let mut configuration = with_roots(RootCertStore::empty());
-    configuration.dangerous().set_certificate_verifier(verifier);
+    let verifier = Verifier { by_authority, own, insecure: trust.insecure };
+    configuration.dangerous().set_certificate_verifier(Arc::new(verifier));
     configuration.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
     Ok(configuration)
 }
@@ -77,18 +71,20 @@ fn roots(
     Ok(roots)
 }
 
-/// Believes what an authority has signed, and the very certificates that the operator names.
+/// Believes what an authority has signed, and the very certificates that the operator names; or everybody, as `--insecure`
+/// orders. Signatures are checked all the same: that costs nobody anything.
 ///
 /// `openssl req -x509` makes certificates that sign themselves and are authorities. The rules of the web want no
 /// authority as a server; but whoever names a server's own certificate trusts that server. Its name and its dates
 /// count all the same.
 #[derive(Debug)]
-struct Trusted {
+struct Verifier {
     by_authority: Arc<WebPkiServerVerifier>,
     own: Vec<CertificateDer<'static>>,
+    insecure: bool,
 }
 
-impl ServerCertVerifier for Trusted {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -98,6 +94,9 @@ impl ServerCertVerifier for Trusted {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+        if self.insecure {
+            return Ok(ServerCertVerified::assertion());
+        }
         let verified = self.by_authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let is_named = self.own.iter().any(|own| own == end_entity);
         match verified {
@@ -142,47 +141,6 @@ impl ServerCertVerifier for Trusted {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.by_authority.supported_verify_schemes()
-    }
-}
-
-/// Believes everybody, as `--insecure` orders. Signatures are still checked: that costs nobody anything.
-#[derive(Debug)]
-struct Anybody {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::image::ImageName;
+use self::image::{ImageName, WrittenImage};
 use crate::port;
 use crate::words::counted;
 
@@ -31,7 +31,7 @@ pub struct Application {
     /// Its name: `billing`, `billing-worker`.
     pub service: String,
     /// The images that it runs, each once, as the platform writes them; in a [`Change`] only those of one repository.
-    pub images: Vec<String>,
+    pub images: Vec<WrittenImage>,
     /// What a write is conditional on: changes whenever anybody changes the application.
     pub revision: String,
     /// How many instances are wanted.
@@ -83,16 +83,16 @@ pub struct Change {
     /// The workload as it was when the plan was made, with its images of that repository.
     pub application: Application,
     /// The image to run, written as the platform takes it: `registry:5000/team/billing:1.4.0-develop`.
-    pub to: String,
+    pub to: WrittenImage,
 }
 
 impl Change {
     /// Whether an image is one of those that this changes: of the same repository, from the same registry.
     #[must_use]
-    pub fn is_about(&self, image: &str) -> bool {
-        match (self.to.parse::<ImageName>(), image.parse::<ImageName>()) {
-            (Ok(to), Ok(image)) => to.is_beside(&image),
-            _ => self.to == image || self.application.images.iter().any(|was| was == image),
+    pub fn is_about(&self, image: &WrittenImage) -> bool {
+        match (self.to.name(), image.name()) {
+            (Some(to), Some(image)) => to.is_beside(image),
+            _ => self.to == *image || self.application.images.contains(image),
         }
     }
 }
@@ -111,16 +111,13 @@ impl port::Change for Change {
     }
 
     fn after(&self) -> &str {
-        &self.to
+        self.to.as_str()
     }
 
     fn counted(changes: &[Self], one: &str, _many: &str) -> String {
         let workloads: BTreeSet<&str> = changes.iter().map(|change| change.application.id.as_str()).collect();
-        let repository = |change: &Self| {
-            let name = change.to.parse::<ImageName>();
-            name.map_or_else(|_| change.to.clone(), |name| name.repository().to_owned())
-        };
-        let services: BTreeSet<String> = changes.iter().map(repository).collect();
+        let targets = changes.iter().map(|change| &change.to);
+        let services: BTreeSet<&str> = targets.map(|to| to.name().map_or(to.as_str(), ImageName::repository)).collect();
         if workloads.len() == services.len() {
             return counted(services.len(), one);
         }
@@ -142,7 +139,7 @@ fn quoted(word: &str) -> Cow<'_, str> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ran {
     /// The image, as the platform writes it.
-    pub image: String,
+    pub image: WrittenImage,
     /// Since when; none where only the end is known.
     pub from: Option<DateTime<Utc>>,
     /// Until when; none where it runs still.
@@ -178,7 +175,7 @@ pub trait Platform: Settable<Change = Change> + RemoteLock {
 
     /// What the target of a change may be called where this run wrote it: the target, and what the platform made of it on
     /// its way in, such as the same image with its digest.
-    fn became(&self, change: &Change) -> Vec<String> {
+    fn became(&self, change: &Change) -> Vec<WrittenImage> {
         vec![change.to.clone()]
     }
 
@@ -198,7 +195,7 @@ mod tests {
     fn workloads_are_counted_where_they_are_more_than_services() {
         let change = |id: &str, to: &str| Change {
             application: Application { id: id.to_owned(), ..Application::default() },
-            to: to.to_owned(),
+            to: to.into(),
         };
         let told = |changes: &[Change]| <Change as port::Change>::counted(changes, "service", "services");
         let changes = [change("billing", "r/billing:1"), change("worker", "r/billing:1"), change("web", "r/web:1")];

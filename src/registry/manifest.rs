@@ -1,12 +1,14 @@
 //! What stands in manifests and configs, as far as a date is concerned.
 //!
-//! The types of `oci-spec` insist on fields that we do not need and that real registries leave out or set to null, so
-//! these are our own: everything that is not needed may be missing.
+//! Real registries leave out fields that the specifications insist on, or set them to null: everything that is not needed
+//! may be missing.
 
 use std::collections::HashMap;
 
-use oci_spec::image::{ANNOTATION_CREATED, MediaType, ToDockerV2S2 as _};
 use serde::Deserialize;
+
+/// When an image was made, as annotations of the OCI image specification have it.
+const ANNOTATION_CREATED: &str = "org.opencontainers.image.created";
 
 /// A label inside the config, older than annotations.
 const LABEL_BUILD_DATE: &str = "org.label-schema.build-date";
@@ -24,16 +26,17 @@ const IMAGES: [&str; 6] = [
     "",
 ];
 
-/// The kinds of manifests that we ask for.
+/// What an index is called by the OCI image specification, and by Docker.
+const INDEXES: [&str; 2] =
+    ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
+
+/// What the manifest of one image is called by both.
+const MANIFESTS: [&str; 2] =
+    ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
+
+/// The kinds of manifests that we ask for: what the OCI calls them before what Docker does.
 pub(super) fn accepted() -> String {
-    let docker = |kind: MediaType| kind.to_docker_v2s2().map(str::to_owned).unwrap_or_default();
-    [
-        MediaType::ImageIndex.to_string(),
-        MediaType::ImageManifest.to_string(),
-        docker(MediaType::ImageIndex),
-        docker(MediaType::ImageManifest),
-    ]
-    .join(", ")
+    [INDEXES[0], MANIFESTS[0], INDEXES[1], MANIFESTS[1]].join(", ")
 }
 
 /// A manifest.
@@ -118,9 +121,7 @@ impl Manifest {
     pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
         let document: Document = serde_json::from_slice(body)?;
         let created = annotation(document.annotations.as_ref(), ANNOTATION_CREATED);
-        let says_index = document.media_type.as_deref().is_some_and(|kind| {
-            kind == MediaType::ImageIndex.as_ref() || Some(kind) == MediaType::ImageIndex.to_docker_v2s2().ok()
-        });
+        let says_index = document.media_type.as_deref().is_some_and(|kind| INDEXES.contains(&kind));
         let config_type = document.config.as_ref().and_then(|config| config.media_type.clone());
         let other = [document.artifact_type, config_type].into_iter().flatten().find(|kind| !is_image(kind));
         Ok(match document {

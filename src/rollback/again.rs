@@ -5,7 +5,6 @@ use super::execute::{WORDS, set_plan};
 use super::recorded::{Recorded, RecordedStep};
 use super::reverse::{After, reverse};
 use super::run::{check_images, note_before, note_platform, note_standing, nothing_to_do, resolve, workloads};
-use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::action::report::Finding;
 use crate::action::runner::{Execution, Found, Recovery, RunScope, UNDOES, end_run};
@@ -40,9 +39,7 @@ async fn undo(
     let context = scope.context;
     let recorded =
         Recorded::read(run).ok_or_else(|| anyhow::anyhow!("run {} is none of a rollback of {}", run.id, WORDS.many))?;
-    if scope.consent != Consent::Withheld {
-        context.journal.begin()?;
-    }
+    context.journal.begin()?;
     if let Some(refusal) = scope.refusal()? {
         return Ok(refusal);
     }

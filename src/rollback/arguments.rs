@@ -184,12 +184,8 @@ pub struct Act {
     pub target: Option<Target>,
     /// What the images are chosen by.
     pub by: By,
-    /// The names of the workloads that are meant; empty: all.
-    pub only: Vec<String>,
-    /// Leave out services without an image that old.
-    pub allow_partial: bool,
-    /// Write digests rather than tags.
-    pub pin: bool,
+    /// What is asked of the plan besides that.
+    pub request: PlanRequest,
 }
 
 /// What `undo` and `resume` take.
@@ -201,14 +197,6 @@ pub struct Again {
     pub means: Means,
     /// The run; none: the last one.
     pub run: Option<String>,
-}
-
-impl Act {
-    /// What is asked of the plan, for this target.
-    #[must_use]
-    pub fn request(&self, target: Target) -> PlanRequest {
-        PlanRequest { target, only: self.only.clone(), allow_partial: self.allow_partial, pin: self.pin }
-    }
 }
 
 impl Arguments {
@@ -260,10 +248,12 @@ impl Arguments {
             means,
             dump: self.flag_dump,
             target: target.map_err(|error: String| UsageError(format!("--date: {error}")))?,
-            only: names(self.flag_only.as_deref())?,
             by: if self.flag_by == "ran" { By::Ran } else { By::Built },
-            allow_partial: self.flag_allow_partial,
-            pin: self.flag_pin,
+            request: PlanRequest {
+                only: names(self.flag_only.as_deref())?,
+                allow_partial: self.flag_allow_partial,
+                pin: self.flag_pin,
+            },
         }))
     }
 }

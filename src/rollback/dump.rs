@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +24,9 @@ pub struct Dump {
     /// The repositories, in the order asked for.
     pub all: Vec<String>,
     /// The dates offered, newest first, each with the images of that very day, as `{tag: repository}`.
-    pub rollbacks: IndexMap<String, Vec<IndexMap<String, String>>>,
+    pub rollbacks: IndexMap<NaiveDate, Vec<IndexMap<String, String>>>,
     /// The dates offered at which a service has no image yet, with those services.
-    pub incomplete: IndexMap<String, Vec<String>>,
+    pub incomplete: IndexMap<NaiveDate, Vec<String>>,
     /// The environment at the end of the images' tags.
     pub env: String,
     /// The registry's URL, without credentials.
@@ -93,8 +93,8 @@ impl Dump {
         let incomplete = points.iter().filter(|point| !point.is_complete());
         Self {
             all: repositories.to_vec(),
-            rollbacks: points.iter().map(|point| (point.date.to_string(), of_the_day(point))).collect(),
-            incomplete: incomplete.map(|point| (point.date.to_string(), without_image(point))).collect(),
+            rollbacks: points.iter().map(|point| (point.date, of_the_day(point))).collect(),
+            incomplete: incomplete.map(|point| (point.date, without_image(point))).collect(),
             env: environment.to_owned(),
             registry: registry.to_owned(),
             generated: now,

@@ -9,7 +9,6 @@ use super::ran::{Held, held, is_image};
 use super::target::Target;
 use crate::action::report::{Cell, Table, Tone};
 use crate::platform::Ran;
-use crate::platform::image::short;
 use crate::registry::Image;
 
 /// What each service ran, by its repository, the newest first.
@@ -96,7 +95,7 @@ impl<'a> Matrix<'a> {
         match self.told(point, repository, image) {
             None | Some(Told::AsBuilt(_)) => {}
             Some(Told::Otherwise(ran)) => {
-                cell = Cell::new(Tone::Bad, format!("{} {DIFFERS} {}", cell.text, short(&ran.image)));
+                cell = Cell::new(Tone::Bad, format!("{} {DIFFERS} {}", cell.text, ran.image.short()));
             }
             Some(Told::Unsure(_) | Told::Unknown) => cell.text.push_str(NOT_KNOWN),
         }
@@ -123,10 +122,10 @@ pub fn ran_table(ran: &Memories, keep: usize) -> Table {
     let (mut rows, mut legend) = (Vec::new(), Vec::new());
     for (repository, spans) in ran {
         for span in spans.iter().take(keep) {
-            let mut image = Cell::from(short(&span.image));
+            let mut image = Cell::from(span.image.short());
             if let Some(doubt) = &span.doubt {
                 image = Cell::new(Tone::Quiet, format!("{} ?", image.text));
-                legend.push(format!("? {repository} {}: {doubt}", short(&span.image)));
+                legend.push(format!("? {repository} {}: {doubt}", span.image.short()));
             }
             rows.push(vec![
                 Cell::from(repository.as_str()),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::dump::Dump;
 use super::refusal::Problem;
-use crate::platform::image::ImageName;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Apart, Application};
 use crate::registry::tags::belongs;
 
@@ -19,7 +19,7 @@ pub struct Left {
     /// Its id.
     pub application: String,
     /// Its images of the set.
-    pub images: Vec<String>,
+    pub images: Vec<WrittenImage>,
     /// Why it is left.
     pub why: String,
 }
@@ -35,7 +35,7 @@ impl Left {
 
 impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let images: Vec<_> = self.images.iter().map(|image| crate::platform::image::short(image)).collect();
+        let images: Vec<_> = self.images.iter().map(WrittenImage::short).collect();
         write!(f, "{}: left as it is, with {}: {}", self.service, images.join(", "), self.why)
     }
 }
@@ -115,15 +115,15 @@ fn is_called(application: &Application, name: &str) -> bool {
 /// The workloads that run a repository of a registry, each with its images of it; once for each registry that it pulls
 /// them from. `all` are the repositories that are told apart.
 fn runners(repository: &str, all: &[String], registry: &str, applications: &[Application]) -> Vec<Application> {
-    let is_it = |image: &&String| repository_of(image, all, registry) == Some(repository);
+    let is_it = |image: &&WrittenImage| repository_of(image, all, registry) == Some(repository);
     applications.iter().flat_map(|one| parts(one, one.images.iter().filter(is_it))).collect()
 }
 
 /// A workload with its images of one repository, for each of those that these images are of.
-fn parts<'a>(application: &Application, images: impl Iterator<Item = &'a String>) -> Vec<Application> {
+fn parts<'a>(application: &Application, images: impl Iterator<Item = &'a WrittenImage>) -> Vec<Application> {
     let mut parts: Vec<Application> = Vec::new();
     for image in images {
-        let is_beside = |part: &&mut Application| is_beside(image, &part.images[0]);
+        let is_beside = |part: &&mut Application| image.is_beside(&part.images[0]);
         match parts.iter_mut().find(is_beside) {
             Some(part) => part.images.push(image.clone()),
             None => parts.push(Application { images: vec![image.clone()], ..application.clone() }),
@@ -132,15 +132,10 @@ fn parts<'a>(application: &Application, images: impl Iterator<Item = &'a String>
     parts
 }
 
-fn is_beside(one: &str, other: &str) -> bool {
-    let names = one.parse::<ImageName>().ok().zip(other.parse::<ImageName>().ok());
-    names.is_some_and(|(one, other)| one.is_beside(&other))
-}
-
 /// Which of these repositories of a registry an image is of. Below a prefix images are named with it, and repositories
 /// without.
-fn repository_of<'a>(image: &str, repositories: &'a [String], registry: &str) -> Option<&'a str> {
-    let name: ImageName = image.parse().ok()?;
+fn repository_of<'a>(image: &WrittenImage, repositories: &'a [String], registry: &str) -> Option<&'a str> {
+    let name = image.name()?;
     let (_, prefix) = place(registry);
     let exactly = repositories.iter().find(|repository| name.is_of(repository));
     let below = || repositories.iter().find(|repository| name.is_of(&format!("{prefix}{repository}")));
@@ -148,7 +143,7 @@ fn repository_of<'a>(image: &str, repositories: &'a [String], registry: &str) ->
 }
 
 /// Whether an image is of this repository of a registry.
-pub(super) fn is_of(image: &str, repository: &str, registry: &str) -> bool {
+pub(super) fn is_of(image: &WrittenImage, repository: &str, registry: &str) -> bool {
     repository_of(image, &[repository.to_owned()], registry).is_some()
 }
 
@@ -161,7 +156,7 @@ pub(super) fn place(registry: &str) -> (&str, &str) {
 /// An image of a workload that is of another environment than the dump's, and which.
 fn foreign_image(application: &Application, dump: &Dump) -> Option<(String, String)> {
     application.images.iter().find_map(|image| match environment_of(image, dump) {
-        Environment::Other(theirs) => Some((image.clone(), theirs)),
+        Environment::Other(theirs) => Some((image.to_string(), theirs)),
         Environment::Ours | Environment::Unknown => None,
     })
 }
@@ -177,8 +172,8 @@ pub(super) enum Environment {
 /// The environment that an image was built for: by its digest where it is pinned and the dump knows it, else by the
 /// word at the end of its tag. A word that is not known to mean anything else is taken for an environment: it is safer
 /// to leave the workload as it is.
-pub(super) fn environment_of(image: &str, dump: &Dump) -> Environment {
-    let Ok(name) = image.parse::<ImageName>() else { return Environment::Unknown };
+pub(super) fn environment_of(image: &WrittenImage, dump: &Dump) -> Environment {
+    let Some(name) = image.name() else { return Environment::Unknown };
     if name.digest().is_some_and(|digest| dump.images.iter().any(|image| image.digest == digest)) {
         return Environment::Ours;
     }
@@ -202,7 +197,7 @@ mod tests {
         Application {
             id: id.to_owned(),
             service: id.rsplit('/').next().unwrap_or(id).to_owned(),
-            images: images.iter().map(|image| (*image).to_owned()).collect(),
+            images: images.iter().map(|image| (*image).into()).collect(),
             ..Application::default()
         }
     }
@@ -331,7 +326,7 @@ mod tests {
         let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
         let mut dump = set();
         dump.images[0].digest = digest("a");
-        let of = |tag: &str| environment_of(&format!("r:5000/team/billing{tag}"), &dump);
+        let of = |tag: &str| environment_of(&format!("r:5000/team/billing{tag}").into(), &dump);
         assert_eq!(of(":1-live"), Environment::Other("live".to_owned()));
         assert_eq!(of(":1_sandbox"), Environment::Other("sandbox".to_owned()));
         for tag in [":1-rc", ":1.2.3", ":1-alpine", "", &format!("@{}", digest("b"))] {

@@ -13,15 +13,13 @@ use super::points::{newest, rivals};
 use super::ran::{Held, held, is_image};
 use super::refusal::{Problem, Refusal};
 use super::target::Target;
-use crate::platform::image::ImageName;
+use crate::platform::image::{ImageName, WrittenImage};
 use crate::platform::{Application, Change};
 use crate::registry::Image;
 
-/// What is asked of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is asked of a plan, besides the moment that it goes back to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanRequest {
-    /// The moment to go back to.
-    pub target: Target,
     /// The names of the workloads that are meant; empty: all of the set.
     pub only: Vec<String>,
     /// Leave out the services that have no image that old, rather than refuse.
@@ -138,10 +136,11 @@ fn tell_apart(steps: &mut [Step]) {
 ///
 /// # Errors
 /// A [`Refusal`] with every reason there is.
-pub fn plan(dump: &Dump, applications: &[Application], request: &PlanRequest) -> Result<Plan, Refusal> {
+pub fn plan(dump: &Dump, applications: &[Application], target: Target, request: &PlanRequest) -> Result<Plan, Refusal> {
+    let at = target.last_instant();
     let mut draft = Draft::begin(dump, applications, request);
     for repository in &dump.all {
-        let image = newest(&dump.images, repository, request.target.last_instant());
+        let image = newest(&dump.images, repository, at);
         let crew = crew(repository, dump, applications, &request.only);
         let members = crew.as_ref().map_or(1, |crew| crew.members.len());
         if image.is_none() && request.allow_partial && members > 0 {
@@ -153,7 +152,7 @@ pub fn plan(dump: &Dump, applications: &[Application], request: &PlanRequest) ->
                 draft.left.extend(crew.left);
                 draft.unnamed.extend(crew.unnamed);
                 for application in crew.members.iter().filter_map(|one| Some((one, image?))) {
-                    match built(dump, application.1, application.0, request) {
+                    match built(dump, application.1, application.0, at, request.pin) {
                         Ok(step) => draft.steps.push(step),
                         Err(problem) => draft.problems.push(problem),
                     }
@@ -167,13 +166,13 @@ pub fn plan(dump: &Dump, applications: &[Application], request: &PlanRequest) ->
             draft.problems.push(Problem::NoImage { repository: repository.clone(), undated });
         }
     }
-    draft.end(By::Built, Problem::NothingThatOld, notes(dump, request))
+    draft.end(By::Built, Problem::NothingThatOld, notes(dump, at))
 }
 
 /// The step of a workload to an image that was chosen by when it was built.
-fn built(dump: &Dump, image: &Image, application: &Application, request: &PlanRequest) -> Result<Step, Problem> {
-    let mut step = step(dump, image, application, request.pin)?;
-    step.notes.extend(ran_otherwise(dump, image, request.target.last_instant()));
+fn built(dump: &Dump, image: &Image, application: &Application, at: DateTime<Utc>, pin: bool) -> Result<Step, Problem> {
+    let mut step = step(dump, image, application, pin)?;
+    step.notes.extend(ran_otherwise(dump, image, at));
     Ok(step)
 }
 
@@ -186,10 +185,8 @@ fn ran_otherwise(dump: &Dump, image: &Image, at: DateTime<Utc>) -> Option<String
 }
 
 /// A dump knows nothing of what was built after it.
-pub(super) fn notes(dump: &Dump, request: &PlanRequest) -> Vec<String> {
-    let target = request.target;
-    let late =
-        target.last_instant() > dump.generated && dump.generated.date_naive() < target.last_instant().date_naive();
+pub(super) fn notes(dump: &Dump, at: DateTime<Utc>) -> Vec<String> {
+    let late = at > dump.generated && dump.generated.date_naive() < at.date_naive();
     let note =
         || format!("rollback.json is of {}: images built later are not known", dump.generated.format("%F %R UTC"));
     late.then(note).into_iter().collect()
@@ -199,8 +196,8 @@ pub(super) fn notes(dump: &Dump, request: &PlanRequest) -> Vec<String> {
 pub(super) fn step(dump: &Dump, image: &Image, application: &Application, pin: bool) -> Result<Step, Problem> {
     let mut notes = Vec::new();
     let (registry, _) = place(&dump.registry);
-    let hosts = application.images.first().and_then(|text| text.parse::<ImageName>().ok());
-    if let Some(host) = hosts.as_ref().and_then(ImageName::host).filter(|host| *host != registry) {
+    let first = application.images.first().and_then(WrittenImage::name);
+    if let Some(host) = first.and_then(ImageName::host).filter(|host| *host != registry) {
         notes.push(format!("it pulls from {host}, and the images were looked up in {registry}"));
     }
     for text in &application.images {
@@ -214,8 +211,8 @@ pub(super) fn step(dump: &Dump, image: &Image, application: &Application, pin: b
     for rival in rivals(&dump.images, image) {
         notes.push(format!("'{}' bears the same instant and is another image", rival.tag));
     }
-    let to = target_text(&application.images, image, pin);
-    let unchanged = application.images.iter().all(|text| *text == to || is_pinned_to(text, &image.digest));
+    let to = target(&application.images, image, pin);
+    let unchanged = application.images.iter().all(|now| *now == to || is_pinned_to(now, &image.digest));
     if !unchanged {
         if let Some(why) = &application.obstacle {
             return Err(Problem::Obstacle { application: application.id.clone(), why: why.clone() });
@@ -228,23 +225,23 @@ pub(super) fn step(dump: &Dump, image: &Image, application: &Application, pin: b
 
 /// The target as the platform writes its present image: same registry, same repository, another tag or digest. What is
 /// pinned stays pinned, so that the next pull gives no other image.
-fn target_text(present: &[String], image: &Image, pin: bool) -> String {
-    let names: Vec<ImageName> = present.iter().filter_map(|text| text.parse().ok()).collect();
+fn target(present: &[WrittenImage], image: &Image, pin: bool) -> WrittenImage {
+    let names: Vec<&ImageName> = present.iter().filter_map(WrittenImage::name).collect();
     let pinned = names.iter().find(|name| name.digest().is_some());
     match (pinned.or(names.first()), image.digest.as_str()) {
-        (None, _) => format!("{}:{}", image.repository, image.tag),
+        (None, _) => format!("{}:{}", image.repository, image.tag).into(),
         // What is known by its digest alone has no tag to be written.
-        (Some(name), digest) if pin || image.tag == digest => name.with_digest(digest).to_string(),
+        (Some(name), digest) if pin || image.tag == digest => name.with_digest(digest).into(),
         (Some(name), digest) if pinned.is_some() && name.tag().is_some() => {
-            name.with_tag_and_digest(&image.tag, digest).to_string()
+            name.with_tag_and_digest(&image.tag, digest).into()
         }
-        (Some(name), digest) if pinned.is_some() => name.with_digest(digest).to_string(),
-        (Some(name), _) => name.with_tag(&image.tag).to_string(),
+        (Some(name), digest) if pinned.is_some() => name.with_digest(digest).into(),
+        (Some(name), _) => name.with_tag(&image.tag).into(),
     }
 }
 
-fn is_pinned_to(text: &str, digest: &str) -> bool {
-    text.parse::<ImageName>().is_ok_and(|name| name.digest() == Some(digest))
+fn is_pinned_to(image: &WrittenImage, digest: &str) -> bool {
+    image.name().is_some_and(|name| name.digest() == Some(digest))
 }
 
 #[cfg(test)]
@@ -259,7 +256,7 @@ mod tests {
         Application {
             id: id.to_owned(),
             service: id.rsplit('/').next().unwrap_or(id).to_owned(),
-            images: vec![image.to_owned()],
+            images: vec![image.into()],
             revision: "1".to_owned(),
             instances: 1,
             ..Application::default()
@@ -288,20 +285,24 @@ mod tests {
         ]
     }
 
-    fn request(date: &str) -> PlanRequest {
-        PlanRequest { target: date.parse().expect("a target"), only: Vec::new(), allow_partial: false, pin: false }
+    fn on(date: &str) -> Target {
+        date.parse().expect("a target")
     }
 
-    fn refusal(applications: &[Application], request: &PlanRequest) -> Vec<String> {
-        let Refusal(problems) = plan(&dump(&images()), applications, request).expect_err("a refusal");
+    fn all() -> PlanRequest {
+        PlanRequest::default()
+    }
+
+    fn refusal(applications: &[Application], target: Target, request: &PlanRequest) -> Vec<String> {
+        let Refusal(problems) = plan(&dump(&images()), applications, target, request).expect_err("a refusal");
         problems.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn each_service_gets_its_newest_image_that_is_not_younger_and_keeps_its_registry() {
         let mut applications = applications();
-        applications[0].images = vec!["r:5000/team/billing:1-develop".to_owned()];
-        let plan = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
+        applications[0].images = vec!["r:5000/team/billing:1-develop".into()];
+        let plan = plan(&dump(&images()), &applications, on("2026-11-02"), &all()).expect("a plan");
         let steps: Vec<_> = plan.steps.iter().map(|step| (step.change.to.as_str(), step.unchanged)).collect();
         assert_eq!(steps, [("r:5000/team/billing:2-develop", false), ("r:5000/orders:1-develop", true)]);
         assert_eq!(plan.changes().len(), 1);
@@ -315,13 +316,13 @@ mod tests {
         let mut applications = applications();
         let dump =
             Dump::new(&["team/billing".to_owned()], "develop", "http://r:5000", DateTime::<Utc>::MAX_UTC, &images, &[]);
-        let pinned = plan(&dump, &applications, &PlanRequest { pin: true, ..request("2026-11-01") }).expect("a plan");
+        let pinned = plan(&dump, &applications, on("2026-11-01"), &PlanRequest { pin: true, ..all() }).expect("a plan");
         assert_eq!(pinned.steps[0].change.to, format!("r:5000/team/billing@{digest}"));
-        applications[0].images = vec![format!("r:5000/team/billing@{digest}")];
-        let again = plan(&dump, &applications, &request("2026-11-01")).expect("a plan");
+        applications[0].images = vec![format!("r:5000/team/billing@{digest}").into()];
+        let again = plan(&dump, &applications, on("2026-11-01"), &all()).expect("a plan");
         assert!(again.steps[0].unchanged && again.steps[0].notes.is_empty());
-        applications[0].images = vec![format!("r:5000/team/billing@sha256:{}", "cd".repeat(32))];
-        let unknown = plan(&dump, &applications, &request("2026-11-01")).expect("a plan");
+        applications[0].images = vec![format!("r:5000/team/billing@sha256:{}", "cd".repeat(32)).into()];
+        let unknown = plan(&dump, &applications, on("2026-11-01"), &all()).expect("a plan");
         assert_eq!(unknown.steps[0].notes.len(), 1);
         assert!(unknown.steps[0].notes[0].starts_with("which environment"));
     }
@@ -329,16 +330,16 @@ mod tests {
     #[test]
     fn a_service_without_an_image_that_old_refuses_the_plan_unless_it_may_be_left_out() {
         assert_eq!(
-            refusal(&applications(), &request("2026-11-01")),
+            refusal(&applications(), on("2026-11-01"), &all()),
             [
                 "'orders' has no image that old (it has 1 without a date, never chosen by themselves): choose a later date, \
               or leave it as it is with --allow-partial"
             ]
         );
-        let partial = PlanRequest { allow_partial: true, ..request("2026-11-01") };
-        let plan = plan(&dump(&images()), &applications(), &partial).expect("a plan");
+        let partial = PlanRequest { allow_partial: true, ..all() };
+        let plan = plan(&dump(&images()), &applications(), on("2026-11-01"), &partial).expect("a plan");
         assert_eq!((plan.steps.len(), plan.left_out), (1, vec!["orders".to_owned()]));
-        assert_eq!(refusal(&applications(), &request("2020-01-01")).len(), 2);
+        assert_eq!(refusal(&applications(), on("2020-01-01"), &all()).len(), 2);
     }
 
     #[test]
@@ -346,8 +347,9 @@ mod tests {
         let mut applications = applications();
         applications.push(application("/other/dev/x/worker", "m:5000/orders:0-develop"));
         applications.push(application("/shop/dev/web/other", "r:5000/other/orders:0-develop"));
-        let made = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
-        let steps: Vec<_> = made.steps.iter().map(|step| (&*step.change.application.id, &*step.change.to)).collect();
+        let made = plan(&dump(&images()), &applications, on("2026-11-02"), &all()).expect("a plan");
+        let steps: Vec<_> =
+            made.steps.iter().map(|step| (&*step.change.application.id, step.change.to.as_str())).collect();
         let expected = [
             ("/shop/dev/web/billing", "r:5000/team/billing:2-develop"),
             ("/shop/dev/web/orders", "r:5000/orders:1-develop"),
@@ -355,9 +357,9 @@ mod tests {
         ];
         assert_eq!(steps, expected);
         applications.truncate(2);
-        applications[1].images = vec!["r:5000/other/orders:1-develop".to_owned()];
+        applications[1].images = vec!["r:5000/other/orders:1-develop".into()];
         assert_eq!(
-            refusal(&applications, &request("2026-11-02")),
+            refusal(&applications, on("2026-11-02"), &all()),
             ["no workload of the environment that could be set runs 'orders': there is '/shop/dev/web/orders' with \
               'r:5000/other/orders:1-develop'"]
         );
@@ -366,12 +368,12 @@ mod tests {
     #[test]
     fn a_workload_that_runs_several_services_of_the_set_has_a_step_for_each() {
         let mut applications = applications();
-        applications[0].images.push("r:5000/orders:0-develop".to_owned());
+        applications[0].images.push("r:5000/orders:0-develop".into());
         applications.truncate(1);
-        let made = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
+        let made = plan(&dump(&images()), &applications, on("2026-11-02"), &all()).expect("a plan");
         let steps: Vec<_> =
-            made.steps.iter().map(|step| (&step.change.application.images[..], &*step.change.to)).collect();
-        let (billing, orders) = (["r:5000/team/billing:2-develop".to_owned()], ["r:5000/orders:0-develop".to_owned()]);
+            made.steps.iter().map(|step| (&step.change.application.images[..], step.change.to.as_str())).collect();
+        let (billing, orders) = (["r:5000/team/billing:2-develop".into()], ["r:5000/orders:0-develop".into()]);
         let expected = [(&billing[..], "r:5000/team/billing:2-develop"), (&orders[..], "r:5000/orders:1-develop")];
         assert_eq!(steps, expected);
     }
@@ -381,21 +383,27 @@ mod tests {
         let mut applications = applications();
         applications.push(application("/other/dev/x/orders", "r:5000/orders:0-develop"));
         applications.push(application("/other/dev/x/billing", "r:5000/proxy:1"));
-        let made = plan(&dump(&images()), &applications, &request("2026-11-02")).expect("a plan");
+        let made = plan(&dump(&images()), &applications, on("2026-11-02"), &all()).expect("a plan");
         let names: Vec<_> = made.steps.iter().map(|step| step.change.application.service.as_str()).collect();
         assert_eq!(names, ["billing", "/shop/dev/web/orders", "/other/dev/x/orders"]);
     }
 
     #[test]
     fn those_that_are_not_meant_or_held_are_left_and_where_all_are_that_is_refused() {
-        let only = |name: &str| PlanRequest { only: vec![name.to_owned()], ..request("2026-11-01") };
-        let made = plan(&dump(&images()), &applications(), &only("billing")).expect("orders has no image that old");
+        let only = |name: &str| PlanRequest { only: vec![name.to_owned()], ..all() };
+        let made = plan(&dump(&images()), &applications(), on("2026-11-01"), &only("billing"))
+            .expect("orders has no image that old");
         assert_eq!((made.steps.len(), made.left.len(), made.left_out.len()), (1, 0, 0));
         assert_eq!(made.notes, ["left as they are, for --only does not name them: orders"]);
-        let made = plan(&dump(&images()), &applications(), &PlanRequest { allow_partial: true, ..only("billing") });
+        let made = plan(
+            &dump(&images()),
+            &applications(),
+            on("2026-11-01"),
+            &PlanRequest { allow_partial: true, ..only("billing") },
+        );
         assert_eq!(made.expect("a plan").left_out, [""; 0]);
         assert_eq!(
-            refusal(&applications(), &only("bilings")),
+            refusal(&applications(), on("2026-11-01"), &only("bilings")),
             ["--only: no workload of the set is called 'bilings': did you mean 'billing'?"]
         );
         let mut applications = applications();
@@ -403,7 +411,7 @@ mod tests {
             one.apart = Some(Apart::Held("it is held".to_owned()));
         }
         assert_eq!(
-            refusal(&applications, &request("2026-11-02")),
+            refusal(&applications, on("2026-11-02"), &all()),
             [
                 "nothing is left to be set: billing: left as it is, with 2-develop: it is held; orders: left as it is, with \
               1-develop: it is held"
@@ -418,10 +426,10 @@ mod tests {
         images[0].digest = digest("ab");
         let dump = Dump { all: vec!["team/billing".to_owned()], ..dump(&images) };
         let to = |present: &[&str], pin| {
-            let images = present.iter().map(|end| format!("r:5000/team/billing{end}")).collect();
+            let images = present.iter().map(|end| format!("r:5000/team/billing{end}").into()).collect();
             let applications = [Application { images, ..application("billing", "") }];
-            let made = plan(&dump, &applications, &PlanRequest { pin, ..request("2026-11-01") }).expect("a plan");
-            (made.steps[0].change.to.replace("r:5000/team/billing", ""), made.steps[0].unchanged)
+            let made = plan(&dump, &applications, on("2026-11-01"), &PlanRequest { pin, ..all() }).expect("a plan");
+            (made.steps[0].change.to.as_str().replace("r:5000/team/billing", ""), made.steps[0].unchanged)
         };
         let (old, both, bare) = (digest("cd"), format!(":1-develop@{}", digest("ab")), format!("@{}", digest("ab")));
         assert_eq!(to(&[&format!(":2-develop@{old}")], false), (both.clone(), false));
@@ -439,8 +447,8 @@ mod tests {
         images.push(moving);
         let mut applications = applications();
         for (tag, unchanged) in [("2-develop", true), ("develop", false)] {
-            applications[0].images = vec![format!("r:5000/team/billing:{tag}")];
-            let plan = plan(&dump(&images), &applications, &request("2026-11-02")).expect("a plan");
+            applications[0].images = vec![format!("r:5000/team/billing:{tag}").into()];
+            let plan = plan(&dump(&images), &applications, on("2026-11-02"), &all()).expect("a plan");
             assert_eq!((plan.steps[0].image.tag.as_str(), plan.steps[0].unchanged), ("2-develop", unchanged), "{tag}");
         }
     }
@@ -448,33 +456,36 @@ mod tests {
     #[test]
     fn another_registry_and_an_old_dump_are_noted_and_an_obstacle_refuses() {
         let mut applications = applications();
-        applications[0].images = vec!["mirror:5000/team/billing:1-develop".to_owned()];
-        let noted = plan(&dump(&images()), &applications, &request("2026-12-24")).expect("a plan");
+        applications[0].images = vec!["mirror:5000/team/billing:1-develop".into()];
+        let noted = plan(&dump(&images()), &applications, on("2026-12-24"), &all()).expect("a plan");
         assert_eq!(noted.steps[0].change.to, "mirror:5000/team/billing:2-develop");
         assert_eq!(noted.steps[0].notes, ["it pulls from mirror:5000, and the images were looked up in r:5000"]);
         assert_eq!(noted.notes, ["rollback.json is of 2026-11-10 00:00 UTC: images built later are not known"]);
         applications[0].obstacle = Some("it is paused".to_owned());
         assert_eq!(
-            refusal(&applications, &request("2026-11-02")),
+            refusal(&applications, on("2026-11-02"), &all()),
             ["'/shop/dev/web/billing' cannot be changed: it is paused"]
         );
     }
 
     #[test]
     fn a_service_that_is_left_out_needs_no_application() {
-        let partial = PlanRequest { allow_partial: true, ..request("2026-11-01") };
-        let plan = plan(&dump(&images()), &applications()[..1], &partial).expect("a plan");
+        let partial = PlanRequest { allow_partial: true, ..all() };
+        let plan = plan(&dump(&images()), &applications()[..1], on("2026-11-01"), &partial).expect("a plan");
         assert_eq!(plan.left_out, ["orders"]);
     }
 
     #[test]
     fn a_part_of_nothing_is_refused() {
-        let partial = PlanRequest { allow_partial: true, ..request("2020-01-01") };
-        assert_eq!(refusal(&applications(), &partial), ["no service has an image that old: choose a later date"]);
+        let partial = PlanRequest { allow_partial: true, ..all() };
+        assert_eq!(
+            refusal(&applications(), on("2020-01-01"), &partial),
+            ["no service has an image that old: choose a later date"]
+        );
     }
 
     #[test]
     fn every_reason_is_named_at_once() {
-        assert_eq!(refusal(&[], &request("2020-01-01")).len(), 4);
+        assert_eq!(refusal(&[], on("2020-01-01"), &all()).len(), 4);
     }
 }

@@ -1,7 +1,7 @@
 //! Which steps take a set of services back to what ran at an instant: pure, and by the same rules as
 //! [`plan`](mod@super::plan). What is not known, or not sure, refuses the whole plan, with all its reasons.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use indexmap::IndexMap;
 
 use super::dump::Dump;
@@ -10,7 +10,7 @@ use super::plan::{By, Draft, Plan, PlanRequest, Step, notes, step};
 use super::points::newest;
 use super::ran::{Held, held, is_image};
 use super::refusal::{Problem, Refusal};
-use crate::platform::image::ImageName;
+use super::target::Target;
 use crate::platform::{Application, Ran};
 use crate::registry::Image;
 use crate::words::counted;
@@ -35,9 +35,11 @@ pub struct Memory {
 pub fn plan_ran(
     dump: &Dump,
     applications: &[Application],
+    target: Target,
     request: &PlanRequest,
     memory: &Memory,
 ) -> Result<Plan, Refusal> {
+    let at = target.last_instant();
     let mut draft = Draft::begin(dump, applications, request);
     for repository in &dump.all {
         let crew = match crew(repository, dump, applications, &request.only) {
@@ -52,21 +54,21 @@ pub fn plan_ran(
         if crew.members.is_empty() {
             continue;
         }
-        match steps_to(repository, &crew.members, dump, request, memory) {
+        match steps_to(repository, &crew.members, dump, (at, request.pin), memory) {
             Ok(steps) => draft.steps.extend(steps),
             Err(Problem::NothingKnown { .. }) if request.allow_partial => draft.left_out.push(repository.clone()),
             Err(problem) => draft.problems.push(problem),
         }
     }
-    draft.end(By::Ran, Problem::NothingKnownOfAny, notes(dump, request))
+    draft.end(By::Ran, Problem::NothingKnownOfAny, notes(dump, at))
 }
 
 /// What of the images that ran at the target the dump does not know: repository, and tag or digest.
 #[must_use]
-pub fn unknown_images(dump: &Dump, spans: &IndexMap<String, Vec<Ran>>, request: &PlanRequest) -> Vec<(String, String)> {
+pub fn unknown_images(dump: &Dump, spans: &IndexMap<String, Vec<Ran>>, target: Target) -> Vec<(String, String)> {
     let mut unknown = Vec::new();
     for (repository, spans) in spans {
-        if let Held::Ran(ran) = held(spans, request.target.last_instant())
+        if let Held::Ran(ran) = held(spans, target.last_instant())
             && let Some(reference) = reference(ran)
             && !dump.images.iter().any(|image| is_named(image, repository, &reference))
         {
@@ -78,7 +80,7 @@ pub fn unknown_images(dump: &Dump, spans: &IndexMap<String, Vec<Ran>>, request: 
 
 /// How the registry is asked for an image that ran: by its digest, or else its tag.
 fn reference(ran: &Ran) -> Option<String> {
-    let name: ImageName = ran.image.parse().ok()?;
+    let name = ran.image.name()?;
     name.digest().or(name.tag()).map(str::to_owned)
 }
 
@@ -91,10 +93,9 @@ fn steps_to(
     repository: &str,
     members: &[Application],
     dump: &Dump,
-    request: &PlanRequest,
+    (at, pin): (DateTime<Utc>, bool),
     memory: &Memory,
 ) -> Result<Vec<Step>, Problem> {
-    let at = request.target.last_instant();
     let names: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
     let application = names.join("', '");
     let spans = memory.spans.get(repository).map(Vec::as_slice).unwrap_or_default();
@@ -117,7 +118,7 @@ fn steps_to(
         notes.push(format!("it had been set to this image only {} before", counted(age.num_minutes(), "minute")));
     }
     let step = |member| {
-        let mut step = step(dump, &image, member, request.pin)?;
+        let mut step = step(dump, &image, member, pin)?;
         step.notes.extend(notes.iter().cloned());
         Ok(step)
     };
@@ -128,7 +129,7 @@ fn steps_to(
 fn image_of(ran: &Ran, repository: &str, application: &str, dump: &Dump, memory: &Memory) -> Result<Image, Problem> {
     let text = &ran.image;
     let unsure = |why: String| Problem::Unsure { application: application.to_owned(), why };
-    let name = text.parse::<ImageName>().map_err(|error| unsure(error.to_string()))?;
+    let name = text.known().map_err(|error| unsure(error.to_string()))?;
     if !is_of(text, repository, &dump.registry) {
         return Err(unsure(format!("'{text}', an image of another repository than '{repository}'")));
     }
@@ -140,7 +141,7 @@ fn image_of(ran: &Ran, repository: &str, application: &str, dump: &Dump, memory:
     };
     let images = dump.images.iter().chain(&memory.images);
     let Some(image) = images.into_iter().find(|image| is_named(image, repository, &reference)) else {
-        return Err(Problem::Gone { application: application.to_owned(), image: text.clone() });
+        return Err(Problem::Gone { application: application.to_owned(), image: text.to_string() });
     };
     if let Some(digest) = name.digest() {
         return Ok(Image { tag: digest.to_owned(), ..image.clone() });
@@ -167,7 +168,7 @@ mod tests {
         Application {
             id: format!("/shop/dev/web/{service}"),
             service: service.to_owned(),
-            images: vec![image.to_owned()],
+            images: vec![image.into()],
             revision: "1".to_owned(),
             instances: 1,
             ..Application::default()
@@ -203,24 +204,28 @@ mod tests {
         Memory { spans, images: Vec::new() }
     }
 
-    fn request(date: &str) -> PlanRequest {
-        PlanRequest { target: date.parse().expect("a target"), only: Vec::new(), allow_partial: false, pin: false }
+    fn on(date: &str) -> Target {
+        date.parse().expect("a target")
     }
 
-    fn refusal(memory: &Memory, request: &PlanRequest) -> Vec<String> {
-        let Refusal(problems) = plan_ran(&dump(), &applications(), request, memory).expect_err("a refusal");
+    fn all() -> PlanRequest {
+        PlanRequest::default()
+    }
+
+    fn refusal(memory: &Memory, target: Target, request: &PlanRequest) -> Vec<String> {
+        let Refusal(problems) = plan_ran(&dump(), &applications(), target, request, memory).expect_err("a refusal");
         problems.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn each_service_goes_back_to_what_it_ran_though_another_was_built() {
-        let plan = plan_ran(&dump(), &applications(), &request("2026-11-02"), &memory()).expect("a plan");
+        let plan = plan_ran(&dump(), &applications(), on("2026-11-02"), &all(), &memory()).expect("a plan");
         assert_eq!(plan.by, By::Ran);
         let steps: Vec<_> = plan.steps.iter().map(|step| (step.change.to.as_str(), step.unchanged)).collect();
         assert_eq!(steps, [("r:5000/billing:1-develop", false), ("r:5000/orders:1-develop", false)]);
         assert_eq!(plan.steps[0].notes, ["by what was built it would be 2-develop"]);
         assert_eq!(plan.steps[1].notes, [""; 0]);
-        let now = plan_ran(&dump(), &applications(), &request("2026-11-04T00:05:00Z"), &memory()).expect("a plan");
+        let now = plan_ran(&dump(), &applications(), on("2026-11-04T00:05:00Z"), &all(), &memory()).expect("a plan");
         assert!(now.steps.iter().all(|step| step.unchanged));
         assert_eq!(now.steps[0].notes, ["it had been set to this image only 5 minutes before"]);
     }
@@ -229,14 +234,14 @@ mod tests {
     fn by_what_was_built_it_is_noted_what_ran_as_far_as_the_dump_knows() {
         let mut dump = dump();
         dump.ran = memory().spans;
-        let planned = super::super::plan::plan(&dump, &applications(), &request("2026-11-02")).expect("a plan");
+        let planned = super::super::plan::plan(&dump, &applications(), on("2026-11-02"), &all()).expect("a plan");
         let note = "'r:5000/billing:1-develop' ran then, not this one: --by=ran goes back to it";
         assert_eq!(
             (planned.steps[0].notes.as_slice(), planned.steps[1].notes.len()),
             ([note.to_owned()].as_slice(), 0)
         );
         dump.generated = image("", "", Some(DAY)).created.expect("an instant");
-        let planned = super::super::plan::plan(&dump, &applications(), &request("2026-11-02")).expect("a plan");
+        let planned = super::super::plan::plan(&dump, &applications(), on("2026-11-02"), &all()).expect("a plan");
         assert_eq!(planned.steps[0].notes, [""; 0], "the dump was written before");
     }
 
@@ -249,14 +254,14 @@ mod tests {
              (the platform); choose another date, or go by what was built (--by=built)";
         let known = "what '/shop/dev/web/billing' ran then is not known (it is since 2026-11-04 00:00 UTC): choose a \
              later date, go by what was built (--by=built), or leave it as it is with --allow-partial";
-        assert_eq!(refusal(&memory, &request("2026-11-02")), [known, unsure]);
-        let partial = PlanRequest { allow_partial: true, ..request("2026-11-02") };
-        assert_eq!(refusal(&memory, &partial), [unsure]);
+        assert_eq!(refusal(&memory, on("2026-11-02"), &all()), [known, unsure]);
+        let partial = PlanRequest { allow_partial: true, ..all() };
+        assert_eq!(refusal(&memory, on("2026-11-02"), &partial), [unsure]);
         memory.spans.get_mut("orders").expect("orders")[1].doubt = None;
-        let plan = plan_ran(&dump(), &applications(), &partial, &memory).expect("a plan");
+        let plan = plan_ran(&dump(), &applications(), on("2026-11-02"), &partial, &memory).expect("a plan");
         assert_eq!((plan.steps.len(), plan.left_out), (1, vec!["billing".to_owned()]));
         let nothing = "of no service it is known what ran then: choose a later date";
-        assert_eq!(refusal(&Memory::default(), &partial), [nothing]);
+        assert_eq!(refusal(&Memory::default(), on("2026-11-02"), &partial), [nothing]);
     }
 
     #[test]
@@ -266,7 +271,7 @@ mod tests {
         spans[1] = ran("r:5000/billing:2-develop", Some(60), Some(3 * DAY));
         let expected = "what '/shop/dev/web/billing' ran then is not sure: the tag '2-develop' was moved since: the image \
              that bears it was built 2026-11-02 00:00 UTC; choose another date, or go by what was built (--by=built)";
-        assert_eq!(refusal(&memory, &request("2026-11-02")), [expected]);
+        assert_eq!(refusal(&memory, on("2026-11-02"), &all()), [expected]);
     }
 
     #[test]
@@ -277,15 +282,15 @@ mod tests {
             (format!("r:5000/billing@{digest}"), digest.clone(), format!("r:5000/billing@{digest}")),
         ] {
             let mut memory = memory();
-            memory.spans.get_mut("billing").expect("billing")[1].image.clone_from(&text);
-            let unknown = unknown_images(&dump(), &memory.spans, &request("2026-11-02"));
+            memory.spans.get_mut("billing").expect("billing")[1].image = text.as_str().into();
+            let unknown = unknown_images(&dump(), &memory.spans, on("2026-11-02"));
             assert_eq!(unknown, [("billing".to_owned(), reference.clone())]);
             let gone =
                 "'/shop/dev/web/billing' ran 'IMAGE' then, and the registry has it no longer: choose another date";
-            assert_eq!(refusal(&memory, &request("2026-11-02")), [gone.replace("IMAGE", &text)]);
+            assert_eq!(refusal(&memory, on("2026-11-02"), &all()), [gone.replace("IMAGE", &text)]);
             memory.images = vec![Image { digest: digest.clone(), ..image("billing", &reference, None) }];
-            let plan = plan_ran(&dump(), &applications(), &request("2026-11-02"), &memory).expect("a plan");
-            assert_eq!((&plan.steps[0].change.to, &plan.steps[0].image.tag), (&to, &reference));
+            let plan = plan_ran(&dump(), &applications(), on("2026-11-02"), &all(), &memory).expect("a plan");
+            assert_eq!((plan.steps[0].change.to.as_str(), &plan.steps[0].image.tag), (&*to, &reference));
         }
     }
 
@@ -303,8 +308,8 @@ mod tests {
             ("r:5000/billing", "'r:5000/billing' has no tag: which image that was is not known"),
         ] {
             let mut memory = memory();
-            memory.spans.get_mut("billing").expect("billing")[1].image = text.to_owned();
-            let refused = refusal(&memory, &request("2026-11-02"));
+            memory.spans.get_mut("billing").expect("billing")[1].image = text.into();
+            let refused = refusal(&memory, on("2026-11-02"), &all());
             assert!(refused[0].contains(&format!("is not sure: {why}; choose another date")), "{refused:?}");
         }
     }
@@ -313,16 +318,16 @@ mod tests {
     fn all_workloads_of_a_service_go_back_to_the_image_of_those_that_remember() {
         let mut applications = applications();
         applications.push(application("report", "r:5000/billing:2-develop"));
-        let made = plan_ran(&dump(), &applications, &request("2026-11-02"), &memory()).expect("a plan");
+        let made = plan_ran(&dump(), &applications, on("2026-11-02"), &all(), &memory()).expect("a plan");
         let steps: Vec<_> =
-            made.steps.iter().map(|step| (&*step.change.application.service, &*step.change.to)).collect();
+            made.steps.iter().map(|step| (&*step.change.application.service, step.change.to.as_str())).collect();
         let (old, orders) = ("r:5000/billing:1-develop", "r:5000/orders:1-develop");
         assert_eq!(steps, [("billing", old), ("report", old), ("orders", orders)]);
         let mut memory = memory();
         let spans = memory.spans.get_mut("billing").expect("billing");
         spans.push(ran("r:5000/billing:0-develop", Some(60), Some(3 * DAY)));
         let Refusal(problems) =
-            plan_ran(&dump(), &applications, &request("2026-11-02"), &memory).expect_err("a refusal");
+            plan_ran(&dump(), &applications, on("2026-11-02"), &all(), &memory).expect_err("a refusal");
         let said = problems[0].to_string();
         assert!(
             said.starts_with("what '/shop/dev/web/billing', '/shop/dev/web/report' ran then is not sure: it may"),
@@ -332,7 +337,7 @@ mod tests {
 
     #[test]
     fn every_reason_is_named_at_once() {
-        let partial = plan_ran(&dump(), &[], &request("2026-11-02"), &memory()).expect_err("a refusal");
+        let partial = plan_ran(&dump(), &[], on("2026-11-02"), &all(), &memory()).expect_err("a refusal");
         assert_eq!(partial.0.len(), 2);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 
 use crate::journal::State;
-use crate::platform::image::ImageName;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Application, Change, Ran};
 use crate::registry::Image;
 
@@ -57,8 +57,8 @@ pub fn held(spans: &[Ran], at: DateTime<Utc>) -> Held<'_> {
 /// Whether an image, as a platform writes it, is one that the registry knows: by its digest, or else by its tag, which
 /// may be another one of the same image.
 #[must_use]
-pub fn is_image(text: &str, image: &Image, images: &[Image]) -> bool {
-    let Ok(name) = text.parse::<ImageName>() else { return false };
+pub fn is_image(written: &WrittenImage, image: &Image, images: &[Image]) -> bool {
+    let Some(name) = written.name() else { return false };
     match (name.digest(), name.tag()) {
         (Some(digest), _) => digest == image.digest,
         (None, Some(tag)) => {
@@ -129,7 +129,7 @@ pub fn merge(application: &Application, remembered: Vec<Ran>, runs: &[Past]) -> 
 /// What comes after a span: when, and which image; none where that is not known.
 struct Next {
     at: Option<DateTime<Utc>>,
-    image: Option<String>,
+    image: Option<WrittenImage>,
 }
 
 /// What a run did to one application.
@@ -137,9 +137,9 @@ struct Event<'a> {
     run: &'a str,
     at: DateTime<Utc>,
     /// What it found; none where the replicas disagreed.
-    from: Option<String>,
+    from: Option<WrittenImage>,
     /// What it left; none where that is not known.
-    to: Option<String>,
+    to: Option<WrittenImage>,
     /// The time between its death and its end, in which its services may have stood either way.
     half_way: Option<Ran>,
 }
@@ -174,7 +174,7 @@ impl<'a> Event<'a> {
 }
 
 /// The image of an application whose replicas agree.
-fn only(images: &[String]) -> Option<String> {
+fn only(images: &[WrittenImage]) -> Option<WrittenImage> {
     if let [image] = images { Some(image.clone()) } else { None }
 }
 
@@ -190,8 +190,8 @@ pub(super) mod tests {
     }
 
     /// The image of a tag, of the repository that all of these are of.
-    fn named(tag: &str) -> String {
-        if tag.contains(['/', ':']) { tag.to_owned() } else { format!("r/billing:{tag}") }
+    fn named(tag: &str) -> WrittenImage {
+        if tag.contains(['/', ':']) { tag.into() } else { format!("r/billing:{tag}").into() }
     }
 
     pub fn ran(image: &str, from: Option<i64>, until: Option<i64>) -> Ran {
@@ -222,7 +222,9 @@ pub(super) mod tests {
         let minute = |instant: Option<DateTime<Utc>>| instant.map(|instant| (instant - at(0)).num_minutes());
         spans
             .iter()
-            .map(|r| (r.image.trim_start_matches("r/billing:"), minute(r.from), minute(r.until), r.doubt.is_some()))
+            .map(|r| {
+                (r.image.as_str().trim_start_matches("r/billing:"), minute(r.from), minute(r.until), r.doubt.is_some())
+            })
             .collect()
     }
 
@@ -350,7 +352,7 @@ pub(super) mod tests {
             let mut sure = false;
             for ran in &spans {
                 if minutes(ran).contains(&minute) {
-                    images.push(&ran.image);
+                    images.push(ran.image.as_str());
                     sure |= ran.doubt.is_none() && ran.from.is_some();
                 }
             }

@@ -12,6 +12,7 @@ use super::plan::PlanRequest;
 use super::plan_ran::{Memory, unknown_images};
 use super::ran::{Past, merge};
 use super::recorded::Recorded;
+use super::target::Target;
 use crate::action::context::Context;
 use crate::action::runner::RunScope;
 use crate::journal::Run;
@@ -55,6 +56,7 @@ pub async fn remember(
 /// When the platform or the registry cannot be read.
 pub async fn memory(
     dump: &Dump,
+    target: Target,
     request: &PlanRequest,
     scope: &RunScope<'_>,
     platform: &dyn Platform,
@@ -72,7 +74,7 @@ pub async fn memory(
         let digest = registry.digest_of(&repository, &reference, &*context.watch).await?;
         anyhow::Ok(digest.map(|digest| Image::undated(repository, reference, digest)))
     };
-    let images = try_join_all(unknown_images(dump, &spans, request).into_iter().map(ask)).await?;
+    let images = try_join_all(unknown_images(dump, &spans, target).into_iter().map(ask)).await?;
     Ok(Memory { spans, images: images.into_iter().flatten().collect() })
 }
 

@@ -4,7 +4,7 @@ use super::members::Left;
 use super::plan::{By, Plan, Step};
 use super::recorded::{Recorded, RecordedStep};
 use super::refusal::{Problem, Refusal};
-use crate::platform::image::ImageName;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Apart, Application, Change};
 use crate::registry::Image;
 
@@ -14,7 +14,7 @@ pub struct After {
     /// It was that run that took the step.
     pub wrote: bool,
     /// The images that the application may show then: the target, and what the platform made of it.
-    pub images: Vec<String>,
+    pub images: Vec<WrittenImage>,
 }
 
 /// Plans the way back from what the run of this id did, among the applications as they are now. `after` says of each step
@@ -104,9 +104,8 @@ fn step(was: &RecordedStep, after: &After, applications: &[Application], run: &s
 }
 
 /// An image whose digest was not known then.
-fn unknown(image: &str, was: &RecordedStep) -> Image {
-    let name = image.parse::<ImageName>().ok();
-    let tag = name.as_ref().and_then(|name| name.digest().or(name.tag())).unwrap_or_default();
+fn unknown(image: &WrittenImage, was: &RecordedStep) -> Image {
+    let tag = image.name().and_then(|name| name.digest().or(name.tag())).unwrap_or_default();
     Image::undated(was.image.repository.clone(), tag.to_owned(), String::new())
 }
 
@@ -118,7 +117,7 @@ mod tests {
         Application {
             id: "dev/billing".to_owned(),
             service: "billing".to_owned(),
-            images: vec![image.to_owned()],
+            images: vec![image.into()],
             revision: "1".to_owned(),
             instances: 2,
             ..Application::default()
@@ -128,12 +127,12 @@ mod tests {
     const DIGEST: &str = "sha256:cafecafecafecafecafecafecafecafecafecafecafecafecafecafecafecafe";
 
     /// What is planned, or why not, where a run took `billing` from 2 to 1 and this is what runs now.
-    fn reversed(before: Application, wrote: bool, now: &[Application]) -> Result<Vec<(String, bool)>, String> {
+    fn reversed(before: Application, wrote: bool, now: &[Application]) -> Result<Vec<(WrittenImage, bool)>, String> {
         let image = Image::undated("team/billing".to_owned(), "1".to_owned(), "sha256:1".to_owned());
-        let change = Change { application: before, to: "r/team/billing:1".to_owned() };
+        let change = Change { application: before, to: "r/team/billing:1".into() };
         let steps = vec![RecordedStep { change, image, before: None, trouble: None }];
         let recorded = Recorded { purpose: String::new(), registry: "https://r".to_owned(), steps };
-        let images = vec!["r/team/billing:1".to_owned(), format!("r/team/billing:1@{DIGEST}")];
+        let images = vec!["r/team/billing:1".into(), format!("r/team/billing:1@{DIGEST}").into()];
         match reverse(&recorded, &[After { wrote, images }], now, "7-abcdef") {
             Ok(plan) => Ok(plan.steps.into_iter().map(|step| (step.change.to, step.unchanged)).collect()),
             Err(Refusal(problems)) => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
@@ -143,7 +142,7 @@ mod tests {
     #[test]
     fn what_is_as_the_run_left_it_gets_what_it_had_before() {
         let before = || application("r/team/billing:2");
-        let back = |unchanged| Ok(vec![("r/team/billing:2".to_owned(), unchanged)]);
+        let back = |unchanged| Ok(vec![("r/team/billing:2".into(), unchanged)]);
         assert_eq!(reversed(before(), true, &[application("r/team/billing:1")]), back(false));
         assert_eq!(reversed(before(), true, &[before()]), back(true));
         let pinned = application(&format!("r/team/billing:1@{DIGEST}"));
@@ -155,9 +154,9 @@ mod tests {
     #[test]
     fn what_is_beside_it_does_not_count_and_what_is_held_or_cannot_be_set_is_left() {
         let mut beside = application("r/proxy:1");
-        beside.images.push("r/team/billing:1".to_owned());
+        beside.images.push("r/team/billing:1".into());
         let before = || application("r/team/billing:2");
-        assert_eq!(reversed(before(), true, &[beside]), Ok(vec![("r/team/billing:2".to_owned(), false)]));
+        assert_eq!(reversed(before(), true, &[beside]), Ok(vec![("r/team/billing:2".into(), false)]));
         let held = Apart::Held("it is held".to_owned());
         let held = Application { apart: Some(held), ..application("r/team/billing:1") };
         let job = Application {
@@ -180,7 +179,7 @@ mod tests {
         let refused = |before, now: &[Application]| reversed(before, true, now).expect_err("a refusal");
         let blocked = Application { obstacle: Some("it is paused".to_owned()), ..application("r/team/billing:1") };
         let down = Application { instances: 0, ..before() };
-        let several = Application { images: vec!["r/a:1".to_owned(), "r/a:2".to_owned()], ..before() };
+        let several = Application { images: vec!["r/a:1".into(), "r/a:2".into()], ..before() };
         let prefix = "'dev/billing' cannot be changed: ";
         for (before, now, why) in [
             (before(), vec![], "it is no longer there"),

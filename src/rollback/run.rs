@@ -1,5 +1,6 @@
 //! `run`: back to a date. Plans, checks the plan against registry and platform, shows it, asks, and applies it.
 
+use chrono::NaiveDate;
 use futures_util::future::try_join_all;
 
 use super::arguments::{Act, pull_login};
@@ -10,11 +11,9 @@ use super::plan_ran::plan_ran;
 use super::remember::memory;
 use super::target::Target;
 use crate::action::arguments::UsageError;
-use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome};
 use crate::action::runner::Execution;
-use crate::platform::image::ImageName;
 use crate::platform::{Application, Platform, Standing};
 use crate::registry::{Image, Registry};
 use crate::{http, registry};
@@ -25,9 +24,7 @@ use crate::{http, registry};
 /// When something is wrong before anything is written; all later ends are findings.
 pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
     let (shared, means) = (&act.shared, &act.means);
-    if means.standard.consent() != Consent::Withheld {
-        context.journal.begin()?;
-    }
+    context.journal.begin()?;
     let dump = Dump::read(&act.dump)?;
     let http = http::client(&shared.trust)?;
     let Some(target) = target(act, &dump, context).await? else {
@@ -48,12 +45,11 @@ pub async fn run(act: &Act, context: &Context) -> anyhow::Result<Finding> {
             "no application of '{environment}' runs on {address}: is --env right? It is the one in the ids there"
         );
     }
-    let request = act.request(target);
     let mut plan = match act.by {
-        By::Built => plan(&dump, &applications, &request)?,
+        By::Built => plan(&dump, &applications, target, &act.request)?,
         By::Ran => {
-            let memory = memory(&dump, &request, &scope, &*platform, &applications, &registry).await?;
-            plan_ran(&dump, &applications, &request, &memory)?
+            let memory = memory(&dump, target, &act.request, &scope, &*platform, &applications, &registry).await?;
+            plan_ran(&dump, &applications, target, &act.request, &memory)?
         }
     };
     note_platform(&mut plan, &*platform);
@@ -77,19 +73,19 @@ async fn target(act: &Act, dump: &Dump, context: &Context) -> anyhow::Result<Opt
         let message = "`run` needs --date where no terminal is: one of those that `rollback_service get` prints";
         return Err(UsageError(message.to_owned()).into());
     }
-    let dates: Vec<&String> = dump.rollbacks.keys().collect();
+    let dates: Vec<NaiveDate> = dump.rollbacks.keys().copied().collect();
     anyhow::ensure!(
         !dates.is_empty(),
         "the dump offers no date: give one with --date, or run `rollback_service get` again"
     );
-    let line = |date: &&String| match dump.incomplete.get(*date) {
+    let line = |date: &NaiveDate| match dump.incomplete.get(date) {
         Some(missing) => format!("{date}  (no image that old: {})", missing.join(", ")),
-        None => (*date).clone(),
+        None => date.to_string(),
     };
     let answers: Vec<String> = dates.iter().map(line).collect();
     let question = format!("Back to the end of which day? Images of '{}', UTC", dump.env);
-    let Some(chosen) = context.operator.choose(&question, &answers).await? else { return Ok(None) };
-    dates[chosen].parse().map(Some).map_err(anyhow::Error::msg)
+    let chosen = context.operator.choose(&question, &answers).await?;
+    Ok(chosen.map(|place| Target::Day(dates[place])))
 }
 
 /// The workloads of the environment; those that cannot be set as well, as far as they can be read.
@@ -175,7 +171,7 @@ pub(super) async fn resolve(plan: &mut Plan, registry: &Registry, context: &Cont
 pub(super) async fn note_before(plan: &mut Plan, registry: &Registry, context: &Context) {
     for step in plan.steps.iter_mut().filter(|step| !step.unchanged) {
         let [present] = &step.change.application.images[..] else { continue };
-        let Ok(name) = present.parse::<ImageName>() else { continue };
+        let Some(name) = present.name() else { continue };
         // What is pinned is known by its digest alone: the tag may have moved since.
         let Some(tag) = name.digest().or(name.tag()) else { continue };
         let repository = step.image.repository.clone();

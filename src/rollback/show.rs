@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::plan::{By, Plan, Step};
 use crate::action::report::{Cell, Table, Tone, Who};
 use crate::platform::Application;
-use crate::platform::image::short;
+use crate::platform::image::WrittenImage;
 use crate::words::counted;
 
 /// The plan for people: its title, a line for each workload, and below what is to be known of it.
@@ -20,7 +20,7 @@ pub fn plan_table(plan: &Plan, title: String, now: DateTime<Utc>) -> Table {
     };
     let row = |step: &Step| {
         let built = step.image.created.map(|created| format!("{} ago", age(created, now))).unwrap_or_default();
-        let to = if step.unchanged { Cell::new(Tone::Quiet, "unchanged") } else { short(&step.change.to).into() };
+        let to = if step.unchanged { Cell::new(Tone::Quiet, "unchanged") } else { step.change.to.short().into() };
         vec![name(step).into(), shortened(&step.change.application.images).into(), to, built.into()]
     };
     let of_note = plan.steps.iter().filter(|step| !step.notes.is_empty());
@@ -73,8 +73,8 @@ pub fn announcement(who: &Who, environment: &str, purpose: &str, plan: &Plan) ->
     format!("{who} takes '{environment}' {purpose}: {}", list.join(", "))
 }
 
-fn shortened(images: &[String]) -> String {
-    images.iter().map(|image| short(image)).collect::<Vec<_>>().join(", ")
+fn shortened(images: &[WrittenImage]) -> String {
+    images.iter().map(WrittenImage::short).collect::<Vec<_>>().join(", ")
 }
 
 /// How old something is, in the largest unit that says enough: `3 days`, `5 hours`.

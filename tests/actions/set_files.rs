@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use firebreak::action::consent::Consent;
 use firebreak::action::context::Context;
 use firebreak::action::report::{Finding, Outcome};
 use firebreak::action::runner::{
@@ -128,11 +127,11 @@ impl Settable for Files {
         let standing = |change: &Change| match self.content(&change.name) {
             // A content of this word is what never gets well.
             Ok(content) if content == change.after && content == "sick" => {
-                Standing::Unwell { image: content, why: "it is sick".to_owned() }
+                Standing::Unwell { value: content, why: "it is sick".to_owned() }
             }
             Ok(content) if content == change.after => Standing::Target,
             Ok(content) if content == change.before => Standing::Before { trouble: None },
-            Ok(image) => Standing::Other { image },
+            Ok(value) => Standing::Other { value },
             Err(_) => Standing::Gone,
         };
         Ok(changes.iter().map(standing).collect())
@@ -185,9 +184,7 @@ async fn go(args: Args, context: Context) -> anyhow::Result<Finding> {
         finding.tables = vec![plan.table];
         return Ok(finding);
     }
-    if args.arg_standard.consent() != Consent::Withheld {
-        context.journal.begin()?;
-    }
+    context.journal.begin()?;
     if let Some(refusal) = scope.refusal()? {
         return Ok(refusal);
     }

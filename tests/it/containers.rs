@@ -55,6 +55,48 @@ fn expected(podman: &Podman, version: &str) -> Vec<String> {
 }
 
 #[test]
+fn every_container_that_runs_the_image_is_set_and_what_is_held_or_kept_by_systemd_is_named() {
+    let podman = Podman::start_locked();
+    let folder = tempfile::tempdir().expect("a folder");
+    let good = release(&podman, "1", Temper::Well);
+    release(&podman, "2", Temper::Well);
+    podman.run(&["login", "--tls-verify=false", "--username", LOGIN.0, "--password", LOGIN.1, &podman.registry]);
+    let image = |version: &str| format!("{}/team/billing:{version}-develop", podman.registry);
+    let labels = [
+        ("dev-held", "--label=firebreak.io/hold=incident 7"),
+        ("dev-unit", "--label=PODMAN_SYSTEMD_UNIT=dev-unit.service"),
+        ("dev-web", "--label=tier=front"),
+        ("dev-worker", "--label=tier=back"),
+    ];
+    for (name, label) in labels {
+        podman.container(name, &image("2"), &[label]);
+    }
+    let running = || {
+        labels.map(|(name, _)| {
+            podman.run(&["inspect", "--format", "{{.ImageName}} {{.State.Status}}", name]).trim().to_owned()
+        })
+    };
+    let (registry, user) = (format!("--registry=http://{}", podman.registry), format!("--registry-user={}", LOGIN.0));
+    let (code, text) = run(folder.path(), &["get", "--repo=team/billing", "--env=develop", &registry, &user]);
+    assert_eq!(code, 0, "{text}");
+    let (platform, date) = (format!("--platform={}", podman.url()), good.to_rfc3339_opts(SecondsFormat::Nanos, true));
+    let date = format!("--date={date}");
+    let (code, text) = run(folder.path(), &["run", &date, "--env=dev", &platform, &user, "--yes", "--timeout=60"]);
+    assert_eq!(code, 0, "{text}");
+    for line in [
+        "held: left as it is, with 2-develop: it is held (firebreak.io/hold: incident 7)\n",
+        "unit: left as it is, with 2-develop: its systemd unit 'dev-unit.service' would start the old image again: set the \
+         image in that unit (a quadlet: in its .container file), then `systemctl daemon-reload` and `systemctl restart \
+         dev-unit.service`\n",
+        "2 workloads of 1 service rolled back and verified (left as they are: held, unit)\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    let [old, new] = ["2", "1"].map(|version| format!("{} running", image(version)));
+    assert_eq!(running(), [old.clone(), old, new.clone(), new]);
+}
+
+#[test]
 fn a_release_of_containers_goes_back_to_an_instant_and_one_that_fails_is_restored() {
     let podman = Podman::start_locked();
     let folder = tempfile::tempdir().expect("a folder");

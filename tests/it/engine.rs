@@ -94,6 +94,15 @@ async fn the_contract_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_cannot_write_whatever_its_domain_forgets() {
+    let podman = Podman::start();
+    let (old, new) =
+        (podman.image("team/billing", "2-dev", Temper::Well), podman.image("team/billing", "1-dev", Temper::Well));
+    podman.container("dev-billing", &old, &WELL);
+    contract::a_dry_run_cannot_write(&podman.url(), "dev", &[("billing", &new)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn services_are_found_by_labels_or_names() {
     let podman = Podman::start();
     let image = podman.image("team/billing", "2-dev", Temper::Well);
@@ -113,7 +122,7 @@ async fn services_are_found_by_labels_or_names() {
     let application = |service: &str, revision: String, instances, notes: &[&str]| Application {
         id: format!("dev/{service}"),
         service: service.to_owned(),
-        images: vec![image.clone()],
+        images: vec![image.as_str().into()],
         revision,
         instances,
         notes: notes.iter().map(|note| (*note).to_owned()).collect(),
@@ -214,7 +223,7 @@ async fn restored_from(temper: Temper, why: &str) {
     let planned = changes(&*platform, "dev", &[("billing", &new), ("web", &new_web)]).await;
     let error = sent(platform.deploy(&planned, LIMIT, &Unwatched).await);
     assert_eq!(error, format!("failed to bring 'web' to '{new_web}': container 'dev-web': {why}"));
-    let unwell = Standing::Unwell { image: new_web, why: why.to_owned() };
+    let unwell = Standing::Unwell { value: new_web, why: why.to_owned() };
     assert_eq!(platform.look(&planned).await.expect("a look"), [Standing::Target, unwell]);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
     assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE, BEFORE]);

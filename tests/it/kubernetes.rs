@@ -160,6 +160,13 @@ async fn the_contract_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_cannot_write_whatever_its_domain_forgets() {
+    let kubernetes = Kubernetes::start().await;
+    set(&kubernetes).await;
+    contract::a_dry_run_cannot_write(&kubernetes.url(), "dev", &TARGETS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_set_is_changed_in_its_images_and_says_why() {
     let kubernetes = Kubernetes::start().await;
     set(&kubernetes).await;

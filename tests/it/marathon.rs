@@ -94,6 +94,16 @@ async fn the_contract_holds() {
     assert_eq!(drill.marathon().applications().deployments(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_cannot_write_whatever_its_domain_forgets() {
+    let (drill, _, _) = drill(&[]).await;
+    let targets = targets(&drill);
+    let targets: Vec<(&str, &str)> = targets.iter().map(|(service, to)| (service.as_str(), to.as_str())).collect();
+    let url = format!("marathon+http://{}", drill.marathon().address());
+    contract::a_dry_run_cannot_write(&url, "dev", &targets).await;
+    assert_eq!(writes(&drill), [""; 0]);
+}
+
 /// Marathon takes both: the second changes nothing any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_who_set_the_same_at_the_same_moment_one_did_it_and_the_other_knows_that_it_did_not() {
@@ -316,7 +326,7 @@ async fn what_somebody_changed_since_the_write_is_left_alone() {
     let answer = http.put(url).json(&json!({ "container": container })).send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::OK);
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    let other = Standing::Other { image: theirs };
+    let other = Standing::Other { value: theirs };
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, other]);
 }
 
@@ -365,7 +375,7 @@ async fn history_is_what_the_versions_tell() {
         assert!(spans.iter().all(|ran| ran.doubt.is_none()), "{spans:?}");
     }
     let users = applications.iter().position(|one| one.service == "users").expect("users");
-    let tags: Vec<_> = history[users].iter().filter_map(|ran| ran.image.rsplit(':').next()).collect();
+    let tags: Vec<_> = history[users].iter().filter_map(|ran| ran.image.as_str().rsplit(':').next()).collect();
     assert_eq!(tags, ["1.4.0-develop", "1.3.1-develop", "1.3.0-develop", "1.1.0-develop", "1.0.0-develop"]);
     assert_eq!(writes(&drill), [""; 0]);
 

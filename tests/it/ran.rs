@@ -312,7 +312,7 @@ async fn what_the_platform_forgot_the_journal_tells() {
     let output = fixture.run(&format!("{LOOK} --format=json")).await;
     let report = report(&output);
     let spans: Vec<firebreak::platform::Ran> = serde_json::from_value(report["ran"]["orders"].clone()).expect("spans");
-    let images: Vec<_> = spans.iter().filter_map(|ran| ran.image.rsplit(':').next()).collect();
+    let images: Vec<_> = spans.iter().filter_map(|ran| ran.image.as_str().rsplit(':').next()).collect();
     assert_eq!(images, ["1.1.0-develop", "1.1.0-develop", "1.2.0-develop"], "{output:?}");
     assert!(spans[0].source.starts_with("set by Marathon's version "), "{spans:?}");
     assert_eq!((&*spans[1].source, &*spans[2].source), ("run RUN set it", "run RUN found it"));

@@ -12,7 +12,7 @@ use tokio::time::{Instant, interval_at, timeout};
 
 use super::scope::RunScope;
 use super::vocabulary::Vocabulary;
-use crate::action::consent::{Consent, Proposal};
+use crate::action::consent::Proposal;
 use crate::action::context::Context;
 use crate::action::interrupt::CriticalSection;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
@@ -138,9 +138,7 @@ pub async fn carry_out<B: Batch>(
     plan: BatchPlan,
     context: &Context,
 ) -> anyhow::Result<Finding> {
-    if standard.consent() != Consent::Withheld {
-        context.journal.begin()?;
-    }
+    context.journal.begin()?;
     let notifier = standard.notifier()?;
     let scope = standard.scope(place, words, &notifier, context)?;
     if let Some(refusal) = scope.refusal()? {

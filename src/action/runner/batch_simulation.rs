@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::batch::*;
 use super::vocabulary::PLAIN;
+use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::action::interrupt::Interrupt;
 use crate::action::operator::testing::Nobody;
@@ -78,7 +79,7 @@ fn context(folder: &std::path::Path, interrupt: Interrupt) -> Context {
         who: Who::default(),
         cache_folder: None,
         kubeconfigs: None,
-        journal: Arc::new(RunJournal::new(Some(folder.to_owned()), Began::default())),
+        journal: Arc::new(RunJournal::new(Some(folder.to_owned()), Began::default(), Consent::Given)),
         operator: Arc::new(Nobody),
         watch: Arc::new(Unwatched),
         interrupt,

@@ -12,7 +12,7 @@ use super::set::{Applied, ApplyContext};
 use super::show::standings_table;
 use super::verify::{Set, all_at_target};
 use super::vocabulary::Vocabulary;
-use crate::action::consent::{Consent, Proposal};
+use crate::action::consent::Proposal;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::journal::folder::ELSEWHERE;
 use crate::journal::{Run, State};
@@ -190,8 +190,7 @@ async fn ended_already(scope: &RunScope<'_>, run: &Run) -> anyhow::Result<Findin
         Ok(lock) => lock,
         Err(held) => return Ok(held),
     };
-    if scope.consent != Consent::Withheld {
-        journal.begin()?;
+    if journal.begin()?.is_some() {
         scope.place.unlock(scope.environment, &holder).await?;
     }
     Ok(nothing(&format!("run {} needs no resume: {}", run.id, how_it_ended(run))))

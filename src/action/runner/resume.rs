@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn what_would_become_of_it_is_told_by_how_the_services_stand() {
         let before = || Standing::Before { trouble: Some("2 of 3 healthy".to_owned()) };
-        let unwell = || Standing::Unwell { image: "r/web:1".to_owned(), why: "1 of 2 healthy".to_owned() };
-        let other = || Standing::Other { image: "r/web:7".to_owned() };
+        let unwell = || Standing::Unwell { value: "r/web:1".to_owned(), why: "1 of 2 healthy".to_owned() };
+        let other = || Standing::Other { value: "r/web:7".to_owned() };
         let told = |standings: &[Standing]| forecast(Some(State::Applying), true, standings);
         assert_eq!(
             told(&[Standing::Target, Standing::Target]),

@@ -71,7 +71,7 @@ impl RunScope<'_> {
     /// # Errors
     /// When the lock or the journals cannot be read. A refusal is a finding.
     pub fn refusal(&self) -> anyhow::Result<Option<Finding>> {
-        if self.consent == Consent::Withheld && self.context.journal.folder().is_err() {
+        if !self.context.journal.may_begin() && self.context.journal.folder().is_err() {
             return Ok(None);
         }
         Ok(match self.lock_here(&self.context.journal.holder())? {

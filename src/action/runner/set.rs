@@ -376,7 +376,7 @@ mod tests {
     }
 
     fn unwell(image: &str) -> Standing {
-        Standing::Unwell { image: image.to_owned(), why: "0 of 1 healthy".to_owned() }
+        Standing::Unwell { value: image.to_owned(), why: "0 of 1 healthy".to_owned() }
     }
 
     fn states(applied: &Applied) -> Vec<Verdict> {
@@ -438,7 +438,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_that_are_neither_are_named() {
-        let other = Standing::Other { image: "r/b:9".to_owned() };
+        let other = Standing::Other { value: "r/b:9".to_owned() };
         let looks = [Ok(vec![Before, Before]), Ok(vec![Target, other.clone()]), Ok(vec![Before, other])];
         let (applied, _) = applied(&Script::new(Ok(()), &looks), &Interrupt::default()).await;
         assert_eq!(applied.outcome(), Outcome::NeedsOperator);

@@ -237,11 +237,11 @@ impl Settable for Simulated {
             let now = &world.services[index(change)];
             match now.image.as_str() {
                 image if image == change.after && now.sick => {
-                    Standing::Unwell { image: image.into(), why: "sick".into() }
+                    Standing::Unwell { value: image.into(), why: "sick".into() }
                 }
                 image if image == change.after => Standing::Target,
                 image if image == change.before => Standing::Before { trouble: None },
-                image => Standing::Other { image: image.into() },
+                image => Standing::Other { value: image.into() },
             }
         };
         Ok(changes.iter().map(standing).collect())

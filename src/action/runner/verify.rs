@@ -134,10 +134,10 @@ fn result<C: Change>(change: &C, now: &Standing, first: &Standing, words: Vocabu
             }
             _ => named(change, Verdict::Before, before(), format!("{why}, and it was not {} before", words.well)),
         },
-        Standing::Unwell { image, why } => named(change, Verdict::NeedsOperator, Some(image.clone()), why.clone()),
-        Standing::Other { image } => {
+        Standing::Unwell { value, why } => named(change, Verdict::NeedsOperator, Some(value.clone()), why.clone()),
+        Standing::Other { value } => {
             let why = format!("set to this {} by others", words.value);
-            named(change, Verdict::NeedsOperator, Some(image.clone()), why)
+            named(change, Verdict::NeedsOperator, Some(value.clone()), why)
         }
         Standing::Gone => named(change, Verdict::NeedsOperator, None, "it is no longer there".to_owned()),
     }

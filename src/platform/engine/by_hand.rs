@@ -17,7 +17,7 @@ pub(super) fn by_hand(engine: &Engine, change: &Change) -> String {
     let program = program(&engine.client.address);
     let ids = change.application.revision.split('+');
     match engine.seen(&change.application.id) {
-        Some(service) => lines(&program, &service, ids, &change.to, &engine.own),
+        Some(service) => lines(&program, &service, ids, change.to.as_str(), &engine.own),
         None => ids.fold(String::new(), |mut text, id| {
             let _ = write!(text, "{}{program} inspect {}", separator(&text), short(id));
             text

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::configuration::strings;
-use crate::platform::image::ImageName;
+use crate::platform::image::WrittenImage;
 use crate::platform::secrets::Secrets;
 
 /// Between a name and what tells a rollback's containers from the others.
@@ -41,7 +41,7 @@ pub(super) struct Container {
     pub(super) name: String,
     pub(super) place: Place,
     /// The image as the container was told.
-    pub(super) image: String,
+    pub(super) image: WrittenImage,
     /// The id of that image.
     pub(super) image_id: String,
     /// Everything that the engine says about it.
@@ -69,7 +69,7 @@ impl Container {
             id: text("/Id")?,
             name: name.to_owned(),
             place,
-            image: text("/Config/Image")?,
+            image: text("/Config/Image")?.into(),
             image_id: image_id(&text("/Image")?),
             inspect,
         })
@@ -89,8 +89,7 @@ impl Container {
             return (project == environment).then(|| service.to_owned());
         }
         let rest = self.name.strip_prefix(environment)?.strip_prefix('-')?;
-        let image: Option<ImageName> = self.image.parse().ok();
-        let repository = image.as_ref().and_then(|image| image.repository().rsplit('/').next());
+        let repository = self.image.name().and_then(|image| image.repository().rsplit('/').next());
         let service = match rest.rsplit_once(['-', '_']) {
             Some((service, number)) if repository != Some(rest) && is_number(number) => service,
             _ => rest,
@@ -242,7 +241,7 @@ mod tests {
     /// The service of `dev` that a container is.
     fn service(name: &str, image: &str, labels: &Value) -> Option<String> {
         let mut container = container(name, &Value::Null);
-        container.image = image.to_owned();
+        container.image = image.into();
         container.inspect["Config"]["Labels"] = labels.clone();
         container.service("dev")
     }

@@ -11,7 +11,7 @@ use super::container::{Container, Place};
 use super::fidelity::{Read, differences};
 use super::{Engine, configuration, health, late};
 use crate::platform::Change;
-use crate::platform::image::ImageName;
+use crate::platform::image::WrittenImage;
 use crate::watch::{Progress, Watch};
 
 /// Why there is no container of ours any more.
@@ -70,8 +70,8 @@ async fn unchanged(engine: &Engine, changes: &[Change]) -> anyhow::Result<Vec<Ve
 }
 
 /// Pulls an image, unless it is pinned to a digest that the engine has.
-async fn pull(engine: &Engine, image: &str) -> anyhow::Result<()> {
-    let name: ImageName = image.parse()?;
+async fn pull(engine: &Engine, image: &WrittenImage) -> anyhow::Result<()> {
+    let (name, image) = (image.known()?, image.as_str());
     if name.digest().is_some() && engine.resolve(image).await?.is_some() {
         return Ok(());
     }
@@ -97,7 +97,7 @@ async fn prepare_all(
     let had_begun = engine.own.begin();
     let mut prepared = Vec::new();
     for (change, olds) in changes.iter().zip(sets) {
-        match prepare_service(engine, &change.to, olds).await {
+        match prepare_service(engine, change.to.as_str(), olds).await {
             Ok(set) => prepared.push(set),
             Err(error) => {
                 let service = &change.application.service;

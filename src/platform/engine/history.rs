@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 
 use super::Engine;
 use super::container::Container;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Application, Ran};
 
 /// One container, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Made {
     name: String,
-    image: String,
+    image: WrittenImage,
     /// When it was made; none where the engine does not say.
     at: Option<DateTime<Utc>>,
     runs: bool,
@@ -33,7 +34,7 @@ pub(super) async fn history(engine: &Engine, applications: &[Application]) -> an
 }
 
 impl Made {
-    fn of(container: &Container, image: String) -> Self {
+    fn of(container: &Container, image: WrittenImage) -> Self {
         let at = container.inspect["Created"].as_str().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
         Self { name: container.name.clone(), image, at: at.map(|at| at.to_utc()), runs: container.runs() }
     }
@@ -57,7 +58,7 @@ fn span(image: &str, made: &[Made]) -> Ran {
     let names: Vec<_> = of_image.iter().map(|one| format!("'{}'", one.name)).collect();
     let still = of_image.iter().find(|one| !one.runs);
     Ran {
-        image: image.to_owned(),
+        image: image.into(),
         from,
         until: None,
         source: format!("container {} was made", names.join(", ")),
@@ -76,7 +77,7 @@ mod tests {
             "Id": "0123456789abcdef", "Name": format!("/{name}"), "Image": "sha256:77", "Config": {"Image": image},
             "Created": format!("2026-11-20T{hour:02}:00:00.123456789+01:00"), "State": {"Running": runs},
         });
-        Made::of(&Container::new(inspect).expect("a container"), image.to_owned())
+        Made::of(&Container::new(inspect).expect("a container"), image.into())
     }
 
     fn told(spans: &[Ran]) -> Vec<(&str, Option<String>, &str, Option<&str>)> {

@@ -31,7 +31,7 @@ use self::client::Client;
 use self::container::{Container, PROJECT, Place, image_id, may_be_of};
 use self::own::OwnWrites;
 use super::connect::RegistryLogin;
-use super::image::ImageName;
+use super::image::{ImageName, WrittenImage};
 use super::{Apart, Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
@@ -145,15 +145,13 @@ impl Engine {
     }
 
     /// The image as it may be read: a container that was told only an image's id is looked up.
-    async fn image_text(&self, container: &Container) -> anyhow::Result<String> {
-        if container.image.parse::<super::image::ImageName>().is_ok()
-            && !container.image_id.starts_with(&container.image)
-        {
+    async fn image_text(&self, container: &Container) -> anyhow::Result<WrittenImage> {
+        if container.image.name().is_some() && !container.image_id.starts_with(container.image.as_str()) {
             return Ok(container.image.clone());
         }
         let image = self.client.get(&format!("/images/{}/json", container.image_id)).await?.unwrap_or_default();
         let known = image["RepoDigests"][0].as_str().or(image["RepoTags"][0].as_str());
-        Ok(known.unwrap_or(&container.image).to_owned())
+        Ok(known.map_or_else(|| container.image.clone(), WrittenImage::from))
     }
 
     async fn application(
@@ -167,7 +165,7 @@ impl Engine {
         if current.is_empty() {
             return Ok(None);
         }
-        let mut images: Vec<String> = Vec::new();
+        let mut images: Vec<WrittenImage> = Vec::new();
         for container in &current {
             let image = self.image_text(container).await?;
             if !images.contains(&image) {
@@ -186,14 +184,15 @@ impl Engine {
             instances: current.len() as u64,
             notes: service.notes(),
             obstacle,
-            apart: Apart::held(current.iter().map(|one| &one.inspect["Config"]["Labels"])),
+            apart: Apart::held(current.iter().map(|one| &one.inspect["Config"]["Labels"]))
+                .or_else(|| current.iter().find_map(|one| obstacle::unit(one)).map(Apart::Fixed)),
         }))
     }
 }
 
 /// Why containers of one name cannot be set as one, where their images are of several repositories.
-fn several_repositories(images: &[String]) -> Option<String> {
-    let names: Vec<ImageName> = images.iter().filter_map(|image| image.parse().ok()).collect();
+fn several_repositories(images: &[WrittenImage]) -> Option<String> {
+    let names: Vec<&ImageName> = images.iter().filter_map(WrittenImage::name).collect();
     let first = names.first()?;
     let other = names.iter().find(|name| !name.is_beside(first))?;
     Some(format!("its containers run images of several repositories: '{first}' and '{other}'"))
@@ -263,7 +262,7 @@ impl Service {
             |one: &Container| !was_there(one) && (one.image == change.to || target == Some(one.image_id.as_str()));
         let Some(first) = current.first() else { return Standing::Gone };
         if let Some(other) = current.iter().find(|one| !at_target(one) && !was_there(one)) {
-            return Standing::Other { image: other.image.clone() };
+            return Standing::Other { value: other.image.to_string() };
         }
         // Of several the one that is not well says what is the matter.
         let trouble = current.iter().find_map(|one| Some((one, one.trouble()?)));
@@ -287,7 +286,7 @@ impl Service {
         } else {
             (first, format!("{at_targets} of {} at the target", counted(current.len(), "container")))
         };
-        Standing::Unwell { image: one.image.clone(), why }
+        Standing::Unwell { value: one.image.to_string(), why }
     }
 }
 
@@ -367,7 +366,7 @@ impl Settable for Engine {
         self.client.writes.over().await;
         let mut standings = Vec::with_capacity(changes.len());
         for (change, mut service) in changes.iter().zip(self.services(changes).await?) {
-            let target = self.resolve(&change.to).await?;
+            let target = self.resolve(change.to.as_str()).await?;
             for container in &mut service.0 {
                 if container.runs() && container.health() == Some("starting") {
                     health::check(&self.client, container).await;

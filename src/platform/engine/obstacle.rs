@@ -14,11 +14,8 @@ const UNIT: &str = "PODMAN_SYSTEMD_UNIT";
 /// Why a container cannot be replaced; none where it can. `podman` is what Podman's own API says of it, where the
 /// engine is Podman; `everybody` all containers of the engine.
 pub(super) fn obstacle(old: &Container, podman: Option<&Value>, everybody: &[Container]) -> Option<String> {
-    if let Some(unit) = old.label(UNIT) {
-        return Some(format!(
-            "its systemd unit '{unit}' would start the old image again: set the image in that unit (a quadlet: in its \
-             .container file), then `systemctl daemon-reload` and `systemctl restart {unit}`"
-        ));
+    if let Some(why) = unit(old) {
+        return Some(why);
     }
     let host = &old.inspect["HostConfig"];
     if host["AutoRemove"] == true {
@@ -41,6 +38,15 @@ pub(super) fn obstacle(old: &Container, podman: Option<&Value>, everybody: &[Con
     let given = |option: &str| command.iter().any(|word| word.split('=').next() == Some(option));
     let lost: Vec<&str> = UNSEEN.into_iter().filter(|option| given(option)).collect();
     (!lost.is_empty()).then(|| format!("the engine does not show what it was given with {}", lost.join(", ")))
+}
+
+/// Why a container is its systemd unit's to set; none where it has none.
+pub(super) fn unit(container: &Container) -> Option<String> {
+    let unit = container.label(UNIT)?;
+    Some(format!(
+        "its systemd unit '{unit}' would start the old image again: set the image in that unit (a quadlet: in its \
+         .container file), then `systemctl daemon-reload` and `systemctl restart {unit}`"
+    ))
 }
 
 /// Whether `user` has the network, the volumes or the like of `old`: it would be cut off.

@@ -96,7 +96,7 @@ impl Answered for Answer {
         let metadata = &self.body["metadata"];
         let mut kept = json!({ "uid": metadata["uid"], "generation": metadata["generation"] });
         for one in containers(&self.body) {
-            kept["images"][one.name] = one.image.into();
+            kept["images"][one.name] = one.image.as_str().into();
         }
         journal::Answer::Taken(kept)
     }
@@ -225,12 +225,12 @@ fn words(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<String>
     if status.is_redirection() {
         let to = headers.get(LOCATION)?.to_str().ok()?.split('?').next().unwrap_or_default();
         Some(format!("it leads to {}", printable(to)))
-    } else if is_page(body) {
+    } else if is_page(headers, body) {
         Some("a web page".to_owned())
     } else if status.is_success() {
         None
     } else {
-        sentence(body)
+        sentence(body, "")
     }
 }
 

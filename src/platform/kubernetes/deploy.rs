@@ -13,7 +13,9 @@ use super::own::{Images, SET, Sent, Written, is_made_of};
 use super::workload::{self, CAUSE, Container, Kind, parts};
 use super::{Kubernetes, rollout, wait};
 use crate::journal::write::Unanswered;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Change, missed};
+use crate::poll::Looks;
 use crate::watch::Watch;
 
 /// How long it may take until a write whose answer was lost shows.
@@ -98,7 +100,7 @@ fn patch(
     let cause = kubernetes.cause(&targets.join(", "));
     let write = kubernetes.patch(SET, id, object, workload::patch(object, &images, &cause))?;
     let rollout = rollout::rollout(kind, object);
-    let own = |(one, to): (Container, String)| {
+    let own = |(one, to): (Container, WrittenImage)| {
         let made = made.iter().find(|made| made.name == one.name).map(|made| made.image.clone());
         Images { name: one.name, from: one.image, to, made }
     };
@@ -210,17 +212,14 @@ pub(super) async fn moved(kubernetes: &Kubernetes, id: &str, object: &Value) -> 
 
 /// Waits until a write whose answer was lost shows: the object says that we made it.
 async fn shows(kubernetes: &Kubernetes, id: &str, cause: &str) -> anyhow::Result<()> {
-    let deadline = Instant::now() + SHOWS_WITHIN;
-    loop {
+    let mut looks = Looks::every(PAUSE, Instant::now() + SHOWS_WITHIN);
+    while looks.next().await {
         let object = kubernetes.object(id).await?.1.unwrap_or_default();
         if object["metadata"]["annotations"][CAUSE] == cause {
             return Ok(());
         }
-        if Instant::now() >= deadline {
-            bail!("it stands as before");
-        }
-        sleep(PAUSE).await;
     }
+    bail!("it stands as before")
 }
 
 impl Kubernetes {

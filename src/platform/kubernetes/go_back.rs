@@ -11,6 +11,7 @@ use super::workload::{self, Container};
 use super::{Kubernetes, wait};
 use crate::journal::write::Unanswered;
 use crate::platform::Change;
+use crate::platform::image::WrittenImage;
 use crate::watch::Watch;
 
 /// Between two tries of what did not get through.
@@ -64,8 +65,11 @@ async fn restore(
                 let images: Vec<&str> = written.containers.iter().map(|images| images.from.as_str()).collect();
                 let cause = kubernetes.cause(&format!("back to {}", images.join(", ")));
                 let write = kubernetes.patch(RESTORE, id, &object, workload::patch(&object, &back, &cause))?;
-                let sending =
-                    |(one, to): &(Container, String)| Sending { name: one.name.clone(), to: to.clone(), made: None };
+                let sending = |(one, to): &(Container, WrittenImage)| Sending {
+                    name: one.name.clone(),
+                    to: to.clone(),
+                    made: None,
+                };
                 let sent = Sent { application: id.clone(), cause, containers: back.iter().map(sending).collect() };
                 let about = serde_json::to_value(&sent).context("what is written is plain data")?;
                 match kubernetes.client.write(write, about).await {

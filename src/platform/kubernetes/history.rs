@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Kubernetes;
 use super::workload::{Kind, is_owned, parts};
+use crate::platform::image::WrittenImage;
 use crate::platform::{Application, Ran};
 
 /// The number of a ReplicaSet's last use.
@@ -53,7 +54,7 @@ pub(super) async fn of(kubernetes: &Kubernetes, applications: &[Application]) ->
 #[derive(Debug, Clone)]
 struct Template {
     source: String,
-    image: String,
+    image: WrittenImage,
     made: DateTime<Utc>,
     /// The number of its last use.
     number: u64,
@@ -66,7 +67,7 @@ struct Template {
 struct Use {
     number: u64,
     source: String,
-    image: String,
+    image: WrittenImage,
     /// Since when; none for one that was not the template's first.
     since: Option<DateTime<Utc>>,
 }
@@ -87,7 +88,7 @@ fn template(kind: Kind, object: &Value, container: &str) -> Option<Template> {
     };
     let lists = ["containers", "initContainers"].map(|name| pods["spec"][name].as_array());
     let mut containers = lists.into_iter().flatten().flatten();
-    let image = containers.find(|one| one["name"] == container)?["image"].as_str()?.to_owned();
+    let image = containers.find(|one| one["name"] == container)?["image"].as_str()?.into();
     Some(Template { source, image, made, number, earlier })
 }
 
@@ -162,7 +163,7 @@ mod tests {
     fn template(image: &str, minute: u32, earlier: &[u64], number: u64) -> Template {
         Template {
             source: image.to_uppercase(),
-            image: image.to_owned(),
+            image: image.into(),
             made: at(minute),
             number,
             earlier: earlier.to_vec(),
@@ -172,7 +173,9 @@ mod tests {
     /// Image, from and until in minutes, doubt.
     fn told(kind: Kind, templates: &[Template]) -> Vec<(String, Option<u32>, Option<u32>, String)> {
         let minute = |time: DateTime<Utc>| u32::try_from((time - at(0)).num_minutes()).unwrap();
-        let row = |ran: Ran| (ran.image, ran.from.map(minute), ran.until.map(minute), ran.doubt.unwrap_or_default());
+        let row = |ran: Ran| {
+            (ran.image.to_string(), ran.from.map(minute), ran.until.map(minute), ran.doubt.unwrap_or_default())
+        };
         spans(&uses(kind, templates)).into_iter().map(row).collect()
     }
 

@@ -16,6 +16,7 @@ use super::Kubernetes;
 use super::client::{Answer, Client, Write};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::write::Unanswered;
+use crate::poll::Looks;
 
 /// The Lease's name.
 const NAME: &str = "firebreak";
@@ -143,9 +144,8 @@ async fn is_left(kubernetes: &Kubernetes, theirs: &Value) -> anyhow::Result<bool
         return Ok(true);
     }
     let lasts = theirs["spec"]["leaseDurationSeconds"].as_u64().map_or(LASTS, Duration::from_secs).min(LASTS * 4);
-    let begun = Instant::now();
-    while begun.elapsed() < lasts {
-        sleep(LOOK).await;
+    let mut looks = Looks::every(LOOK, Instant::now() + lasts);
+    while looks.next().await {
         let Some(now) = kubernetes.client.get(&path(kubernetes)).await? else { return Ok(true) };
         if now["metadata"]["resourceVersion"] != theirs["metadata"]["resourceVersion"] {
             return Ok(false);

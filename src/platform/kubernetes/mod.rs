@@ -31,6 +31,7 @@ use self::lease::Held;
 use self::own::OwnWrites;
 use self::place::Place;
 use self::workload::{Kind, parts};
+use super::image::WrittenImage;
 use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing, quoted};
 use crate::journal::lock::{Holder, LockError};
 use crate::journal::{Call, Ledger};
@@ -55,7 +56,7 @@ pub(super) struct Kubernetes {
 #[derive(Debug, Clone)]
 struct Listed {
     name: String,
-    image: String,
+    image: WrittenImage,
     /// It ends before the others begin.
     is_init: bool,
     has_readiness: bool,
@@ -96,7 +97,7 @@ impl Kubernetes {
     }
 
     /// The containers of an application as they were first seen, for some of its images.
-    fn listed(&self, id: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Listed> {
+    fn listed(&self, id: &str, is_wanted: impl Fn(&WrittenImage) -> bool) -> Vec<Listed> {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         let all = listed.get(id).map(Vec::as_slice).unwrap_or_default();
         all.iter().filter(|one| is_wanted(&one.image)).cloned().collect()
@@ -124,21 +125,22 @@ impl Kubernetes {
 
     /// The containers that a change is about, with the images that they had. One that is set to something else when it is
     /// first seen had what the application had.
-    fn had(&self, change: &Change) -> Vec<(String, String)> {
+    fn had(&self, change: &Change) -> Vec<(String, WrittenImage)> {
         let Application { id, images, .. } = &change.application;
         if let Some(written) = self.own.of(id) {
             let about = written.containers.into_iter().filter(|images| change.is_about(&images.from));
             return about.map(|images| (images.name, images.from)).collect();
         }
-        let had =
-            |image: String| if images.contains(&image) { image } else { images.first().cloned().unwrap_or(image) };
+        let had = |image: WrittenImage| {
+            if images.contains(&image) { image } else { images.first().cloned().unwrap_or(image) }
+        };
         let listed = self.listed(id, |image| change.is_about(image));
         listed.into_iter().map(|one| (one.name, had(one.image))).collect()
     }
 
     /// The container by which it is known what an application ran: the first that runs one of its images.
     fn container(&self, application: &Application) -> String {
-        let listed = self.listed(&application.id, |image| application.images.iter().any(|one| one == image));
+        let listed = self.listed(&application.id, |image| application.images.contains(image));
         listed.into_iter().next().map(|one| one.name).unwrap_or_default()
     }
 }
@@ -185,7 +187,7 @@ impl Platform for Kubernetes {
         notes
     }
 
-    fn became(&self, change: &Change) -> Vec<String> {
+    fn became(&self, change: &Change) -> Vec<WrittenImage> {
         self.own.became(&change.application.id, &change.to)
     }
 
@@ -225,7 +227,7 @@ impl Settable for Kubernetes {
         let Some((kind, name)) = parts(&change.application.id) else { return String::new() };
         let mut command = vec![format!("{} set image {}/{name}", self.kubectl, kind.word())];
         let images = self.had(change);
-        command.extend(images.into_iter().map(|(container, image)| format!("{container}={}", quoted(&image))));
+        command.extend(images.into_iter().map(|(container, image)| format!("{container}={}", quoted(image.as_str()))));
         command.join(" ")
     }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Kubernetes;
 use super::workload::containers_in;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Apart, Application};
 
 /// Each of these, with the images of its pods that have not ended.
@@ -29,7 +30,7 @@ pub(super) async fn of(kubernetes: &Kubernetes) -> anyhow::Result<Vec<Applicatio
 }
 
 fn found(namespace: &str, pods: &[Value], sets: &[Value]) -> Vec<Application> {
-    let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut found: BTreeMap<(String, String), Vec<WrittenImage>> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| !has_ended(pod)) {
         let Some(controller) = controller(pod, sets) else { continue };
         let images = found.entry(controller).or_default();
@@ -39,7 +40,7 @@ fn found(namespace: &str, pods: &[Value], sets: &[Value]) -> Vec<Application> {
             }
         }
     }
-    let application = |((kind, name), images): ((String, String), Vec<String>)| {
+    let application = |((kind, name), images): ((String, String), Vec<WrittenImage>)| {
         let why = match kind.as_str() {
             "Pod" => "a pod of its own, whose image cannot be set".to_owned(),
             "Job" => "a job under way, which keeps its image".to_owned(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::workload::{CAUSE, Container, containers};
 use crate::journal::{Answer, Call};
-use crate::platform::image::ImageName;
+use crate::platform::image::{ImageName, WrittenImage};
 
 /// The name of the write that sets a target.
 pub(super) const SET: &str = "set";
@@ -41,12 +41,12 @@ pub(super) struct Images {
     /// Its name.
     pub(super) name: String,
     /// The image before.
-    pub(super) from: String,
+    pub(super) from: WrittenImage,
     /// The image that it was set to.
-    pub(super) to: String,
+    pub(super) to: WrittenImage,
     /// What the server makes of that, as it said when the change was tried; none where it could not be tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) made: Option<String>,
+    pub(super) made: Option<WrittenImage>,
 }
 
 /// Images that a write sent, as both writes put them into the journal.
@@ -67,20 +67,20 @@ pub(super) struct Sending {
     /// The container's name.
     pub(super) name: String,
     /// The image as it was sent.
-    pub(super) to: String,
+    pub(super) to: WrittenImage,
     /// What the server made of it; none until that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) made: Option<String>,
+    pub(super) made: Option<WrittenImage>,
 }
 
 /// Whether an image may be what a cluster's own rules made of one that was sent: the same tag, with a digest or by another
 /// way to the same repository.
-pub(super) fn is_made_of(made: &str, sent: &str) -> bool {
-    let (Ok(one), Ok(other)) = (made.parse::<ImageName>(), sent.parse::<ImageName>()) else { return made == sent };
+pub(super) fn is_made_of(made: &WrittenImage, sent: &WrittenImage) -> bool {
+    let (Some(one), Some(other)) = (made.name(), sent.name()) else { return made == sent };
     let last = |name: &ImageName| name.repository().rsplit('/').next().map(str::to_owned);
     let same = |one: Option<&str>, other: Option<&str>| one == other || one.is_none() || other.is_none();
     let is_named = one.tag().is_some() || one.digest().is_some();
-    is_named && last(&one) == last(&other) && same(one.tag(), other.tag()) && same(one.digest(), other.digest())
+    is_named && last(one) == last(other) && same(one.tag(), other.tag()) && same(one.digest(), other.digest())
 }
 
 impl From<&Written> for Sent {
@@ -110,7 +110,7 @@ impl Sent {
 impl Written {
     /// What is to be set to take it back, where the object is still as this write left it. `read` is the object with what
     /// the server made of our images read as what was sent.
-    pub(super) fn back(&self, object: &Value, read: &Value) -> Option<Vec<(Container, String)>> {
+    pub(super) fn back(&self, object: &Value, read: &Value) -> Option<Vec<(Container, WrittenImage)>> {
         let is_ours = object["metadata"]["annotations"][CAUSE] == self.cause.as_str();
         if is_ours { self.pairs(object, read, |images| (&images.to, &images.from)) } else { None }
     }
@@ -124,8 +124,8 @@ impl Written {
         &self,
         object: &Value,
         read: &Value,
-        side: impl for<'a> Fn(&'a Images) -> (&'a String, &'a String),
-    ) -> Option<Vec<(Container, String)>> {
+        side: impl for<'a> Fn(&'a Images) -> (&'a WrittenImage, &'a WrittenImage),
+    ) -> Option<Vec<(Container, WrittenImage)>> {
         if object["metadata"]["uid"] != self.uid.as_str() {
             return None;
         }
@@ -202,11 +202,11 @@ impl OwnWrites {
     }
 
     /// What the server made of an image that was sent for an application: itself where it took it as it is.
-    pub(super) fn became(&self, id: &str, image: &str) -> Vec<String> {
+    pub(super) fn became(&self, id: &str, image: &WrittenImage) -> Vec<WrittenImage> {
         let known = self.lock();
         let sent = known.sent.iter().filter(|sent| sent.application == id).flat_map(|sent| &sent.containers);
-        let made = sent.filter(|one| one.to == image).filter_map(|one| one.made.clone());
-        std::iter::once(image.to_owned()).chain(made).collect()
+        let made = sent.filter(|one| one.to == *image).filter_map(|one| one.made.clone());
+        std::iter::once(image.clone()).chain(made).collect()
     }
 
     /// Learns what the journal of a run says of its writes.
@@ -225,7 +225,7 @@ impl OwnWrites {
             {
                 if let Some(Answer::Taken(answer)) = &call.answer {
                     for one in &mut sent.containers {
-                        one.made = answer["images"][&one.name].as_str().map(str::to_owned).or(one.made.take());
+                        one.made = answer["images"][&one.name].as_str().map(WrittenImage::from).or(one.made.take());
                     }
                 }
                 known.sent.push(sent);
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     fn written() -> Written {
-        let images = Images { name: "app".to_owned(), from: "b:2".to_owned(), to: "b:1".to_owned(), made: None };
+        let images = Images { name: "app".to_owned(), from: "b:2".into(), to: "b:1".into(), made: None };
         Written {
             application: "dev/deployment/b".to_owned(),
             uid: "u".to_owned(),
@@ -272,9 +272,9 @@ mod tests {
         let ours = Container {
             path: "/spec/template/spec/containers/1".to_owned(),
             name: "app".to_owned(),
-            image: "b:1".to_owned(),
+            image: "b:1".into(),
         };
-        assert_eq!(back(&object("b:1", &cause)), Some(vec![(ours, "b:2".to_owned())]));
+        assert_eq!(back(&object("b:1", &cause)), Some(vec![(ours, "b:2".into())]));
         assert_eq!(back(&object("b:3", &cause)), None, "another image");
         assert_eq!(back(&object("b:1", "somebody else")), None, "somebody else's doing");
         let mut another = object("b:1", &cause);
@@ -305,9 +305,9 @@ mod tests {
     const DIGEST: &str = "sha256:cafecafecafecafecafecafecafecafecafecafecafecafecafecafecafecafe";
 
     /// The image of `app` as it is read, where the journal says this of the write, and this is its cause now.
-    fn reads(made: Option<&str>, answer: Option<Answer>, image: &str, cause: &str) -> String {
+    fn reads(made: Option<&str>, answer: Option<Answer>, image: &str, cause: &str) -> WrittenImage {
         let mut written = written();
-        written.containers[0].made = made.map(str::to_owned);
+        written.containers[0].made = made.map(WrittenImage::from);
         let about = serde_json::to_value(written).unwrap();
         let own = OwnWrites::default();
         own.recall(&[Call { call: SET.to_owned(), about, answer }]);
@@ -323,10 +323,10 @@ mod tests {
         assert_eq!(reads(None, taken(&pinned), &pinned, "another"), "b:1", "the answer says so");
         assert_eq!(reads(Some(&pinned), None, &pinned, "another"), "b:1", "it was tried before");
         assert_eq!(reads(None, lost(), &pinned, &cause), "b:1", "ours was the last change");
-        assert_eq!(reads(None, lost(), &pinned, "another"), pinned, "whose that is is not known");
+        assert_eq!(reads(None, lost(), &pinned, "another"), *pinned, "whose that is is not known");
         assert_eq!(reads(None, lost(), "b:3", &cause), "b:3", "nothing makes that of it");
-        assert_eq!(reads(None, taken("b:1"), &pinned, &cause), pinned, "somebody pinned it since");
-        assert_eq!(reads(None, Some(Answer::Refused("409".to_owned())), &pinned, &cause), pinned);
+        assert_eq!(reads(None, taken("b:1"), &pinned, &cause), *pinned, "somebody pinned it since");
+        assert_eq!(reads(None, Some(Answer::Refused("409".to_owned())), &pinned, &cause), *pinned);
     }
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
             ("no image!", "no image!", true),
             ("no image!", "b:1", false),
         ] {
-            assert_eq!(is_made_of(made, sent), is_it, "{made} of {sent}");
+            assert_eq!(is_made_of(&made.into(), &sent.into()), is_it, "{made} of {sent}");
         }
     }
 }

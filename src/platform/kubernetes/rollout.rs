@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::workload::{Kind, containers_of, idle, revision, wanted};
+use crate::platform::image::WrittenImage;
 use crate::platform::{Change, Standing};
 use crate::words::counted;
 
@@ -79,16 +80,16 @@ pub(super) fn standing(kind: Kind, object: &Value, change: &Change) -> Standing 
     let containers = containers_of(object, change);
     let is_target = !containers.is_empty() && containers.iter().all(|one| one.image == change.to);
     let other = containers.iter().find(|one| one.image != change.to && !before.images.contains(&one.image));
-    let Some(image) = other.or(containers.first()).map(|one| one.image.clone()) else {
+    let Some(value) = other.or(containers.first()).map(|one| one.image.to_string()) else {
         // Somebody set its containers to another repository.
-        let images: Vec<String> = super::workload::containers(object).into_iter().map(|one| one.image).collect();
-        return Standing::Other { image: images.join(", ") };
+        let images: Vec<WrittenImage> = super::workload::containers(object).into_iter().map(|one| one.image).collect();
+        return Standing::Other { value: images.join(", ") };
     };
     if other.is_some() {
-        return Standing::Other { image };
+        return Standing::Other { value };
     }
     let rollout = rollout(kind, object);
-    let unwell = |why: String| Standing::Unwell { image: image.clone(), why };
+    let unwell = |why: String| Standing::Unwell { value: value.clone(), why };
     if kind != Kind::DaemonSet && rollout.total == 0 && before.instances > 0 {
         return unwell(format!("0 instances, there were {}", before.instances));
     }
@@ -172,8 +173,8 @@ mod tests {
     fn of_what_has_no_instances_only_that_it_is_set_can_be_said() {
         let stands = |kind: Kind, object: &Value, from: &str| {
             let mut before = application(kind, object).unwrap();
-            before.images = vec![format!("r:5000/team/billing:{from}")];
-            standing(kind, object, &Change { application: before, to: "r:5000/team/billing:2".to_owned() })
+            before.images = vec![format!("r:5000/team/billing:{from}").into()];
+            standing(kind, object, &Change { application: before, to: "r:5000/team/billing:2".into() })
         };
         let idle = |why: &str| Standing::Idle { why: why.to_owned() };
         let none = with(&json!({"spec": {"replicas": 0}, "status": null}));
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!(
             stands(Kind::DaemonSet, &none, "1"),
             Standing::Unwell {
-                image: "r:5000/team/billing:2".to_owned(),
+                value: "r:5000/team/billing:2".to_owned(),
                 why: "a change that its controller has not seen yet".to_owned(),
             }
         );
@@ -192,8 +193,8 @@ mod tests {
         });
         assert_eq!(stands(Kind::CronJob, &cron, "1"), idle("its next job runs this image"));
         let mut before = application(Kind::CronJob, &cron).unwrap();
-        before.images = vec!["r:5000/team/billing:2".to_owned()];
-        let change = Change { application: before, to: "r:5000/team/billing:1".to_owned() };
+        before.images = vec!["r:5000/team/billing:2".into()];
+        let change = Change { application: before, to: "r:5000/team/billing:1".into() };
         assert_eq!(standing(Kind::CronJob, &cron, &change), Standing::Before { trouble: None });
     }
 
@@ -210,13 +211,13 @@ mod tests {
         let (old, new) = ("r:5000/team/billing:2", "r:5000/team/billing:1");
         let mut before = application(Kind::Deployment, &deployment()).unwrap();
         before.images.truncate(1);
-        let change = Change { application: before, to: new.to_owned() };
+        let change = Change { application: before, to: new.into() };
         let stands = |image: &str, fields: Value| {
             let mut object = with(&fields);
             object["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
             standing(Kind::Deployment, &object, &change)
         };
-        let unwell = |image: &str, why: &str| Standing::Unwell { image: image.to_owned(), why: why.to_owned() };
+        let unwell = |image: &str, why: &str| Standing::Unwell { value: image.to_owned(), why: why.to_owned() };
         let sick = json!({"status": {"readyReplicas": 1}});
         let before = |trouble: Option<&str>| Standing::Before { trouble: trouble.map(str::to_owned) };
         assert_eq!(stands(old, json!({})), before(None));
@@ -225,14 +226,14 @@ mod tests {
         assert_eq!(stands(new, sick), unwell(new, "1 of 2 pods ready"));
         assert_eq!(
             stands("r:5000/team/billing:9", json!({})),
-            Standing::Other { image: "r:5000/team/billing:9".to_owned() }
+            Standing::Other { value: "r:5000/team/billing:9".to_owned() }
         );
         assert_eq!(stands(new, json!({"spec": {"replicas": 0}})), unwell(new, "0 instances, there were 2"));
         let changed = json!({"spec": {"minReadySeconds": 1}, "status": {"updatedReplicas": 1}});
         assert_eq!(stands(old, changed), unwell(old, "1 of 2 pods updated, 2 ready"));
         assert_eq!(
             stands("r:5000/other:1", json!({})),
-            Standing::Other { image: "r:5000/other:1, envoy:1".to_owned() }
+            Standing::Other { value: "r:5000/other:1, envoy:1".to_owned() }
         );
         let theirs = json!({"status": {"updatedReplicas": 1}});
         assert_eq!(stands(old, theirs), before(Some("1 of 2 pods updated, 2 ready")), "it was like this before");

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use futures_util::future::try_join_all;
 use serde_json::Value;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::Kubernetes;
 use super::pods::{self, Unblock};
 use super::rollout::{Rollout, rollout, standing};
 use super::workload::Kind;
 use crate::platform::{Change, Standing};
+use crate::poll::{Looks, Sight};
 use crate::watch::{Progress, Watch};
 
 /// The pause after the first look; it grows.
@@ -42,7 +43,7 @@ pub(super) async fn until_arrived(
         let Some(Seen { kind, object, rollout }) = seen else { bail!("application '{id}' is no longer there") };
         match standing(*kind, object, change) {
             Standing::Target | Standing::Idle { .. } => Ok(true),
-            Standing::Other { image } => bail!("'{id}' was set to '{image}' by others meanwhile"),
+            Standing::Other { value } => bail!("'{id}' was set to '{value}' by others meanwhile"),
             Standing::Before { .. } => bail!("'{id}' was set back by others meanwhile"),
             Standing::Unwell { .. } | Standing::Gone => Ok(rollout.total == 0 && rollout.trouble.is_none()),
         }
@@ -95,55 +96,45 @@ async fn until(
     watch: &dyn Watch,
     is_there: impl Fn(&Change, Option<&Seen>) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
-    let mut pause = FIRST_PAUSE;
-    let mut seen = Instant::now();
+    let (mut looks, mut sight) = (Looks::growing(FIRST_PAUSE, LAST_PAUSE, deadline), Sight::new(OUT_OF_SIGHT));
     let mut unblock: HashMap<&str, Unblock> = HashMap::new();
-    loop {
-        match try_join_all(changes.iter().map(|change| kubernetes.object(&change.application.id))).await {
-            Err(error) if seen.elapsed() >= OUT_OF_SIGHT => return Err(error.context("lost sight of the services")),
-            Err(_) => {}
-            Ok(found) => {
-                seen = Instant::now();
-                let mut behind = Vec::new();
-                for (change, (kind, object)) in changes.iter().zip(&found) {
-                    let id = &change.application.id;
-                    let object = object.as_ref().map(|object| kubernetes.own.read(id, object));
-                    let seen =
-                        object.as_ref().map(|object| Seen { kind: *kind, object, rollout: rollout(*kind, object) });
-                    if let Some(seen) = &seen {
-                        tell(change, &seen.rollout, watch);
-                    }
-                    if is_there(change, seen.as_ref())? {
-                        continue;
-                    }
-                    let Some(Seen { object, rollout, .. }) = seen else { continue };
-                    let before = given_up.entry(id.clone()).or_insert_with(|| rollout.given_up.clone());
-                    if rollout.given_up.is_some() && *before != rollout.given_up {
-                        bail!("{}", why(kubernetes, change, object, &rollout).await);
-                    }
-                    if rollout.moves {
-                        unblock.entry(id).or_default().free(kubernetes, *kind, id, object, watch).await;
-                    }
-                    behind.push((change, object.clone(), rollout));
-                }
-                if behind.is_empty() {
-                    return Ok(());
-                }
-                if Instant::now() >= deadline {
-                    let mut reasons = Vec::new();
-                    for (change, object, rollout) in behind {
-                        reasons.push(why(kubernetes, change, &object, &rollout).await);
-                    }
-                    bail!("time ran out: {}", reasons.join("; "));
-                }
+    let mut behind = Vec::new();
+    while looks.next().await {
+        let found = try_join_all(changes.iter().map(|change| kubernetes.object(&change.application.id))).await;
+        let Some(found) = sight.seen(found).context("lost sight of the services")? else { continue };
+        behind.clear();
+        for (change, (kind, object)) in changes.iter().zip(&found) {
+            let id = &change.application.id;
+            let object = object.as_ref().map(|object| kubernetes.own.read(id, object));
+            let seen = object.as_ref().map(|object| Seen { kind: *kind, object, rollout: rollout(*kind, object) });
+            if let Some(seen) = &seen {
+                tell(change, &seen.rollout, watch);
             }
+            if is_there(change, seen.as_ref())? {
+                continue;
+            }
+            let Some(Seen { object, rollout, .. }) = seen else { continue };
+            let before = given_up.entry(id.clone()).or_insert_with(|| rollout.given_up.clone());
+            if rollout.given_up.is_some() && *before != rollout.given_up {
+                bail!("{}", why(kubernetes, change, object, &rollout).await);
+            }
+            if rollout.moves {
+                unblock.entry(id).or_default().free(kubernetes, *kind, id, object, watch).await;
+            }
+            behind.push((change, object.clone(), rollout));
         }
-        if Instant::now() >= deadline {
-            bail!("time ran out");
+        if behind.is_empty() {
+            return Ok(());
         }
-        sleep_until((Instant::now() + pause).min(deadline)).await;
-        pause = (pause * 3 / 2).min(LAST_PAUSE);
     }
+    let mut reasons = Vec::new();
+    for (change, object, rollout) in behind {
+        reasons.push(why(kubernetes, change, &object, &rollout).await);
+    }
+    if reasons.is_empty() {
+        bail!("time ran out");
+    }
+    bail!("time ran out: {}", reasons.join("; "))
 }
 
 /// Only for people to see: what matters is asked again.

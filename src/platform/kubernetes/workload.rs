@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::secrets::Secrets;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Apart, Application, Change};
 
 /// Where it is said why an object was changed last; kubectl shows it beside each revision.
@@ -51,7 +52,7 @@ pub(super) struct Container {
     /// Where it stands in the object: `/spec/template/spec/containers/0`.
     pub(super) path: String,
     pub(super) name: String,
-    pub(super) image: String,
+    pub(super) image: WrittenImage,
 }
 
 impl Container {
@@ -80,7 +81,7 @@ pub(super) fn containers_in(spec: &Value, place: &str) -> Vec<Container> {
             Some(Container {
                 path: format!("{place}/{name}/{number}"),
                 name: container["name"].as_str()?.to_owned(),
-                image: container["image"].as_str()?.to_owned(),
+                image: container["image"].as_str()?.into(),
             })
         })
     };
@@ -96,7 +97,7 @@ pub(super) fn containers_of(object: &Value, change: &Change) -> Vec<Container> {
 pub(super) fn application(kind: Kind, object: &Value) -> Option<Application> {
     let metadata = &object["metadata"];
     let (namespace, service) = (metadata["namespace"].as_str()?, metadata["name"].as_str()?);
-    let mut images: Vec<String> = Vec::new();
+    let mut images: Vec<WrittenImage> = Vec::new();
     for container in containers(object) {
         if !images.contains(&container.image) {
             images.push(container.image);
@@ -224,7 +225,7 @@ fn manager(object: &Value) -> Option<&'static str> {
 
 /// The JSON Patch that sets containers to images, if the object is still the one that was read and they run what they
 /// ran. It says in the object why.
-pub(super) fn patch(object: &Value, set: &[(Container, String)], cause: &str) -> Value {
+pub(super) fn patch(object: &Value, set: &[(Container, WrittenImage)], cause: &str) -> Value {
     let mut steps = vec![json!({
         "op": "test", "path": "/metadata/resourceVersion", "value": object["metadata"]["resourceVersion"],
     })];
@@ -274,11 +275,8 @@ mod tests {
     }
 
     fn change(object: &Value, images: &[&str], to: &str) -> Change {
-        let images = images.iter().map(|image| (*image).to_owned()).collect();
-        Change {
-            application: Application { images, ..application(Kind::Deployment, object).unwrap() },
-            to: to.to_owned(),
-        }
+        let images = images.iter().map(|image| (*image).into()).collect();
+        Change { application: Application { images, ..application(Kind::Deployment, object).unwrap() }, to: to.into() }
     }
 
     #[test]
@@ -311,7 +309,7 @@ mod tests {
         let read = application(Kind::CronJob, &object).unwrap();
         assert_eq!(
             (&*read.id, &read.images[..], read.instances),
-            ("dev/cronjob/report", &["r/billing:2".to_owned()][..], 0)
+            ("dev/cronjob/report", &["r/billing:2".into()][..], 0)
         );
         assert_eq!(read.notes, ["it runs at its times: only its image is set"]);
         assert_eq!(secrets(&object).scrub("A=s3cret"), "A=***");
@@ -319,7 +317,7 @@ mod tests {
             idle(Kind::CronJob, &object).unwrap(),
             "its next job runs this image; jobs that are under way keep the image that they began with: report-7, report-8"
         );
-        let set: Vec<_> = containers(&object).into_iter().map(|one| (one, "r/billing:1".to_owned())).collect();
+        let set: Vec<_> = containers(&object).into_iter().map(|one| (one, "r/billing:1".into())).collect();
         let steps: json_patch::Patch = serde_json::from_value(patch(&object, &set, "why")).unwrap();
         json_patch::patch(&mut object, &steps).unwrap();
         assert_eq!(containers(&object)[0].image, "r/billing:1");
@@ -344,7 +342,7 @@ mod tests {
         let expected = Application {
             id: "dev/deployment/billing".to_owned(),
             service: "billing".to_owned(),
-            images: vec!["r:5000/team/billing:2".to_owned(), "envoy:1".to_owned()],
+            images: vec!["r:5000/team/billing:2".into(), "envoy:1".into()],
             revision: revision(&object).unwrap(),
             instances: 2,
             ..Application::default()
@@ -424,7 +422,7 @@ mod tests {
             let mut expected = object.clone();
             expected["metadata"]["annotations"][CAUSE] = "why".into();
             let place = containers.iter().position(|(name, _)| *name == "app").unwrap();
-            expected["spec"]["template"]["spec"]["containers"][place]["image"] = change.to.into();
+            expected["spec"]["template"]["spec"]["containers"][place]["image"] = change.to.as_str().into();
             json_patch::patch(&mut object, &steps).unwrap();
             prop_assert_eq!(object, expected);
         }

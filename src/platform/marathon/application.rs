@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::secrets::Secrets;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Apart, Application, Change, Standing};
 use crate::words::counted;
 
@@ -20,7 +21,7 @@ pub(super) fn application(app: &Value, environment: &str) -> Option<Application>
     Some(Application {
         id: id.to_owned(),
         service: service.to_owned(),
-        images: vec![image(app)?.to_owned()],
+        images: vec![image(app)?.into()],
         revision: app["version"].as_str()?.to_owned(),
         instances: instances(app),
         notes: notes(app),
@@ -41,10 +42,12 @@ fn service<'a>(id: &'a str, environment: &str) -> Option<&'a str> {
 pub(super) fn pod(pod: &Value, environment: &str) -> Option<Application> {
     let id = pod["id"].as_str()?;
     let service = format!("pod/{}", service(id, environment)?);
-    let containers = pod["containers"].as_array()?.iter();
-    let mut images: Vec<String> =
-        containers.filter_map(|one| one.pointer("/image/id")?.as_str().map(str::to_owned)).collect();
-    images.dedup();
+    let mut images: Vec<WrittenImage> = Vec::new();
+    for image in pod["containers"].as_array()?.iter().filter_map(|one| one.pointer("/image/id")?.as_str()) {
+        if !images.iter().any(|known| *known == image) {
+            images.push(image.into());
+        }
+    }
     if images.is_empty() {
         return None;
     }
@@ -125,23 +128,23 @@ pub(super) fn restore(id: &str, version: &str) -> Value {
 /// How an application stands towards a change. That no deployment is running says nothing: it may have failed.
 pub(super) fn standing(app: &Value, change: &Change) -> Standing {
     let before = &change.application;
-    let image = image(app).unwrap_or_default().to_owned();
-    let unwell = |why: &str| Standing::Unwell { image: image.clone(), why: why.to_owned() };
-    let was = before.images.contains(&image);
-    if image != change.to && !was {
-        return Standing::Other { image };
+    let image = image(app).unwrap_or_default();
+    let is_target = change.to == image;
+    let unwell = |why: &str| Standing::Unwell { value: image.to_owned(), why: why.to_owned() };
+    if !is_target && !before.images.iter().any(|was| *was == image) {
+        return Standing::Other { value: image.to_owned() };
     }
     if instances(app) == 0 && before.instances > 0 {
         return unwell(&format!("0 instances, there were {}", before.instances));
     }
     // Held by somebody else's deployment, but set to what it was: that is as before.
-    if is_held(app) && (image == change.to || !is_untouched(app, before)) {
+    if is_held(app) && (is_target || !is_untouched(app, before)) {
         return unwell(UNDER_WAY);
     }
     match trouble(app) {
-        Some(why) if image == change.to => unwell(&why),
-        None if image == change.to && instances(app) == 0 => Standing::Idle { why: "0 instances".to_owned() },
-        None if image == change.to => Standing::Target,
+        Some(why) if is_target => unwell(&why),
+        None if is_target && instances(app) == 0 => Standing::Idle { why: "0 instances".to_owned() },
+        None if is_target => Standing::Target,
         trouble => Standing::Before { trouble },
     }
 }
@@ -208,7 +211,7 @@ mod tests {
     }
 
     fn change() -> Change {
-        Change { application: application(&app(), "dev").expect("of dev"), to: "r:5000/billing:1-develop".to_owned() }
+        Change { application: application(&app(), "dev").expect("of dev"), to: "r:5000/billing:1-develop".into() }
     }
 
     #[test]
@@ -216,7 +219,7 @@ mod tests {
         let expected = Application {
             id: "/shop/dev/web/billing".to_owned(),
             service: "billing".to_owned(),
-            images: vec!["r:5000/billing:2-develop".to_owned()],
+            images: vec!["r:5000/billing:2-develop".into()],
             revision: "2026-11-20T10:00:00.000Z".to_owned(),
             instances: 2,
             notes: vec!["down while it restarts".to_owned()],
@@ -279,12 +282,12 @@ mod tests {
             standing(&app, &change())
         };
         let (old, new) = ("r:5000/billing:2-develop", "r:5000/billing:1-develop");
-        let unwell = |why: &str| Standing::Unwell { image: new.to_owned(), why: why.to_owned() };
+        let unwell = |why: &str| Standing::Unwell { value: new.to_owned(), why: why.to_owned() };
         let before = |trouble: Option<&str>| Standing::Before { trouble: trouble.map(str::to_owned) };
         assert_eq!(stands(old, json!({})), before(None));
         assert_eq!(stands(old, json!({"tasksHealthy": 1})), before(Some("1 of 2 instances healthy")));
         assert_eq!(stands(new, json!({})), Standing::Target);
-        assert_eq!(stands("r:5000/billing:9", json!({})), Standing::Other { image: "r:5000/billing:9".to_owned() });
+        assert_eq!(stands("r:5000/billing:9", json!({})), Standing::Other { value: "r:5000/billing:9".to_owned() });
         assert_eq!(stands(old, json!({"deployments": [{"id": "1"}]})), before(None), "it is not ours");
         assert_eq!(
             stands(new, json!({"deployments": [{"id": "1"}], "version": "later"})),

@@ -68,12 +68,12 @@ impl Answer {
         let words = if status.is_redirection() {
             let to = answer.headers.get(LOCATION).and_then(|to| answer.url.join(to.to_str().ok()?).ok());
             to.and_then(|to| place(to.as_str())).map(|to| format!("it leads to {to}"))
-        } else if is_page(&answer.body) {
+        } else if is_page(&answer.headers, &answer.body) {
             place(answer.url.as_str()).map(|from| format!("a web page, from {from}"))
         } else if status.is_success() {
             None
         } else {
-            sentence(&answer.body).map(|said| said.trim_end_matches('.').to_owned())
+            sentence(&answer.body, "").map(|said| said.trim_end_matches('.').to_owned())
         };
         Self { status, body, words }
     }

@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::super::secrets::Secrets;
 use super::client::{Answer, Write};
 use super::{Marathon, application, between, refusal};
 use crate::journal::write::Unanswered;
 use crate::platform::{Change, missed};
+use crate::poll::Looks;
 use crate::watch::Watch;
 
 /// How long it may take until a write whose answer was lost shows.
 const SHOWS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Between two looks for it.
+const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) async fn deploy(
     marathon: &Marathon,
@@ -75,7 +79,7 @@ async fn updates(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<(Val
             bail!("application '{id}' was changed by others since the plan was made: plan again");
         }
         application::secrets(&app, &mut secrets);
-        bodies.push(application::update(&app, &change.to));
+        bodies.push(application::update(&app, change.to.as_str()));
     }
     Ok((Value::Array(bodies), secrets))
 }
@@ -106,8 +110,8 @@ async fn was_needed(marathon: &Marathon, changes: &[Change], id: &str) -> anyhow
 
 /// The deployments of a write whose answer was lost.
 async fn found_after_loss(marathon: &Marathon, changes: &[Change]) -> anyhow::Result<Vec<String>> {
-    let deadline = Instant::now() + SHOWS_WITHIN;
-    loop {
+    let mut looks = Looks::every(PAUSE, Instant::now() + SHOWS_WITHIN);
+    while looks.next().await {
         let apps = marathon.apps(changes).await?;
         let set = |(change, app): (&Change, &Option<Value>)| {
             app.as_ref().is_some_and(|app| application::image(app) == Some(change.to.as_str()))
@@ -117,11 +121,8 @@ async fn found_after_loss(marathon: &Marathon, changes: &[Change]) -> anyhow::Re
             let running = marathon.deployments().await?;
             return Ok(running.into_iter().filter(|one| one.apps.iter().any(ours)).map(|one| one.id).collect());
         }
-        if Instant::now() >= deadline {
-            bail!("the services stand as before");
-        }
-        sleep(Duration::from_millis(250)).await;
     }
+    bail!("the services stand as before")
 }
 
 fn ids_of(changes: &[Change]) -> Vec<&str> {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::Marathon;
 use crate::platform::Change;
+use crate::poll::{Looks, Sight};
 use crate::watch::Watch;
 
 /// The pauses between two looks at a deployment: quick at first, for most are short.
@@ -44,30 +45,17 @@ impl Marathon {
         changes: &[Change],
         watch: &dyn Watch,
     ) -> anyhow::Result<()> {
-        let mut pause = FIRST_PAUSE;
-        let mut seen = Instant::now();
-        loop {
-            match self.deployments().await {
-                Ok(running) if running.iter().all(|deployment| !ids.contains(&deployment.id)) => {
-                    self.tell(changes, watch).await;
-                    return Ok(());
-                }
-                Ok(_) => seen = Instant::now(),
-                Err(error) if seen.elapsed() >= OUT_OF_SIGHT => {
-                    return Err(error.context(format!("lost sight of deployment {}", ids.join(", "))));
-                }
-                Err(_) => {}
+        let (mut looks, mut sight) = (Looks::growing(FIRST_PAUSE, LAST_PAUSE, deadline), Sight::new(OUT_OF_SIGHT));
+        let mut behind = Vec::new();
+        while looks.next().await {
+            let running = sight.seen(self.deployments().await);
+            let running = running.with_context(|| format!("lost sight of deployment {}", ids.join(", ")))?;
+            behind = self.tell(changes, watch).await;
+            if running.is_some_and(|running| running.iter().all(|deployment| !ids.contains(&deployment.id))) {
+                return Ok(());
             }
-            let behind = self.tell(changes, watch).await;
-            if Instant::now() >= deadline {
-                let behind = if behind.is_empty() { String::new() } else { format!(": {}", behind.join(", ")) };
-                bail!("time ran out: deployment {} is still running{behind}", ids.join(", "));
-            }
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = sleep_until(deadline) => {}
-            }
-            pause = (pause * 3 / 2).min(LAST_PAUSE);
         }
+        let behind = if behind.is_empty() { String::new() } else { format!(": {}", behind.join(", ")) };
+        bail!("time ran out: deployment {} is still running{behind}", ids.join(", "))
     }
 }

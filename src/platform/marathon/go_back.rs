@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::super::secrets::Secrets;
 use super::client::{Answer, Write};
@@ -13,6 +13,7 @@ use super::own::Written;
 use super::{Marathon, application, between, refusal};
 use crate::journal::write::Unanswered;
 use crate::platform::Change;
+use crate::poll::Looks;
 use crate::watch::Watch;
 
 /// Between two tries of what did not get through.
@@ -34,10 +35,11 @@ pub(super) async fn go_back(
 
 /// Cancels our deployments, as long as there are any: Marathon makes each a new one that reverts it.
 async fn revert(marathon: &Marathon, changes: &[Change], deadline: Instant, watch: &dyn Watch) -> anyhow::Result<()> {
-    loop {
+    let what = |id: &str| format!("failed to take back deployment {id}");
+    let (mut looks, mut last) = (Looks::every(PAUSE, deadline), String::new());
+    while looks.next().await {
         let ours = our_deployments(marathon, changes).await?;
-        let Some(id) = ours.first() else { return Ok(()) };
-        let what = || format!("failed to take back deployment {id}");
+        let Some(id) = ours.into_iter().next() else { return Ok(()) };
         // The id makes it safe to repeat: once it is reverted, that deployment is gone.
         match marathon.client.write(Write::Revert { deployment: id.clone() }, json!({ "deployment": id }), None).await {
             Ok(answer) if answer.status.is_success() => {
@@ -47,17 +49,15 @@ async fn revert(marathon: &Marathon, changes: &[Change], deadline: Instant, watc
             Ok(answer) if answer.status == StatusCode::NOT_FOUND => {} // It ended by itself meanwhile.
             Ok(answer) if answer.status.is_server_error() => {}
             Ok(answer) => {
-                return Err(refusal::error(&answer, &marathon.client, &Secrets::default()).context(what()));
+                return Err(refusal::error(&answer, &marathon.client, &Secrets::default()).context(what(&id)));
             }
             Err(Unanswered::NotSent(error) | Unanswered::Lost(error)) => {
                 watch.warn(&format!("{error:#}: trying again"));
             }
         }
-        if Instant::now() >= deadline {
-            bail!("{}: time ran out", what());
-        }
-        sleep(PAUSE).await;
+        last = id;
     }
+    bail!("{}: time ran out", what(&last))
 }
 
 /// The running deployments that are ours.
@@ -76,7 +76,8 @@ pub(super) async fn our_deployments(marathon: &Marathon, changes: &[Change]) -> 
 /// instances, as one deployment.
 async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, watch: &dyn Watch) -> anyhow::Result<()> {
     let written = marathon.own.written();
-    loop {
+    let mut looks = Looks::every(PAUSE, deadline);
+    while looks.next().await {
         let mut secrets = Secrets::default();
         let (mut bodies, mut touched) = (Vec::new(), Vec::new());
         for (change, app) in changes.iter().zip(marathon.apps(changes).await?) {
@@ -119,17 +120,14 @@ async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, wat
                 watch.warn(&format!("{error:#}: looking again"));
             }
         }
-        if Instant::now() >= deadline {
-            bail!("time ran out while restoring the versions of the services");
-        }
-        sleep(PAUSE).await;
     }
+    bail!("time ran out while restoring the versions of the services")
 }
 
 /// A revert left it without instances: it is set to what it was, and nothing runs.
 fn is_emptied(app: &Value, change: &Change) -> bool {
     let before = &change.application;
-    let was = before.images.iter().any(|was| application::image(app) == Some(was));
+    let was = before.images.iter().any(|was| application::image(app) == Some(was.as_str()));
     was && application::instances(app) == 0 && before.instances > 0
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::application;
 use super::client::Client;
+use crate::platform::image::WrittenImage;
 use crate::platform::{Application, Ran};
 
 /// How many versions of an application Marathon keeps, unless it was told otherwise.
@@ -24,7 +25,7 @@ struct Version {
     /// When it was set, which is its name; not when its instances were healthy.
     at: DateTime<Utc>,
     /// None where it ran no image.
-    image: Option<String>,
+    image: Option<WrittenImage>,
     /// It was scaled to no instances.
     suspended: bool,
 }
@@ -66,7 +67,7 @@ async fn version(client: &Client, id: &str, name: &str) -> anyhow::Result<Option
     let found = client.get(&format!("/v2/apps{id}/versions/{name}")).await.with_context(what)?;
     Ok(found.map(|app| Version {
         at,
-        image: application::image(&app).map(str::to_owned),
+        image: application::image(&app).map(WrittenImage::from),
         suspended: application::instances(&app) == 0,
     }))
 }
@@ -127,7 +128,7 @@ mod tests {
     }
 
     fn version(minute: i64, image: &str, suspended: bool) -> Version {
-        Version { at: at(minute), image: Some(image.to_owned()), suspended }
+        Version { at: at(minute), image: Some(image.into()), suspended }
     }
 
     /// Image, from, until, doubt: in minutes, and by the doubt's begin.

@@ -273,7 +273,7 @@ async fn what_is_printed_for_a_person_sets_it_back() {
     let other = podman.image("web", "3-dev", Temper::Well);
     podman.run(&["rename", "dev-web", &aside]);
     podman.container("dev-web", &other, &WELL);
-    let is_other = [Standing::Other { image: other }];
+    let is_other = [Standing::Other { value: other }];
     assert_eq!(look(&*blank, &planned).await, is_other);
     let steps = ["stop dev-web", "rename dev-web dev-web-replaced", &renames, "start dev-web"];
     assert_eq!(blank.by_hand(&planned[0]), steps.map(|step| format!("{podman_url} {step}")).join(" && "));

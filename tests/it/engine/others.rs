@@ -31,7 +31,7 @@ async fn what_somebody_changed_meanwhile_is_left_alone() {
         "'dev/web' has other containers than when the plan was made: it was changed by others; plan again"
     );
     assert_eq!(podman.containers(), before);
-    let is_other = Standing::Other { image: other.clone() };
+    let is_other = Standing::Other { value: other.clone() };
     assert_eq!(platform.look(&planned).await.expect("a look"), [BEFORE, is_other]);
 
     // Between the write and the way back.
@@ -43,7 +43,7 @@ async fn what_somebody_changed_meanwhile_is_left_alone() {
     assert!(error.contains(&format!("others put '{old}' into the place of container 'dev-web'")), "{error}");
     assert_eq!(
         platform.look(&planned).await.expect("a look"),
-        [BEFORE, Standing::Other { image: old }],
+        [BEFORE, Standing::Other { value: old }],
         "the other service went back"
     );
     assert_eq!(podman.inspect("dev-web")["Id"], theirs.as_str());
@@ -129,7 +129,7 @@ async fn before_is_where_the_same_containers_stand_and_nothing_else_is_left() {
     let planned = changes(&*platform, "dev", &[("billing", &pinned), ("web", &new)]).await;
     let down = Standing::Before { trouble: Some("ended with exit code 137".into()) };
     let look = async || platform.look(&planned).await.expect("a look");
-    let unwell = |why: &str| Standing::Unwell { image: old.clone(), why: why.into() };
+    let unwell = |why: &str| Standing::Unwell { value: old.clone(), why: why.into() };
     assert_eq!(look().await, [BEFORE, down.clone()]);
 
     // One that did not run, put aside.

@@ -234,7 +234,7 @@ async fn lists_are_read_to_their_end_and_what_ran_of_all_is_read_at_once() {
     assert_eq!(services, ["agent", "billing", "ledger", "orders"]);
     let ran = platform.history(&applications).await.expect("what ran");
     for (application, ran) in applications.iter().zip(ran) {
-        let images: Vec<&String> = ran.iter().map(|one| &one.image).collect();
+        let images: Vec<_> = ran.iter().map(|one| &one.image).collect();
         assert_eq!(images, [&application.images[0]]);
     }
     let asked = between.asked.lock().expect("what was asked for");
@@ -267,7 +267,7 @@ async fn what_a_rule_of_the_cluster_makes_of_our_images_is_ours() {
     heir.recall(&notes.calls());
     assert_eq!(look(&*heir, &planned).await, [Target, Target, Target]);
     heir.recall(&[]);
-    let other = |target: &str| Standing::Other { image: format!("{target}@{digest}") };
+    let other = |target: &str| Standing::Other { value: format!("{target}@{digest}") };
     assert_eq!(look(&*heir, &planned).await, TARGETS.map(|(_, target)| other(target)));
 
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");

@@ -126,7 +126,7 @@ async fn what_somebody_changed_since_the_write_is_left_alone() {
     let theirs = "r:5000/team/ledger:3-dev";
     kubernetes.set_image("statefulsets/ledger", "ledger", theirs).await;
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    let other = Standing::Other { image: theirs.to_owned() };
+    let other = Standing::Other { value: theirs.to_owned() };
     assert_eq!(look(&*platform, &planned).await, [BEFORE, other, BEFORE]);
 }
 
@@ -156,7 +156,7 @@ async fn somebody_who_sets_it_while_it_is_waited_for_is_noticed() {
     let id = format!("{}/deployment/billing", kubernetes.namespace);
     assert!(error.ends_with(&format!(": '{id}' was set to '{theirs}' by others meanwhile")), "{error}");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
-    assert_eq!(look(&*platform, &planned).await, [Standing::Other { image: theirs.to_owned() }]);
+    assert_eq!(look(&*platform, &planned).await, [Standing::Other { value: theirs.to_owned() }]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

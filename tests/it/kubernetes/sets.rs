@@ -8,8 +8,8 @@ use super::*;
 async fn change(platform: &dyn Platform, workload: &str, repository: &str) -> Change {
     let applications = platform.applications("dev").await.expect("applications");
     let mut application = applications.into_iter().find(|one| one.service == workload).expect("the workload");
-    application.images.retain(|image| image.contains(repository));
-    Change { application, to: format!("r:5000/{repository}:1-dev") }
+    application.images.retain(|image| image.as_str().contains(repository));
+    Change { application, to: format!("r:5000/{repository}:1-dev").into() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +98,7 @@ async fn what_cannot_be_set_says_what_it_is() {
     let other = |name: &str, why: &str| Application {
         id: format!("{namespace}/{name}"),
         service: name.to_owned(),
-        images: vec![image.to_owned()],
+        images: vec![image.into()],
         apart: Some(Apart::Fixed(why.to_owned())),
         ..Application::default()
     };

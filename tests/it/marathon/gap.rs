@@ -128,5 +128,5 @@ async fn what_was_overwritten_is_there_again_after_the_way_back() {
     let platform = Gap::open(&drill, theirs).await;
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
-    assert_eq!(look(&*platform, &planned).await, [BEFORE, Standing::Other { image }, BEFORE, BEFORE]);
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, Standing::Other { value: image }, BEFORE, BEFORE]);
 }

@@ -3,9 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use firebreak::action::consent::Consent;
+use firebreak::action::run_journal::RunJournal;
+use firebreak::http::{self, Trust};
 use firebreak::journal::Unrecorded;
-use firebreak::platform::image::ImageName;
-use firebreak::platform::{Access, Application, Change, DeployError, Platform, RegistryLogin, Standing};
+use firebreak::journal::record::Began;
+use firebreak::platform::image::{ImageName, WrittenImage};
+use firebreak::platform::{Access, Application, Change, DeployError, Platform, RegistryLogin, Standing, connect};
 use firebreak::watch::{Progress, Unwatched, Watch};
 use secrecy::SecretString;
 
@@ -16,11 +20,7 @@ pub const LIMIT: Duration = Duration::from_mins(1);
 pub const BEFORE: Standing = Standing::Before { trouble: None };
 
 /// Access for somebody whose writes nobody has to know of later.
-pub fn access(
-    http: firebreak::http::Client,
-    login: Option<(&str, &SecretString)>,
-    registry: Option<RegistryLogin>,
-) -> Access {
+pub fn access(http: http::Client, login: Option<(&str, &SecretString)>, registry: Option<RegistryLogin>) -> Access {
     let (user, password) = login.map(|(user, password)| (user.to_owned(), password.clone())).unzip();
     Access { user, password, registry, kubeconfigs: None, http, ledger: Arc::new(Unrecorded::default()) }
 }
@@ -30,12 +30,12 @@ pub async fn changes(platform: &dyn Platform, environment: &str, targets: &[(&st
     let applications = platform.applications(environment).await.expect("the applications");
     let change = |(service, to): &(&str, &str)| {
         let name: ImageName = to.parse().expect("an image");
-        let runs = |image: &&String| image.parse::<ImageName>().is_ok_and(|image| image.is_of(name.repository()));
-        let is_it = |one: &&Application| one.service == *service && one.images.iter().any(|image| runs(&image));
+        let runs = |image: &WrittenImage| image.name().is_some_and(|image| image.is_of(name.repository()));
+        let is_it = |one: &&Application| one.service == *service && one.images.iter().any(runs);
         let found = applications.iter().find(is_it);
         let mut application = found.unwrap_or_else(|| panic!("no service '{service}' in {applications:?}")).clone();
-        application.images.retain(|image| runs(&image));
-        Change { application, to: (*to).to_owned() }
+        application.images.retain(runs);
+        Change { application, to: (*to).into() }
     };
     targets.iter().map(change).collect()
 }
@@ -89,6 +89,25 @@ pub async fn hold(platform: &dyn Platform, environment: &str, targets: &[(&str, 
     assert_eq!(look(&planned).await, all(Standing::Target));
     platform.clean_up(&planned).await.expect("to settle");
     assert_eq!(look(&planned).await, all(Standing::Target));
+}
+
+/// A dry run of a domain that does not ask whether it may act: its writes are refused before they are sent.
+pub async fn a_dry_run_cannot_write(url: &str, environment: &str, targets: &[(&str, &str)]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = RunJournal::new(Some(folder.path().to_owned()), Began::default(), Consent::Withheld);
+    let journal = Arc::new(journal);
+    assert!(journal.begin().expect("a dry run begins").is_none());
+    let http = http::client(&Trust::default()).expect("a client");
+    let access = Access { ledger: Arc::<RunJournal>::clone(&journal), ..access(http, None, None) };
+    let platform = connect(&url.into(), environment, access).await.expect("a platform");
+    let planned = changes(&*platform, environment, targets).await;
+    let error = platform.deploy(&planned, LIMIT, &Unwatched).await.expect_err("a refusal");
+    assert!(matches!(error, DeployError::NothingSent(_)), "{error:?}");
+    assert!(error.to_string().contains("this is a dry run, which writes nothing: '"), "{error}");
+    platform.go_back(&planned, LIMIT, &Unwatched).await.expect("nothing to take back");
+    assert_eq!(platform.look(&planned).await.expect("how they stand"), vec![BEFORE; targets.len()]);
+    assert_eq!(changes(&*platform, environment, targets).await, planned, "nothing was touched");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing was written down");
 }
 
 /// Remembers what it was told.
