@@ -10,11 +10,11 @@ say "building what the story calls"
 # Compiled in the quick way, as for tests, and without what only other programs need: `make build` makes those for production.
 cargo build --locked --no-default-features --features drill,rollback --bin firedrill --bin rollback_service
 
-# The roles with these programs in them, apart from those that production is played by.
-export ANSIBLE_ROLES_PATH="$target_folder/drill/roles"
-rm -rf "$ANSIBLE_ROLES_PATH"
-mkdir -p "${ANSIBLE_ROLES_PATH%/*}"
+# The roles with these programs in them, apart from those that production is played by, and from those of another drill.
+folder="$(mktemp -d "$target_folder/drill.XXXXXX")"
+trap 'rm -rf "$folder"' EXIT
+export ANSIBLE_ROLES_PATH="$folder/roles"
 cp -r roles "$ANSIBLE_ROLES_PATH"
 install "$target_folder/debug/rollback_service" "$ANSIBLE_ROLES_PATH/rollback_service/files/"
 
-PATH="$target_folder/debug:$PATH" exec firedrill --platform="${PLATFORM:-marathon}" -- scripts/story.sh
+PATH="$target_folder/debug:$PATH" firedrill --platform="${PLATFORM:-marathon}" -- scripts/story.sh
