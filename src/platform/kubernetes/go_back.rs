@@ -41,7 +41,7 @@ pub(super) async fn go_back(
     match wait::until_healthy(kubernetes, &ours, deadline.max(Instant::now() + LEAST_RECOVERY), watch).await {
         Ok(()) => ours.iter().for_each(|change| kubernetes.own.forget(&change.application.id, None)),
         Err(error) => {
-            failed.push(format!("the services are set to what they were, and did not become healthy: {error:#}"))
+            failed.push(format!("the services are set to what they were, and did not become healthy: {error:#}"));
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(anyhow!("{}", failed.join("; "))) }
