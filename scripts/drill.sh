@@ -11,10 +11,10 @@ say "building what the story calls"
 cargo build --locked --no-default-features --features drill,rollback --bin firedrill --bin rollback_service
 
 # The roles with these programs in them, apart from those that production is played by, and from those of another drill.
-folder="$(mktemp -d "$target_folder/drill.XXXXXX")"
-trap 'rm -rf "$folder"' EXIT
-export ANSIBLE_ROLES_PATH="$folder/roles"
-cp -r roles "$ANSIBLE_ROLES_PATH"
-install "$target_folder/debug/rollback_service" "$ANSIBLE_ROLES_PATH/rollback_service/files/"
+PLAYS="$(mktemp -d "$target_folder/drill.XXXXXX")"
+export PLAYS
+trap 'rm -rf "$PLAYS"' EXIT
+cp -r ansible.cfg inventories playbooks roles "$PLAYS"
+install "$target_folder/debug/rollback_service" "$PLAYS/roles/rollback_service/files/"
 
 PATH="$target_folder/debug:$PATH" firedrill --platform="${PLATFORM:-marathon}" -- scripts/story.sh

@@ -25,7 +25,8 @@ decline() {
   exit 4
 }
 
-play() { ansible-playbook -i inventories/local playbooks/rollback_service.yml -e "@$folder/vars.json" "$@"; }
+# By the roles in PLAYS, which have the programs of the drill in them.
+play() { (cd "$PLAYS" && ansible-playbook -i inventories/local playbooks/rollback_service.yml -e "@$folder/vars.json" "$@"); }
 
 # Reads a file of JSON: `$1` is its name, `$2` what of it is printed.
 read_json() { python3 -c "import json, sys; it = json.load(open(sys.argv[1])); print($2)" "$folder/$1"; }

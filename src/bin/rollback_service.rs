@@ -46,8 +46,8 @@ Options of run:
 
 Options of run, undo and resume:
   --env=<env>           The environment in the names of the running services: dev, stage, prod.
-  --slack=<url>         Tell this Slack webhook: the start, each service, the end. [env: FIREBREAK_SLACK] [secret]
-  --timeout=<s>         Seconds that a deployment may take before the set is taken back. [default: 600]
+  --slack=<url>         Tell this Slack webhook of the start, the results and the end. [env: FIREBREAK_SLACK] [secret]
+  --timeout=<s>         Seconds that one step, such as a deployment, may take. [default: 600]
   --check               Plan and stop: change nothing.
   --yes                 Do not ask. Needed where no terminal is.
 

@@ -23,6 +23,7 @@ pub mod remove;
 pub mod render;
 pub mod revision;
 pub mod source;
+mod standard;
 pub mod sync;
 pub mod usage_text;
 pub mod variables;

@@ -221,18 +221,17 @@ impl Given {
         } else {
             ("Option<String>", format!("{value}.unwrap_or_default()"))
         };
-        Self { name: option.name.clone(), line: described(option), field, kind, shown }
+        Self { name: option.name.clone(), line: described(option, COLUMNS.0), field, kind, shown }
     }
 }
 
-/// The option as it stands in the usage text: its tags in their order, its description wrapped and aligned.
-fn described(option: &Opt) -> String {
+/// The option as it stands in the usage text: its tags in their order, its description wrapped, from this column on.
+pub(super) fn described(option: &Opt, begin: usize) -> String {
     let short = option.short.as_ref().map_or(String::new(), |short| format!("{short}, "));
     let placeholder = option.placeholder.as_ref().map_or(String::new(), |placeholder| format!("={placeholder}"));
     let spelling = format!("  {short}{}{placeholder}  ", option.name);
     let text = std::iter::once(option.description.clone()).chain(option.tags()).collect::<Vec<_>>();
-    let (begin, end) = COLUMNS;
-    let wrapped = render::wrap(&text.join(" "), end - begin, Some(begin));
+    let wrapped = render::wrap(&text.join(" "), COLUMNS.1.saturating_sub(begin), Some(begin));
     format!("{spelling:<begin$}{wrapped}")
 }
 
@@ -283,7 +282,7 @@ fn check(program: &Program, brief: &Brief, options: &[Opt]) -> anyhow::Result<()
             && manual.options.iter().filter(short).count() <= 1
             && option.default.as_deref().is_none_or(|default| arguments.values.get_str(&option.name) == default);
         if !read {
-            return refuse("--option", described(option).trim());
+            return refuse("--option", described(option, COLUMNS.0).trim());
         }
     }
     Ok(())
@@ -298,7 +297,7 @@ mod tests {
         let line = "-h, --host=<h>  The host to mend, one of those that answer to nobody and stand in the cellar of \
                     the house next door. [env: HOST] [default: a]";
         assert_eq!(
-            described(&option(line).expect("an option")),
+            described(&option(line).expect("an option"), COLUMNS.0),
             "  -h, --host=<h>        The host to mend, one of those that answer to nobody and stand in the cellar of \
              the house next\n                        door. [env: HOST] [default: a]"
         );

@@ -9,7 +9,7 @@ use super::build::build;
 use super::new::{NewRole, new};
 use super::remove::remove;
 use super::sync::{self, Comparison};
-use super::{Toolkit, check, is_toolkit, list, revision};
+use super::{Toolkit, check, is_toolkit, list, revision, standard};
 use crate::action::consent::Consent;
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
@@ -85,7 +85,7 @@ pub async fn go(args: Args, context: &Context) -> anyhow::Result<Finding> {
             remove(&toolkit, list::named(&toolkit, &args.arg_name)?, consent, context).await
         }
         _ if args.cmd_build => build(&toolkit, &args.arg_programs),
-        _ => synced(&toolkit, args.flag_check),
+        _ => synced(toolkit, args.flag_check),
     }
 }
 
@@ -135,8 +135,17 @@ fn nearest(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(found.to_owned())
 }
 
-fn synced(toolkit: &Toolkit, check: bool) -> anyhow::Result<Finding> {
-    let Comparison { stale, orphans, .. } = sync::compare(toolkit)?.unhindered()?;
+fn synced(mut toolkit: Toolkit, check: bool) -> anyhow::Result<Finding> {
+    let mut texts = standard::stale(&toolkit)?;
+    if !check && !texts.is_empty() {
+        // What is derived is derived from the texts as they are then.
+        sync::fix(&toolkit.root, &texts)?;
+        toolkit = Toolkit::open(&toolkit.root)?;
+    }
+    let Comparison { stale, orphans, .. } = sync::compare(&toolkit)?.unhindered()?;
+    let derived = stale;
+    texts.extend(derived.iter().cloned());
+    let stale = texts;
     let paths: Vec<_> = stale.iter().map(|file| &file.path).chain(&orphans).collect();
     let files = |count| counted(count, "file");
     let left = (!orphans.is_empty()).then(|| {
@@ -148,9 +157,9 @@ fn synced(toolkit: &Toolkit, check: bool) -> anyhow::Result<Finding> {
     let changed = !check && !stale.is_empty();
     let mended = match stale.len() {
         0 => None,
-        count if check => Some(format!("{} out of date. `firebreak sync` mends that", files(count))),
+        count if check => Some(format!("{} out of date. `firebreak sync` writes them anew", files(count))),
         count => {
-            sync::fix(&toolkit.root, &stale)?;
+            sync::fix(&toolkit.root, &derived)?;
             Some(format!("{} written", files(count)))
         }
     };

@@ -27,8 +27,8 @@ Options of get and run:
 <% endif %>
 Options of run:
   --env=<env>           The environment that it is about; the name of a protected one is typed out.
-  --slack=<url>         Tell this Slack webhook: the start and the end. [env: FIREBREAK_SLACK] [secret]
-  --timeout=<s>         Seconds that one step may take. [default: 600]
+  --slack=<url>         Tell this Slack webhook of the start, the results and the end. [env: FIREBREAK_SLACK] [secret]
+  --timeout=<s>         Seconds that one step, such as a deployment, may take. [default: 600]
   --check               Plan and stop: change nothing.
   --yes                 Do not ask. Needed where no terminal is.
   --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]

@@ -78,7 +78,7 @@ fn one_changed_word_is_found_and_mended() {
             assert!(shown.contains(line), "'{line}' is missing: {shown}");
         }
         assert!(errors.starts_with("firebreak error: "), "{errors}");
-        assert!(errors.ends_with(" out of date. `firebreak sync` mends that\n"), "{errors}");
+        assert!(errors.ends_with(" out of date. `firebreak sync` writes them anew\n"), "{errors}");
     }
     assert_eq!(firebreak(folder.path(), &["sync"]).status.code(), Some(0));
     assert_eq!(said(&firebreak(folder.path(), &["sync", "--check"])), up_to_date());

@@ -206,9 +206,14 @@ async fn every_command_for_who_changes_the_code_is_there() {
 #[test]
 fn make_drill_plays_the_whole_story() {
     let _core = Core::wait();
-    let output = Command::new("make").arg("drill").current_dir(root()).output().expect("make");
+    // So that Ansible says where a task stands.
+    let output =
+        Command::new("make").arg("drill").env("ANSIBLE_VERBOSITY", "2").current_dir(root()).output().expect("make");
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
+    // On a new machine there are no other programs than the drill's, so its plays are by its own copy of the roles.
+    let paths: Vec<&str> = text.lines().filter(|line| line.starts_with("task path: ")).collect();
+    assert!(paths.len() > 9 && paths.iter().all(|path| path.contains("/drill.")), "{paths:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

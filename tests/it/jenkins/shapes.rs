@@ -29,7 +29,7 @@ Options of run:
 Options of get and run:
   --queue=<q>    The queue: it's a $name.
   --key=<k>      The key of the broker. [env: BROKER_KEY] [secret]
-  --check        Plan and stop.
+  --check        Plan and stop: change nothing.
   --format=<f>   How to print. [choices: table json] [default: table]
   -h, --help     Show this text.
 ";

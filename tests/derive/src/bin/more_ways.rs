@@ -14,7 +14,7 @@ Usage:
   more_ways -h | --help
 
 Options of run and off:
-  --check      Plan and stop.
+  --check      Plan and stop: change nothing.
 
 Options of roll-back:
   --to=<t>     Where to.
