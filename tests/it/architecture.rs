@@ -165,7 +165,8 @@ fn other_programs_are_started_in_one_place() {
 
 #[test]
 fn a_temporary_folder_is_made_in_one_place() {
-    refuse("src", &["tempdir()"], &["src/temporary.rs", "src/action/runner/simulation.rs"]);
+    let simulations = ["src/action/runner/simulation.rs", "src/action/runner/batch_simulation.rs"];
+    refuse("src", &["tempdir()"], &["src/temporary.rs", simulations[0], simulations[1]]);
 }
 
 #[test]
