@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::http::retry::causes;
+use crate::http::sentence;
 use crate::watch::Watch;
 
 /// How long a message may take: nobody waits for Slack while production burns.
@@ -32,7 +33,12 @@ impl Notifier {
         let answer = http.post(url.expose_secret()).json(&json!({ "text": text })).timeout(PATIENCE).send().await;
         let problem = match answer {
             Ok(answer) if answer.status().is_success() => return,
-            Ok(answer) => format!("it answered {}", answer.status()),
+            Ok(answer) => {
+                let status = answer.status();
+                // The URL is a secret, and a server may repeat it.
+                let said = answer.bytes().await.ok().and_then(|body| sentence(&body, url.expose_secret()));
+                format!("it answered {status}{}", said.map(|said| format!(": {said}")).unwrap_or_default())
+            }
             Err(error) => causes(&error.without_url()),
         };
         self.silent.store(true, Ordering::Relaxed);

@@ -86,13 +86,13 @@ mod tests {
     }
 
     fn renewed(options: &str) -> String {
-        renewed_code(code(options))
+        renewed_code(&code(options))
     }
 
-    fn renewed_code(code: String) -> String {
+    fn renewed_code(code: &str) -> String {
         let path = Path::new("src/bin/mend.rs");
-        let program = Program::from_text(path, code.clone()).expect("a text").expect("a program");
-        super::renewed(&code, &program, &Manual::read(STANDARD).expect("a text").options)
+        let program = Program::from_text(path, code.to_owned()).expect("a text").expect("a program");
+        super::renewed(code, &program, &Manual::read(STANDARD).expect("a text").options)
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn an_option_of_another_command_or_with_another_value_is_left_alone() {
         let bare = code("").replace("mend run [options]", "mend run [--check]");
-        assert_eq!(renewed_code(bare.clone()), bare, "one that only a usage line names has no description");
+        assert_eq!(renewed_code(&bare), bare, "one that only a usage line names has no description");
         let own = "Options of get:\n  --check          Look twice.\n\nOptions of run:\n  --timeout=<min>  Minutes.\n";
         assert_eq!(renewed(own), code(own));
     }

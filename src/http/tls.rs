@@ -20,9 +20,9 @@ pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
     let mut configuration = with_roots(RootCertStore::empty());
-    let verifier = Verifier { by_authority, own, insecure: trust.insecure };
+    let verifier = Verifier { by_authority, own, named_as: "--cacert", insecure: trust.insecure };
     configuration.dangerous().set_certificate_verifier(Arc::new(verifier));
-    configuration.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
+    configuration.alpn_protocols = vec![b"http/1.1".into()];
     Ok(configuration)
 }
 
@@ -81,7 +81,25 @@ fn roots(
 struct Verifier {
     by_authority: Arc<WebPkiServerVerifier>,
     own: Vec<CertificateDer<'static>>,
+    /// Where a certificate can be named.
+    named_as: &'static str,
     insecure: bool,
+}
+
+/// Believes what these certificates have signed, and a server that has one of them, as kubectl does: the `certificate-authority`
+/// of a kubeconfig.
+///
+/// # Errors
+/// When one of them is no certificate.
+pub(crate) fn verifier(own: Vec<CertificateDer<'static>>) -> anyhow::Result<Arc<dyn ServerCertVerifier>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in &own {
+        roots.add(certificate.clone()).context("failed to use a certificate-authority of the kubeconfig")?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+    let named_as = "the certificate-authority of the cluster in the kubeconfig";
+    Ok(Arc::new(Verifier { by_authority, own, named_as, insecure: false }))
 }
 
 impl ServerCertVerifier for Verifier {
@@ -113,7 +131,8 @@ impl ServerCertVerifier for Verifier {
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
                 let why = format!(
                     "the server's certificate is not one of a server that an authority has signed ({why}): where it is \
-                     known to be the right one, it can be named as --cacert"
+                     known to be the right one, it can be named as {}",
+                    self.named_as
                 );
                 Err(rustls::Error::Other(OtherError(Arc::new(std::io::Error::other(why)))))
             }

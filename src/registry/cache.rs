@@ -19,7 +19,7 @@ use super::digest;
 use crate::watch::Watch;
 
 /// Changes with the meaning of the file: one of another version is not read. The first one trusted annotations alone.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What is remembered of one repository.
 #[derive(Debug, Default)]

@@ -17,9 +17,9 @@ const ONE_BUILD: TimeDelta = TimeDelta::days(1);
 /// so it never changes, and it is not yet compared with the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dates {
-    /// The newest that stands in a config.
+    /// The newest that a config gives as its own.
     inside: Option<Dated>,
-    /// The newest that stands in an annotation.
+    /// The newest that stands in an annotation, or in a label of the config.
     noted: Option<Dated>,
     /// Why there is none, where there is none.
     lack: Undated,
@@ -42,20 +42,15 @@ impl Dates {
             Err(_) => return Self::none(Undated::Unreadable),
         };
         match date_from {
-            DateSource::Annotation => Self { noted: date, ..Self::none(Undated::Absent) },
-            DateSource::Config | DateSource::Label => Self { inside: date, ..Self::none(Undated::Absent) },
+            DateSource::Annotation | DateSource::Label => Self { noted: date, ..Self::none(Undated::Absent) },
+            DateSource::Config => Self { inside: date, ..Self::none(Undated::Absent) },
         }
     }
 
-    /// The newest. Builders hand the annotations of a base image on, which is older than what is built on it; builds
+    /// The newest. Builders hand the annotations and labels of a base image on, which is older than what is built on it; builds
     /// made reproducible have an old date in the config; and an index cannot have been there before its last part.
     fn newest(self) -> Option<Dated> {
         self.inside.max(self.noted)
-    }
-
-    /// These, or those where there are none.
-    pub(super) fn or(self, further: Self) -> Self {
-        if self.newest().is_some() { self } else { self.and(further) }
     }
 
     /// Both these and those.
@@ -149,10 +144,10 @@ mod tests {
     #[test]
     fn the_first_of_two_places_with_a_date_counts_or_the_best_reason() {
         let (one, other) = (inside("2026-11-20T08:00:00Z"), inside("2026-11-21T08:00:00Z"));
-        assert_eq!(one.or(other), one);
-        assert_eq!(Dates::none(Undated::Epoch).or(other).newest(), other.newest());
+        assert_eq!(one.and(other).newest(), one.newest().max(other.newest()));
+        assert_eq!(Dates::none(Undated::Epoch).and(other).newest(), other.newest());
         let nothing = [Undated::Absent, Undated::Epoch, Undated::Unreadable].map(Dates::none);
-        assert_eq!(nothing[0].or(nothing[1]).or(nothing[2]), nothing[1]);
+        assert_eq!(nothing[0].and(nothing[1]).and(nothing[2]), nothing[1]);
         assert_eq!(nothing[0].and(nothing[2]).and(nothing[0]), nothing[2]);
     }
 

@@ -116,7 +116,8 @@ impl Reading<'_> {
             };
             let Ok(config) = Config::parse(&body) else { return Ok(unreadable) };
             let created = Dates::read(config.created.as_deref(), DateSource::Config);
-            Ok(Dating::complete(created.or(Dates::read(config.label.as_deref(), DateSource::Label))))
+            let labels = config.labels.iter().map(|label| Dates::read(label.as_deref(), DateSource::Label));
+            Ok(Dating::complete(labels.fold(created, Dates::and)))
         })
         .await
     }

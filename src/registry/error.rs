@@ -67,17 +67,14 @@ pub enum RegistryError {
         said: Option<String>,
     },
     /// The user may not read the repository; some registries say the same of one that is not there.
-    #[error(
-        "registry {registry} does not let us read repository '{repository}': {}",
-        .said.as_deref().unwrap_or("it needs other rights, or is not there")
-    )]
+    #[error("registry {registry} does not let us read repository '{repository}': {said}")]
     Denied {
         /// The registry.
         registry: String,
         /// The repository.
         repository: String,
-        /// What the registry says about it.
-        said: Option<String>,
+        /// What the registry says about it, or what may be the cause.
+        said: String,
     },
     /// The registry wants a kind of authentication that cannot be given, or not safely.
     #[error("registry {registry} asks for authentication that we do not give: {why}")]

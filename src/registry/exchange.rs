@@ -140,7 +140,11 @@ impl Registry {
             let question =
                 Question { method: Method::GET, url, accept: None, repository: "", limit: LONGEST_TOKEN, task };
             let answer = self.exchange(&question, None, watch).await?;
-            let asks = answer.status == StatusCode::UNAUTHORIZED && !self.is_from_elsewhere(&answer);
+            // A login would go where nobody asked for it, over plain HTTP perhaps.
+            if self.is_from_elsewhere(&answer) {
+                return Err(self.refusal(&question, &answer));
+            }
+            let asks = answer.status == StatusCode::UNAUTHORIZED;
             Ok(if asks { Scheme::of(&answer, &self.name).ok() } else { None })
         };
         self.entrance.get_or_try_init(|| ask).await.map(Option::as_ref)
@@ -312,7 +316,7 @@ impl Registry {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !self.is_from_elsewhere(answer) => {
                 let repository = question.repository.to_owned();
                 let given = if self.credentials.is_none() { "; no user and password were given" } else { "" };
-                let said = said.map(|said| said + given);
+                let said = said.unwrap_or_else(|| "it needs other rights, or is not there".to_owned()) + given;
                 RegistryError::Denied { registry: self.name.clone(), repository, said }
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {

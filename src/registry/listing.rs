@@ -83,7 +83,9 @@ impl Listing<'_> {
             return Ok(list.tags);
         }
         let unbound = self.list(None, TO_SEE).await?;
-        let is_whole = unbound.pages > 1 || unbound.end.entries > list.end.entries && !unbound.may_be_cut(None);
+        let has_all = unbound.tags.len() >= list.tags.len();
+        let is_longer = unbound.end.entries > list.end.entries && !unbound.may_be_cut(None);
+        let is_whole = has_all && (unbound.pages > 1 || is_longer);
         let mut longest = if unbound.tags.len() > list.tags.len() { unbound } else { list };
         if is_whole {
             return Ok(longest.tags);

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-/// When an image was made, as annotations of the OCI image specification have it.
+/// When an image was made, as annotations of the OCI image specification have it, and labels in configs, which most builds write.
 const ANNOTATION_CREATED: &str = "org.opencontainers.image.created";
 
 /// A label inside the config, older than annotations.
@@ -164,8 +164,8 @@ fn annotation(annotations: Option<&HashMap<String, Option<String>>>, name: &str)
 pub struct Config {
     /// `created`.
     pub created: Option<String>,
-    /// The label `org.label-schema.build-date`.
-    pub label: Option<String>,
+    /// The labels `org.opencontainers.image.created` and `org.label-schema.build-date`.
+    pub labels: [Option<String>; 2],
 }
 
 impl Config {
@@ -188,7 +188,10 @@ impl Config {
         }
         let document: Document = serde_json::from_slice(body)?;
         let labels = document.config.and_then(|inner| inner.labels);
-        Ok(Self { created: document.created, label: annotation(labels.as_ref(), LABEL_BUILD_DATE) })
+        Ok(Self {
+            created: document.created,
+            labels: [ANNOTATION_CREATED, LABEL_BUILD_DATE].map(|name| annotation(labels.as_ref(), name)),
+        })
     }
 }
 
@@ -283,7 +286,7 @@ mod tests {
     #[test]
     fn a_config_gives_both_its_dates() {
         let body = json!({"created": "a", "config": {"Labels": {"org.label-schema.build-date": "b", "x": null}}});
-        let both = Config { created: Some("a".into()), label: Some("b".into()) };
+        let both = Config { created: Some("a".into()), labels: [None, Some("b".into())] };
         assert_eq!(Config::parse(body.to_string().as_bytes()).unwrap(), both);
         for body in ["{}", r#"{"created": null, "config": null}"#, r#"{"config": {"Labels": null}}"#] {
             assert_eq!(Config::parse(body.as_bytes()).unwrap(), Config::default());

@@ -87,7 +87,7 @@ pub enum DateSource {
     Config,
     /// `org.opencontainers.image.created` on the manifest, the index or a descriptor.
     Annotation,
-    /// `org.label-schema.build-date`, a label inside the config.
+    /// `org.opencontainers.image.created` or `org.label-schema.build-date`, labels inside the config.
     Label,
 }
 

@@ -52,9 +52,44 @@ pub struct Crew {
 }
 
 /// Words at the end of a tag that say something else than the environment: the stage of a release, what it is made of.
-const NO_ENVIRONMENTS: [&str; 26] = [
-    "alpha", "alpine", "amd", "arm", "beta", "bookworm", "bullseye", "debian", "debug", "dirty", "final", "fix", "ga",
-    "hotfix", "jammy", "jdk", "jre", "latest", "linux", "patch", "pre", "rc", "release", "slim", "snapshot", "ubuntu",
+const NO_ENVIRONMENTS: [&str; 37] = [
+    "alpha",
+    "alpine",
+    "amd",
+    "apache",
+    "arm",
+    "beta",
+    "bookworm",
+    "bullseye",
+    "buster",
+    "debian",
+    "debug",
+    "dirty",
+    "distroless",
+    "final",
+    "fix",
+    "focal",
+    "fpm",
+    "ga",
+    "hotfix",
+    "jammy",
+    "jdk",
+    "jre",
+    "latest",
+    "linux",
+    "musl",
+    "noble",
+    "patch",
+    "pre",
+    "rc",
+    "release",
+    "rootless",
+    "slim",
+    "snapshot",
+    "trixie",
+    "ubi",
+    "ubuntu",
+    "windows",
 ];
 
 /// The workloads of one of a dump's repositories. With names in `only`, no others are set.

@@ -65,15 +65,19 @@ fn one_changed_word_is_found_and_mended() {
     copy(root(), &names.iter().map(String::as_str).collect::<Vec<_>>(), folder.path());
     let source = folder.path().join("src/bin/rollback_service.rs");
     let text = std::fs::read_to_string(&source).expect("the program");
-    assert_eq!(text.matches("Seconds that a deployment").count(), 1);
-    std::fs::write(&source, text.replace("Seconds that", "Minutes that")).expect("the program");
+    assert_eq!(text.matches("How many dates to offer").count(), 1);
+    std::fs::write(&source, text.replace("How many dates", "How many days").replace("Plan and stop", "Stop"))
+        .expect("the program");
 
     for _ in 0..2 {
         let (code, shown, errors) = said(&firebreak(folder.path(), &["sync", "--check"]));
         assert_eq!(code, Some(1), "{shown}{errors}");
         let specs = "roles/rollback_service/meta/argument_specs.yml";
-        let lines =
-            [&format!("--- {specs}\n+++ {specs}\n@@ "), "\n-            Seconds that", "\n+            Minutes that"];
+        let lines = [
+            &format!("--- {specs}\n+++ {specs}\n@@ "),
+            "\n-            How many dates",
+            "\n+            How many days",
+        ];
         for line in lines {
             assert!(shown.contains(line), "'{line}' is missing: {shown}");
         }
@@ -82,6 +86,9 @@ fn one_changed_word_is_found_and_mended() {
     }
     assert_eq!(firebreak(folder.path(), &["sync"]).status.code(), Some(0));
     assert_eq!(said(&firebreak(folder.path(), &["sync", "--check"])), up_to_date());
+    // A standard option has the standard's words again; what is this program's own is as it was written.
+    let kept = std::fs::read_to_string(&source).expect("the program");
+    assert_eq!(kept, text.replace("How many dates", "How many days"));
 }
 
 #[test]

@@ -42,7 +42,7 @@ async fn each_picture_shows_what_the_program_prints() {
         text.replace("http://MARATHON", &platform.expect("a platform").1.replace("marathon+", ""))
     };
     let commands = [
-        ("look", "get --repo=billing,orders,users,web --env=develop --running=dev"),
+        ("look", "get --repo=orders,users --env=develop --running=dev"),
         ("plan", "run --date=DAY --env=dev --check"),
         ("report", "run --date=DAY --env=dev --yes"),
     ];
@@ -59,5 +59,20 @@ async fn each_picture_shows_what_the_program_prints() {
         };
         let printed = format!("$ rollback_service {words}\n{stdout}").replace("DAY", &fixture.day());
         assert_eq!(shape(&texts(name)), shape(&address(&printed)), "{name}: `make pictures` draws it anew");
+        assert!(letters_on_a_phone(name) >= 10.0, "{name}: {} pixels", letters_on_a_phone(name));
+        if name == "look" {
+            // The others are of all services.
+            fixture.look().await;
+        }
     }
+}
+
+/// How high a letter of a picture is on a screen that is 390 pixels wide.
+fn letters_on_a_phone(name: &str) -> f64 {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/pictures/{name}.svg"));
+    let picture = std::fs::read_to_string(path).expect("a picture");
+    let box_of = picture.split("viewBox=\"0 0 ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a width");
+    let height = picture.split("font-size: ").nth(1).and_then(|rest| rest.split("px").next()).expect("a size");
+    let number = |text: &str| text.parse::<f64>().expect("a number");
+    number(height) * 390.0 / number(box_of)
 }

@@ -203,12 +203,22 @@ async fn what_cannot_be_set_is_named_and_left() {
     ] {
         fixture.drill.kubernetes().objects().place(&pod, Utc::now()).expect("a pod");
     }
+    // What a controller of another kind made it sets back: a revision of Knative, say.
+    let mut made = fixture.drill.kubernetes().objects().object("Deployment", "dev", "billing").expect("a Deployment");
+    let labels = json!({"app": "web-00001"});
+    made["metadata"] = json!({
+        "name": "web-00001", "namespace": "dev", "ownerReferences": by("serving.knative.dev/v1", "Revision", "web-00001"),
+    });
+    made["spec"]["selector"]["matchLabels"] = labels.clone();
+    made["spec"]["template"]["metadata"] = json!({ "labels": labels });
+    fixture.drill.kubernetes().objects().place(&made, Utc::now()).expect("a Deployment");
     let output = fixture.run(RUN).await;
     assert_eq!(output.code, 0, "{output:?}");
     for line in [
         "job/migrate-7: left as it is, with 1.3.0-develop: a job under way, which keeps its image\n",
         "pod/debug: left as it is, with 2.3.0-develop: a pod of its own, whose image cannot be set\n",
-        "6 workloads of 4 services set; 5 verified, 1 has no instances (left as they are: job/migrate-7, pod/debug)\n",
+        "web-00001: left as it is, with 1.3.0-develop: Revision 'web-00001' made it, and would set it back\n",
+        "6 workloads of 4 services set; 5 verified, 1 has no instances (left as they are: web-00001, job/migrate-7, pod/debug)\n",
     ] {
         assert!(output.stdout.contains(line), "{line}{output:?}");
     }

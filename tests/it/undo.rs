@@ -225,7 +225,7 @@ async fn what_somebody_changed_since_keeps_resume_from_touching_anything() {
     let changes = fixture.changes();
     let output = fixture.run(&format!("{RESUME} --timeout=2")).await;
     assert_eq!((output.code, fixture.changes()), (3, changes), "{output:?}");
-    let promise = "Somebody changed a service since: nothing is touched, and what to do is shown.";
+    let promise = "A service was changed by others since: nothing is touched, and what to do is shown.";
     assert!(output.stderr.contains(promise), "{output:?}");
     assert!(
         output.stderr.contains("users           changed since  ")

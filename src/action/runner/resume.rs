@@ -69,7 +69,7 @@ pub fn forecast(state: Option<State>, wrote: bool, standings: &[Standing]) -> &'
         Left::Theirs | Left::HalfWay | Left::Nothing if !wrote => {
             "The run had written nothing, and the services were changed by others since: nothing is touched."
         }
-        Left::Theirs => "Somebody changed a service since: nothing is touched, and what to do is shown.",
+        Left::Theirs => "A service was changed by others since: nothing is touched, and what to do is shown.",
         Left::HalfWay => {
             "What is under way is waited for, and what is as before is set to its target; where a service does not get \
              well, the whole set is taken back."
@@ -145,7 +145,7 @@ mod tests {
         for theirs in [other(), Standing::Gone] {
             assert_eq!(
                 told(&[before(), unwell(), theirs]),
-                "Somebody changed a service since: nothing is touched, and what to do is shown."
+                "A service was changed by others since: nothing is touched, and what to do is shown."
             );
         }
         let idle = |standings: &[Standing]| forecast(Some(State::Applying), false, standings);

@@ -39,6 +39,8 @@ const MANAGER: &str = "firebreak";
 #[derive(Clone)]
 pub(super) struct Client {
     kube: kube::Client,
+    /// Host, port and path of the server, for people to read.
+    server: Arc<str>,
     plugin: Option<Plugin>,
     pub(super) writes: Writes,
 }
@@ -103,8 +105,8 @@ impl Answered for Answer {
 }
 
 impl Client {
-    pub(super) fn new(kube: kube::Client, plugin: Option<Plugin>, ledger: Arc<dyn Ledger>) -> Self {
-        Self { kube, plugin, writes: Writes::new(ledger) }
+    pub(super) fn new(kube: kube::Client, server: &str, plugin: Option<Plugin>, ledger: Arc<dyn Ledger>) -> Self {
+        Self { kube, server: server.into(), plugin, writes: Writes::new(ledger) }
     }
 
     /// What is at a path; none where there is nothing.
@@ -135,12 +137,17 @@ impl Client {
         }
     }
 
-    /// The items of a list, read page by page.
+    /// The items of a list, read page by page; none where the server has no such list.
     pub(super) async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
         let first = format!("{path}{}limit={PAGE}", if path.contains('?') { '&' } else { '?' });
         let (mut next, mut all) = (first.clone(), Vec::new());
         loop {
-            let mut listed = self.get(&next).await?.unwrap_or_default();
+            let listed = self.get(&next).await?;
+            // A server that is too old for a kind of objects has none of them: CronJobs, before 1.21.
+            let Some(mut listed) = listed.or_else(|| path.starts_with("/apis/batch/").then(|| json!({ "items": [] })))
+            else {
+                bail!("there is nothing at {path}: what answers is no Kubernetes");
+            };
             let Value::Array(items) = listed["items"].take() else {
                 bail!("what answers GET {path} is no Kubernetes: it gives no list");
             };
@@ -191,7 +198,8 @@ impl Client {
             let (parts, body) = answer.into_parts();
             let body = Limited::new(body, LONGEST).collect().await;
             let body = body.map_err(|error| Unanswered::Lost(anyhow!("{}", causes(&*error))))?.to_bytes();
-            let words = words(parts.status, &parts.headers, &body);
+            let from = format!("{}{}", self.server, path.split('?').next().unwrap_or_default());
+            let words = words(parts.status, &parts.headers, &body, &from);
             let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
             Ok(Answer { status: parts.status, body, words, headers: parts.headers })
         });
@@ -221,12 +229,12 @@ where
 }
 
 /// What an answer says that is none that was hoped for.
-fn words(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+fn words(status: StatusCode, headers: &HeaderMap, body: &[u8], from: &str) -> Option<String> {
     if status.is_redirection() {
         let to = headers.get(LOCATION)?.to_str().ok()?.split('?').next().unwrap_or_default();
         Some(format!("it leads to {}", printable(to)))
     } else if is_page(headers, body) {
-        Some("a web page".to_owned())
+        Some(format!("a web page, from {from}"))
     } else if status.is_success() {
         None
     } else {

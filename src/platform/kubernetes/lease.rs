@@ -145,6 +145,8 @@ async fn is_left(kubernetes: &Kubernetes, theirs: &Value) -> anyhow::Result<bool
     }
     let lasts = theirs["spec"]["leaseDurationSeconds"].as_u64().map_or(LASTS, Duration::from_secs).min(LASTS * 4);
     let mut looks = Looks::every(LOOK, Instant::now() + lasts);
+    // It was read just now.
+    looks.next().await;
     while looks.next().await {
         let Some(now) = kubernetes.client.get(&path(kubernetes)).await? else { return Ok(true) };
         if now["metadata"]["resourceVersion"] != theirs["metadata"]["resourceVersion"] {
@@ -213,7 +215,7 @@ fn holder_of(lease: &Value) -> Option<Holder> {
     let since = annotations[SINCE].as_str().or(lease["metadata"]["creationTimestamp"].as_str())?;
     Some(Holder {
         run: lease["spec"]["holderIdentity"].as_str()?.to_owned(),
-        who: annotations[WHO].as_str().unwrap_or("somebody").to_owned(),
+        who: annotations[WHO].as_str().unwrap_or("an unknown holder").to_owned(),
         since: DateTime::parse_from_rfc3339(since).ok()?.to_utc(),
     })
 }

@@ -80,7 +80,7 @@ impl Kubernetes {
         Ok(Self {
             address: place.address(),
             kubectl: format!("{kubectl} --namespace={}", place.namespace),
-            client: Client::new(place.client, place.plugin, ledger),
+            client: Client::new(place.client, &place.server, place.plugin, ledger),
             namespace: place.namespace,
             own: OwnWrites::default(),
             held: Held::default(),

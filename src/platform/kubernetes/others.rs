@@ -66,10 +66,10 @@ fn controller(pod: &Value, sets: &[Value]) -> Option<(String, String)> {
     (!is_set).then_some((owner.kind, owner.name))
 }
 
-struct Owner {
+pub(super) struct Owner {
     group: String,
-    kind: String,
-    name: String,
+    pub(super) kind: String,
+    pub(super) name: String,
     uid: String,
 }
 
@@ -80,7 +80,7 @@ impl Owner {
 }
 
 /// What controls an object.
-fn owner(object: &Value) -> Option<Owner> {
+pub(super) fn owner(object: &Value) -> Option<Owner> {
     let owners = object["metadata"]["ownerReferences"].as_array()?;
     let owner = owners.iter().find(|owner| owner["controller"] == true)?;
     let text = |name: &str| owner[name].as_str().unwrap_or_default().to_owned();

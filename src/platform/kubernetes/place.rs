@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::Connect;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioExecutor;
@@ -10,6 +11,7 @@ use kube::Config;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use percent_encoding::percent_decode_str;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tower::ServiceExt as _;
 
 use super::kubeconfig;
@@ -29,7 +31,7 @@ pub(super) struct Place {
     /// The namespace.
     pub(super) namespace: String,
     /// The API server, without scheme and user.
-    server: String,
+    pub(super) server: String,
     /// Who may ask there.
     pub(super) client: kube::Client,
     /// The program that gives the login, if one does.
@@ -167,7 +169,21 @@ fn over<C>(config: &Config, connector: C) -> anyhow::Result<kube::Client>
 where
     hyper_rustls::HttpsConnector<C>: Connect + Clone + Send + Sync + 'static,
 {
-    let https = config.rustls_https_connector_with_connector(connector)?;
+    let mut tls = config.rustls_client_config()?;
+    // Of a cluster that this runs in, kube reads the file again, since the authority changes there.
+    if let Some(own) =
+        config.root_cert.as_ref().filter(|_| !config.accept_invalid_certs && config.root_cert_file.is_none())
+    {
+        let own = own.iter().map(|certificate| CertificateDer::from(certificate.clone())).collect();
+        tls.dangerous().set_certificate_verifier(http::verifier(own)?);
+    }
+    let mut https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    if let Some(name) = &config.tls_server_name {
+        let name =
+            ServerName::try_from(name.clone()).context("the kubeconfig's tls-server-name is no name of a server")?;
+        https = https.with_server_name_resolver(FixedServerNameResolver::new(name));
+    }
+    let https = https.enable_http1().wrap_connector(connector);
     let hyper = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build::<_, Body>(https);
     let hyper = hyper.map_err(tower::BoxError::from);
     let client = ClientBuilder::new(hyper, config.default_namespace.clone()).with_layer(&config.extra_headers_layer()?);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::secrets::Secrets;
+use super::others::{Owner, owner};
 use crate::platform::image::WrittenImage;
 use crate::platform::{Apart, Application, Change};
 
@@ -114,8 +115,14 @@ pub(super) fn application(kind: Kind, object: &Value) -> Option<Application> {
         instances: wanted(kind, object),
         notes: notes(kind, object),
         obstacle: obstacle(kind, object),
-        apart: Apart::held([&metadata["annotations"], &metadata["labels"]]),
+        apart: Apart::held([&metadata["annotations"], &metadata["labels"]]).or_else(|| owned(object)),
     })
+}
+
+/// Why a workload that another controller made cannot be set: that controller would set it back.
+fn owned(object: &Value) -> Option<Apart> {
+    let Owner { kind, name, .. } = owner(object)?;
+    Some(Apart::Fixed(format!("{kind} '{name}' made it, and would set it back")))
 }
 
 /// Whether what Kubernetes made for an application, a pod or a kept template, is of the object of this uid.
@@ -154,7 +161,7 @@ pub(super) fn obstacle(kind: Kind, object: &Value) -> Option<String> {
         return Some("it is paused: `kubectl rollout resume` it first".to_owned());
     }
     if matches!(kind, Kind::StatefulSet | Kind::DaemonSet) && strategy["type"] == "OnDelete" {
-        return Some("its pods are replaced only when somebody deletes them (OnDelete)".to_owned());
+        return Some("its pods are replaced only when they are deleted (OnDelete)".to_owned());
     }
     let partition = strategy["rollingUpdate"]["partition"].as_u64().unwrap_or(0);
     if kind == Kind::StatefulSet && partition > 0 {

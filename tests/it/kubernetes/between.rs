@@ -314,11 +314,11 @@ async fn what_a_server_says_in_its_own_words_is_told() {
         ),
         (
             page("401 Unauthorized", "text/html", "<html>who?</html>"),
-            "Kubernetes answered 401 Unauthorized: a web page",
+            "Kubernetes answered 401 Unauthorized: a web page, from SERVER",
         ),
         (
             page("200 OK", "text/html", "<!doctype html><html>"),
-            "what answers GET PATH is no Kubernetes: it gives a web page",
+            "what answers GET PATH is no Kubernetes: it gives a web page, from SERVER",
         ),
         (page("200 OK", "text/plain", "pong"), "what answers GET PATH is no Kubernetes: it gives what is not JSON"),
         (leads.to_owned(), "Kubernetes answered 302 Found: it leads to https://sso.example/login"),
@@ -338,7 +338,8 @@ async fn what_a_server_says_in_its_own_words_is_told() {
         let begin = kinds.iter().find_map(|(group, kind)| {
             let begin = format!("failed to list the {kind}s at kubernetes://c/shop ({address}): ");
             let path = format!("/apis/{group}/v1/namespaces/shop/{kind}s?limit=500");
-            Some(error.strip_prefix(&begin)?.replace(&path, "PATH"))
+            let from = format!("from {address}{}", path.split('?').next()?);
+            Some(error.strip_prefix(&begin)?.replace(&from, "from SERVER").replace(&path, "PATH"))
         });
         assert_eq!(begin.as_deref(), Some(said), "{error}");
     }

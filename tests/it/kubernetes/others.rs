@@ -42,7 +42,7 @@ async fn what_an_operator_should_know_is_told() {
         .collect();
     let keeps =
         |who: &str| format!("{who} keeps it as its repository says, and will put the bad version back: stop it first");
-    let on_delete = "its pods are replaced only when somebody deletes them (OnDelete)";
+    let on_delete = "its pods are replaced only when they are deleted (OnDelete)";
     let expected = [
         ("deployment/argo", 1, 1, keeps("Argo CD"), None),
         ("deployment/argo-label", 1, 1, keeps("Argo CD"), None),

@@ -6,6 +6,7 @@ use firebreak::journal::lock::Holder;
 
 use super::*;
 use crate::support::program::PROGRAM;
+use crate::support::tls::{SelfSigned, TlsServer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_is_not_there_is_named() {
@@ -263,4 +264,36 @@ fn a_program_that_gives_no_login_is_named_with_what_it_printed_last() {
     assert_eq!(with(failing).lines().next(), Some(&*format!("{begin} 'sh', {names} {why}")));
     let mute = json!({"command": "true"});
     assert_eq!(with(mute).lines().next(), Some(&*format!("{begin} 'true', {names} printed no login")));
+}
+
+/// As kubectl does: whoever names the very certificate of a server as the `certificate-authority` trusts it, for its own name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_servers_own_certificate_is_believed_where_the_kubeconfig_names_it() {
+    let answer = |_: &str| (200, "content-type: application/json\r\n".to_owned(), json!({ "items": [] }).to_string());
+    let own = SelfSigned::of("127.0.0.1", 2999);
+    let (other, elsewhere) = (SelfSigned::of("127.0.0.1", 2999), SelfSigned::of("kubernetes.example", 2999));
+    let looked = async |server: &TlsServer, named: &SelfSigned| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kubeconfig = folder.path().join("config");
+        let cluster =
+            json!({ "server": format!("https://127.0.0.1:{}", server.port), "certificate-authority": named.file });
+        let text = json!({
+            "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c"}}],
+            "clusters": [{"name": "c", "cluster": cluster}],
+        });
+        std::fs::write(&kubeconfig, text.to_string()).expect("a kubeconfig");
+        let platform = platform(&format!("kubernetes:///shop?kubeconfig={}", kubeconfig.display())).await;
+        platform.applications("dev").await.map_err(|error| format!("{error:#}"))
+    };
+    let server = TlsServer::start(&own, answer);
+    assert_eq!(looked(&server, &own).await, Ok(Vec::new()));
+    server.take();
+    let refused = looked(&server, &other).await.expect_err("another certificate");
+    let why = "(CaUsedAsEndEntity): where it is known to be the right one, it can be named as the certificate-authority of the \
+               cluster in the kubeconfig";
+    assert!(refused.contains(why), "{refused}");
+    let server = TlsServer::start(&elsewhere, answer);
+    let refused = looked(&server, &elsewhere).await.expect_err("another name");
+    assert!(refused.contains("certificate not valid for name \"127.0.0.1\""), "{refused}");
+    assert!(server.take().is_empty());
 }

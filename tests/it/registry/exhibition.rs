@@ -64,6 +64,12 @@ impl Exhibition<'_> {
         let labelled = json!({"config": {"Labels": {"org.label-schema.build-date": created}}});
         let digest = server.push_oci(repository, Some(tag), labelled).await;
         made.push(self.dated(tag, &digest, created, DateSource::Label));
+        // What most builds write; a config that was made reproducible has an old date beside it.
+        let (tag, created, old) = ("i1-label-develop", "2026-11-17T09:00:00Z", "2026-11-02T08:00:00Z");
+        let labels = json!({ "org.opencontainers.image.created": created, "org.label-schema.build-date": old });
+        let labelled = json!({ "created": old, "config": { "Labels": labels } });
+        let digest = server.push_oci(repository, Some(tag), labelled).await;
+        made.push(self.dated_twice(tag, &digest, [(created, DateSource::Label), (old, DateSource::Config)]));
         let (tag, created) = ("j-fallen-back-develop", "2026-11-16T08:00:00Z");
         let (both, epoch) = (config(Some(created), "both"), at("1970-01-01T00:00:00Z"));
         let digest = server.push_image(repository, Some(tag), OCI_MANIFEST, both, epoch).await;

@@ -124,8 +124,9 @@ async fn a_token_that_opens_nothing_is_said_to_lack_rights() {
     let registry = open(&fake.url(), quick());
     let denied = develop(&registry, &["web"]).await.unwrap_err();
     let name = registry.name();
-    let expected =
-        format!("registry {name} does not let us read repository 'web': it needs other rights, or is not there");
+    let expected = format!(
+        "registry {name} does not let us read repository 'web': it needs other rights, or is not there; no user and password were given"
+    );
     assert_eq!(denied.to_string(), expected);
 }
 

@@ -80,15 +80,9 @@ pub const FIRST_PATCH: (&str, usize) = ("PATCH", 6);
 const SECOND_PATCH: (&str, usize) = ("PATCH", 7);
 
 pub const ROWS: &[Row] = &[
-    row(
-        "Somebody else's deployment holds a service (409), and ends",
-        Faults(&["lock=web:1500"]),
-        "",
-        &[Marathon],
-        DONE,
-    ),
+    row("A deployment by others holds a service (409), and ends", Faults(&["lock=web:1500"]), "", &[Marathon], DONE),
     row("It does not end", Faults(&["lock=web"]), "--timeout=2", &[Marathon], ("failed", 1, Theirs)),
-    row("Somebody else holds the Lease, and lets go of it at once", Faults(&["lock=web:200"]), "", &[Kubernetes], DONE),
+    row("Another holder has the Lease, and lets go of it at once", Faults(&["lock=web:200"]), "", &[Kubernetes], DONE),
     row("They keep it", Faults(&["lock=web"]), "--timeout=2", &[Kubernetes], FAILED),
     row("A service's change is refused (422)", Faults(&["refuse=users"]), "", BOTH, FAILED),
     row(
@@ -138,15 +132,9 @@ pub const ROWS: &[Row] = &[
     row("The write is carried out, and its answer is lost", Faults(&["lose-reply"]), "", BOTH, DONE),
     row("The answers to four writes are lost", Faults(&["lose-reply=4"]), "", &[Kubernetes], DONE),
     row("Every answer is slow", Faults(&["latency=200"]), "", BOTH, DONE),
-    row("Somebody changes a service meanwhile", Faults(&["change=orders:2"]), "", &[Marathon], ("failed", 1, Theirs)),
-    row(
-        "Somebody labels a service meanwhile",
-        Faults(&["change=orders:2"]),
-        "",
-        &[Kubernetes],
-        ("done", 0, TargetTheirs),
-    ),
-    row("Somebody sets another image of a service while the first is written", Somebody, "", &[Kubernetes], OPERATOR),
+    row("Others change a service meanwhile", Faults(&["change=orders:2"]), "", &[Marathon], ("failed", 1, Theirs)),
+    row("Others label a service meanwhile", Faults(&["change=orders:2"]), "", &[Kubernetes], ("done", 0, TargetTheirs)),
+    row("Others set another image of a service while the first is written", Somebody, "", &[Kubernetes], OPERATOR),
     row("The platform goes away at the write", Faults(&["gone-at-write"]), "--timeout=2", &[Marathon], OPERATOR),
     row(
         "The platform goes away at the first workload's write",
