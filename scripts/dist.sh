@@ -52,7 +52,7 @@ copy "$whole" docs inventories jenkins share ansible.cfg README.md RELIABILITY.m
 (programs="$whole/bin" && roles_with_programs "$whole" ln)
 (cd "$whole" && find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum >"$stage/sums" && mv "$stage/sums" SHA256SUMS)
 mkdir -p "$folder"
-rm -f "$folder"/*.tar.gz "$folder/SHA256SUMS"
+rm -f "$folder"/firebreak-*.tar.gz "$folder/SHA256SUMS"
 pack "$stage/whole" "$folder/$name.tar.gz"
 
 collection="firebreak-repairs-$version.tar.gz"

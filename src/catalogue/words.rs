@@ -203,13 +203,13 @@ const SAME: &[&[&str]] = &[
     &["login", "signin", "logon"],
     &["account", "user"],
     &["mail", "email", "newsletter"],
-    &["memory", "ram", "oom", "oomkilled", "oomkill"],
+    &["memory", "ram", "oom", "oomkilled", "oomkill", "137"],
     &["index", "indices", "reindex"],
     &["broken", "faulty", "buggy", "defective"],
     &["site", "website", "web", "app", "application", "page"],
     &["down", "outage", "offline", "unavailable", "unreachable"],
     // What a load balancer answers for a service that cannot, or a service for itself.
-    &["500", "502", "503", "504", "5xx"],
+    &["500", "502", "503", "504", "5xx", "gateway"],
     // The words of Kubernetes.
     &["crashloopbackoff", "crashloop"],
     &["imagepullbackoff", "errimagepull", "imagepull"],

@@ -287,6 +287,7 @@ fn awkward_values_go_through_as_they_are() {
     let awkward = "a 'b' \"c\" {{ 1 + 1 }} {% if %} $HOME $(id) `id` ~ \\n\nsecond line é ☃ #; & | * --yes";
     let as_data = |value: &str| json!({ "__ansible_unsafe": value });
     let sandbox = looked();
+    std::fs::write(sandbox.path("hook of ours"), " spaces around \n").expect("a file with a secret");
     let values = json!({
         "rollback_service_date": as_data(awkward),
         "rollback_service_repo": as_data(awkward),
@@ -294,7 +295,8 @@ fn awkward_values_go_through_as_they_are() {
         "rollback_service_cacert": as_data(awkward),
         "rollback_service_pwd": as_data(awkward),
         "rollback_service_registry_pwd": as_data("{\"looks\": [\"like\", \"JSON\"]}"),
-        "rollback_service_slack": as_data(" spaces around \n"),
+        // A file of the controller, named as on the program's command line.
+        "rollback_service_slack": "@hook of ours",
         "rollback_service_timeout": 30,
         "rollback_service_keep": "5",
         "rollback_service_insecure": "yes",
@@ -351,6 +353,11 @@ fn what_is_missing_or_wrong_is_named_before_anything_runs() {
         "`--tags run` needs rollback_service_date: one of those that the look prints. Nothing was changed.",
     );
     refused(&["--tags", "rnu"], "There is no tag 'rnu', so nothing was done.");
+    refused(
+        &["-e", "rollback_service_registry_pwd=@/nope"],
+        "rollback_service_registry_pwd: the file that it names cannot be read on the controller (No such file or directory). A value \
+         that begins with @ is the path of a file. Nothing was done.",
+    );
     refused(&["--tags", "never", "--check"], "There is no tag 'never', so nothing was done.");
     for tag in ["undo", "resume"] {
         let why = format!("`--tags {tag}` needs rollback_service_env: The environment in the names");

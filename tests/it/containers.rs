@@ -110,6 +110,9 @@ fn a_release_of_containers_goes_back_to_an_instant_and_one_that_fails_is_restore
     }
     podman.container(HELD, &image("team/billing"), &["--label=firebreak.io/hold=incident 7"]);
     let audit = podman.inspect(HELD);
+    let once =
+        ["project=dev", "service=billing", "oneoff=True"].map(|label| format!("--label=com.docker.compose.{label}"));
+    podman.container("dev-billing-run-7f3", &image("team/billing"), &once.each_ref().map(String::as_str));
     let registry = format!("--registry=http://{}", podman.registry);
     let user = format!("--registry-user={}", LOGIN.0);
     let (code, text) = run(folder.path(), &["get", "--repo=team/billing,web", "--env=develop", &registry, &user]);
@@ -128,14 +131,19 @@ fn a_release_of_containers_goes_back_to_an_instant_and_one_that_fails_is_restore
     let (code, text) = back(good);
     assert_eq!(code, 0, "{text}");
     assert!(
-        text.contains("3 workloads of 2 services rolled back and verified (left as it is: billing-audit)"),
+        text.contains(
+            "3 workloads of 2 services rolled back and verified (left as they are: billing-audit, dev-billing-run-7f3)"
+        ),
         "{text}"
     );
     let held = "billing-audit: left as it is, with 3-develop: it is held (firebreak.io/hold: incident 7)";
     assert!(text.contains(held), "{text}");
     assert_eq!(podman.inspect(HELD)["Id"], audit["Id"]);
+    let once =
+        "dev-billing-run-7f3: left as it is, with 3-develop: compose runs it for one command, which keeps its image";
+    assert!(text.contains(once), "{text}");
     assert_eq!(images(&podman), expected(&podman, "2"));
-    assert_eq!(podman.containers().len(), 4, "nothing is left of the old ones");
+    assert_eq!(podman.containers().len(), 5, "nothing is left of the old ones");
 
     let (code, text) = back(good);
     assert_eq!(code, 0, "{text}");

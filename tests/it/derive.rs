@@ -91,6 +91,28 @@ fn one_changed_word_is_found_and_mended() {
     assert_eq!(kept, text.replace("How many dates", "How many days"));
 }
 
+/// Whoever presses the button reads three steps, each on a line of its own, whatever the role is like.
+#[test]
+fn the_steps_of_the_button_are_a_numbered_list_in_every_readme() {
+    let folder = odd();
+    let mut seen = 0;
+    for root in [root(), folder.path()] {
+        for file in render::render(&Toolkit::open(root).expect("a toolkit")).expect("texts") {
+            let Some((_, button)) = file.text.split_once("### The button in Jenkins\n\n") else { continue };
+            let list = button.split("\n\nMembers of").next().expect("a list");
+            let numbers: Vec<&str> =
+                list.lines().filter_map(|line| line.split_once(". ").map(|(number, _)| number)).collect();
+            let steps: Vec<&str> = numbers.into_iter().filter(|number| number.len() == 1).collect();
+            assert_eq!(steps, ["1", "2", "3"], "{}: {list}", file.path.display());
+            for glued in [" 2. ", " 3. ", ".2. ", ".3. "] {
+                assert!(!list.contains(glued), "{}: {list}", file.path.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 3, "{seen} READMEs");
+}
+
 #[test]
 fn a_derived_file_says_so_first_and_names_its_source() {
     let folder = odd();

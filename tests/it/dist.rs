@@ -176,6 +176,15 @@ async fn the_collection_works_in_another_repository() {
         assert_eq!(played.code, 0, "`{line}`: {}", played.text);
     }
     fixture.stands(Stand::Good);
+    let mistyped = play(
+        other,
+        home.path(),
+        &fixture,
+        "ansible-playbook -i inventories/dev firebreak.repairs.rollback_service --tags rnu",
+    )
+    .await;
+    let said = mistyped.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(mistyped.code == 2 && said.contains("There is no tag 'rnu', so nothing was done."), "{}", mistyped.text);
 
     let readme = std::fs::read_to_string(&path).expect("the README");
     let own = block(&readme, "- name:").replace("2026-11-20", &fixture.day());

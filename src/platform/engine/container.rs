@@ -80,9 +80,7 @@ impl Container {
     /// is the service `oauth-2`, with one of `team/oauth` the second `oauth`. A container of compose that ran once for a
     /// command is none, nor is a lock.
     pub(super) fn service(&self, environment: &str) -> Option<String> {
-        if self.label(LOCK).is_some()
-            || self.label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        {
+        if self.label(LOCK).is_some() || self.ran_once() {
             return None;
         }
         if let (Some(project), Some(service)) = (self.label(PROJECT), self.label("com.docker.compose.service")) {
@@ -95,6 +93,11 @@ impl Container {
             _ => rest,
         };
         (!service.is_empty()).then(|| service.to_owned())
+    }
+
+    /// Whether compose started it for one command: `compose run`.
+    pub(super) fn ran_once(&self) -> bool {
+        self.label("com.docker.compose.oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// The value of a label, where there is one.

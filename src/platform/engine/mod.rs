@@ -308,6 +308,23 @@ impl Platform for Engine {
         Ok(applications)
     }
 
+    async fn others(&self, environment: &str) -> anyhow::Result<Vec<Application>> {
+        let containers = self.containers(|summary| summary["Labels"][PROJECT] == environment).await?;
+        let mut others = Vec::new();
+        for container in containers.iter().filter(|one| one.ran_once() && one.runs()) {
+            let held = Apart::held([&container.inspect["Config"]["Labels"]]);
+            let once = || Apart::Fixed("compose runs it for one command, which keeps its image".to_owned());
+            others.push(Application {
+                id: format!("{environment}/{}", container.called()),
+                service: container.called().to_owned(),
+                images: vec![self.image_text(container).await?],
+                apart: Some(held.unwrap_or_else(once)),
+                ..Application::default()
+            });
+        }
+        Ok(others)
+    }
+
     async fn history(&self, applications: &[Application]) -> anyhow::Result<Vec<Vec<Ran>>> {
         history::history(self, applications).await
     }

@@ -1,4 +1,4 @@
-//! What somebody else wrote between our last read and our write. Marathon has no conditional write, but keeps versions.
+//! What others wrote between the last read and a write of this run. Marathon has no conditional write, but keeps versions.
 
 use chrono::{DateTime, FixedOffset};
 use futures_util::future::join_all;
@@ -18,16 +18,23 @@ pub(super) async fn tell(marathon: &Marathon, changes: &[Change], watch: &dyn Wa
     let written = marathon.own.written();
     let ours = changes.iter().zip(&apps).filter_map(|(change, app)| {
         let app = app.as_ref().filter(|app| written.left(app, change))?;
-        Some(overwritten(marathon, change, app["version"].as_str()?))
+        let id = &change.application.id;
+        Some(overwritten(marathon, id, &change.application.revision, app["version"].as_str()?))
     });
     join_all(ours).await.into_iter().flatten().for_each(|told| watch.warn(&told));
 }
 
-/// What was overwritten of an application by the version that we wrote; none where nothing was. What somebody changed that
-/// is not in our write stands beside it.
-async fn overwritten(marathon: &Marathon, change: &Change, written: &str) -> Option<String> {
-    let (id, read) = (&change.application.id, &change.application.revision);
-    let theirs = before(marathon, change, written).await.filter(|theirs| theirs != read)?;
+/// Tells what a write that restored applications overwrote: each by its id, with the version that was read before. `written` is
+/// the version that they got.
+pub(super) async fn tell_restored(marathon: &Marathon, read: &[(String, String)], written: &str, watch: &dyn Watch) {
+    let told = read.iter().map(|(id, read)| overwritten(marathon, id, read, written));
+    join_all(told).await.into_iter().flatten().for_each(|told| watch.warn(&told));
+}
+
+/// What was overwritten of an application by the version that we wrote after we had read another; none where nothing was.
+/// What others changed that is not in our write stands beside it.
+async fn overwritten(marathon: &Marathon, id: &str, read: &str, written: &str) -> Option<String> {
+    let theirs = before(marathon, id, read, written).await.filter(|theirs| theirs != read)?;
     let version = async |name: &str| marathon.client.get(&format!("/v2/apps{id}/versions/{name}")).await.ok().flatten();
     let (was, is) = (version(read).await?, version(&theirs).await?);
     if SENT.iter().all(|field| was[*field] == is[*field]) {
@@ -44,11 +51,11 @@ async fn overwritten(marathon: &Marathon, change: &Change, written: &str) -> Opt
     ))
 }
 
-/// The version of an application that one took the place of; none where that is not known.
-async fn before(marathon: &Marathon, change: &Change, version: &str) -> Option<String> {
+/// The version of an application that `version` took the place of, no older than `read`; none where that is not known.
+async fn before(marathon: &Marathon, id: &str, read: &str, version: &str) -> Option<String> {
     let at = |name: &str| DateTime::<FixedOffset>::parse_from_rfc3339(name).ok();
-    let (read, limit) = (at(&change.application.revision)?, at(version)?);
-    let names = names(&marathon.client, &change.application.id).await.ok()?;
+    let (read, limit) = (at(read)?, at(version)?);
+    let names = names(&marathon.client, id).await.ok()?;
     let known = names.into_iter().filter_map(|name| Some((at(&name)?, name)));
     known.filter(|(at, _)| (read..limit).contains(at)).max().map(|(_, name)| name)
 }
@@ -57,7 +64,7 @@ async fn before(marathon: &Marathon, change: &Change, version: &str) -> Option<S
 pub(super) async fn restore(marathon: &Marathon, change: &Change, app: &Value, written: &Written) -> Value {
     let mut before_ours = None;
     if let Some(version) = app["version"].as_str().filter(|_| written.left(app, change)) {
-        before_ours = before(marathon, change, version).await;
+        before_ours = before(marathon, &change.application.id, &change.application.revision, version).await;
     }
     let version = before_ours.unwrap_or_else(|| change.application.revision.clone());
     application::restore(&change.application.id, &version)

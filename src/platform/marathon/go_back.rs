@@ -79,12 +79,13 @@ async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, wat
     let mut looks = Looks::every(PAUSE, deadline);
     while looks.next().await {
         let mut secrets = Secrets::default();
-        let (mut bodies, mut touched) = (Vec::new(), Vec::new());
+        let (mut bodies, mut touched, mut read) = (Vec::new(), Vec::new(), Vec::new());
         for (change, app) in changes.iter().zip(marathon.apps(changes).await?) {
             let Some(app) = app else { continue };
             if written.left(&app, change) || is_emptied(&app, change) {
                 application::secrets(&app, &mut secrets);
                 bodies.push(between::restore(marathon, change, &app, &written).await);
+                read.extend(app["version"].as_str().map(|version| (change.application.id.clone(), version.to_owned())));
             }
             if !application::is_untouched(&app, &change.application) {
                 touched.push(change.application.id.clone());
@@ -107,6 +108,9 @@ async fn restore(marathon: &Marathon, changes: &[Change], deadline: Instant, wat
                     gone.context("a deployment holds the services, so their versions could not be restored")?;
                 }
                 None if answer.status.is_success() => {
+                    if let Some(version) = answer.body["version"].as_str() {
+                        between::tell_restored(marathon, &read, version, watch).await;
+                    }
                     let waited = marathon.until_gone(&deployment_of(&answer), deadline, changes, watch).await;
                     return waited.context("the deployment that restores the services did not end");
                 }

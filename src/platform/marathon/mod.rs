@@ -176,6 +176,8 @@ impl Settable for Marathon {
     async fn arrive(&self, changes: &[Change], limit: Duration, watch: &dyn Watch) -> anyhow::Result<()> {
         self.client.writes.over().await;
         let running = go_back::our_deployments(self, changes).await?;
+        // The process that wrote died perhaps before it told.
+        between::tell(self, changes, watch).await;
         self.until_gone(&running, Instant::now() + limit, changes, watch).await
     }
 

@@ -8,22 +8,27 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::*;
 
-/// Passes everything on to a Marathon. Right before the next write somebody else changes `orders`, and their whole
-/// deployment comes to its end.
+/// Passes everything on to a Marathon. Right before a write others change `orders`, and their whole deployment comes to its
+/// end.
 struct Gap {
     http: http::Client,
     marathon: String,
-    /// What they set.
-    theirs: Mutex<Option<Value>>,
+    /// How many writes pass before that, and what they set.
+    theirs: Mutex<Option<(usize, Value)>>,
 }
 
 const ORDERS: &str = "/shop/dev/shop/orders";
 
 impl Gap {
     async fn open(drill: &Drill, theirs: Value) -> Box<dyn Platform> {
+        Self::open_at(drill, 0, theirs).await
+    }
+
+    /// The same at a later write.
+    async fn open_at(drill: &Drill, passes: usize, theirs: Value) -> Box<dyn Platform> {
         let marathon = format!("http://{}", drill.marathon().address());
         let http = http::client(&Trust::default()).expect("a client");
-        let gap = Arc::new(Self { http, marathon, theirs: Mutex::new(Some(theirs)) });
+        let gap = Arc::new(Self { http, marathon, theirs: Mutex::new(Some((passes, theirs))) });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let router = axum::Router::new().fallback(move |request: Request| pass(Arc::clone(&gap), request));
@@ -32,7 +37,17 @@ impl Gap {
     }
 
     async fn they_act(&self) {
-        let Some(theirs) = self.theirs.lock().expect("theirs").take() else { return };
+        let due = {
+            let mut theirs = self.theirs.lock().expect("theirs");
+            match &mut *theirs {
+                Some((passes, _)) if *passes > 0 => {
+                    *passes -= 1;
+                    None
+                }
+                _ => theirs.take(),
+            }
+        };
+        let Some((_, theirs)) = due else { return };
         let url = format!("{}/v2/apps{ORDERS}", self.marathon);
         let answer = self.http.put(url).json(&theirs).send().await.expect("an answer");
         assert!(answer.status().is_success(), "{answer:?}");
@@ -97,6 +112,28 @@ async fn what_was_overwritten_is_told_with_the_command_that_brings_it_back() {
     assert_eq!(tale.warnings(), [told]);
     // And so it does.
     let typed = tokio::process::Command::new("sh").args(["-c", &command]).output().await.expect("curl");
+    assert!(typed.status.success(), "{typed:?}");
+    assert_eq!(app(&drill)["container"]["docker"]["image"], image.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_overwritten_on_the_way_back_is_told() {
+    let (drill, _, planned) = drill(&[]).await;
+    let (image, theirs) = other_image(&drill);
+    let platform = Gap::open_at(&drill, 1, theirs).await;
+    platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
+    let tale = Tale::default();
+    platform.go_back(&planned, LIMIT, &tale).await.expect("the way back");
+    assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE, BEFORE]);
+    let warnings = tale.warnings();
+    let told = format!(
+        "'{ORDERS}' was set to '{image}' by others between the last look and the write of this run, which overwrote that change; this \
+         brings it back: "
+    );
+    assert!(warnings.len() == 1 && warnings[0].starts_with(&told), "{warnings:?}");
+    // And so it does.
+    let command = warnings[0].strip_prefix(&told).expect("a command");
+    let typed = tokio::process::Command::new("sh").args(["-c", command]).output().await.expect("curl");
     assert!(typed.status.success(), "{typed:?}");
     assert_eq!(app(&drill)["container"]["docker"]["image"], image.as_str());
 }
