@@ -15,6 +15,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.utils.collection_loader._collection_finder import _get_collection_playbook_path
 from ansible.utils.vars import load_extra_vars
 
 ROLE = "rollback_service"
@@ -104,7 +105,9 @@ class ActionModule(ActionBase):
 
     def is_alone(self):
         """Whether no other play could have the tags that are not ours: one playbook was called, and it has one play."""
-        paths = context.CLIARGS.get("args") or ()
+        given = context.CLIARGS.get("args") or ()
+        # One of a collection is called by its name: firebreak.repairs.<role>.
+        paths = [(_get_collection_playbook_path(path) or ("", path))[1] for path in given]
         plays = [self._loader.load_from_file(os.path.abspath(path)) for path in paths if os.path.isfile(path)]
         return len(paths) == len(plays) == 1 and len(plays[0]) == 1 and "hosts" in plays[0][0]
 
@@ -207,7 +210,7 @@ class Call:
             if text(value) and self.args.get("apart"):
                 # A secret on a command line is seen by everybody on the host. The files lie apart, so that none takes the
                 # place of another.
-                self.files[f"secrets/{file}"] = to_bytes(text(value))
+                self.files[f"secrets/{file}"] = secret(name, text(value))
                 self.words.append([word, "@", {"inside": f"secrets/{file}"}])
             elif text(value):
                 self.words.append([word, text(value)])
@@ -394,6 +397,21 @@ def place(path):
 
 def text(value):
     return "" if value is None else to_text(value)
+
+
+def secret(name, value):
+    """The bytes of a secret: those of a file on the controller where it is `@path`, as on the program's command line."""
+    if not value.startswith("@"):
+        return to_bytes(value)
+    try:
+        with open(place(value[1:]), "rb") as file:
+            return file.read()
+    except OSError as error:
+        # What cannot be read may be a password: it is not shown.
+        raise Refused(
+            f"{name}: the file that it names cannot be read on the controller ({error.strerror}). A value that begins with @ is "
+            "the path of a file. Nothing was done."
+        )
 
 
 def spoken(*lines, failed=False):

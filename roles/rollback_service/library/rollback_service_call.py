@@ -57,16 +57,13 @@ def main():
             refusals.append("no folder can be made in %s (%s)" % (place, error.strerror))
             continue
         try:
-            furnish(folder, sent, order)
-            result = call(folder, order)
+            result = None
+            if is_furnished(folder, sent, order, place, refusals):
+                result = call(folder, order)
         except Unusable as why:
             refusals.append(str(why))
-            result = None
         except Hopeless as why:
             result = {"refusal": str(why)}
-        except OSError as error:
-            refusals.append("%s cannot be used (%s)" % (place, error.strerror or error))
-            result = None
         finally:
             left = remove(folder)
         if result is not None:
@@ -80,6 +77,16 @@ def places(temp):
         return [os.path.expanduser(temp)]
     usual = [tempfile.gettempdir(), "/var/tmp", os.path.expanduser("~")]
     return [place for index, place in enumerate(usual) if place not in usual[:index]]
+
+
+def is_furnished(folder, sent, order, place, refusals):
+    """Whether all lies in the folder; where not, another folder may do. Once the program was called, none is tried again."""
+    try:
+        furnish(folder, sent, order)
+    except OSError as error:
+        refusals.append("%s cannot be used (%s)" % (place, error.strerror or error))
+        return False
+    return True
 
 
 def furnish(folder, sent, order):
@@ -99,7 +106,10 @@ def furnish(folder, sent, order):
             [os.path.join(folder, ".venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
              "--requirement", os.path.join(folder, order["requirements"])],
         ):
-            code, stdout, stderr = run(words, {})
+            try:
+                code, stdout, stderr = run(words, {})
+            except OSError as error:
+                raise Hopeless(cause(error, words[0]))
             if code != 0:
                 raise Hopeless("`%s` ended with %d: %s" % (" ".join(words), code, (stderr or stdout).strip()))
 
@@ -135,7 +145,11 @@ def call(folder, order):
 def run(words, environment):
     process = subprocess.Popen(words, env=dict(os.environ, **environment), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    stdout, stderr = process.communicate()
+    try:
+        stdout, stderr = process.communicate()
+    except OSError as error:
+        # It was started: nobody may take this for a program that was not.
+        raise RuntimeError("%s was started, and what came of it is not known (%s): look before you act again" % (words[0], error))
     return process.returncode, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace")
 
 
