@@ -55,7 +55,7 @@ await() {
   took+=("$1"$'\t'"$((SECONDS - waited))"$'\t'"waited for; begun $((SECONDS - begun)) s ago")
 }
 
-# The end, good or bad: ends what is still beside, shows where the time went, and repeats what the test runner said last.
+# The end, good or bad: ends what is still beside, shows where the time went, and repeats which tests failed, where and why.
 finish() {
   local code=$? entry process
   for entry in "${beside[@]}"; do
@@ -69,7 +69,8 @@ finish() {
       { printf "%-28s %8d %5d%%  %s\n", $1, $2, 100 * $2 / all, $3 }
       END { printf "%-28s %8d\n\n", "all", all }'
   fi
-  grep '^test result: ' "$logs/tests" || true
+  grep -E '^test (result: |.* FAILED$)' "$logs/tests" || true
+  grep -A 3 '^thread .* panicked at ' "$logs/tests" || true
   exit "$code"
 }
 trap finish EXIT
