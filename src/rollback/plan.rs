@@ -171,7 +171,7 @@ pub fn plan(dump: &Dump, applications: &[Application], target: Target, request: 
 
 /// The step of a workload to an image that was chosen by when it was built.
 fn built(dump: &Dump, image: &Image, application: &Application, at: DateTime<Utc>, pin: bool) -> Result<Step, Problem> {
-    let mut step = step(dump, image, application, pin)?;
+    let mut step = step(dump, image, application, pin.into())?;
     step.notes.extend(ran_otherwise(dump, image, at));
     Ok(step)
 }
@@ -192,8 +192,25 @@ pub(super) fn notes(dump: &Dump, at: DateTime<Utc>) -> Vec<String> {
     late.then(note).into_iter().collect()
 }
 
-/// The step of a workload to an image; where `pin` is wished for, by its digest alone.
-pub(super) fn step(dump: &Dump, image: &Image, application: &Application, pin: bool) -> Result<Step, Problem> {
+/// How a target is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pin {
+    /// As the present image: by its tag, its digest, or both.
+    AsBefore,
+    /// By its tag and its digest, which counts: the tag may have moved.
+    TagAndDigest,
+    /// By its digest alone, as the operator asked.
+    Digest,
+}
+
+impl From<bool> for Pin {
+    fn from(is_asked_for: bool) -> Self {
+        if is_asked_for { Self::Digest } else { Self::AsBefore }
+    }
+}
+
+/// The step of a workload to an image.
+pub(super) fn step(dump: &Dump, image: &Image, application: &Application, pin: Pin) -> Result<Step, Problem> {
     let mut notes = Vec::new();
     let (registry, _) = place(&dump.registry);
     let first = application.images.first().and_then(WrittenImage::name);
@@ -225,18 +242,19 @@ pub(super) fn step(dump: &Dump, image: &Image, application: &Application, pin: b
 
 /// The target as the platform writes its present image: same registry, same repository, another tag or digest. What is
 /// pinned stays pinned, so that the next pull gives no other image.
-fn target(present: &[WrittenImage], image: &Image, pin: bool) -> WrittenImage {
+fn target(present: &[WrittenImage], image: &Image, pin: Pin) -> WrittenImage {
     let names: Vec<&ImageName> = present.iter().filter_map(WrittenImage::name).collect();
     let pinned = names.iter().find(|name| name.digest().is_some());
-    match (pinned.or(names.first()), image.digest.as_str()) {
-        (None, _) => format!("{}:{}", image.repository, image.tag).into(),
+    let Some(name) = pinned.or(names.first()) else { return format!("{}:{}", image.repository, image.tag).into() };
+    let digest = image.digest.as_str();
+    match pin {
         // What is known by its digest alone has no tag to be written.
-        (Some(name), digest) if pin || image.tag == digest => name.with_digest(digest).into(),
-        (Some(name), digest) if pinned.is_some() && name.tag().is_some() => {
-            name.with_tag_and_digest(&image.tag, digest).into()
-        }
-        (Some(name), digest) if pinned.is_some() => name.with_digest(digest).into(),
-        (Some(name), _) => name.with_tag(&image.tag).into(),
+        _ if image.tag == digest => name.with_digest(digest).into(),
+        Pin::Digest => name.with_digest(digest).into(),
+        Pin::TagAndDigest => name.with_tag_and_digest(&image.tag, digest).into(),
+        Pin::AsBefore if pinned.is_none() => name.with_tag(&image.tag).into(),
+        Pin::AsBefore if name.tag().is_some() => name.with_tag_and_digest(&image.tag, digest).into(),
+        Pin::AsBefore => name.with_digest(digest).into(),
     }
 }
 

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::dump::Dump;
 use super::members::{Environment, crew, environment_of, is_of};
-use super::plan::{By, Draft, Plan, PlanRequest, Step, notes, step};
+use super::plan::{By, Draft, Pin, Plan, PlanRequest, Step, notes, step};
 use super::points::newest;
 use super::ran::{Held, held, is_image};
 use super::refusal::{Problem, Refusal};
@@ -54,7 +54,7 @@ pub fn plan_ran(
         if crew.members.is_empty() {
             continue;
         }
-        match steps_to(repository, &crew.members, dump, (at, request.pin), memory) {
+        match steps_to(repository, &crew.members, dump, (at, request.pin.into()), memory) {
             Ok(steps) => draft.steps.extend(steps),
             Err(Problem::NothingKnown { .. }) if request.allow_partial => draft.left_out.push(repository.clone()),
             Err(problem) => draft.problems.push(problem),
@@ -93,7 +93,7 @@ fn steps_to(
     repository: &str,
     members: &[Application],
     dump: &Dump,
-    (at, pin): (DateTime<Utc>, bool),
+    (at, pin): (DateTime<Utc>, Pin),
     memory: &Memory,
 ) -> Result<Vec<Step>, Problem> {
     let names: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
@@ -108,6 +108,8 @@ fn steps_to(
         }
     };
     let image = image_of(ran, repository, &application, dump, memory)?;
+    let is_pinned = ran.image.name().is_some_and(|name| name.digest().is_some());
+    let pin = if is_pinned && pin == Pin::AsBefore { Pin::TagAndDigest } else { pin };
     let mut notes = Vec::new();
     if let Some(built) = newest(&dump.images, repository, at)
         && !is_image(&ran.image, built, &dump.images)
@@ -125,7 +127,8 @@ fn steps_to(
     members.iter().map(step).collect()
 }
 
-/// The image that ran, as the registry knows it. What ran by its digest is known by that alone: a tag may have moved since.
+/// The image that ran, as the registry knows it. What ran by its digest is known by that alone: the tag beside it, if any,
+/// may have moved since.
 fn image_of(ran: &Ran, repository: &str, application: &str, dump: &Dump, memory: &Memory) -> Result<Image, Problem> {
     let text = &ran.image;
     let unsure = |why: String| Problem::Unsure { application: application.to_owned(), why };
@@ -144,7 +147,7 @@ fn image_of(ran: &Ran, repository: &str, application: &str, dump: &Dump, memory:
         return Err(Problem::Gone { application: application.to_owned(), image: text.to_string() });
     };
     if let Some(digest) = name.digest() {
-        return Ok(Image { tag: digest.to_owned(), ..image.clone() });
+        return Ok(Image { tag: name.tag().unwrap_or(digest).to_owned(), ..image.clone() });
     }
     // An image cannot have run before it was built: the tag named another one at that time.
     match image.created.filter(|created| ran.from.is_none_or(|from| *created > from)) {
@@ -277,20 +280,22 @@ mod tests {
     #[test]
     fn an_image_that_the_dump_does_not_know_is_asked_for_or_gone() {
         let digest = format!("sha256:{}", "ab".repeat(32));
-        for (text, reference, to) in [
-            ("r:5000/billing:0-develop".to_owned(), "0-develop".to_owned(), "r:5000/billing:0-develop".to_owned()),
-            (format!("r:5000/billing@{digest}"), digest.clone(), format!("r:5000/billing@{digest}")),
+        for (text, reference, tag) in [
+            ("r:5000/billing:0-develop".to_owned(), "0-develop", "0-develop"),
+            (format!("r:5000/billing@{digest}"), &*digest, &*digest),
+            (format!("r:5000/billing:0-develop@{digest}"), &*digest, "0-develop"),
         ] {
             let mut memory = memory();
             memory.spans.get_mut("billing").expect("billing")[1].image = text.as_str().into();
             let unknown = unknown_images(&dump(), &memory.spans, on("2026-11-02"));
-            assert_eq!(unknown, [("billing".to_owned(), reference.clone())]);
+            assert_eq!(unknown, [("billing".to_owned(), reference.to_owned())]);
             let gone =
                 "'/shop/dev/web/billing' ran 'IMAGE' then, and the registry has it no longer: choose another date";
             assert_eq!(refusal(&memory, on("2026-11-02"), &all()), [gone.replace("IMAGE", &text)]);
-            memory.images = vec![Image { digest: digest.clone(), ..image("billing", &reference, None) }];
+            memory.images = vec![Image { digest: digest.clone(), ..image("billing", reference, None) }];
             let plan = plan_ran(&dump(), &applications(), on("2026-11-02"), &all(), &memory).expect("a plan");
-            assert_eq!((plan.steps[0].change.to.as_str(), &plan.steps[0].image.tag), (&*to, &reference));
+            let step = &plan.steps[0];
+            assert_eq!((step.change.to.as_str(), &*step.image.tag), (&*text, tag), "it is written as it was then");
         }
     }
 

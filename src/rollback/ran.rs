@@ -37,20 +37,34 @@ pub enum Held<'a> {
     Unknown,
 }
 
-/// What an application ran at an instant. A span holds from its beginning on, and no longer at its end. Spans that
-/// disagree, and one that is in doubt, are not to be relied upon.
+/// What a service ran at an instant. A span holds from its beginning on, and no longer at its end. Spans that disagree, and
+/// one that is in doubt, are not to be relied upon. Of those that agree one that names the digest comes first.
 #[must_use]
 pub fn held(spans: &[Ran], at: DateTime<Utc>) -> Held<'_> {
     let holds = |ran: &&Ran| ran.from.is_none_or(|from| from <= at) && ran.until.is_none_or(|until| at < until);
     let holding: Vec<&Ran> = spans.iter().filter(holds).collect();
     let Some(first) = holding.first() else { return Held::Unknown };
-    if holding.iter().any(|ran| ran.image != first.image) {
+    let agrees = |one: &&Ran| holding.iter().all(|other| is_same(&one.image, &other.image));
+    if !holding.iter().all(agrees) {
         let images: Vec<_> = holding.iter().map(|ran| format!("'{}' ({})", ran.image, ran.source)).collect();
         return Held::Unsure(format!("it may have been any of {}", images.join(", ")));
     }
-    match holding.iter().find(|ran| ran.from.is_some() && ran.doubt.is_none()) {
+    let sure = |ran: &&&Ran| ran.from.is_some() && ran.doubt.is_none();
+    let is_pinned = |ran: &&&Ran| ran.image.name().is_some_and(|name| name.digest().is_some());
+    let mut found = holding.iter().filter(sure);
+    match found.clone().find(is_pinned).or_else(|| found.next()) {
         Some(sure) => Held::Ran(sure),
         None => Held::Unsure(doubt(first)),
+    }
+}
+
+/// Whether two workloads of a service ran the same image, by whatever way they pulled it: by their digests, or else their
+/// tags.
+fn is_same(one: &WrittenImage, other: &WrittenImage) -> bool {
+    let (Some(first), Some(second)) = (one.name(), other.name()) else { return one == other };
+    match (first.digest().zip(second.digest()), first.tag().zip(second.tag())) {
+        (Some((one, other)), _) | (None, Some((one, other))) => one == other,
+        (None, None) => one == other,
     }
 }
 
@@ -250,6 +264,25 @@ pub(super) mod tests {
         assert_eq!(held(std::slice::from_ref(&doubted), at(1)), Held::Unsure(unsure.to_owned()));
         let sure = ran("a", Some(0), None);
         assert_eq!(held(&[doubted, sure.clone()], at(1)), Held::Ran(&sure), "another source is sure of the same");
+    }
+
+    #[test]
+    fn one_image_by_several_ways_is_no_disagreement() {
+        let digest = |end: char| format!("sha256:{}", end.to_string().repeat(64));
+        let pinned = ran(&format!("r/billing:a@{}", digest('1')), Some(0), None);
+        let mirrored = ran("mirror/library/billing:a", Some(5), None);
+        let by_digest = ran(&format!("mirror/billing@{}", digest('1')), Some(5), None);
+        let spans = [mirrored.clone(), pinned.clone()];
+        assert_eq!(held(&spans, at(10)), Held::Ran(&pinned), "the one that names the digest, whichever is first");
+        assert_eq!(held(&[pinned.clone(), by_digest.clone()], at(10)), Held::Ran(&pinned));
+        let moved = ran(&format!("r/billing:a@{}", digest('2')), Some(0), None);
+        for spans in [
+            vec![mirrored.clone(), pinned, moved],
+            vec![mirrored.clone(), by_digest],
+            vec![mirrored, ran("b", Some(0), None)],
+        ] {
+            assert!(matches!(held(&spans, at(10)), Held::Unsure(_)), "{spans:?}");
+        }
     }
 
     #[test]

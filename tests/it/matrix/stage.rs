@@ -29,7 +29,7 @@ pub struct Stage {
 enum Shop {
     /// Four in a drill.
     Drill(Box<DrillFixture>),
-    /// Two in containers of a real engine.
+    /// Two in three containers of a real engine.
     Engine(Box<PodmanFixture>),
 }
 
@@ -179,7 +179,7 @@ impl Stage {
     }
 }
 
-/// Two services of one container each on a real Podman, and two releases of them.
+/// Two services on a real Podman, one of them with a worker, and two releases of them.
 struct PodmanFixture {
     podman: Podman,
     folder: TempDir,
@@ -190,6 +190,9 @@ struct PodmanFixture {
 }
 
 const SERVICES: [&str; 2] = ["billing", "web"];
+
+/// The containers, and the service that each runs.
+const CONTAINERS: [(&str, &str); 3] = [("billing", "billing"), ("billing-worker", "billing"), ("web", "web")];
 
 impl PodmanFixture {
     fn open() -> Self {
@@ -203,8 +206,8 @@ impl PodmanFixture {
             now
         };
         let releases = [release(0), release(1)];
-        for service in SERVICES {
-            podman.container(&format!("dev-{service}"), &format!("{}/{service}:1-develop", podman.registry), &WELL);
+        for (name, service) in CONTAINERS {
+            podman.container(&format!("dev-{name}"), &format!("{}/{service}:1-develop", podman.registry), &WELL);
         }
         let podman_fixture = Self { podman, folder: tempfile::tempdir().expect("a folder"), releases, target: 1 };
         let look = podman_fixture.command("get --repo=billing,web --env=develop");
@@ -250,6 +253,6 @@ impl PodmanFixture {
     /// The containers that are there when all is as in a release.
     fn containers(&self, release: usize) -> Vec<String> {
         let registry = &self.podman.registry;
-        SERVICES.map(|name| format!("dev-{name} {registry}/{name}:{release}-develop running")).into()
+        CONTAINERS.map(|(name, service)| format!("dev-{name} {registry}/{service}:{release}-develop running")).into()
     }
 }

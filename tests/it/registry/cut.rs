@@ -217,7 +217,7 @@ async fn a_list_that_is_whole_is_taken_whatever_its_length() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_may_be_cut_is_refused() {
     for (most, count, knows_last) in [(1000, 1001, true), (1000, 1000, false), (1000, 2000, false), (50, 60, true)] {
         let all = many(count);
@@ -233,6 +233,13 @@ async fn a_list_that_may_be_cut_is_refused() {
         let why = format!("the registry cuts its lists without saying so, and {most} tags came: there may be more");
         let advice = "Give the address of a registry that lists them all, not that of a group of repositories";
         assert_eq!(error, format!("{task}: {why}. {advice}"), "{count}");
+        let desk = Desk::new(&fake.url());
+        let output = desk.run("get --repo=web --env=develop").await;
+        assert_eq!(
+            output,
+            Output { code: 1, stdout: String::new(), stderr: format!("rollback_service error: {error}\n") },
+            "{count}"
+        );
     }
 }
 
