@@ -3,6 +3,15 @@
 // What is asked before a build. The Jenkinsfile says the same, but Jenkins reads that only when a build begins: without this,
 // a button would ask nothing the first time, and each time that the seed has run.
 def questions = [
+    resolve_transactions: {
+        choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
+        stringParam('issuer', '',
+            'Whose transactions; one that names no issuer counts as this one\'s. Leave it empty: then as the environment has it.')
+        stringParam('limit', '',
+            'Look at so many transactions, or resolve so many, at most. Leave it empty: then as the environment has it.')
+        stringParam('bank', '',
+            'The bank that confirms: one of the services\' banks. Leave it empty: then as the environment has it.')
+    },
     rollback_service: {
         choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
         choiceParam('action', ['run', 'undo', 'resume'],

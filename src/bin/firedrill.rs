@@ -52,6 +52,7 @@ Faults:
   digests                   a webhook adds its digest to every image (kubernetes alone)
   registry-429[=<n>[:<s>]]  the registry answers 429 n times, Retry-After s (default 1)
   registry-503[=<n>]        the registry answers 503 n times
+  bank-503[=<n>]            the bank answers 503 n times
   registry-lies             the registry's bytes do not match their digests
   registry-loops            the registry's pages of tags never end
   latency=<ms>              every request takes so much longer

@@ -83,6 +83,11 @@ pub enum Fault {
         /// How many.
         requests: u64,
     },
+    /// The bank answers the next requests with 503.
+    BankUnavailable {
+        /// How many.
+        requests: u64,
+    },
     /// The registry serves manifests and blobs whose bytes do not match their digest.
     Lie,
     /// The registry's pages of tags lead back to the first one.
@@ -97,7 +102,7 @@ pub enum Fault {
 }
 
 /// Every fault's text form with what it does: for help texts and error messages.
-pub const FORMS: [(&str, &str); 19] = [
+pub const FORMS: [(&str, &str); 20] = [
     ("unhealthy=<service>", "its new instances never get healthy"),
     ("hang[=<n>]", "the next n deployments never end by themselves"),
     ("refuse=<service>[:400]", "every change of it is refused (422; on kubernetes also 400)"),
@@ -113,6 +118,7 @@ pub const FORMS: [(&str, &str); 19] = [
     ("digests", "a webhook adds its digest to every image (kubernetes alone)"),
     ("registry-429[=<n>[:<s>]]", "the registry answers 429 n times, Retry-After s (default 1)"),
     ("registry-503[=<n>]", "the registry answers 503 n times"),
+    ("bank-503[=<n>]", "the bank answers 503 n times"),
     ("registry-lies", "the registry's bytes do not match their digests"),
     ("registry-loops", "the registry's pages of tags never end"),
     ("latency=<ms>", "every request takes so much longer"),
@@ -171,6 +177,7 @@ fn parse(text: &str) -> Option<Fault> {
         "digests" => alone(Fault::Digests),
         "registry-429" => Some(Fault::TooMany { requests: number(first, Some(1))?, seconds: number(second, Some(1))? }),
         "registry-503" if short() => Some(Fault::Unavailable { requests: number(first, Some(1))? }),
+        "bank-503" if short() => Some(Fault::BankUnavailable { requests: number(first, Some(1))? }),
         "registry-lies" => alone(Fault::Lie),
         "registry-loops" => alone(Fault::Loop),
         "latency" if short() => Some(Fault::Latency { milliseconds: number(first, None)? }),
@@ -213,6 +220,7 @@ impl fmt::Display for Fault {
             Self::Digests => formatter.write_str("digests"),
             Self::TooMany { requests, seconds } => write!(formatter, "registry-429={requests}:{seconds}"),
             Self::Unavailable { requests } => write!(formatter, "registry-503={requests}"),
+            Self::BankUnavailable { requests } => write!(formatter, "bank-503={requests}"),
             Self::Lie => formatter.write_str("registry-lies"),
             Self::Loop => formatter.write_str("registry-loops"),
             Self::Latency { milliseconds } => write!(formatter, "latency={milliseconds}"),
@@ -230,7 +238,8 @@ impl Fault {
             | Self::LoseReply { writes: left }
             | Self::Reset { writes: left }
             | Self::TooMany { requests: left, .. }
-            | Self::Unavailable { requests: left } => Some(left),
+            | Self::Unavailable { requests: left }
+            | Self::BankUnavailable { requests: left } => Some(left),
             _ => None,
         }
     }
@@ -310,6 +319,7 @@ mod tests {
             Just(Fault::Digests),
             any::<(u64, u64)>().prop_map(|(requests, seconds)| Fault::TooMany { requests, seconds }),
             any::<u64>().prop_map(|requests| Fault::Unavailable { requests }),
+            any::<u64>().prop_map(|requests| Fault::BankUnavailable { requests }),
             Just(Fault::Lie),
             Just(Fault::Loop),
             any::<u64>().prop_map(|milliseconds| Fault::Latency { milliseconds }),

@@ -13,6 +13,7 @@ pub mod program;
 mod proof;
 pub mod registry;
 mod server;
+pub mod settlement;
 pub mod slack;
 pub mod story;
 

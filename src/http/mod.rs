@@ -20,9 +20,8 @@ pub(crate) use proxy::is_loopback;
 #[cfg(feature = "platform")]
 pub(crate) use proxy::of_the_environment_for as proxy_for;
 pub use reqwest::Client;
-pub(crate) use said::{is_page, sentence};
-#[cfg(feature = "platform")]
-pub(crate) use tls::verifier;
+pub use said::{is_page, sentence};
+pub use tls::verifier;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);

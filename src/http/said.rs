@@ -7,7 +7,8 @@ use serde_json::Value;
 const LONGEST: usize = 300;
 
 /// Whether an answer is a web page: a proxy, a login or the wrong address answered.
-pub(crate) fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
+#[must_use]
+pub fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body.get(..1024).unwrap_or(body));
     let text = text.trim_start_matches('\u{feff}').trim_start().to_lowercase();
     let begins = ["<!doctype html", "<html", "<head", "<body", "<center", "<h1", "<script", "<title"];
@@ -20,7 +21,8 @@ pub(crate) fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
 /// What a server says of a refusal in words of its own, on one line: the errors of the distribution specification, the
 /// message of a JSON object, or a text. They may repeat what it was asked with, so the `secret` is left out. None: it says
 /// nothing that a person could use.
-pub(crate) fn sentence(body: &[u8], secret: &str) -> Option<String> {
+#[must_use]
+pub fn sentence(body: &[u8], secret: &str) -> Option<String> {
     let text = match serde_json::from_slice::<Value>(body) {
         Ok(Value::String(text)) => text,
         Ok(document) => message(&document)?,

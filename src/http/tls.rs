@@ -91,7 +91,7 @@ struct Verifier {
 ///
 /// # Errors
 /// When one of them is no certificate.
-pub(crate) fn verifier(own: Vec<CertificateDer<'static>>) -> anyhow::Result<Arc<dyn ServerCertVerifier>> {
+pub fn verifier(own: Vec<CertificateDer<'static>>) -> anyhow::Result<Arc<dyn ServerCertVerifier>> {
     let mut roots = RootCertStore::empty();
     for certificate in &own {
         roots.add(certificate.clone()).context("failed to use a certificate-authority of the kubeconfig")?;

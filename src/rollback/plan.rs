@@ -250,11 +250,10 @@ fn target(present: &[WrittenImage], image: &Image, pin: Pin) -> WrittenImage {
     match pin {
         // What is known by its digest alone has no tag to be written.
         _ if image.tag == digest => name.with_digest(digest).into(),
-        Pin::Digest => name.with_digest(digest).into(),
         Pin::TagAndDigest => name.with_tag_and_digest(&image.tag, digest).into(),
         Pin::AsBefore if pinned.is_none() => name.with_tag(&image.tag).into(),
         Pin::AsBefore if name.tag().is_some() => name.with_tag_and_digest(&image.tag, digest).into(),
-        Pin::AsBefore => name.with_digest(digest).into(),
+        Pin::AsBefore | Pin::Digest => name.with_digest(digest).into(),
     }
 }
 

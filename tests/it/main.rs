@@ -36,4 +36,5 @@ mod sets;
 mod static_programs;
 mod temporary;
 mod terminal;
+mod transactions;
 mod undo;

@@ -1,0 +1,559 @@
+//! A stream of Redis with a consumer group. An entry that a consumer took is pending until it is acknowledged; the entry itself
+//! stays in the stream, for other groups.
+//!
+//! Two things that Redis does are losses here, and are counted as such: a pending entry whose content was deleted or trimmed
+//! (XCLAIM and XAUTOCLAIM would drop it from the list of those pending without a word, so its content is read first; seen on
+//! 7.0.15), and entries that were deleted before the group read them (the stream's `entries-added` against the group's
+//! `entries-read`, Redis 7).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use http::HeaderMap;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::streams::{
+    StreamClaimReply, StreamId, StreamInfoGroup, StreamInfoGroupsReply, StreamPendingCountReply, StreamPendingId,
+    StreamRangeReply, StreamReadReply,
+};
+use redis::{Client, FromRedisValue, TlsCertificates, cmd, from_redis_value_ref};
+use serde_json::{Map, Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, sleep};
+use url::Url;
+
+use super::{KNOWN, Lost, Message, Queue, Survey, Taken, Unfit};
+use crate::http::retry::Retry;
+use crate::http::{Address, Trust};
+
+/// An entry that nobody refreshed for so long belongs to a worker that died: it may be taken over.
+const ABANDONED: Duration = Duration::from_secs(30);
+
+/// How often a worker refreshes what it has taken.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// How much longer what others have taken is waited for than that.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The consumer that has what was left: whoever comes next may take it at once.
+const LEFT: &str = "firebreak-left";
+
+/// How long what was left seems to be abandoned: a day, in milliseconds.
+const LONG_AGO: u64 = 86_400_000;
+
+/// How many entries are read at a time where all are gone through.
+const PAGE: usize = 1000;
+
+/// How long the server may take for a command, and for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a command is tried where its connection breaks, with growing pauses: half a minute in all.
+const TRIES: Retry = Retry { tries: 9, first_pause: Duration::from_millis(200) };
+
+/// A stream, and a group of it.
+pub(super) struct Stream {
+    server: ConnectionManager,
+    address: String,
+    /// The stream's name.
+    key: String,
+    group: String,
+    /// The consumer that this worker is.
+    worker: String,
+    taken: Arc<Mutex<Own>>,
+    heartbeat: JoinHandle<()>,
+}
+
+/// What this worker has taken.
+#[derive(Debug, Default)]
+struct Own {
+    /// By their ids: those that are worked on.
+    held: HashSet<String>,
+    /// By their ids: those that are not taken again, for they were left.
+    left: HashSet<String>,
+    /// Where the search for abandoned entries goes on; none where it is over.
+    abandoned: Option<String>,
+    /// Since when it was waited for what others have taken.
+    waits: Option<Instant>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+    }
+}
+
+/// `redis://host:6379/missed?group=master`: the server's own URL, the stream, the group.
+fn parts(address: &Address) -> Result<(Url, String, String), Unfit> {
+    let refused = |why: String| Unfit(format!("'{address}' names no stream of Redis: {why}; {KNOWN}"));
+    let mut url = Url::parse(address.whole()).map_err(|error| refused(error.to_string()))?;
+    let group = url.query_pairs().find(|(name, _)| name == "group").map(|(_, group)| group.into_owned());
+    let group = group.filter(|group| !group.is_empty()).ok_or_else(|| refused("it has no `?group=`".to_owned()))?;
+    if let Some((other, _)) = url.query_pairs().find(|(name, _)| name != "group") {
+        return Err(refused(format!("'{other}' means nothing there")));
+    }
+    let path = url.path().trim_matches('/').to_owned();
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (database, stream) = match path.split_once('/') {
+        Some((database, stream)) if database.parse::<u32>().is_ok() => (database.to_owned(), decoded(stream)),
+        _ => (String::new(), decoded(&path)),
+    };
+    if stream.is_empty() {
+        return Err(refused("it has no path, which is the stream".to_owned()));
+    }
+    url.set_query(None);
+    url.set_path(&database);
+    Ok((url, stream, group))
+}
+
+impl Stream {
+    pub(super) async fn open(address: &Address, worker: &str, trust: &Trust) -> anyhow::Result<Self> {
+        let (url, stream, group) = parts(address)?;
+        let shown = address.to_string();
+        let mut url = url.to_string();
+        if trust.insecure {
+            url.push_str("#insecure");
+        }
+        let root = match &trust.authorities {
+            Some(file) => {
+                let name = file.display();
+                Some(std::fs::read(file).with_context(|| format!("failed to read the authorities {name}"))?)
+            }
+            None => None,
+        };
+        let client = match (url.starts_with("rediss:"), root) {
+            (true, root_cert @ Some(_)) => {
+                Client::build_with_tls(url.as_str(), TlsCertificates { client_tls: None, root_cert })
+            }
+            _ => Client::open(url.as_str()),
+        };
+        let client = client.map_err(|error| Unfit(format!("'{shown}' names no server of Redis: {error}")))?;
+        let settings = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE))
+            .set_max_delay(Duration::from_secs(1))
+            .set_number_of_retries(1);
+        // The first must be there: who mistyped the address waits for no retries.
+        let lost = || format!("failed to reach Redis at {shown}");
+        client.get_multiplexed_async_connection().await.with_context(lost)?;
+        let server = client.get_connection_manager_with_config(settings).await.with_context(lost)?;
+        let taken = Arc::new(Mutex::new(Own { abandoned: Some("-".to_owned()), ..Own::default() }));
+        let names = [stream.clone(), group.clone(), worker.to_owned()];
+        let heartbeat = tokio::spawn(refresh(server.clone(), names, Arc::clone(&taken)));
+        Ok(Self { server, address: shown, key: stream, group, worker: worker.to_owned(), taken, heartbeat })
+    }
+
+    async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> anyhow::Result<T> {
+        ask(&self.server, words).await.with_context(|| format!("{} of {} failed", words[0], self.address))
+    }
+
+    /// The group as it is now.
+    async fn group(&self) -> anyhow::Result<StreamInfoGroup> {
+        let kind: String = self.ask(&["TYPE", &self.key]).await?;
+        match kind.as_str() {
+            "stream" => {}
+            "none" => bail!("there is no stream '{}' at {}", self.key, self.address),
+            other => bail!("'{}' at {} is a {other}, not a stream", self.key, self.address),
+        }
+        let found: StreamInfoGroupsReply = self.ask(&["XINFO", "GROUPS", &self.key]).await?;
+        let names: Vec<String> = found.groups.iter().map(|group| format!("'{}'", group.name)).collect();
+        let group = found.groups.into_iter().find(|group| group.name == self.group);
+        group.ok_or_else(|| {
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            anyhow!("the stream '{}' at {} has no group '{}'; it has {names}", self.key, self.address, self.group)
+        })
+    }
+
+    /// A page of what is pending, from an id on.
+    async fn pending(&self, from: &str, idle: Duration) -> anyhow::Result<Vec<StreamPendingId>> {
+        let (idle, count) = (idle.as_millis().to_string(), PAGE.to_string());
+        let words = ["XPENDING", &self.key, &self.group, "IDLE", &idle, from, "+", &count];
+        Ok(self.ask::<StreamPendingCountReply>(&words).await?.ids)
+    }
+
+    /// The contents of entries, in their order; none where it is gone.
+    async fn contents(&self, ids: &[String]) -> anyhow::Result<Vec<Option<StreamId>>> {
+        contents(&self.server, &self.key, ids).await.with_context(|| format!("XRANGE of {} failed", self.address))
+    }
+
+    /// Those of the entries whose content is there. No other may be claimed: Redis would forget that it was pending, and the next
+    /// look could not count it as lost.
+    async fn existing(&self, ids: &[String]) -> anyhow::Result<Vec<String>> {
+        Ok(self.contents(ids).await?.into_iter().flatten().map(|entry| entry.id).collect())
+    }
+
+    /// Takes over what was abandoned, from where the search stands.
+    async fn take_abandoned(&self, limit: usize) -> anyhow::Result<Vec<Message>> {
+        loop {
+            let from = self.lock().abandoned.clone();
+            let Some(from) = from else { return Ok(Vec::new()) };
+            let page = self.pending(&from, ABANDONED).await?;
+            let is_last = page.len() < PAGE;
+            let ids: Vec<String> = {
+                let taken = self.lock();
+                let is_new = |id: &String| !taken.held.contains(id) && !taken.left.contains(id);
+                page.iter().map(|one| one.id.clone()).filter(is_new).take(limit).collect()
+            };
+            let there = self.existing(&ids).await?;
+            let next = match ids.last() {
+                Some(last) if ids.len() == limit => Some(format!("({last}")),
+                _ if is_last => None,
+                _ => page.last().map(|last| format!("({}", last.id)),
+            };
+            self.lock().abandoned = next;
+            if there.is_empty() {
+                continue;
+            }
+            let idle = ABANDONED.as_millis().to_string();
+            let mut words = vec!["XCLAIM", &self.key, &self.group, &self.worker, &idle];
+            words.extend(there.iter().map(String::as_str));
+            let claimed: StreamClaimReply = self.ask(&words).await?;
+            if !claimed.ids.is_empty() {
+                return Ok(self.hold(claimed.ids));
+            }
+        }
+    }
+
+    /// Takes what nobody took yet.
+    async fn take_new(&self, limit: usize) -> anyhow::Result<Vec<Message>> {
+        let count = limit.to_string();
+        let words = ["XREADGROUP", "GROUP", &self.group, &self.worker, "COUNT", &count, "STREAMS", &self.key, ">"];
+        let reply: Option<StreamReadReply> = self.ask(&words).await?;
+        Ok(self.hold(reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids).collect()))
+    }
+
+    fn hold(&self, entries: Vec<StreamId>) -> Vec<Message> {
+        let mut taken = self.lock();
+        taken.waits = None;
+        taken.held.extend(entries.iter().map(|entry| entry.id.clone()));
+        entries.into_iter().map(message).collect()
+    }
+
+    /// Whether another worker has taken what it may yet abandon: it is waited for as long as that takes to show.
+    async fn may_be_abandoned(&self) -> anyhow::Result<bool> {
+        let since = {
+            let mut taken = self.lock();
+            *taken.waits.get_or_insert_with(Instant::now)
+        };
+        if since.elapsed() > ABANDONED + GRACE {
+            return Ok(false);
+        }
+        let mut from = "-".to_owned();
+        loop {
+            let page = self.pending(&from, Duration::ZERO).await?;
+            // Its own as well that it does not know of: the answer was lost by which it took them.
+            let ids: Vec<String> = {
+                let own = self.lock();
+                let is_out = |one: &&StreamPendingId| one.consumer != LEFT && !own.held.contains(&one.id);
+                page.iter().filter(is_out).map(|one| one.id.clone()).collect()
+            };
+            if !ids.is_empty() && self.contents(&ids).await?.iter().any(Option::is_some) {
+                return Ok(true);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => from = format!("({}", last.id),
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    async fn give_back(&self, ids: &[String]) -> anyhow::Result<()> {
+        let ids = self.existing(ids).await?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let idle = LONG_AGO.to_string();
+        let mut words = vec!["XCLAIM", self.key.as_str(), &self.group, LEFT, "0"];
+        words.extend(ids.iter().map(String::as_str));
+        words.extend(["IDLE", &idle, "JUSTID"]);
+        self.ask::<redis::Value>(&words).await.map(drop)
+    }
+
+    fn parking(&self) -> String {
+        format!("{}:parked", self.key)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Own> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks until there is an answer. Each command that is sent so may be sent twice.
+async fn ask<T: FromRedisValue>(server: &ConnectionManager, words: &[&str]) -> redis::RedisResult<T> {
+    let mut command = cmd(words[0]);
+    command.arg(&words[1..]);
+    again(|| {
+        let (command, mut server) = (&command, server.clone());
+        async move { command.query_async(&mut server).await }
+    })
+    .await
+}
+
+/// Does something again where the connection broke; the server may have done it the first time.
+async fn again<T, F>(once: impl Fn() -> F + Send + Sync) -> redis::RedisResult<T>
+where
+    F: Future<Output = redis::RedisResult<T>> + Send,
+{
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let error = match once().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let may_pass = error.is_io_error()
+            || matches!(error.kind(), redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading));
+        match TRIES.before_next(tried, &HeaderMap::new()).filter(|_| may_pass && tried < TRIES.tries) {
+            Some(pause) => sleep(pause).await,
+            None => return Err(error),
+        }
+    }
+}
+
+async fn contents(
+    server: &ConnectionManager,
+    stream: &str,
+    ids: &[String],
+) -> redis::RedisResult<Vec<Option<StreamId>>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipe = redis::pipe();
+    for id in ids {
+        pipe.cmd("XRANGE").arg(stream).arg(id).arg(id);
+    }
+    let found: Vec<StreamRangeReply> = again(|| {
+        let (pipe, mut server) = (&pipe, server.clone());
+        async move { pipe.query_async(&mut server).await }
+    })
+    .await?;
+    Ok(found.into_iter().map(|reply| reply.ids.into_iter().next()).collect())
+}
+
+/// Keeps what this worker has taken from seeming abandoned.
+async fn refresh(server: ConnectionManager, [stream, group, worker]: [String; 3], taken: Arc<Mutex<Own>>) {
+    let mut beat = interval(HEARTBEAT);
+    loop {
+        beat.tick().await;
+        let held: Vec<String> = taken.lock().unwrap_or_else(PoisonError::into_inner).held.iter().cloned().collect();
+        let Ok(there) = contents(&server, &stream, &held).await else { continue };
+        let there: Vec<&str> = there.iter().flatten().map(|entry| entry.id.as_str()).collect();
+        if there.is_empty() {
+            continue;
+        }
+        // One that was ended since is no longer pending, and XCLAIM passes over it.
+        let mut words = vec!["XCLAIM", stream.as_str(), &group, &worker, "0"];
+        words.extend(there);
+        words.push("JUSTID");
+        // The next beat tries again; whoever takes an entry over meanwhile gives the same effect.
+        let _ = ask::<redis::Value>(&server, &words).await;
+    }
+}
+
+#[async_trait]
+impl Queue for Stream {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    async fn look(&self, limit: usize, see: &mut (dyn for<'m> FnMut(&'m Message) + Send)) -> anyhow::Result<Survey> {
+        let group = self.group().await?;
+        let (mut count, mut gone) = (0, Vec::new());
+        let mut from = "-".to_owned();
+        loop {
+            let page = self.pending(&from, Duration::ZERO).await?;
+            let ids: Vec<String> = page.iter().map(|one| one.id.clone()).collect();
+            for (id, content) in ids.iter().zip(self.contents(&ids).await?) {
+                match content {
+                    None => gone.push(id.clone()),
+                    Some(entry) if count < limit => {
+                        count += 1;
+                        see(&message(entry));
+                    }
+                    Some(_) => {}
+                }
+            }
+            match ids.last() {
+                Some(last) if ids.len() == PAGE => from = format!("({last}"),
+                _ => break,
+            }
+        }
+        let mut from = format!("({}", group.last_delivered_id);
+        while count < limit {
+            let most = PAGE.min(limit - count).to_string();
+            let page: StreamRangeReply = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &most]).await?;
+            let Some(last) = page.ids.last().map(|entry| entry.id.clone()) else { break };
+            for entry in page.ids {
+                count += 1;
+                see(&message(entry));
+            }
+            from = format!("({last}");
+        }
+        let (waiting, unread) = self.unread(&group).await?;
+        let parked: u64 = self.ask(&["XLEN", &self.parking()]).await?;
+        let taken = (group.pending as u64).saturating_sub(gone.len() as u64);
+        Ok(Survey { waiting, taken, parked, lost: Lost { taken: gone, waiting: unread } })
+    }
+
+    async fn take(&self, limit: usize) -> anyhow::Result<Taken> {
+        let abandoned = self.take_abandoned(limit).await?;
+        if !abandoned.is_empty() {
+            return Ok(Taken::Some(abandoned));
+        }
+        let new = self.take_new(limit).await?;
+        if !new.is_empty() {
+            return Ok(Taken::Some(new));
+        }
+        if !self.may_be_abandoned().await? {
+            return Ok(Taken::None);
+        }
+        self.lock().abandoned = Some("-".to_owned());
+        Ok(Taken::Later)
+    }
+
+    async fn done(&self, message: &Message) -> anyhow::Result<()> {
+        self.ask::<u64>(&["XACK", &self.key, &self.group, &message.id]).await?;
+        self.lock().held.remove(&message.id);
+        Ok(())
+    }
+
+    async fn leave(&self, message: &Message) -> anyhow::Result<()> {
+        {
+            let mut taken = self.lock();
+            taken.held.remove(&message.id);
+            taken.left.insert(message.id.clone());
+        }
+        self.give_back(std::slice::from_ref(&message.id)).await
+    }
+
+    async fn park(&self, message: &Message, why: &str) -> anyhow::Result<String> {
+        let parking = self.parking();
+        let body = message.body.to_string();
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        pipe.cmd("XADD")
+            .arg(&parking)
+            .arg("*")
+            .arg("id")
+            .arg(&message.id)
+            .arg("reason")
+            .arg(why)
+            .arg("body")
+            .arg(&body);
+        pipe.cmd("XACK").arg(&self.key).arg(&self.group).arg(&message.id);
+        again(|| async {
+            // Both happen or none: what is no longer pending was parked the first time.
+            let words = ["XPENDING", &self.key, &self.group, &message.id, &message.id, "1"];
+            let pending: StreamPendingCountReply = ask(&self.server, &words).await?;
+            if pending.ids.is_empty() {
+                return Ok(());
+            }
+            pipe.query_async::<redis::Value>(&mut self.server.clone()).await.map(drop)
+        })
+        .await
+        .with_context(|| format!("XADD of {} failed", self.address))?;
+        self.lock().held.remove(&message.id);
+        Ok(parking)
+    }
+
+    async fn close(&self) -> anyhow::Result<()> {
+        let held: Vec<String> = self.lock().held.drain().collect();
+        for ids in held.chunks(PAGE) {
+            self.give_back(ids).await?;
+        }
+        // A consumer that has nothing is of no use to anybody. With one that has something, that would be forgotten.
+        let own: StreamPendingCountReply =
+            self.ask(&["XPENDING", &self.key, &self.group, "-", "+", "1", &self.worker]).await?;
+        if own.ids.is_empty() {
+            let words = ["XGROUP", "DELCONSUMER", &self.key, &self.group, &self.worker];
+            self.ask::<redis::Value>(&words).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Stream {
+    /// How many entries wait for the group, and how many were gone before it read them. The first are
+    /// counted by reading them: after some deletions Redis does not know their number. It counts the second since 7.
+    async fn unread(&self, group: &StreamInfoGroup) -> anyhow::Result<(u64, u64)> {
+        let info: HashMap<String, redis::Value> = self.ask(&["XINFO", "STREAM", &self.key]).await?;
+        let number = |name: &str| info.get(name).and_then(|value| from_redis_value_ref::<u64>(value).ok());
+        let mut waiting: u64 = 0;
+        let mut from = format!("({}", group.last_delivered_id);
+        loop {
+            let count = PAGE.to_string();
+            let page: StreamRangeReply = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &count]).await?;
+            waiting += page.ids.len() as u64;
+            match page.ids.last() {
+                Some(last) if page.ids.len() == PAGE => from = format!("({}", last.id),
+                _ => break,
+            }
+        }
+        let gone = match (number("entries-added"), group.entries_read) {
+            (Some(added), Some(read)) => added.saturating_sub(read as u64).saturating_sub(waiting),
+            _ => 0,
+        };
+        Ok((waiting, gone))
+    }
+}
+
+/// An entry as a message: the one field of it, or all of them as an object.
+fn message(entry: StreamId) -> Message {
+    let text = |value: &redis::Value| from_redis_value_ref::<String>(value).unwrap_or_default();
+    let fields: Map<String, Value> = entry.map.iter().map(|(name, value)| (name.clone(), json!(text(value)))).collect();
+    let body = match fields.iter().next() {
+        Some((_, Value::String(only))) if fields.len() == 1 => {
+            serde_json::from_str(only).unwrap_or_else(|_| Value::String(only.clone()))
+        }
+        _ => Value::Object(fields),
+    };
+    let since =
+        entry.id.split('-').next().and_then(|time| time.parse().ok()).and_then(DateTime::<Utc>::from_timestamp_millis);
+    Message { id: entry.id, body, since }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_server_a_stream_and_a_group() {
+        let read = |url: &str| {
+            let (url, stream, group) = parts(&url.into()).map_err(|error| error.to_string())?;
+            Ok::<_, String>((url.to_string(), stream, group))
+        };
+        let found = |url: &str, stream: &str| Ok((url.to_owned(), stream.to_owned(), "master".to_owned()));
+        assert_eq!(read("redis://h:1/missed?group=master"), found("redis://h:1", "missed"));
+        assert_eq!(read("redis://h/3/missed:eu?group=master"), found("redis://h/3", "missed:eu"));
+        assert_eq!(read("rediss://u:p@h/a%2Fb/c?group=master"), found("rediss://u:p@h", "a/b/c"));
+        for (url, why) in [
+            ("redis://u:p@h/missed", "it has no `?group=`"),
+            ("redis://u:p@h/missed?group=", "it has no `?group=`"),
+            ("redis://u:p@h/?group=master", "it has no path, which is the stream"),
+            ("redis://u:p@h/missed?group=master&count=1", "'count' means nothing there"),
+        ] {
+            let shown = url.replace("u:p@", "");
+            assert_eq!(read(url), Err(format!("'{shown}' names no stream of Redis: {why}; {KNOWN}")));
+        }
+    }
+
+    #[test]
+    fn an_entry_of_one_field_is_that_fields_content_and_one_of_many_is_an_object() {
+        let entry = |fields: &[(&str, &str)]| StreamId {
+            id: "1764230000000-0".to_owned(),
+            map: fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), redis::Value::BulkString(value.as_bytes().to_vec())))
+                .collect(),
+            ..StreamId::default()
+        };
+        let body = |fields: &[(&str, &str)]| message(entry(fields)).body;
+        assert_eq!(body(&[("body", r#"{"id": "1"}"#)]), json!({ "id": "1" }));
+        assert_eq!(body(&[("body", "{")]), json!("{"));
+        assert_eq!(body(&[("id", "1"), ("issuer", "a")]), json!({ "id": "1", "issuer": "a" }));
+        let since = message(entry(&[])).since.expect("an instant");
+        assert_eq!(since.to_rfc3339(), "2025-11-27T07:53:20+00:00");
+    }
+}

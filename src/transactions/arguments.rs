@@ -1,0 +1,65 @@
+//! What the command line says.
+
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use crate::action::arguments::UsageError;
+use crate::action::standard::Standard;
+use crate::http::{Address, Trust};
+use crate::queue;
+use crate::settlement::{self, Services};
+
+/// docopt's values.
+#[derive(Debug, Deserialize)]
+pub struct Arguments {
+    cmd_get: bool,
+    pub(super) arg_standard: Standard,
+    pub(super) flag_queue: Address,
+    pub(super) flag_bank: Option<String>,
+    pub(super) flag_issuer: Option<String>,
+    pub(super) flag_limit: Option<String>,
+    flag_services: Option<SecretString>,
+    flag_cacert: Option<PathBuf>,
+    flag_insecure: bool,
+}
+
+impl Arguments {
+    /// Whether it only looks.
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        self.cmd_get
+    }
+
+    pub(super) fn trust(&self) -> Trust {
+        Trust { authorities: self.flag_cacert.clone(), insecure: self.flag_insecure }
+    }
+
+    /// The services; none where nothing is said of them.
+    ///
+    /// # Errors
+    /// When they are described wrongly.
+    pub(super) fn services(&self) -> Result<Option<Services>, UsageError> {
+        let text = self.flag_services.as_ref().map(|text| text.expose_secret().trim()).filter(|text| !text.is_empty());
+        text.map(|text| Services::read(text).map_err(|error| UsageError(error.to_string()))).transpose()
+    }
+
+    /// How many transactions at most; none for all.
+    ///
+    /// # Errors
+    /// When it is no such number.
+    pub(super) fn limit(&self) -> Result<Option<usize>, UsageError> {
+        let Some(text) = self.flag_limit.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
+        let wrong =
+            || UsageError(format!("--limit cannot be '{text}': it is a whole number of transactions, 1 or more"));
+        text.parse().ok().filter(|limit| *limit > 0).map(Some).ok_or_else(wrong)
+    }
+}
+
+/// What is wrong with an address or a description is wrong with the command line.
+pub(super) fn usage(error: anyhow::Error) -> anyhow::Error {
+    let text = error.downcast_ref::<queue::Unfit>().map(ToString::to_string);
+    let text = text.or_else(|| error.downcast_ref::<settlement::Unfit>().map(ToString::to_string));
+    text.map_or(error, |text| UsageError(text).into())
+}

@@ -1,0 +1,151 @@
+//! The run: the queue is looked at, the plan shown, and each transaction settled.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, json};
+use tokio::sync::{Mutex, Notify, mpsc};
+
+use super::WORDS;
+use super::arguments::{Arguments, usage};
+use super::get::look;
+use super::message::Seen;
+use super::settle::{Ledger, Transactions, feed};
+use crate::action::arguments::UsageError;
+use crate::action::context::Context;
+use crate::action::report::{Finding, Table};
+use crate::action::runner::{BatchExecution, BatchPlan};
+use crate::journal::lock::{Holder, LockError};
+use crate::port::RemoteLock;
+use crate::queue::{Survey, connect};
+use crate::{queue, settlement};
+
+/// How many messages are looked into for the plan.
+const LOOKED_INTO: usize = 1000;
+
+/// A queue that several hosts may work on at the same time: nobody is kept out.
+struct Shared(String);
+
+#[async_trait]
+impl RemoteLock for Shared {
+    fn address(&self) -> &str {
+        &self.0
+    }
+
+    async fn lock(&self, _environment: &str, _holder: &Holder) -> Result<(), LockError> {
+        Ok(())
+    }
+
+    async fn unlock(&self, _environment: &str, _holder: &Holder) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// Settles what waits in the queue.
+///
+/// # Errors
+/// When something is wrong before anything is done; all later ends are findings.
+pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Finding> {
+    context.journal.begin()?;
+    let Some(services) = arguments.services()? else {
+        return Err(UsageError("--services is needed: it says where the banks and the master are".to_owned()).into());
+    };
+    let bank = arguments.flag_bank.as_deref().unwrap_or_default();
+    let issuer = arguments.flag_issuer.as_deref().unwrap_or("primary").to_owned();
+    let limit = arguments.limit()?;
+    let watch = Arc::clone(&context.watch);
+    let trust = arguments.trust();
+    let settlement = settlement::connect(&services, bank, &trust, Arc::clone(&watch)).map_err(usage)?;
+    // As a queue names this run among its workers.
+    let worker = format!("firebreak-{}", context.journal.holder().run);
+    let queue: Arc<dyn queue::Queue> = connect(&arguments.flag_queue, &worker, &trust).await.map_err(usage)?.into();
+    let (survey, seen) = look(&*queue, LOOKED_INTO, &services.message, &issuer).await?;
+    let plan = plan(&survey, &seen, queue.as_ref(), (bank, &issuer), limit);
+
+    let place = Shared(queue.address().to_owned());
+    let standard = &arguments.arg_standard;
+    let notifier = standard.notifier()?;
+    let scope = standard.scope(&place, WORDS, &notifier, context)?;
+    if let Some(refusal) = scope.refusal()? {
+        return Ok(refusal);
+    }
+    let ledger = Arc::new(Ledger::default());
+    let concurrency = settlement.concurrency();
+    let (to, taken) = mpsc::channel(1);
+    // It takes nothing before the runner asks for the first item: then the plan was agreed to.
+    let start = Arc::new(Notify::new());
+    let feeder = tokio::spawn({
+        let (queue, start) = (Arc::clone(&queue), Arc::clone(&start));
+        async move {
+            start.notified().await;
+            feed(queue, concurrency, limit, to).await;
+        }
+    });
+    let batch = Arc::new(Transactions {
+        queue: Arc::clone(&queue),
+        settlement,
+        places: services.message,
+        issuer,
+        ledger: Arc::clone(&ledger),
+        watch: Arc::clone(&watch),
+        start: Arc::clone(&start),
+        taken: Mutex::new(taken),
+    });
+    let ended = BatchExecution { scope, batch: Arc::clone(&batch), plan, concurrency }.go().await;
+    batch.taken.lock().await.close();
+    start.notify_one();
+    let closed = async {
+        feeder.await?;
+        queue.close().await
+    };
+    if let Err(error) = closed.await {
+        watch.warn(&format!("what this run had taken and not ended comes back a little later: {error:#}"));
+    }
+    let mut finding = ended?;
+    // Where the runner tells what became of the items.
+    if finding.details.contains_key("counts") {
+        finding.details.extend(ledger.numbers());
+    }
+    Ok(finding)
+}
+
+fn plan(
+    survey: &Survey,
+    seen: &Seen,
+    queue: &dyn queue::Queue,
+    (bank, issuer): (&str, &str),
+    limit: Option<usize>,
+) -> BatchPlan {
+    let all = survey.waiting + survey.taken;
+    let total = limit.map_or(all, |limit| all.min(limit as u64));
+    let address = queue.address();
+    let mut rows = vec![
+        vec!["queue".into(), address.into()],
+        vec!["bank".into(), bank.into()],
+        vec!["issuer".into(), issuer.into()],
+        vec!["transactions".into(), total.to_string().into()],
+    ];
+    let others: u64 = seen.issuers.iter().filter(|(name, _)| *name != issuer).map(|(_, (count, _))| count).sum();
+    let is_whole = seen.count() >= all;
+    let about = if is_whole { "" } else { "at least " };
+    if others > 0 {
+        rows.push(vec!["left, of other issuers".into(), format!("{about}{others}").into()]);
+    }
+    if seen.malformed_count > 0 {
+        rows.push(vec!["to be parked, malformed".into(), format!("{about}{}", seen.malformed_count).into()]);
+    }
+    if survey.lost.count() > 0 {
+        rows.push(vec!["LOST by the queue".into(), survey.lost.count().to_string().into()]);
+    }
+    let recorded = json!({ "queue": address, "bank": bank, "issuer": issuer, "transactions": total });
+    let step = json!({
+        "subject": address, "before": format!("{total} transactions wait"), "after": "each is settled, left, or parked",
+    });
+    BatchPlan {
+        total: Some(total),
+        purpose: format!(" of '{issuer}' in {address}, as the bank '{bank}' confirms"),
+        table: Table { head: vec![String::new(); 2], rows, ..Table::default() },
+        recorded,
+        details: Map::from_iter([("steps".to_owned(), json!([step]))]),
+    }
+}

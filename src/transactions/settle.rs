@@ -1,0 +1,213 @@
+//! What becomes of each transaction: the bank is asked, the master stores the result, and only then the queue is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::bail;
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::time::sleep;
+
+use super::message::transaction;
+use crate::action::runner::{Batch, ItemEnd};
+use crate::queue::{Message, Queue, Taken};
+use crate::settlement::{CallError, Confirmation, Message as Places, Settled, Settlement, Transaction};
+use crate::watch::Watch;
+
+/// The transactions of a queue, as the runner takes them.
+pub struct Transactions {
+    /// Where they are.
+    pub queue: Arc<dyn Queue>,
+    /// What settles them.
+    pub settlement: Arc<dyn Settlement>,
+    /// Where a message has what is needed.
+    pub places: Places,
+    /// Whose transactions are settled.
+    pub issuer: String,
+    /// What became of them.
+    pub ledger: Arc<Ledger>,
+    /// Who is told.
+    pub watch: Arc<dyn Watch>,
+    /// Told when the first is asked for: nothing is taken before.
+    pub start: Arc<Notify>,
+    /// What was taken from the queue: see [`feed`].
+    pub taken: Mutex<mpsc::Receiver<anyhow::Result<Message>>>,
+}
+
+/// How long until it is asked again for what other workers may abandon.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Takes messages from a queue, a few ahead of the work, until there are no more, `limit` were taken, or nobody listens. In a task
+/// of its own: the runner drops the future that waits for the next item whenever another one ends.
+pub async fn feed(
+    queue: Arc<dyn Queue>,
+    ahead: usize,
+    limit: Option<usize>,
+    to: mpsc::Sender<anyhow::Result<Message>>,
+) {
+    let mut left = limit.unwrap_or(usize::MAX);
+    while left > 0 && !to.is_closed() {
+        match queue.take(ahead.min(left)).await {
+            Ok(Taken::Some(messages)) => {
+                left = left.saturating_sub(messages.len());
+                for message in messages {
+                    if to.send(Ok(message)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Ok(Taken::Later) => tokio::select! {
+                () = to.closed() => return,
+                () = sleep(PAUSE) => {}
+            },
+            Ok(Taken::None) => return,
+            Err(error) => {
+                // Nobody listens any more where it cannot be told.
+                let _ = to.send(Err(error)).await;
+                return;
+            }
+        }
+    }
+}
+
+/// How many transactions ended in which way.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    committed: AtomicU64,
+    cancelled: AtomicU64,
+    pending: AtomicU64,
+    unknown: AtomicU64,
+    others: AtomicU64,
+    malformed: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Ledger {
+    /// The numbers, as a report has them.
+    #[must_use]
+    pub fn numbers(&self) -> Map<String, Value> {
+        let number = |counter: &AtomicU64| json!(counter.load(Ordering::Relaxed));
+        Map::from_iter([
+            ("committed".to_owned(), number(&self.committed)),
+            ("cancelled".to_owned(), number(&self.cancelled)),
+            ("pending".to_owned(), number(&self.pending)),
+            ("unknown".to_owned(), number(&self.unknown)),
+            ("of_other_issuers".to_owned(), number(&self.others)),
+            ("parked".to_owned(), number(&self.malformed)),
+            ("not_settled".to_owned(), number(&self.failed)),
+        ])
+    }
+
+    fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How one transaction ended, before the queue is told.
+enum End {
+    Settled,
+    Left(String),
+    Failed(String),
+}
+
+impl Transactions {
+    async fn settle(&self, transaction: &Transaction) -> End {
+        if transaction.issuer != self.issuer {
+            Ledger::count(&self.ledger.others);
+            return End::Left(format!("its issuer is '{}'", transaction.issuer));
+        }
+        let settled = match self.settlement.confirm(transaction).await {
+            Ok(Confirmation::Confirmed) => Settled::Committed,
+            Ok(Confirmation::Declined) => Settled::Cancelled,
+            Ok(Confirmation::Pending) => {
+                Ledger::count(&self.ledger.pending);
+                return End::Left("the bank has not decided yet".to_owned());
+            }
+            Ok(Confirmation::Unknown) => {
+                Ledger::count(&self.ledger.unknown);
+                return End::Left("the bank knows of no such transaction".to_owned());
+            }
+            Err(error) => return self.not_settled(error),
+        };
+        match self.settlement.store(transaction, settled).await {
+            Ok(()) => {
+                Ledger::count(match settled {
+                    Settled::Committed => &self.ledger.committed,
+                    Settled::Cancelled => &self.ledger.cancelled,
+                });
+                End::Settled
+            }
+            Err(error) => self.not_settled(error),
+        }
+    }
+
+    fn not_settled(&self, error: CallError) -> End {
+        Ledger::count(&self.ledger.failed);
+        match error {
+            CallError::Unavailable(why) => End::Left(why),
+            CallError::Refused(why) => End::Failed(why),
+        }
+    }
+
+    /// Leaves a message; where the queue does not take that, the message comes back all the same.
+    async fn leave(&self, message: &Message) {
+        if let Err(error) = self.queue.leave(message).await {
+            self.watch.warn(&format!("message {} comes back a little later: {error:#}", message.id));
+        }
+    }
+}
+
+#[async_trait]
+impl Batch for Transactions {
+    type Item = Message;
+
+    async fn next(&self) -> anyhow::Result<Option<Message>> {
+        if let Some(why) = self.settlement.is_down() {
+            bail!("{why}; what was not begun waits in the queue");
+        }
+        self.start.notify_one();
+        self.taken.lock().await.recv().await.transpose()
+    }
+
+    fn name(&self, message: &Message) -> String {
+        match transaction(message, &self.places, &self.issuer) {
+            Ok(transaction) => format!("transaction {} (message {})", transaction.id, message.id),
+            Err(_) => format!("message {}", message.id),
+        }
+    }
+
+    async fn act(&self, message: &Message) -> ItemEnd {
+        let transaction = match transaction(message, &self.places, &self.issuer) {
+            Ok(transaction) => transaction,
+            Err(why) => {
+                return match self.queue.park(message, &why).await {
+                    Ok(place) => {
+                        Ledger::count(&self.ledger.malformed);
+                        ItemEnd::SetAside(format!("{why}; it is in '{place}' now"))
+                    }
+                    Err(error) => ItemEnd::Failed(format!("{why}, and it could not be parked: {error:#}")),
+                };
+            }
+        };
+        match self.settle(&transaction).await {
+            End::Settled => {
+                if let Err(error) = self.queue.done(message).await {
+                    let why =
+                        "its result is stored, and the queue was not told: the next run asks again, with one effect";
+                    self.watch.warn(&format!("transaction {}: {why} ({error:#})", transaction.id));
+                }
+                ItemEnd::Done
+            }
+            End::Left(why) => {
+                self.leave(message).await;
+                ItemEnd::Left(why)
+            }
+            End::Failed(why) => {
+                self.leave(message).await;
+                ItemEnd::Failed(why)
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A real Redis of a test's own.
+
+use std::process::Command;
+
+use redis::{FromRedisValue, cmd};
+use tempfile::TempDir;
+
+use super::{Server, free_port, need};
+
+/// A stream, and the group of those who work on it.
+pub const STREAM: &str = "missed";
+pub const GROUP: &str = "master";
+
+/// A running server, which keeps what it has on the disk.
+pub struct Redis {
+    port: u16,
+    folder: TempDir,
+    server: Option<Server>,
+}
+
+impl Redis {
+    /// Starts it, with an empty stream and its group.
+    pub fn start() -> Self {
+        let mut redis = Self { port: free_port(), folder: tempfile::tempdir().expect("a folder"), server: None };
+        redis.up();
+        redis.ask::<()>(&["XGROUP", "CREATE", STREAM, GROUP, "0", "MKSTREAM"]);
+        redis
+    }
+
+    /// Ends it as a power cut does; what it had confirmed is there when it is [up](Self::up) again.
+    pub fn down(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts it again.
+    pub fn up(&mut self) {
+        let mut command = Command::new(need("redis-server", "redis-server"));
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+        command.args(["--port", &self.port.to_string(), "--dir"]).arg(self.folder.path());
+        self.server = Some(Server::start_until(command, &self.folder.path().join("log"), || {
+            self.client().get_connection().is_ok_and(|mut it| cmd("PING").query::<String>(&mut it).is_ok())
+        }));
+    }
+
+    fn client(&self) -> redis::Client {
+        redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a URL")
+    }
+
+    /// The URL of the stream.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/{STREAM}?group={GROUP}", self.port)
+    }
+
+    /// What the server answers.
+    pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut connection = self.client().get_connection().expect("a connection");
+        let mut command = cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query(&mut connection).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Puts messages into the stream, each with this content; their ids.
+    pub fn add<'a>(&self, bodies: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let mut pipe = redis::pipe();
+        for body in bodies {
+            pipe.cmd("XADD").arg(STREAM).arg("*").arg("body").arg(body);
+        }
+        pipe.query(&mut self.client().get_connection().expect("a connection")).expect("their ids")
+    }
+
+    /// Has a worker take so many messages, and die.
+    pub fn take(&self, worker: &str, count: usize) {
+        let count = count.to_string();
+        self.ask::<redis::Value>(&["XREADGROUP", "GROUP", GROUP, worker, "COUNT", &count, "STREAMS", STREAM, ">"]);
+    }
+
+    /// The ids of all that was taken and not ended.
+    pub fn pending(&self) -> Vec<String> {
+        let found: redis::streams::StreamPendingCountReply = self.ask(&["XPENDING", STREAM, GROUP, "-", "+", "100000"]);
+        found.ids.into_iter().map(|one| one.id).collect()
+    }
+}

@@ -1,0 +1,123 @@
+//! What goes wrong meanwhile: each transaction has its one effect all the same, and none is lost.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::*;
+
+/// So many of each kind.
+fn transactions(count: usize) -> Vec<String> {
+    let kinds = ["confirmed", "declined", "confirmed", "pending", "confirmed", "nobody"];
+    (0..count).map(|number| format!("{}-{number}", kinds[number % kinds.len()])).collect()
+}
+
+/// Runs until nothing is left but what the bank has not decided, and holds the ledger against what was put in, to the last one.
+async fn reconciled(world: &World, put: &[String]) -> String {
+    let ended = world.run("").await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let again = world.run("").await;
+    let [committed, cancelled, pending, unknown, others, parked, failed] = numbers(&again.report);
+    assert_eq!([committed, cancelled, others, parked, failed], [0; 5], "{again:?}");
+    let ledger = world.ledger();
+    let settled: BTreeSet<&str> = ledger.effects.keys().map(|(_, id)| id.as_str()).collect();
+    let of = |kinds: &[&str]| -> BTreeSet<&str> {
+        put.iter().map(String::as_str).filter(|id| kinds.iter().any(|kind| id.starts_with(kind))).collect()
+    };
+    assert_eq!(settled, of(&["confirmed", "declined"]), "each has its effect, and no other");
+    assert_eq!((pending, unknown), (of(&["pending"]).len() as u64, of(&["nobody"]).len() as u64));
+    assert_eq!(world.redis.pending().len() as u64, pending + unknown, "they wait in the queue, and nothing else does");
+    let count = |result: &str| ledger.effects.values().filter(|all| all[0] == result).count();
+    format!(
+        "{} put in: {} committed, {} cancelled, {pending} pending, {unknown} unknown; the bank was asked {} times",
+        put.len(),
+        count("committed"),
+        count("cancelled"),
+        ledger.asked
+    )
+}
+
+/// Two workers at a time, of which one after the other is killed, while answers are lost: thousands of transactions.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_are_killed_and_answers_that_are_lost_leave_one_effect_each() {
+    let world = World::open(Settings { pause: Duration::from_millis(2), ..quick() }).await;
+    let put = transactions(3000);
+    world.add(put.iter().map(String::as_str));
+    let beside = |folder: &str| {
+        let mut command = world.command("run --bank=north --yes");
+        command.env("XDG_STATE_HOME", world.folder.path().join(folder)).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let mut killed = 0;
+    for round in 0_u64..6 {
+        for fault in ["lose-reply=20", "reset=10"] {
+            world.faults.order(fault.parse().expect("a fault"));
+        }
+        // On a host of its own: another journal, another lock.
+        let mut workers = [0, 1].map(|worker| beside(&format!("{round}-{worker}")).spawn().expect("a worker"));
+        tokio::time::sleep(Duration::from_millis(300 + 120 * round)).await;
+        for worker in &mut workers {
+            killed += usize::from(worker.try_wait().expect("its state").is_none());
+            worker.kill().await.expect("killed");
+        }
+    }
+    assert!(killed > 4, "only {killed} were killed while they worked");
+    let told = reconciled(&world, &put).await;
+    eprintln!("{killed} workers killed: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_goes_away_and_comes_back_loses_nothing() {
+    let mut world = World::open(Settings { pause: Duration::from_millis(20), ..quick() }).await;
+    let put = transactions(600);
+    world.add(put.iter().map(String::as_str));
+    let mut command = world.command("run --bank=north --yes --format=json");
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
+    while world.settlement.ledger().effects.len() < 50 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.redis.down();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world = tokio::task::spawn_blocking(move || {
+        world.redis.up();
+        world
+    })
+    .await
+    .expect("it is back");
+    let output = run.wait_with_output().await.expect("its end");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert!(report["committed"].as_u64() > Some(0), "{report:#}");
+    let told = reconciled(&world, &put).await;
+    eprintln!("a broker that was away: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bank_that_is_down_is_told_once_and_waited_for() {
+    let world = World::open(quick()).await;
+    let put = transactions(120);
+    world.add(put.iter().map(String::as_str));
+    world.faults.order("bank-503=40".parse().expect("a fault"));
+    let ended = world.run("").await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let down = "the bank 'north' is down (it answers 503 Service Unavailable: the bank is closed): waiting until it answers again";
+    assert_eq!(ended.report["warnings"], json!([down, "the bank 'north' answers again"]));
+    assert_eq!(ended.stderr.matches("is down").count(), 1, "{}", ended.stderr);
+    reconciled(&world, &put).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_are_refused_end_the_run_and_everything_waits() {
+    let world = World::open(quick()).await;
+    let put = transactions(60);
+    world.add(put.iter().map(String::as_str));
+    let mut services = world.settlement.services();
+    services["banks"]["north"]["token"] = "s3cret".into();
+    let mut command = world.command("run --bank=north --yes");
+    command.env("FIREBREAK_SERVICES", services.to_string());
+    let ended = world.ends(command).await;
+    let message = ended.report["message"].as_str().unwrap_or_default();
+    let why = "the bank 'north' refuses the credentials (401: no such token); what was not begun waits in the queue";
+    assert!(ended.code == 1 && message.contains(why), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");
+    assert_eq!(world.ledger().effects.len(), 0);
+    reconciled(&world, &put).await;
+}
