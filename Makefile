@@ -5,8 +5,8 @@
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-drill: ## a broken release, taken back by the real playbook against an embedded world (a minute after the build); PLATFORM=kubernetes
-	@PLATFORM=$(PLATFORM) scripts/drill.sh
+drill: ## a broken release, taken back by the real playbook in an embedded world; PLATFORM=kubernetes; ROLE=resolve_transactions: its own
+	@PLATFORM=$(PLATFORM) scripts/drill.sh $(ROLE)
 
 test: ## tools, lints, the static programs, all tests; FULL=1: also what takes long; ONLY=<domain>: the tests of that one
 	@FULL=$(FULL) ONLY=$(ONLY) scripts/test.sh

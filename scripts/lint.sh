@@ -10,9 +10,10 @@ check() {
 
 quick() {
   check cargo fmt --all --check
-  check shellcheck --external-sources .ci/run fuzz/rustc scripts/*.sh
+  check shellcheck --external-sources .ci/run fuzz/rustc scripts/*.sh scripts/stories/*.sh
   check yamllint --strict .
   check ansible-lint --offline --strict
+  check openapi-spec-validator docs/transactions.openapi.yaml
   check typos
   check taplo format --check
   check cargo-deny --locked check bans licenses sources

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests and the drill need: everything, or only what is named. `ansible` is all that the drill needs, `debian`
-# all that the bench needs, `lint` what finds faults; `packages` is all but Kubernetes, which is compiled. Safe to call again:
-# what is there is left alone.
+# Installs what the tests and the drill need: everything, or only what is named. `ansible` is all that the drill of a rollback needs,
+# `queue` what that of missed transactions needs besides, `debian` and `bench` all that the bench needs, `lint` what finds faults;
+# `packages` is all but Kubernetes, which is compiled. Safe to call again: what is there is left alone.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -87,7 +87,9 @@ lists=(requirements.txt requirements-lint.txt)
 case "${1:-all}" in
   ansible) install_python_packages requirements.txt ;;
   debian) install_debian_packages "${debian_packages[@]}" ;;
+  queue) install_debian_packages redis-server ;;
   lint) install_python_packages "${lists[@]}" ;;
+  bench) install_python_packages requirements.txt requirements-bench.txt ;;
   packages)
     install_debian_packages "${debian_packages[@]}"
     install_python_packages "${lists[@]}"
@@ -96,5 +98,5 @@ case "${1:-all}" in
     "$0" packages
     scripts/kubernetes.sh
     ;;
-  *) fail "usage: tools.sh [ansible|debian|lint|packages|all]" ;;
+  *) fail "usage: tools.sh [ansible|bench|debian|lint|packages|queue|all]" ;;
 esac

@@ -1,29 +1,32 @@
-//! `firedrill`: practise the rollback in an embedded world.
+//! `firedrill`: practise in an embedded world.
 
 use std::process::ExitCode;
 
 use firebreak::action;
 use firebreak::drill::program;
 
-const USAGE: &str = "Practise a rollback on this machine: registry, platform, Slack, broken release.
+const USAGE: &str = "Practise a rollback or a repair on this machine, in an embedded world.
 
 Problem:
-  A rollback that was never practised is tried for the first time when production burns.
+  What was never practised is tried for the first time when production burns.
 
 Solution:
-  Alone it walks you through a rollback of four services. `serve` keeps the drill up for commands of your own and
+  Alone it walks you through a rollback of four services, or in the world `transactions` through resolving those that
+  were missed (it needs redis-server: `make tools`). `serve` keeps the drill up for commands of your own and
   prints the environment that leads them there. With a command behind `--` it runs that command against a drill.
   `proof` tells whether the services of a drill stand where they should.
 
 Usage:
-  firedrill [--platform=<p>] [--fault=<f>]...
-  firedrill serve [--port=<n>] [--dcos] [--platform=<p>] [--fault=<f>]...
+  firedrill [--world=<w>] [--platform=<p>] [--fault=<f>]...
+  firedrill serve [--world=<w>] [--port=<n>] [--dcos] [--platform=<p>] [--fault=<f>]...
   firedrill proof --control=<url> [--env=<e>] [--before]
-  firedrill [--platform=<p>] [--fault=<f>]... [--] <command>...
+  firedrill [--world=<w>] [--platform=<p>] [--fault=<f>]... [--] <command>...
   firedrill -h | --help
   firedrill --version
 
 Options:
+  --world=<w>      What it is about: a broken release, or missed transactions. [choices: shop transactions]
+                   [default: shop]
   --platform=<p>   What the services run on. [choices: marathon kubernetes] [default: marathon]
   --fault=<f>      Orders something to go wrong, see below. May be given more than once.
 
@@ -73,6 +76,7 @@ Examples:
   firedrill
   firedrill --fault=unhealthy=billing
   firedrill --platform=kubernetes
+  firedrill --world=transactions --fault=bank-503=20
   firedrill serve --port=5000
   firedrill -- sh -c 'my-rollback-script && firedrill proof'
 ";

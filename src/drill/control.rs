@@ -1,6 +1,7 @@
 //! The operator's port of a drill: orders faults, shows what was asked, proves where the services stand.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Query;
@@ -10,12 +11,17 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::faults::{Fault, Faults, UnknownFault};
-use super::proof::Inspector;
 use super::server::{Log, Server};
 use super::story::Stand;
+use super::world::Inspect;
 
 /// Starts it: `GET`, `POST` and `DELETE /faults`, `GET /proof?environment=dev`, `GET /requests`.
-pub(super) async fn start(port: u16, faults: &Faults, log: &Log, inspector: Inspector) -> anyhow::Result<Server> {
+pub(super) async fn start(
+    port: u16,
+    faults: &Faults,
+    log: &Log,
+    inspector: Arc<dyn Inspect>,
+) -> anyhow::Result<Server> {
     let (shown, ordered, cleared, written) = (faults.clone(), faults.clone(), faults.clone(), log.clone());
     let faults_route = get(|| async move { list(&shown) })
         .post(|body: String| async move { order(&ordered, &body) })
@@ -27,7 +33,7 @@ pub(super) async fn start(port: u16, faults: &Faults, log: &Log, inspector: Insp
         Router::new()
             .route("/faults", faults_route)
             .route("/requests", get(|| async move { axum::Json(written.counts()) }))
-            .route("/proof", get(|Query(asked): Query<Asked>| async move { prove(&inspector, &asked) }))
+            .route("/proof", get(|Query(asked): Query<Asked>| async move { prove(&*inspector, &asked) }))
     })
     .await
 }
@@ -58,7 +64,7 @@ struct Asked {
     before: bool,
 }
 
-fn prove(inspector: &Inspector, asked: &Asked) -> Response {
+fn prove(inspector: &dyn Inspect, asked: &Asked) -> Response {
     let stand = if asked.before { Stand::Broken } else { Stand::Good };
     match inspector.proof(&asked.environment, stand) {
         Some(proof) => axum::Json(proof).into_response(),

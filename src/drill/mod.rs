@@ -16,6 +16,8 @@ mod server;
 pub mod settlement;
 pub mod slack;
 pub mod story;
+pub mod transactions;
+pub mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,7 @@ use self::server::Server;
 pub use self::server::{Log, Request};
 use self::slack::Slack;
 use self::story::Stand;
+use self::world::{Inspect as _, World};
 use crate::temporary;
 
 /// How a drill is set up.
@@ -110,7 +113,7 @@ impl Drill {
 
         let slack = Slack::start(port(2), &faults, &log).await?;
         let inspector = Inspector::new(registry.shelves().clone(), platform_server.shop(), prefix);
-        let control = control::start(port(3), &faults, &log, inspector.clone()).await?;
+        let control = control::start(port(3), &faults, &log, Arc::new(inspector.clone())).await?;
         let journal = temporary::folder()?;
         Ok(Self { registry, slack, faults, log, platform_server, control, inspector, settings, journal })
     }
@@ -170,6 +173,20 @@ impl Drill {
             variables.push(("FIREBREAK_PWD", password.clone()));
         }
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+impl World for Drill {
+    fn environment(&self) -> Vec<(String, String)> {
+        self.environment()
+    }
+
+    fn commands(&self) -> String {
+        let user = if self.settings.login.is_some() { " --user=$FIREDRILL_USER" } else { "" };
+        format!(
+            "  rollback_service get --repo=$FIREDRILL_REPO --env=develop --running=dev{user}
+  rollback_service run --env=dev{user}"
+        )
     }
 }
 

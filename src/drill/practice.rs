@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::process::Command;
 
 use super::story::{self, Stand};
+use super::world::World;
 use super::{Drill, Platform, Proof};
 use crate::action::interrupt::Ends;
 use crate::action::operator::Operator;
@@ -16,20 +17,22 @@ use crate::action::report::{Cell, Table, Tone};
 use crate::{http, temporary};
 
 /// Variables that could lead a program of the toolkit somewhere else than into the drill, or carry a real secret there.
-const FOREIGN: [&str; 7] = [
+const FOREIGN: [&str; 9] = [
     "FIREBREAK_REGISTRY",
     "FIREBREAK_PLATFORM",
     "FIREBREAK_PWD",
     "FIREBREAK_REGISTRY_PWD",
     "FIREBREAK_SLACK",
     "FIREBREAK_JOURNAL",
+    "FIREBREAK_QUEUE",
+    "FIREBREAK_SERVICES",
     "KUBECONFIG",
 ];
 
 /// The lines that a shell reads to be led to a drill: `export NAME=value`.
 #[must_use]
-pub fn exports(drill: &Drill) -> String {
-    let lines = drill.environment().into_iter().map(|(name, value)| format!("export {name}={value}"));
+pub fn exports(world: &dyn World) -> String {
+    let lines = world.environment().into_iter().map(|(name, value)| format!("export {name}={value}"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -37,9 +40,9 @@ pub fn exports(drill: &Drill) -> String {
 /// 128 and the signal's number if one ended it, 127 if there is no such program, 126 if it cannot be started.
 ///
 /// Whatever `ends` the drill ends the command.
-pub async fn command(drill: &Drill, words: &[String], operator: &dyn Operator, ends: &mut Ends) -> u8 {
+pub async fn command(world: &dyn World, words: &[String], operator: &dyn Operator, ends: &mut Ends) -> u8 {
     let Some((program, arguments)) = words.split_first() else { return 0 };
-    match run(drill, OsStr::new(program), arguments, None, ends).await {
+    match run(world, OsStr::new(program), arguments, None, ends).await {
         Ok(status) => code(status),
         Err(error) => {
             operator.say(&format!("failed to start '{program}': {error}"));
@@ -57,7 +60,7 @@ fn code(status: ExitStatus) -> u8 {
 
 /// Runs a program to its end.
 async fn run(
-    drill: &Drill,
+    world: &dyn World,
     program: &OsStr,
     arguments: &[String],
     cache: Option<&Path>,
@@ -67,7 +70,7 @@ async fn run(
     for name in FOREIGN {
         command.env_remove(name);
     }
-    command.args(arguments).envs(drill.environment()).stdin(Stdio::inherit()).kill_on_drop(true);
+    command.args(arguments).envs(world.environment()).stdin(Stdio::inherit()).kill_on_drop(true);
     command.envs(cache.map(|folder| ("XDG_CACHE_HOME", folder)));
     let mut child = command.spawn()?;
     // A Ctrl-C is the program's to answer: it is heard so that it does not end us, and we wait for the program.
@@ -171,10 +174,52 @@ impl Walk<'_> {
     }
 }
 
+/// The walk through missed transactions; whether each is where it should be in the end.
+///
+/// # Errors
+/// When the program that resolves them cannot be run, or the drill cannot be asked.
+pub async fn resolve(
+    world: &dyn World,
+    operator: &dyn Operator,
+    program: &Path,
+    mut ends: Ends,
+) -> anyhow::Result<bool> {
+    operator.say(
+        "This is a drill. A Redis, a bank, a master and a Slack run on this machine only; nothing here is real.\n",
+    );
+    operator.say("Under load the slaves lost the master, and saved what they could not process in a queue.\n");
+    let mut code = 0;
+    let act: &[&str] = if operator.present() { &["run"] } else { &["run", "--yes"] };
+    for (step, words) in
+        [("Step 1 of 2, look: nothing is taken from the queue by this.\n", &["get"][..]), ("Step 2 of 2, act.\n", act)]
+    {
+        operator.say(step);
+        let more: &[&str] = if words[0] == "run" { &["--bank=north", "--env=dev"] } else { &[] };
+        let words: Vec<String> = words.iter().chain(more).map(|word| (*word).to_owned()).collect();
+        operator.say(&format!("$ resolve_transactions {}", words.join(" ")));
+        let status = run(world, program.as_os_str(), &words, None, &mut ends).await.map_err(|error| {
+            anyhow!("failed to start '{}', which should be beside this program: {error}", program.display())
+        })?;
+        code = self::code(status);
+        operator.say("");
+    }
+    let variables = world.environment();
+    let control = variables.iter().find(|(name, _)| name == "FIREDRILL_CONTROL").map(|(_, value)| value.as_str());
+    let proof = ask(control.unwrap_or_default(), "dev", Stand::Good).await?;
+    operator.show(&table(&proof));
+    let end = if proof.holds {
+        "Each transaction is where it should be."
+    } else {
+        "Not each is where it should be: see above."
+    };
+    operator.say(&format!("`resolve_transactions run` ended with exit code {code}. {end}"));
+    Ok(proof.holds)
+}
+
 /// A proof for people.
 #[must_use]
 pub fn table(proof: &Proof) -> Table {
-    let head = ["workload", "runs", "should run", ""].map(str::to_owned).to_vec();
+    let head = ["what", "is", "should be", ""].map(str::to_owned).to_vec();
     let rows = proof.services.iter().map(|standing| {
         let verdict = match standing.wrong.as_slice() {
             [] => Cell::new(Tone::Good, "✓"),

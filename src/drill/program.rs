@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 use super::faults::Fault;
 use super::story::Stand;
+use super::transactions::Transactions;
+use super::world::{Name, World};
 use super::{Drill, Platform, Settings, practice};
 use crate::action::arguments::UsageError;
 use crate::action::console::Console;
@@ -16,14 +18,8 @@ use crate::action::operator::Operator as _;
 const DCOS: [&str; 2] = ["ops", "drill-dcos-password"];
 
 /// What is said when the drill is up.
-fn up(drill: &Drill) -> String {
-    let has_login = drill.environment().iter().any(|(name, _)| name == "FIREDRILL_USER");
-    let user = if has_login { " --user=$FIREDRILL_USER" } else { "" };
-    format!(
-        "The drill is up; Ctrl-C ends it. In another terminal paste the lines above, then:
-  rollback_service get --repo=$FIREDRILL_REPO --env=develop --running=dev{user}
-  rollback_service run --env=dev{user}"
-    )
+fn up(world: &dyn World) -> String {
+    format!("The drill is up; Ctrl-C ends it. In another terminal paste the lines above, then:\n{}", world.commands())
 }
 
 /// What the command line says.
@@ -35,6 +31,7 @@ pub struct Args {
     arg_command: Vec<String>,
     flag_control: String,
     flag_fault: Vec<String>,
+    flag_world: Name,
     flag_platform: Platform,
     flag_port: Option<u16>,
     flag_dcos: bool,
@@ -55,28 +52,52 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     }
     let faults = args.flag_fault.iter().map(|text| text.parse()).collect::<Result<Vec<Fault>, _>>();
     let faults = faults.map_err(|error| UsageError(format!("--fault: {error}")))?;
-    let (port, platform) = (args.flag_port.unwrap_or(0), args.flag_platform);
+    let port = args.flag_port.unwrap_or(0);
+    // From here on a signal ends the drill by its own way out, which removes its files.
+    let mut ends = Ends::listen()?;
+    if args.flag_world == Name::Transactions {
+        if args.flag_dcos || args.flag_platform != Platform::default() {
+            let why = "--dcos and --platform: the world 'transactions' has no platform";
+            return Err(UsageError(why.to_owned()).into());
+        }
+        let world = tokio::select! {
+            world = Transactions::start(port, &faults) => world?,
+            () = ends.any() => return Ok(1),
+        };
+        if let Some(code) = lent(&world, &args, console, &mut ends).await {
+            return Ok(code);
+        }
+        let program = sibling("resolve_transactions").context("failed to find where this program is")?;
+        return Ok(u8::from(!practice::resolve(&world, console, &program, ends).await?));
+    }
+    let platform = args.flag_platform;
     if args.flag_dcos && platform != Platform::Marathon {
         return Err(UsageError("--dcos: a DC/OS has a Marathon, and no Kubernetes of the drill".to_owned()).into());
     }
     let login = args.flag_dcos.then(|| DCOS.map(str::to_owned).into());
     let settings = Settings { port, platform, faults, login, ..Settings::at(context.started) };
-    // From here on a signal ends the drill by its own way out, which removes its files.
-    let mut ends = Ends::listen()?;
     let drill = tokio::select! {
         drill = Drill::start(settings) => drill?,
         () = ends.any() => return Ok(1),
     };
-    if args.cmd_serve {
-        console.print(&practice::exports(&drill));
-        console.say(&up(&drill));
-        ends.any().await;
-        return Ok(0);
-    }
-    if !args.arg_command.is_empty() {
-        return Ok(practice::command(&drill, &args.arg_command, console, &mut ends).await);
+    if let Some(code) = lent(&drill, &args, console, &mut ends).await {
+        return Ok(code);
     }
     let program = sibling("rollback_service").context("failed to find where this program is")?;
     let walk = practice::Walk { drill: &drill, operator: console, program, ends };
     Ok(u8::from(!walk.go().await?))
+}
+
+/// Lends a world to who asked for that: kept up, or for one command. None: nobody did.
+async fn lent(world: &dyn World, args: &Args, console: &Console, ends: &mut Ends) -> Option<u8> {
+    if args.cmd_serve {
+        console.print(&practice::exports(world));
+        console.say(&up(world));
+        ends.any().await;
+        return Some(0);
+    }
+    if args.arg_command.is_empty() {
+        return None;
+    }
+    Some(practice::command(world, &args.arg_command, console, ends).await)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::platform_server::{Application, Shop};
 use super::registry::Shelves;
 use super::story::{self, Stand};
+use super::world::Inspect;
 
 /// How one workload stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +56,8 @@ impl Inspector {
         Self { shelves, shop, prefix, placed }
     }
 
-    /// Looks at every workload of an environment. None: there is no such environment.
-    pub(super) fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+    /// Looks at every workload of an environment.
+    fn looked(&self, environment: &str, stand: Stand) -> Option<Proof> {
         let tag = story::tag_of(environment)?;
         let mut services = Vec::new();
         for (workload, service) in story::workloads(self.shop.platform()) {
@@ -83,6 +84,12 @@ impl Inspector {
         wrong.extend(self.placed.get(&(environment, workload)).map(|placed| changed(placed, &app)).unwrap_or_default());
         wrong.extend(app.unwell);
         Standing { service: workload.to_owned(), wanted, found, wrong }
+    }
+}
+
+impl Inspect for Inspector {
+    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+        self.looked(environment, stand)
     }
 }
 

@@ -46,6 +46,11 @@ impl Redis {
         redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a URL")
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL of the stream.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/{STREAM}?group={GROUP}", self.port)

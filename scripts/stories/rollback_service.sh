@@ -2,7 +2,7 @@
 # The story that `make drill` plays inside a drill: broken release, look, choice, plan, run, proof.
 # Ends with 0 where the services stand as they should, 1 where not, 4 where somebody says no, 130 after Ctrl-C.
 # shellcheck source=scripts/common.sh
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/../common.sh"
 
 folder="$(mktemp -d)"
 acting=

@@ -1,0 +1,128 @@
+//! Missed transactions of a real Redis, with a bank that takes 50 ms: this program beside a Python script that takes them one by
+//! one, and one with 16 threads (redis-py, requests); and its memory with 1,000 and with 100,000. `cargo bench --bench
+//! transactions`
+//!
+//! Rates are compared, so each may take as many as it gets through in a reasonable time. Servers and clients share the machine.
+#![allow(missing_docs, reason = "a program, not a library")]
+
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use firebreak::drill::Log;
+use firebreak::drill::faults::Faults;
+use firebreak::drill::settlement::{Settings, Settlement, TOKEN};
+use serde_json::{Value, json};
+use support::redis::Redis;
+
+const PAUSE: Duration = Duration::from_millis(50);
+/// What the bank bears.
+const PER_SECOND: u32 = 1000;
+const CONCURRENCY: u32 = 64;
+
+#[tokio::main]
+async fn main() {
+    let ours = rate(20_000, PAUSE, &Peer::Ours).await;
+    let one = rate(200, PAUSE, &Peer::Python(1)).await;
+    let threads = rate(3000, PAUSE, &Peer::Python(16)).await;
+    let few = rate(1000, Duration::ZERO, &Peer::Ours).await;
+    let many = rate(100_000, Duration::ZERO, &Peer::Ours).await;
+    println!("transactions a second, with a bank that takes 50 ms and bears {PER_SECOND} a second");
+    println!(
+        "  this program              {:>8.0}   {:.2} × what the bank bears",
+        ours.a_second,
+        f64::from(PER_SECOND) / ours.a_second
+    );
+    println!("  Python, one by one        {:>8.0}   ours is {:.1} ×", one.a_second, ours.a_second / one.a_second);
+    println!(
+        "  Python, 16 threads        {:>8.0}   ours is {:.1} ×",
+        threads.a_second,
+        ours.a_second / threads.a_second
+    );
+    println!("memory at most: {} KiB with 1,000, {} KiB with 100,000", few.peak, many.peak);
+}
+
+enum Peer {
+    Ours,
+    Python(usize),
+}
+
+struct Measured {
+    a_second: f64,
+    /// In KiB; 0 where it was not measured.
+    peak: u64,
+}
+
+async fn rate(count: usize, pause: Duration, peer: &Peer) -> Measured {
+    let redis = tokio::task::spawn_blocking(Redis::start).await.expect("a Redis");
+    let bodies: Vec<String> = (0..count)
+        .map(|number| {
+            let word = if number % 5 == 0 { "declined" } else { "confirmed" };
+            json!({ "id": format!("{word}-{number}"), "issuer": "primary", "amount": number }).to_string()
+        })
+        .collect();
+    for part in bodies.chunks(1000) {
+        redis.add(part.iter().map(String::as_str));
+    }
+    let settings = Settings { pause, ..Settings::default() };
+    let settlement = Settlement::start(settings, &Faults::default(), &Log::default()).await.expect("a bank");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = match peer {
+        Peer::Ours => {
+            let mut services = settlement.services();
+            let per_second = if pause.is_zero() { 100_000 } else { PER_SECOND };
+            for service in ["/banks/north", "/master"] {
+                let service = services.pointer_mut(service).expect("a service");
+                service["per_second"] = per_second.into();
+                service["concurrency"] = CONCURRENCY.into();
+            }
+            let mut command = Command::new(env!("CARGO_BIN_EXE_resolve_transactions"));
+            command.args(["run", "--bank=north", "--yes", "--format=json"]).env("XDG_STATE_HOME", folder.path());
+            command.env("FIREBREAK_QUEUE", redis.url()).env("FIREBREAK_SERVICES", services.to_string());
+            command
+        }
+        Peer::Python(threads) => {
+            let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin/python"));
+            command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/transactions.py")).arg(redis.port().to_string());
+            command.args([format!("http://{}", settlement.address()), TOKEN.to_owned()]);
+            command.args([threads.to_string(), count.to_string()]);
+            command
+        }
+    };
+    let begun = Instant::now();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a start");
+    let (output, peak) = tokio::task::spawn_blocking(|| watched(child)).await.expect("its end");
+    let seconds = match peer {
+        Peer::Ours => {
+            let report: Value = serde_json::from_str(&output).expect("a report");
+            assert_eq!(report["outcome"], "done", "{}", report["message"]);
+            begun.elapsed().as_secs_f64()
+        }
+        // Without the start of Python.
+        Peer::Python(_) => output.trim().parse().expect("seconds"),
+    };
+    let ledger = settlement.ledger();
+    assert_eq!((ledger.effects.len(), ledger.wrong()), (count, Vec::new()));
+    #[expect(clippy::cast_precision_loss, reason = "a hundred thousand is exact")]
+    Measured { a_second: count as f64 / seconds, peak }
+}
+
+/// What a process prints, and the most memory that it held.
+fn watched(child: Child) -> (String, u64) {
+    let status = format!("/proc/{}/status", child.id());
+    let (ended, over) = std::sync::mpsc::channel();
+    let watch = std::thread::spawn(move || {
+        let mut peak = 0;
+        while over.recv_timeout(Duration::from_millis(20)).is_err() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            peak = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(peak);
+        }
+        peak
+    });
+    let output = child.wait_with_output().expect("its end");
+    let _ = ended.send(());
+    (String::from_utf8(output.stdout).expect("UTF-8"), watch.join().expect("the watch"))
+}
