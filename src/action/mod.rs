@@ -9,6 +9,7 @@ pub mod manual;
 #[cfg(feature = "http")]
 pub mod notify;
 pub mod operator;
+mod prompt;
 pub mod report;
 pub mod run_journal;
 #[cfg(feature = "http")]

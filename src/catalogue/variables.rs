@@ -39,6 +39,8 @@ pub struct Variable {
     pub kind: Kind,
     /// What its text is.
     pub content: Content,
+    /// Each of its values is a path on the host.
+    pub path: bool,
     /// The value that it has when nothing is said.
     pub default: Value,
     /// The values that it may have; empty: any.
@@ -89,20 +91,13 @@ pub enum Content {
     Plain,
     /// Several values, separated by commas.
     Commas,
-    /// A path on the host.
-    Path,
 }
 
 impl Content {
-    /// By its placeholder, and by what its description says.
-    fn of(placeholder: &str, description: &str) -> Self {
-        if !paths(placeholder).is_empty() {
-            Self::Path
-        } else if ["separated by commas", "comma-separated"].iter().any(|words| description.contains(words)) {
-            Self::Commas
-        } else {
-            Self::Plain
-        }
+    /// By what its description says.
+    fn of(description: &str) -> Self {
+        let commas = ["separated by commas", "comma-separated"].iter().any(|words| description.contains(words));
+        if commas { Self::Commas } else { Self::Plain }
     }
 }
 
@@ -139,7 +134,8 @@ pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
             description: described(&positional.description, "argument", &positional.name),
             group: String::new(),
             kind: if positional.repeats { Kind::List } else { Kind::Text },
-            content: Content::of(&positional.name, ""),
+            content: Content::Plain,
+            path: !paths(&positional.name).is_empty(),
             default: if positional.repeats { json!([]) } else { json!("") },
             choices: Vec::new(),
             allowed: Vec::new(),
@@ -206,13 +202,17 @@ impl Variable {
             name: format!("{}_{short}", program.name),
             short,
             prefix: if option.name.starts_with("--") { format!("{}=", option.name) } else { option.name.clone() },
-            // A program of another may read its command line in a way of its own. A secret is put there by a launcher.
-            apart: option.apart && option.name.starts_with("--") && program.adopted.is_some() && !option.secret,
+            // A program of another may read its command line in a way of its own.
+            apart: option.apart && option.name.starts_with("--") && program.adopted.is_some(),
             option: Some(option.name.clone()),
             description: described(&option.description, "option", &option.name),
             group: option.group.clone(),
             kind,
-            content: Content::of(option.placeholder.as_deref().unwrap_or_default(), &option.description),
+            content: Content::of(&option.description),
+            // A secret is text, whatever file it came from; a kept folder lies on the controller.
+            path: option.placeholder.as_deref().is_some_and(|name| !paths(name).is_empty())
+                && !option.secret
+                && option.keeps.is_none(),
             default,
             choices: option.choices.clone(),
             allowed,
@@ -289,7 +289,26 @@ mod tests {
             let variables = Role::of(&program.expect("a text").expect("a program")).variables.into_iter();
             variables.filter(|it| it.apart).map(|it| it.short).collect::<Vec<_>>()
         };
-        assert_eq!(apart(usage), ["out"]);
+        assert_eq!(apart(usage), ["out", "key"]);
+    }
+
+    #[test]
+    fn a_path_is_known_by_its_placeholder_whether_one_or_several_are_taken() {
+        let text = "Ring.\n\nUsage:\n  ring [options] [--bell=<file>]... [<paths>...]\n\nOptions:\n  --bell=<file>    Bells.\n  \
+                    --all=<files>    Files, separated by commas.\n  --out=<dir>      Out. [keeps: out.json]\n  \
+                    --key=<file>     The key. [secret]\n  --pitch=<p>      High.\n  --loud           Loud.\n";
+        let program = Program::from_text(Path::new("roles/ring/usage.txt"), text.to_owned());
+        let variables = Role::of(&program.expect("a text").expect("a program")).variables.into_iter();
+        let paths: Vec<_> = variables.filter(|it| it.path).map(|it| (it.short, it.kind, it.content)).collect();
+        let path = |short: &str, kind, content| (short.to_owned(), kind, content);
+        assert_eq!(
+            paths,
+            [
+                path("bell", Kind::List, Content::Plain),
+                path("all", Kind::Text, Content::Commas),
+                path("paths", Kind::List, Content::Plain),
+            ]
+        );
     }
 
     fn required(path: &str, text: &str) -> Vec<(String, String, Vec<String>)> {

@@ -202,7 +202,10 @@ impl Lines<'_> {
             _ => name.to_owned(),
         };
         if option.value {
-            let sign = if option.long.is_some() { '=' } else { ' ' };
+            // Where the program has its value in a word of its own, its role gives it one.
+            let behind = option.long.as_ref().and_then(|long| Some(&names[names.find(long.as_str())? + long.len()..]));
+            let apart = behind.is_none_or(|behind| value.is_some() && behind.starts_with(' '));
+            let sign = if apart { ' ' } else { '=' };
             let _ = write!(spelling, "{sign}{}", value.map_or("<value>".to_owned(), placeholder));
             if value.is_none() {
                 let why = "takes a value to docopt, since only one space stands before its description";

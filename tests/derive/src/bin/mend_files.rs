@@ -11,7 +11,7 @@ Solution:
 
 Usage:
   mend_files get [--tag=<t>]... [options]
-  mend_files run [--tag=<t>]... [options] <target> <file>...
+  mend_files run [--tag=<t>]... [--beside=<path>]... [options] <target> <file>...
   mend_files -h | --help
 
 Options:
@@ -20,6 +20,8 @@ Options:
   --mode=<m>         'How'? [choices: quick yes 1 a|b]
   --greeting=<g>     Said first. [default: {{ 'a' }}: # \"b\"]
   --report=<file>    Where the report goes.
+  --beside=<path>    What lies beside it.
+  --parts=<files>    Its parts, separated by commas.
   --count=<n>        How often. [default: 0]
   -q                 Quiet.
   -h, --help         This.
