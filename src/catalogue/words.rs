@@ -262,6 +262,12 @@ impl Word {
         VAGUE.iter().any(|vague| *vague == self.said || *vague == self.stem)
     }
 
+    /// Whether it is a word of the trade, of which others say the same.
+    #[must_use]
+    pub fn is_term(&self) -> bool {
+        self.group.is_some()
+    }
+
     /// Whether it is a form of the other word.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {

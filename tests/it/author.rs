@@ -64,7 +64,8 @@ impl Workshop {
         workshop.write(
             "Cargo.toml",
             &format!(
-                "[package]\nname = \"workshop\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n\
+                "[package]\nname = \"workshop\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[features]\ndefault = [\"http\"]\nhttp = \
+                 []\n\n[dependencies]\n\
                  firebreak = {{ path = '{}' }}\nsecrecy = {{ version = \"0.10\", features = [\"serde\"] }}\n\
                  serde = {{ version = \"1\", features = [\"derive\"] }}\n\n\
                  [profile.dev]{profile}[lints.rust]{lints}",
@@ -211,7 +212,13 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     ];
     let made = workshop.firebreak(&[&["new", "mend_host"], &options[..], &texts[..]].concat());
     assert_eq!(made.code, 0, "{made:?}");
-    assert!(made.stdout.starts_with("src/bin/mend_host.rs\n"), "{}", made.stdout);
+    assert!(made.stdout.starts_with("src/bin/mend_host.rs\nCargo.toml\n"), "{}", made.stdout);
+    let manifest = workshop.read("Cargo.toml");
+    for said in
+        ["[[bin]]\nname = \"mend_host\"\nrequired-features = [\"http\"]\n", "[package.metadata.largest]\nmend_host = 6_000_000\n"]
+    {
+        assert!(manifest.contains(said), "{manifest}");
+    }
     assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0);
     let checked = workshop.firebreak(&["check"]);
     assert_eq!(checked.code, 0, "{checked:?}");

@@ -252,7 +252,9 @@ async fn where_the_cursor_cannot_be_moved_all_is_lines() {
     let fixture = DrillFixture::open(&["latency=100"]).await;
     let (fixture, (looks, (screen, code))) = at_a_terminal(fixture, |fixture| {
         let dumb = ("TERM", "dumb");
-        let looks = [&[dumb][..], &[dumb, ("NO_COLOR", "1")], &[("TERM", "")]].map(|kind| shown(fixture, LOOK, kind));
+        let unknown = format!("unset TERM; {LOOK}");
+        let looks = [(LOOK, &[dumb][..]), (LOOK, &[dumb, ("NO_COLOR", "1")]), (&unknown, &[])]
+            .map(|(line, variables)| shown(fixture, line, variables));
         let all = shown(fixture, "PROGRAM get --repo=billing,orders,users,web --env=develop", &[dumb]);
         assert!(!all.contains('\u{1b}'), "{all:?}");
         let mut session = sit_down_at(fixture, "run --env=dev", "dumb");

@@ -156,6 +156,21 @@ fn a_role_is_removed_as_far_as_git_has_it() {
     git(workshop.folder.path(), &["checkout", "--quiet", "HEAD", "--", "."]);
     assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0, "all of it is there again");
 
+    // Of a program that is built here Cargo.toml forgets what `new` had it say.
+    let manifest = workshop.read("Cargo.toml");
+    let texts = ["--title=Ring a bell", "--problem=It is still.", "--solution=`get` looks. `run` rings."];
+    let made = workshop.firebreak(&[&["new", "rings"], &texts[..]].concat());
+    assert!(made.code == 0 && workshop.read("Cargo.toml") != manifest, "{made:?}");
+    let unsaved = workshop.firebreak(&["remove", "rings", "--yes"]);
+    assert!(unsaved.code == 1 && unsaved.stderr.contains(": Cargo.toml, playbooks/rings.yml, "), "{unsaved:?}");
+    git(workshop.folder.path(), &["add", "."]);
+    git(workshop.folder.path(), &["commit", "--quiet", "--message=rings"]);
+    let removed = workshop.firebreak(&["remove", "rings", "--yes"]);
+    assert_eq!(removed.code, 0, "{removed:?}");
+    assert!(removed.stderr.contains("\n+++ Cargo.toml\n"), "{}", removed.stderr);
+    assert_eq!(workshop.read("Cargo.toml"), manifest);
+    assert!(!workshop.path("src/bin/rings.rs").exists());
+
     let none = workshop.firebreak(&["remove", "rung", "--yes"]);
     assert_eq!(none.stderr, "firebreak error: there is no program or role 'rung': did you mean `ring`?\n");
 }
@@ -168,6 +183,7 @@ fn the_look_is_tried_at_a_terminal() {
     for answer in ["n", "y"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
         command.args(["adopt", "ring.py", TEXTS[0], TEXTS[1]]).current_dir(workshop.folder.path());
+        command.envs(workshop.state());
         let mut session = spawn_command(command, Some(30_000)).expect("a pseudo-terminal");
         let says = |session: &mut PtySession, question: &str, answer: &str| {
             session.exp_string(question).unwrap_or_else(|error| panic!("{question}: {error}"));

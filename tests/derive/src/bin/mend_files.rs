@@ -20,10 +20,10 @@ Options:
   --mode=<m>         'How'? [choices: quick yes 1 a|b]
   --greeting=<g>     Said first. [default: {{ 'a' }}: # \"b\"]
   --report=<file>    Where the report goes.
-  --beside=<path>    What lies beside it.
-  --parts=<files>    Its parts, separated by commas.
   --count=<n>        How often. [default: 0]
   -q                 Quiet.
+  --beside=<path>    What lies beside it.
+  --parts=<files>    Its parts, separated by commas.
   -h, --help         This.
 ";
 
