@@ -184,7 +184,12 @@ impl Lines<'_> {
             }
             _ => None,
         };
+        let behind_tab = note.as_ref().is_some_and(|_| heading.is_empty() && described.is_none());
         self.notes.extend(note.map(|note| (number, note)));
+        // What docopt passes over is no part of the description above, but for a default, which it takes.
+        if behind_tab && default(line, "[default:").is_none() {
+            return String::new();
+        }
         let at = line.len() - text.len();
         format!("{}–{}", &line[..at], &line[at + 1..])
     }

@@ -269,8 +269,10 @@ async fn a_secret_in_a_word_of_its_own_reaches_a_script_unseen_and_what_docopt_p
     let warning = "firebreak warning: line 9 of what `bell --help` prints: docopt passes over --loud: its line begins with a tab\n";
     assert_eq!((made.code, made.stderr.as_str()), (0, warning), "{}", made.stdout);
     let text = workshop.read("roles/bell/usage.txt");
-    assert!(text.contains("  --key KEY   The key of the tower. [secret]\n") && !text.contains("--loud"), "{text}");
+    assert!(text.contains("  --key KEY   The key of the tower. [secret]\n") && !text.contains("loud"), "{text}");
     assert!(text.contains("  --times <n-times>  How often. [default: 1]\n"), "{text}");
+
+    assert_eq!(workshop.firebreak(&["check"]).code, 0);
 
     let fixture = DrillFixture::open(&[]).await;
     let values = json!({ "bell_key": unsafe_text("geheim @x"), "bell_bell": "big" });

@@ -434,12 +434,21 @@ def paths(value, several):
 
 
 def near(name, known):
-    """The known variable that was meant where a finger slipped, or much the same was said in as many words; else none. A
-    longer name of more words is another one: `registry_url` is not `registry`."""
+    """The known variable that was meant, most likely; none where none is like it."""
     short, shorts = name.removeprefix(f"{ROLE}_"), {name.removeprefix(f"{ROLE}_"): name for name in sorted(known)}
-    alike = [other for other in shorts if other.count("_") == short.count("_")]
-    slips = [other for other in shorts if is_slip(short, other)]
-    return shorts.get(next(iter(slips + difflib.get_close_matches(short, alike, 1, 0.8)), None))
+    return next((shorts[other] for like in (is_slip, is_alike) for other in shorts if like(short, other)), None)
+
+
+def is_alike(one, other):
+    """Whether two names differ in one word, and that is much the same or, beside others, short for the other. A name of more
+    words is another one: `registry_url` is none of `registry` and `registry_user`."""
+    pairs = [pair for pair in zip(one.split("_"), other.split("_")) if pair[0] != pair[1]]
+    if one.count("_") != other.count("_") or len(pairs) != 1:
+        return False
+    short, long = sorted(pairs[0], key=len)
+    letters = iter(long)
+    is_short = "_" in one and short[0:1] == long[0:1] and len(short) > 2 and all(letter in letters for letter in short)
+    return is_short or difflib.SequenceMatcher(None, short, long).ratio() >= 0.8
 
 
 def is_slip(one, other):
