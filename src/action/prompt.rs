@@ -27,7 +27,9 @@ impl Prompt {
                 let question = format!("Its number, 1 to {}; nothing for none of them: ", answers.len());
                 line_that(&question, |line| match line {
                     "" => Some(None),
-                    line => line.parse().ok().filter(|number| (1..=answers.len()).contains(number)).map(|it| Some(it - 1)),
+                    line => {
+                        line.parse().ok().filter(|number| (1..=answers.len()).contains(number)).map(|it| Some(it - 1))
+                    }
                 })
             }
         })
@@ -87,7 +89,10 @@ fn line_that<T>(question: &str, means: impl Fn(&str) -> Option<T>) -> Result<T> 
         say(question)?;
         let mut line = String::new();
         if std::io::stdin().read_line(&mut line)? == 0 {
-            return Err(Error::new(ErrorKind::UnexpectedEof, format!("no answer to '{}': stdin ended", question.trim())));
+            return Err(Error::new(
+                ErrorKind::UnexpectedEof,
+                format!("no answer to '{}': stdin ended", question.trim()),
+            ));
         }
         if let Some(meaning) = means(line.trim()) {
             return Ok(meaning);

@@ -59,10 +59,11 @@ pub fn text(toolkit: &Toolkit, program: &Program, adopted: &Adopted, help: &Help
     }
     let path = Path::new("--help").to_owned();
     let difference = sync::difference(&Stale { path, old: Some(before.text.clone()), new: Some(help.text.clone()) });
-    let lines: String = difference.rows.into_iter().flatten().map(|cell| format!("\n  {}", cell.text)).collect();
+    let lines: Vec<_> = difference.rows.into_iter().flatten().map(|cell| format!("\n  {}", cell.text)).collect();
     anyhow::bail!(
         "what changed in the program's help meets what you changed in {usage}: mend that file, then adopt the program again. \
-         The help changed like this:{lines}"
+         The help changed like this:{}",
+        lines.concat()
     )
 }
 

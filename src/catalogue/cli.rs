@@ -294,7 +294,9 @@ is a note.
         assert_eq!(cli.commands[1].options[1].paths, "folders");
         assert!(cli.commands[2].options[0].repeats);
         assert!(cli.commands[0].options[0].inventory && !cli.commands[2].options[0].inventory);
-        for (placeholder, offered) in [("<env>", true), ("<e>", true), ("ENV", true), ("<image-env>", false), ("<tagenv>", false)] {
+        for (placeholder, offered) in
+            [("<env>", true), ("<e>", true), ("ENV", true), ("<image-env>", false), ("<tagenv>", false)]
+        {
             assert_eq!(is_environment(placeholder), offered, "{placeholder}");
         }
         let section = |heading: &str, text: &str| Section { heading: heading.into(), text: text.into(), lines: false };

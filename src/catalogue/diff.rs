@@ -263,17 +263,18 @@ impl Paper<'_> {
             named.collect::<Vec<_>>()
         };
         let (had, has) = (called(&before), called(&after));
-        let names = |called: &[(String, String, String)]| called.iter().map(|(.., name)| name.clone()).collect::<Vec<_>>();
+        let names =
+            |called: &[(String, String, String)]| called.iter().map(|(.., name)| name.clone()).collect::<Vec<_>>();
         for (before, after) in pairs(&had, &has, |(option, commands, _)| (option.clone(), commands.clone())) {
             match (before, after) {
                 (Some((option, _, before)), Some((_, _, after))) => {
                     self.part(&VARIABLE, option, Some(before), Some(after));
                 }
                 // The program still has the option, but the role gives it by itself: it is that of `--check`.
-                (Some((option, _, before)), None) if new.option(option).is_some() && !names(&has).contains(&before) => {
+                (Some((option, _, before)), None) if new.option(option).is_some() && !names(&has).contains(before) => {
                     self.part(&VARIABLE, option, Some(before), None);
                 }
-                (None, Some((option, _, after))) if old.option(option).is_some() && !names(&had).contains(&after) => {
+                (None, Some((option, _, after))) if old.option(option).is_some() && !names(&had).contains(after) => {
                     self.part(&VARIABLE, option, None, Some(after));
                 }
                 _ => {}

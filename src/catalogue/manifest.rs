@@ -108,7 +108,7 @@ fn with(text: &str, program: &str) -> String {
     match Table::all(&text).iter().find(|table| table.heading == LIMITS) {
         Some(table) if table.line(&text, program).is_some() => {}
         Some(table) => text.insert_str(table.range.end, &limit),
-        None => text += &format!("\n{LIMITS}\n{limit}"),
+        None => text.extend(["\n", LIMITS, "\n", &limit]),
     }
     text
 }

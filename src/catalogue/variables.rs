@@ -39,8 +39,6 @@ pub struct Variable {
     pub kind: Kind,
     /// What its text is.
     pub content: Content,
-    /// Each of its values is a path on the host.
-    pub path: bool,
     /// The value that it has when nothing is said.
     pub default: Value,
     /// The values that it may have; empty: any.
@@ -91,13 +89,22 @@ pub enum Content {
     Plain,
     /// Several values, separated by commas.
     Commas,
+    /// A path on the host.
+    Path,
+    /// Several of those, separated by commas.
+    Paths,
 }
 
 impl Content {
-    /// By what its description says.
-    fn of(description: &str) -> Self {
+    /// By its placeholder, and by what its description says.
+    fn of(placeholder: &str, description: &str) -> Self {
         let commas = ["separated by commas", "comma-separated"].iter().any(|words| description.contains(words));
-        if commas { Self::Commas } else { Self::Plain }
+        match (!paths(placeholder).is_empty(), commas) {
+            (false, false) => Self::Plain,
+            (false, true) => Self::Commas,
+            (true, false) => Self::Path,
+            (true, true) => Self::Paths,
+        }
     }
 }
 
@@ -134,8 +141,7 @@ pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
             description: described(&positional.description, "argument", &positional.name),
             group: String::new(),
             kind: if positional.repeats { Kind::List } else { Kind::Text },
-            content: Content::Plain,
-            path: !paths(&positional.name).is_empty(),
+            content: Content::of(&positional.name, ""),
             default: if positional.repeats { json!([]) } else { json!("") },
             choices: Vec::new(),
             allowed: Vec::new(),
@@ -208,11 +214,7 @@ impl Variable {
             description: described(&option.description, "option", &option.name),
             group: option.group.clone(),
             kind,
-            content: Content::of(&option.description),
-            // A secret is text, whatever file it came from; a kept folder lies on the controller.
-            path: option.placeholder.as_deref().is_some_and(|name| !paths(name).is_empty())
-                && !option.secret
-                && option.keeps.is_none(),
+            content: Content::of(option.placeholder.as_deref().unwrap_or_default(), &option.description),
             default,
             choices: option.choices.clone(),
             allowed,
@@ -294,19 +296,21 @@ mod tests {
 
     #[test]
     fn a_path_is_known_by_its_placeholder_whether_one_or_several_are_taken() {
-        let text = "Ring.\n\nUsage:\n  ring [options] [--bell=<file>]... [<paths>...]\n\nOptions:\n  --bell=<file>    Bells.\n  \
-                    --all=<files>    Files, separated by commas.\n  --out=<dir>      Out. [keeps: out.json]\n  \
-                    --key=<file>     The key. [secret]\n  --pitch=<p>      High.\n  --loud           Loud.\n";
+        let text = "Ring.\n\nUsage:\n  ring [options] [--bell=<file>]... [<paths>...]\n\nOptions:\n  --bell=<file>  Bells.\n  \
+                    --all=<files>  Files, separated by commas.\n  --pitches=<p>  Separated, as ever: separated by commas.\n  \
+                    --loud         Loud.\n";
         let program = Program::from_text(Path::new("roles/ring/usage.txt"), text.to_owned());
         let variables = Role::of(&program.expect("a text").expect("a program")).variables.into_iter();
-        let paths: Vec<_> = variables.filter(|it| it.path).map(|it| (it.short, it.kind, it.content)).collect();
-        let path = |short: &str, kind, content| (short.to_owned(), kind, content);
+        let contents: Vec<_> = variables.map(|it| (it.short, it.kind, it.content)).collect();
+        let of = |short: &str, kind, content| (short.to_owned(), kind, content);
         assert_eq!(
-            paths,
+            contents,
             [
-                path("bell", Kind::List, Content::Plain),
-                path("all", Kind::Text, Content::Commas),
-                path("paths", Kind::List, Content::Plain),
+                of("bell", Kind::List, Content::Path),
+                of("all", Kind::Text, Content::Paths),
+                of("pitches", Kind::Text, Content::Commas),
+                of("loud", Kind::Switch, Content::Plain),
+                of("paths", Kind::List, Content::Path),
             ]
         );
     }

@@ -214,9 +214,10 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     assert_eq!(made.code, 0, "{made:?}");
     assert!(made.stdout.starts_with("src/bin/mend_host.rs\nCargo.toml\n"), "{}", made.stdout);
     let manifest = workshop.read("Cargo.toml");
-    for said in
-        ["[[bin]]\nname = \"mend_host\"\nrequired-features = [\"http\"]\n", "[package.metadata.largest]\nmend_host = 6_000_000\n"]
-    {
+    for said in [
+        "[[bin]]\nname = \"mend_host\"\nrequired-features = [\"http\"]\n",
+        "[package.metadata.largest]\nmend_host = 6_000_000\n",
+    ] {
         assert!(manifest.contains(said), "{manifest}");
     }
     assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0);
@@ -231,14 +232,8 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     workshop.cargo(&["test", "--offline", "--bin", "mend_host"]);
     let program = workshop.cargo(&["build", "--offline", "--bin", "mend_host"]).join("mend_host");
 
-    let run = |words: &[&str]| {
-        output(
-            Command::new(&program)
-                .args(words)
-                .env("HOST_TO_MEND", AWKWARD)
-                .envs(workshop.state()),
-        )
-    };
+    let run =
+        |words: &[&str]| output(Command::new(&program).args(words).env("HOST_TO_MEND", AWKWARD).envs(workshop.state()));
     let table = format!(
         "--host  {AWKWARD}\n--pwd   given\n--port  22\n--mode  soft\n--all   false\n--note\nstep    mend the first thing\n\n"
     );

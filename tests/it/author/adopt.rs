@@ -264,7 +264,8 @@ print("key of", len(values.get("--key", "")), "times", values.get("--times"), "s
 async fn a_secret_in_a_word_of_its_own_reaches_a_script_unseen_and_what_docopt_passes_over_is_warned_of() {
     let workshop = Workshop::copied();
     workshop.write("bell", &BELL.replace("\\t", "\t"));
-    let words = ["adopt", "bell", "--get=look", "--run=ring", "--secret=--key", "--problem=It is still.", "--solution=Ring."];
+    let words =
+        ["adopt", "bell", "--get=look", "--run=ring", "--secret=--key", "--problem=It is still.", "--solution=Ring."];
     let made = workshop.firebreak(&words);
     let warning = "firebreak warning: line 9 of what `bell --help` prints: docopt passes over --loud: its line begins with a tab\n";
     assert_eq!((made.code, made.stderr.as_str()), (0, warning), "{}", made.stdout);

@@ -65,6 +65,30 @@ async fn a_command_of_several_words_runs_and_plans_by_an_option_of_its_own() {
         files.join("lib/text.py").is_file() && files.join("words.py").is_file() && !files.join("other.py").exists()
     );
     assert_eq!(workshop.firebreak(&["check"]).code, 0);
+    // What the role would call it with is held against the program as well.
+    for (from, to, line, why) in [
+        (
+            "check: --dry-run",
+            "check: --deep-run",
+            26,
+            "--deep-run, by which a check is to be made, is no option of the program, or takes a value there",
+        ),
+        (
+            "get: index check",
+            "get: check",
+            20,
+            "the role would call `index.py check`, which the program does not take: name all",
+        ),
+        ("beside: lib words.py", "beside: lib sentences.py", 1, "failed to read './roles/index/files/sentences.py'"),
+    ] {
+        workshop.write("roles/index/usage.txt", &text.replace(from, to));
+        assert_eq!(workshop.firebreak(&["sync"]).code, 0);
+        let checked = workshop.firebreak(&["check"]);
+        let expected = format!("roles/index/usage.txt:{line}  {why}");
+        assert!(checked.code == 1 && checked.stdout.contains(&expected), "{checked:?}");
+    }
+    workshop.write("roles/index/usage.txt", &text);
+    assert_eq!(workshop.firebreak(&["sync"]).code, 0);
 
     let fixture = DrillFixture::open(&[]).await;
     let values = json!({ "index_name": ["a", "b"], "index_deep": true, "index_out": "over there" });
