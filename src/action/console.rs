@@ -1,6 +1,8 @@
 //! The terminal: the only module that prints. Stdout is the result, stderr the talk; colours, bars and prompts only
 //! where a terminal is.
 
+mod prompt;
+
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
@@ -14,9 +16,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context;
 use super::operator::Operator;
-use super::prompt::Prompt;
 use super::report::{Cell, Report, Table, Tone};
 use crate::watch::{Progress, Watch};
+use prompt::Prompt;
 
 /// How the result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

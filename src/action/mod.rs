@@ -9,7 +9,6 @@ pub mod manual;
 #[cfg(feature = "http")]
 pub mod notify;
 pub mod operator;
-mod prompt;
 pub mod report;
 pub mod run_journal;
 #[cfg(feature = "http")]

@@ -70,13 +70,13 @@ async fn a_command_of_several_words_runs_and_plans_by_an_option_of_its_own() {
         (
             "check: --dry-run",
             "check: --deep-run",
-            26,
+            28,
             "--deep-run, by which a check is to be made, is no option of the program, or takes a value there",
         ),
         (
             "get: index check",
             "get: check",
-            20,
+            22,
             "the role would call `index.py check`, which the program does not take: name all",
         ),
         ("beside: lib words.py", "beside: lib sentences.py", 1, "failed to read './roles/index/files/sentences.py'"),
