@@ -19,7 +19,7 @@ export target_folder
 for name in $(compgen -v CARGO_PKG_) $(compgen -v CARGO_MANIFEST_); do unset "$name"; done
 
 say() {
-  if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then
+  if [ -t 2 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
     printf '\033[1m==>\033[0m %s\n' "$*" >&2
   else
     printf '==> %s\n' "$*" >&2

@@ -2,17 +2,19 @@
 # Packs a release: one archive for hosts without Rust, the Ansible collection, and their checksums. The same commit gives
 # the same bytes.
 # Usage: dist.sh [programs [folder]]: the programs that are there already, else they are built; where to, else target/dist.
+# Paths are seen from where it is called, and common.sh goes elsewhere.
+programs="${1:+$(realpath -m -- "$1")}"
+folder="${2:+$(realpath -m -- "$2")}"
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
 version="$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)"
 grep -qx "version: $version" collection/galaxy.yml || fail "collection/galaxy.yml has another version than Cargo.toml, $version: write it there"
 commit_time="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}" || fail "git does not say when the last commit was made: set SOURCE_DATE_EPOCH"
-programs="${1:-bin}"
-folder="${2:-${CARGO_TARGET_DIR:-target}/dist}"
-
 scripts/tools.sh ansible
-[ -n "${1:-}" ] || scripts/build.sh
+[ -n "$programs" ] || scripts/build.sh
+programs="${programs:-bin}"
+folder="${folder:-$target_folder/dist}"
 stage="$(mktemp -d)"
 trap 'rm -rf "$stage"' EXIT
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -33,10 +33,21 @@ pub fn is_alive(process: u32, seen: DateTime<Utc>) -> bool {
     began.is_none_or(|(boot, ticks)| boot + ticks / TICKS <= (seen + LATER).timestamp())
 }
 
+/// A program that ended otherwise than well.
+#[derive(Debug, thiserror::Error)]
+#[error("`{called}` failed ({status}): {said}")]
+pub struct Failed {
+    called: String,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it said on stderr.
+    pub said: String,
+}
+
 /// What a program that ended well had printed on stdout.
 ///
 /// # Errors
-/// When it cannot be started, or ends otherwise: with what it said on stderr.
+/// When it cannot be started, or ends otherwise: then [`Failed`], with what it said on stderr.
 pub fn read(program: impl AsRef<OsStr>, words: &[impl AsRef<OsStr>], folder: &Path) -> anyhow::Result<String> {
     read_without(&[], program, words, folder)
 }
@@ -61,8 +72,8 @@ pub fn read_without(
     let output = command.output();
     let output = output.with_context(|| format!("failed to start `{called}`"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        anyhow::bail!("`{called}` failed ({}): {}", output.status, said.trim());
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Failed { called, status: output.status, said }.into());
     }
     String::from_utf8(output.stdout).with_context(|| format!("what `{called}` printed is not UTF-8"))
 }

@@ -1,6 +1,8 @@
 //! The terminal: the only module that prints. Stdout is the result, stderr the talk; colours, bars and prompts only
 //! where a terminal is.
 
+mod prompt;
+
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
@@ -10,11 +12,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use console::{Style, Term, measure_text_width};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::context;
 use super::operator::Operator;
 use super::report::{Cell, Report, Table, Tone};
 use crate::watch::{Progress, Watch};
+use prompt::Prompt;
 
 /// How the result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +33,8 @@ pub enum Format {
 /// The terminal of an action.
 pub struct Console {
     program: String,
+    /// The terminal only prints line after line: its cursor cannot be moved.
+    lines: bool,
     bars: MultiProgress,
     subjects: Mutex<BTreeMap<String, Subject>>,
     warnings: Mutex<Vec<String>>,
@@ -49,9 +55,15 @@ impl Console {
     /// The console of a program.
     #[must_use]
     pub fn new(program: &str) -> Self {
+        let lines = context::variable("TERM").is_none_or(|kind| kind == "dumb");
         Self {
             program: program.to_owned(),
-            bars: MultiProgress::new(),
+            lines,
+            bars: if lines {
+                MultiProgress::with_draw_target(ProgressDrawTarget::hidden())
+            } else {
+                MultiProgress::new()
+            },
             subjects: Mutex::default(),
             warnings: Mutex::default(),
             unwritten: Mutex::default(),
@@ -144,7 +156,7 @@ impl Console {
     pub fn restore(&self) {
         self.clear_bars();
         let term = Term::stderr();
-        if self.prompted.load(Ordering::Relaxed) && term.is_term() {
+        if self.prompted.load(Ordering::Relaxed) && term.is_term() && !self.lines {
             let _ = term.show_cursor();
         }
     }
@@ -154,9 +166,10 @@ impl Console {
     }
 
     /// Makes room for a prompt.
-    fn clear_for_prompt(&self) {
+    fn prompt(&self) -> Prompt {
         self.clear_bars();
         self.prompted.store(true, Ordering::Relaxed);
+        if self.lines { Prompt::Lines } else { Prompt::Keys }
     }
 
     fn line(&self, text: &str) {
@@ -167,7 +180,7 @@ impl Console {
 
     fn bar(&self, subject: &str) -> Option<ProgressBar> {
         // Where stdout goes elsewhere (`| tee`), what is written there would meet the bars on the screen.
-        (std::io::stderr().is_terminal() && std::io::stdout().is_terminal()).then(|| {
+        (!self.lines && std::io::stderr().is_terminal() && std::io::stdout().is_terminal()).then(|| {
             let style = ProgressStyle::with_template("  {prefix:24!} {bar:20} {pos}/{len} {msg}")
                 .expect("the template is valid")
                 .progress_chars("━━╌");
@@ -219,19 +232,11 @@ impl Operator for Console {
     }
 
     async fn choose(&self, question: &str, answers: &[String]) -> anyhow::Result<Option<usize>> {
-        let (question, answers) = (question.to_owned(), answers.to_vec());
-        self.clear_for_prompt();
-        ask(move || dialoguer::Select::new().with_prompt(question).items(&answers).default(0).interact_opt()).await
+        self.prompt().choose(question.to_owned(), answers.to_vec()).await
     }
 
     async fn confirm(&self, question: &str) -> anyhow::Result<bool> {
-        let question = question.to_owned();
-        self.clear_for_prompt();
-        ask(move || {
-            let confirm = dialoguer::Confirm::new().with_prompt(question).default(false);
-            confirm.wait_for_newline(true).interact()
-        })
-        .await
+        self.prompt().confirm(question.to_owned()).await
     }
 
     async fn type_out(&self, question: &str, word: &str) -> anyhow::Result<bool> {
@@ -239,27 +244,7 @@ impl Operator for Console {
     }
 
     async fn ask(&self, question: &str) -> anyhow::Result<String> {
-        let question = question.to_owned();
-        self.clear_for_prompt();
-        let typed =
-            ask(move || dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true).interact_text());
-        Ok(typed.await?.trim().to_owned())
-    }
-}
-
-/// Runs a prompt beside the other work, so that an interrupt can end the action while it waits.
-async fn ask<T: Send + 'static>(prompt: impl FnOnce() -> dialoguer::Result<T> + Send + 'static) -> anyhow::Result<T> {
-    let prompt = || {
-        // What was typed before the question was seen is no answer to it.
-        let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
-        prompt()
-    };
-    match tokio::task::spawn_blocking(prompt).await? {
-        // Ctrl-C while a key was awaited: the signal that it raised ends the action, in a moment.
-        Err(dialoguer::Error::IO(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
-            std::future::pending().await
-        }
-        answer => Ok(answer?),
+        Ok(self.prompt().text(question.to_owned()).await?.trim().to_owned())
     }
 }
 

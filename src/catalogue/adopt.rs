@@ -301,6 +301,7 @@ async fn trial(laid: &Laid, role: &Role, manual: &Manual, context: &Context) -> 
             Some(name) if manual.option(name).is_some_and(|option| option.placeholder.is_none()) => {
                 words.push(name.clone());
             }
+            Some(name) if variable.apart => words.extend([name.clone(), value]),
             Some(_) => words.push(format!("{}{value}", variable.prefix)),
             None => arguments.push(value),
         }

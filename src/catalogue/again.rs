@@ -52,15 +52,19 @@ pub fn text(toolkit: &Toolkit, program: &Program, adopted: &Adopted, help: &Help
     if base == fresh {
         return Ok(program.text.clone());
     }
-    merged(&program.text, &base, &fresh).map_err(|_| {
-        let difference = Stale { path: Path::new("--help").to_owned(), old: Some(before.text.clone()), new: Some(help.text.clone()) };
-        let lines = sync::difference(&difference).rows.into_iter().flatten().map(|cell| format!("\n  {}", cell.text));
-        anyhow::anyhow!(
-            "what changed in the program's help meets what you changed in {usage}: mend that file, then adopt the program \
-             again. The help changed like this:{}",
-            lines.collect::<String>()
-        )
-    })
+    if let Some(text) = merged(&program.text, &base, &fresh)
+        .with_context(|| format!("failed to bring into {usage} what changed in the program's help"))?
+    {
+        return Ok(text);
+    }
+    let path = Path::new("--help").to_owned();
+    let difference = sync::difference(&Stale { path, old: Some(before.text.clone()), new: Some(help.text.clone()) });
+    let lines: Vec<_> = difference.rows.into_iter().flatten().map(|cell| format!("\n  {}", cell.text)).collect();
+    anyhow::bail!(
+        "what changed in the program's help meets what you changed in {usage}: mend that file, then adopt the program again. \
+         The help changed like this:{}",
+        lines.concat()
+    )
 }
 
 /// The tags that a person, or the first adoption, added to options which the program still has.
@@ -76,11 +80,36 @@ fn tags(own: &Manual, before: &Manual, now: &Manual) -> Vec<Tag> {
     tags
 }
 
-/// What a person made of `base`, with what changed between it and `fresh`.
-fn merged(own: &str, base: &str, fresh: &str) -> anyhow::Result<String> {
+/// What a person made of `base`, with what changed between it and `fresh`; none where both changed the same lines.
+fn merged(own: &str, base: &str, fresh: &str) -> anyhow::Result<Option<String>> {
     let folder = temporary::folder()?;
     for (name, text) in [("own", own), ("base", base), ("fresh", fresh)] {
         std::fs::write(folder.path().join(name), text).context("failed to write a temporary file")?;
     }
-    process::read("git", &["merge-file", "--stdout", "--quiet", "own", "base", "fresh"], folder.path())
+    match process::read("git", &["merge-file", "--stdout", "own", "base", "fresh"], folder.path()) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.downcast_ref::<process::Failed>().is_some_and(counts_conflicts) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether `git merge-file` ended as it does where both sides changed the same lines: with their number, at most 127.
+fn counts_conflicts(failed: &process::Failed) -> bool {
+    failed.status.code().is_some_and(|code| (1..=127).contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_both_changed_is_told_from_what_cannot_be_merged() {
+        let merged = |own: &str, fresh: &str| merged(own, "a\nb\nc\nd\n", fresh);
+        assert_eq!(merged("A\nb\nc\nd\n", "a\nb\nc\nD\n").expect("git").as_deref(), Some("A\nb\nc\nD\n"));
+        assert_eq!(merged("A\nb\nc\nd\n", "X\nb\nc\nd\n").expect("git"), None);
+        // git takes it for no text.
+        let error = merged("A\0\n", "a\n").expect_err("no text");
+        let said = format!("{error:#}");
+        assert!(said.starts_with("`git merge-file ") && said.contains("Cannot merge binary files: own"), "{said}");
+    }
 }

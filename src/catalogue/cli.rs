@@ -67,6 +67,8 @@ pub struct Choice {
     pub repeats: bool,
     /// `files` or `folders`, or empty.
     pub paths: String,
+    /// Whether its values are the names of the inventories' environments.
+    pub inventory: bool,
     /// Where its values were found.
     pub found: Option<Found>,
 }
@@ -190,6 +192,7 @@ impl Choice {
             choices: option.choices.clone(),
             repeats: option.repeats,
             paths: option.placeholder.as_deref().map_or("", paths).to_owned(),
+            inventory: option.name == "--env" && option.placeholder.as_deref().is_some_and(is_environment),
             found,
         }
     }
@@ -202,6 +205,13 @@ pub(super) fn paths(placeholder: &str) -> &'static str {
         "dir" | "folder" | "directory" => "folders",
         _ => "",
     }
+}
+
+/// Whether a placeholder of `--env` stands for an environment that is acted on: what only ends in `env`, as in
+/// `<image-env>`, is called otherwise than the inventories.
+fn is_environment(placeholder: &str) -> bool {
+    let name = placeholder.trim_matches(['<', '>']).to_lowercase();
+    name == "env" || !name.ends_with("env")
 }
 
 /// The sections that are neither usage nor options nor exit codes, and what stands between them.
@@ -283,6 +293,12 @@ is a note.
         assert_eq!(date.found.as_ref(), Some(&found));
         assert_eq!(cli.commands[1].options[1].paths, "folders");
         assert!(cli.commands[2].options[0].repeats);
+        assert!(cli.commands[0].options[0].inventory && !cli.commands[2].options[0].inventory);
+        for (placeholder, offered) in
+            [("<env>", true), ("<e>", true), ("ENV", true), ("<image-env>", false), ("<tagenv>", false)]
+        {
+            assert_eq!(is_environment(placeholder), offered, "{placeholder}");
+        }
         let section = |heading: &str, text: &str| Section { heading: heading.into(), text: text.into(), lines: false };
         assert_eq!(
             cli.sections,

@@ -61,7 +61,10 @@ const DESCRIPTION: Rule = Rule { thing: "the description", gone: Wording, new: W
 const ROLE: Rule = Rule { thing: "the role", gone: Breaking, new: Compatible, changed: Wording };
 // The role calls another program, or says another word to it.
 const ADOPTED: Rule = Rule { thing: "what is adopted:", gone: Breaking, new: Breaking, changed: Breaking };
-const REQUIREMENTS: Rule = Rule { gone: Wording, new: Wording, changed: Wording, ..ADOPTED };
+// What it is run with: its callers see nothing of that.
+const MEANS: Rule = Rule { gone: Wording, new: Wording, changed: Wording, ..ADOPTED };
+// With it a check plans; without it a check does nothing.
+const CHECK: Rule = Rule { new: Compatible, ..ADOPTED };
 const VARIABLE: Rule = Rule { thing: "the role's variable", gone: Breaking, new: Compatible, changed: Breaking };
 
 /// What changed from `old` to `new`, the worst first.
@@ -241,14 +244,18 @@ impl Paper<'_> {
         let (was, is) = (before.adopted.clone().unwrap_or_default(), after.adopted.clone().unwrap_or_default());
         let value = |text: String| Some(text).filter(|text| !text.is_empty());
         self.one(&ADOPTED, "program", value(was.program), value(is.program));
-        self.one(&REQUIREMENTS, "requirements", was.requirements, is.requirements);
+        self.one(&MEANS, "requirements", was.requirements, is.requirements);
+        self.one(&MEANS, "beside", value(was.beside.join(" ")), value(is.beside.join(" ")));
+        self.one(&MEANS, "language", was.language, is.language);
         self.one(&ADOPTED, "get", was.get, is.get);
         self.one(&ADOPTED, "run", was.run, is.run);
+        self.one(&CHECK, "check", was.check, is.check);
         let is = |program: &Program| program.is_role().then(|| program.name.clone());
         self.one(&ROLE, "", is(before), is(after));
         if !before.is_role() || !after.is_role() {
             return;
         }
+        let (old, new) = (&before.manual, &after.manual);
         let (before, after) = (Role::of(before), Role::of(after));
         let called = |role: &Role| {
             let variables = role.variables.iter();
@@ -256,9 +263,21 @@ impl Paper<'_> {
             named.collect::<Vec<_>>()
         };
         let (had, has) = (called(&before), called(&after));
+        let names =
+            |called: &[(String, String, String)]| called.iter().map(|(.., name)| name.clone()).collect::<Vec<_>>();
         for (before, after) in pairs(&had, &has, |(option, commands, _)| (option.clone(), commands.clone())) {
-            if let (Some((option, _, before)), Some((_, _, after))) = (before, after) {
-                self.part(&VARIABLE, option, Some(before), Some(after));
+            match (before, after) {
+                (Some((option, _, before)), Some((_, _, after))) => {
+                    self.part(&VARIABLE, option, Some(before), Some(after));
+                }
+                // The program still has the option, but the role gives it by itself: it is that of `--check`.
+                (Some((option, _, before)), None) if new.option(option).is_some() && !names(&has).contains(before) => {
+                    self.part(&VARIABLE, option, Some(before), None);
+                }
+                (None, Some((option, _, after))) if old.option(option).is_some() && !names(&had).contains(after) => {
+                    self.part(&VARIABLE, option, None, Some(after));
+                }
+                _ => {}
             }
         }
     }
@@ -454,6 +473,62 @@ Exit status:
                 (Wording, "what is adopted: requirements changed: a.txt → b.txt".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn what_an_adopted_program_is_run_with_is_told_and_what_a_check_means() {
+        let read = |adopted: &str| {
+            let text = format!(
+                "Mend.\n\nAdopted:\n  program: mend\n{adopted}\nUsage:\n  mend [--dry-run] [--more]\n\nOptions:\n  --dry-run  Only \
+                 show.\n  --more     More.\n"
+            );
+            let read = Program::from_text("roles/mend/usage.txt".as_ref(), text).expect("a text");
+            read.expect("a program")
+        };
+        let found = |old: &str, new: &str| {
+            let found = compare(&[read(old)], &[read(new)]).into_iter();
+            found.map(|change| (change.level, change.what)).collect::<Vec<_>>()
+        };
+        for (old, new, expected) in [
+            ("", "  beside: lib words.py\n", vec![(Wording, "what is adopted: beside is new")]),
+            (
+                "  beside: lib words.py\n",
+                "  beside: lib\n",
+                vec![(Wording, "what is adopted: beside changed: lib words.py → lib")],
+            ),
+            ("  beside: lib\n", "", vec![(Wording, "what is adopted: beside is gone")]),
+            ("", "  language: python\n", vec![(Wording, "what is adopted: language is new")]),
+            ("  language: python\n", "", vec![(Wording, "what is adopted: language is gone")]),
+            // The role gives the option by itself now: a play that gives it is refused.
+            (
+                "",
+                "  check: --dry-run\n",
+                vec![
+                    (Breaking, "--dry-run: the role's variable mend_dry_run is gone"),
+                    (Compatible, "what is adopted: check is new"),
+                ],
+            ),
+            (
+                "  check: --dry-run\n",
+                "",
+                vec![
+                    (Breaking, "what is adopted: check is gone"),
+                    (Compatible, "--dry-run: the role's variable mend_dry_run is new"),
+                ],
+            ),
+            (
+                "  check: --dry-run\n",
+                "  check: --more\n",
+                vec![
+                    (Breaking, "what is adopted: check changed: --dry-run → --more"),
+                    (Breaking, "--more: the role's variable mend_more is gone"),
+                    (Compatible, "--dry-run: the role's variable mend_dry_run is new"),
+                ],
+            ),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|(level, what)| (level, what.to_owned())).collect();
+            assert_eq!(found(old, new), expected, "'{old}' → '{new}'");
+        }
     }
 
     #[test]

@@ -106,8 +106,11 @@ pub fn find(asked: &str, roles: &[Role]) -> Vec<Hit> {
         for (worth, (hit, told, mentioned)) in worths.iter().zip(&mut hits) {
             if let Some((worth, place, found)) = worth {
                 hit.score += weight * worth;
-                // Two words in the same order are worth more, and are no reason of their own.
-                if pair && hit.why.iter().any(|it| word.said.starts_with(&it.said) || word.said.ends_with(&it.said)) {
+                // Two words in the same order are worth more, and are no reason of their own where one of them is a reason:
+                // of the term `crash loop` neither is.
+                let is_half = |it: &&Match| word.said.starts_with(&it.said) || word.said.ends_with(&it.said);
+                let is_reason = |it: &Match| !word.is_term() || words(&it.said).iter().any(|half| !half.is_vague());
+                if pair && hit.why.iter().filter(is_half).any(is_reason) {
                     continue;
                 }
                 hit.why.push(Match { said: word.said.clone(), found: found.said.clone(), place: FIELDS[*place].0 });

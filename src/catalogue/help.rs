@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::facts::Role;
 use super::package::{Laid, Package};
 use super::reference::rewritten;
-use super::{Program, Toolkit};
+use super::{Program, Toolkit, calls};
 use crate::action::manual::{Manual, Opt};
 
 /// What kind of program a file is.
@@ -109,7 +110,22 @@ pub struct Contradiction {
 pub fn held_against_help(toolkit: &Toolkit, program: &Program) -> anyhow::Result<Vec<Contradiction>> {
     let Some(package) = Package::of(toolkit, program) else { return Ok(Vec::new()) };
     let help = Help::of(&Laid::out(&package)?)?;
-    Ok(contradictions(&program.manual, &help.manual))
+    let mut found = contradictions(&program.manual, &help.manual);
+    let line_of = |key: &str| 1 + program.text.lines().position(|line| line.trim_start().starts_with(key)).unwrap_or(0);
+    let check = program.adopted.as_ref().and_then(|adopted| adopted.check.as_ref());
+    let is_switch = |name: &&String| help.manual.option(name).is_some_and(|option| option.placeholder.is_none());
+    if let Some(check) = check.filter(|check| !is_switch(check)) {
+        let why =
+            format!("{check}, by which a check is to be made, is no option of the program, or takes a value there");
+        found.push(Contradiction { line: line_of("check:"), why });
+    }
+    // What its role calls it with stands in no usage line of the text.
+    if found.is_empty()
+        && let Err(error) = calls::check(&Role::of(program), &help.text, &help.manual)
+    {
+        found.push(Contradiction { line: line_of("Adopted:"), why: error.to_string() });
+    }
+    Ok(found)
 }
 
 /// In what `text` is at odds with `help`: commands, options and whether they take values, positional arguments, and

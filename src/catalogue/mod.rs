@@ -12,6 +12,7 @@ pub mod find;
 pub mod git;
 pub mod help;
 pub mod list;
+pub mod manifest;
 pub mod name;
 pub mod new;
 pub mod package;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::name::is_secret;
 use super::sync::{self, Stale};
-use super::{Program, Toolkit, name, render, written};
+use super::{Program, Toolkit, manifest, name, render, written};
 use crate::action::arguments::{Request, UsageError, parse};
 use crate::action::context::Context;
 use crate::action::manual::{Manual, Opt};
@@ -46,7 +46,7 @@ pub struct Brief {
     pub solution: String,
 }
 
-/// Writes the program of a new role, and all that is derived from it.
+/// Writes the program of a new role, what Cargo.toml says of it, and all that is derived from it.
 ///
 /// # Errors
 /// When the name cannot be, a text cannot stand in a usage text, or a file cannot be written: then none is.
@@ -69,6 +69,7 @@ pub async fn new(toolkit: &Toolkit, role: &str, new_role: NewRole, context: &Con
     check(&program, &brief, &options)?;
     let toolkit = toolkit.with(program);
     let mut files = vec![Stale { path: path.clone(), old: None, new: Some(code) }];
+    files.extend(manifest::added(&toolkit.root, role)?);
     files.extend(sync::stale(&toolkit)?);
     sync::fix(&toolkit.root, &files)?;
     let next = format!("fill in `look` and `act`, then `cargo test --bin {role}` and `firebreak build {role}`");

@@ -1,12 +1,11 @@
-//! `remove`: a role goes, with all that was derived from it, as far as git has it.
+//! `remove`: a role goes, with all that was derived from it and what Cargo.toml says of it, as far as git has it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use super::git::Repository;
-use super::sync;
-use super::{Program, Toolkit};
+use super::{Program, Toolkit, manifest, sync};
 use crate::action::arguments::UsageError;
 use crate::action::consent::{Consent, Proposal};
 use crate::action::context::Context;
@@ -41,8 +40,13 @@ pub async fn remove(
     files.sort();
     files.dedup();
 
+    // What a person wrote there of the program goes as well.
+    let manifest = if program.adopted.is_none() { manifest::removed(root, name)? } else { None };
+
     let git = Repository::of(root).context("only what git has is removed")?;
-    let unsaved = git.unsaved(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+    let touched = files.iter().chain(manifest.iter().map(|file| &file.path));
+    let unsaved = git.unsaved(&touched.map(PathBuf::as_path).collect::<Vec<_>>())?;
+    stale.stale.extend(manifest);
     // What was built can be built again.
     let lost: Vec<String> =
         unsaved.iter().filter(|path| !made.contains(path)).map(|path| path.display().to_string()).collect();

@@ -9,6 +9,7 @@ use super::git::Repository;
 use super::{Program, Toolkit};
 use crate::action::arguments::UsageError;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
+use crate::process::Failed;
 
 /// What changed since `revision`.
 ///
@@ -57,13 +58,17 @@ type Unread = Vec<(String, String)>;
 fn read(root: &Path, revision: &str) -> anyhow::Result<(Vec<Program>, Unread)> {
     let git = Repository::of(root)?;
     let commit = format!("{revision}^{{commit}}");
-    let commit = git.read(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).map_err(|_| {
+    let commit = git.read(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).map_err(|error| {
+        // Of a revision that there is not it says nothing, since it is told to be quiet; of all else that is wrong it does.
+        if !error.downcast_ref::<Failed>().is_some_and(|failed| failed.said.is_empty()) {
+            return error.context(format!("failed to look for the revision '{revision}'"));
+        }
         let hint = if git.is_shallow() {
             "this clone is shallow, and has only its newest commits: `git fetch --unshallow` brings the others"
         } else {
             "`git log --oneline` lists them"
         };
-        UsageError(format!("there is no revision '{revision}' in this repository: {hint}"))
+        UsageError(format!("there is no revision '{revision}' in this repository: {hint}")).into()
     })?;
     let commit = commit.trim();
     let listed = git.read(&["ls-tree", "-r", "-z", "--name-only", commit, "--", "src/bin", "roles"])?;

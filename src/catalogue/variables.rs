@@ -91,17 +91,19 @@ pub enum Content {
     Commas,
     /// A path on the host.
     Path,
+    /// Several of those, separated by commas.
+    Paths,
 }
 
 impl Content {
     /// By its placeholder, and by what its description says.
     fn of(placeholder: &str, description: &str) -> Self {
-        if !paths(placeholder).is_empty() {
-            Self::Path
-        } else if ["separated by commas", "comma-separated"].iter().any(|words| description.contains(words)) {
-            Self::Commas
-        } else {
-            Self::Plain
+        let commas = ["separated by commas", "comma-separated"].iter().any(|words| description.contains(words));
+        match (!paths(placeholder).is_empty(), commas) {
+            (false, false) => Self::Plain,
+            (false, true) => Self::Commas,
+            (true, false) => Self::Path,
+            (true, true) => Self::Paths,
         }
     }
 }
@@ -206,8 +208,8 @@ impl Variable {
             name: format!("{}_{short}", program.name),
             short,
             prefix: if option.name.starts_with("--") { format!("{}=", option.name) } else { option.name.clone() },
-            // A program of another may read its command line in a way of its own. A secret is put there by a launcher.
-            apart: option.apart && option.name.starts_with("--") && program.adopted.is_some() && !option.secret,
+            // A program of another may read its command line in a way of its own.
+            apart: option.apart && option.name.starts_with("--") && program.adopted.is_some(),
             option: Some(option.name.clone()),
             description: described(&option.description, "option", &option.name),
             group: option.group.clone(),
@@ -289,7 +291,28 @@ mod tests {
             let variables = Role::of(&program.expect("a text").expect("a program")).variables.into_iter();
             variables.filter(|it| it.apart).map(|it| it.short).collect::<Vec<_>>()
         };
-        assert_eq!(apart(usage), ["out"]);
+        assert_eq!(apart(usage), ["out", "key"]);
+    }
+
+    #[test]
+    fn a_path_is_known_by_its_placeholder_whether_one_or_several_are_taken() {
+        let text = "Ring.\n\nUsage:\n  ring [options] [--bell=<file>]... [<paths>...]\n\nOptions:\n  --bell=<file>  Bells.\n  \
+                    --all=<files>  Files, separated by commas.\n  --pitches=<p>  Separated, as ever: separated by commas.\n  \
+                    --loud         Loud.\n";
+        let program = Program::from_text(Path::new("roles/ring/usage.txt"), text.to_owned());
+        let variables = Role::of(&program.expect("a text").expect("a program")).variables.into_iter();
+        let contents: Vec<_> = variables.map(|it| (it.short, it.kind, it.content)).collect();
+        let of = |short: &str, kind, content| (short.to_owned(), kind, content);
+        assert_eq!(
+            contents,
+            [
+                of("bell", Kind::List, Content::Path),
+                of("all", Kind::Text, Content::Paths),
+                of("pitches", Kind::Text, Content::Commas),
+                of("loud", Kind::Switch, Content::Plain),
+                of("paths", Kind::List, Content::Path),
+            ]
+        );
     }
 
     fn required(path: &str, text: &str) -> Vec<(String, String, Vec<String>)> {

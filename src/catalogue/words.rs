@@ -203,7 +203,8 @@ const SAME: &[&[&str]] = &[
     &["login", "signin", "logon"],
     &["account", "user"],
     &["mail", "email", "newsletter"],
-    &["memory", "ram", "oom", "oomkilled", "oomkill", "137"],
+    // A node evicts pods when memory runs short.
+    &["memory", "ram", "oom", "oomkilled", "oomkill", "137", "evict", "eviction"],
     &["index", "indices", "reindex"],
     &["broken", "faulty", "buggy", "defective"],
     &["site", "website", "web", "app", "application", "page"],
@@ -211,8 +212,16 @@ const SAME: &[&[&str]] = &[
     // What a load balancer answers for a service that cannot, or a service for itself.
     &["500", "502", "503", "504", "5xx", "gateway"],
     // The words of Kubernetes.
-    &["crashloopbackoff", "crashloop"],
-    &["imagepullbackoff", "errimagepull", "imagepull"],
+    &[
+        "crashloopbackoff",
+        "crashloop",
+        "backoff",
+        "createcontainerconfigerror",
+        "createcontainererror",
+        "runcontainererror",
+        "containercannotrun",
+    ],
+    &["imagepullbackoff", "errimagepull", "imagepull", "invalidimagename", "errimageneverpull"],
 ];
 
 /// The words of a text that say something, in order.
@@ -251,6 +260,12 @@ impl Word {
     #[must_use]
     pub fn is_vague(&self) -> bool {
         VAGUE.iter().any(|vague| *vague == self.said || *vague == self.stem)
+    }
+
+    /// Whether it is a word of the trade, of which others say the same.
+    #[must_use]
+    pub fn is_term(&self) -> bool {
+        self.group.is_some()
     }
 
     /// Whether it is a form of the other word.

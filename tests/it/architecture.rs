@@ -174,7 +174,7 @@ fn only_the_console_prints_and_only_the_context_reads_the_environment() {
     refuse(
         "src",
         &["println!", "eprintln!", "print!(", "std::io::stdout", "std::io::stderr"],
-        &["action/console.rs", "action/runner/simulation.rs"],
+        &["action/console.rs", "action/console/prompt.rs", "action/runner/simulation.rs"],
     );
     refuse("src", &["env::var"], &["action/context.rs"]);
 }

@@ -64,7 +64,8 @@ impl Workshop {
         workshop.write(
             "Cargo.toml",
             &format!(
-                "[package]\nname = \"workshop\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n\
+                "[package]\nname = \"workshop\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[features]\ndefault = [\"http\"]\nhttp = \
+                 []\n\n[dependencies]\n\
                  firebreak = {{ path = '{}' }}\nsecrecy = {{ version = \"0.10\", features = [\"serde\"] }}\n\
                  serde = {{ version = \"1\", features = [\"derive\"] }}\n\n\
                  [profile.dev]{profile}[lints.rust]{lints}",
@@ -90,19 +91,26 @@ impl Workshop {
     fn firebreak(&self, words: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
         command.args(words).arg("--root=.").current_dir(self.folder.path());
-        let mut output = output(command.env("CARGO_TARGET_DIR", self.path("made")).env("CARGO_TERM_COLOR", "never"));
+        command.env("CARGO_TARGET_DIR", self.path("made")).env("CARGO_TERM_COLOR", "never");
+        let mut output = output(command.envs(self.state()));
         for text in [&mut output.stdout, &mut output.stderr] {
             *text = text.replace(&self.folder.path().display().to_string(), "WORKSHOP");
         }
         output
     }
 
+    /// Where runs are kept: what a test does is in nobody's journal.
+    fn state(&self) -> [(&'static str, PathBuf); 2] {
+        [("FIREBREAK_JOURNAL", self.path("state/firebreak")), ("XDG_STATE_HOME", self.path("state"))]
+    }
+
     /// cargo in the workshop, with the folder in which the tests are compiled.
     fn cargo(&self, words: &[&str]) -> PathBuf {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
         let _core = Core::wait();
-        let made =
-            output(Command::new("cargo").args(words).env("CARGO_TARGET_DIR", &target).current_dir(self.folder.path()));
+        let mut command = Command::new("cargo");
+        command.args(words).env("CARGO_TARGET_DIR", &target).envs(self.state()).current_dir(self.folder.path());
+        let made = output(&mut command);
         assert_eq!(made.code, 0, "cargo {words:?}: {}", made.stderr);
         target.join("debug")
     }
@@ -204,7 +212,14 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     ];
     let made = workshop.firebreak(&[&["new", "mend_host"], &options[..], &texts[..]].concat());
     assert_eq!(made.code, 0, "{made:?}");
-    assert!(made.stdout.starts_with("src/bin/mend_host.rs\n"), "{}", made.stdout);
+    assert!(made.stdout.starts_with("src/bin/mend_host.rs\nCargo.toml\n"), "{}", made.stdout);
+    let manifest = workshop.read("Cargo.toml");
+    for said in [
+        "[[bin]]\nname = \"mend_host\"\nrequired-features = [\"http\"]\n",
+        "[package.metadata.largest]\nmend_host = 6_000_000\n",
+    ] {
+        assert!(manifest.contains(said), "{manifest}");
+    }
     assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0);
     let checked = workshop.firebreak(&["check"]);
     assert_eq!(checked.code, 0, "{checked:?}");
@@ -217,14 +232,8 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     workshop.cargo(&["test", "--offline", "--bin", "mend_host"]);
     let program = workshop.cargo(&["build", "--offline", "--bin", "mend_host"]).join("mend_host");
 
-    let run = |words: &[&str]| {
-        output(
-            Command::new(&program)
-                .args(words)
-                .env("HOST_TO_MEND", AWKWARD)
-                .env("FIREBREAK_JOURNAL", workshop.path("journal")),
-        )
-    };
+    let run =
+        |words: &[&str]| output(Command::new(&program).args(words).env("HOST_TO_MEND", AWKWARD).envs(workshop.state()));
     let table = format!(
         "--host  {AWKWARD}\n--pwd   given\n--port  22\n--mode  soft\n--all   false\n--note\nstep    mend the first thing\n\n"
     );
@@ -239,7 +248,8 @@ async fn a_new_role_is_built_passes_and_goes_through_ansible() {
     let left = "step                  state  why\n\
                 mend the first thing  left   `act` in src/bin/mend_host.rs is to be filled in\n\n";
     assert_eq!((done.code, done.stdout), (0, format!("{left}steps: 0 done, 1 left\n")));
-    let drill = output(Command::new(env!("CARGO_BIN_EXE_firedrill")).arg("--").arg(&program).arg("get"));
+    let mut drill = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    let drill = output(drill.arg("--").arg(&program).arg("get").envs(workshop.state()));
     assert_eq!(drill.code, 0, "{drill:?}");
 
     let files = workshop.path("roles/mend_host/files");
@@ -265,6 +275,7 @@ fn what_is_not_given_is_asked_for_at_a_terminal() {
     let sit_down = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
         command.args(["new", "warm_caches"]).current_dir(workshop.folder.path()).env("TERM", "xterm-256color");
+        command.envs(workshop.state());
         rexpect::session::spawn_command(command, Some(30_000)).expect("a pseudo-terminal")
     };
     let mut left = sit_down();

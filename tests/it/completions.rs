@@ -34,14 +34,17 @@ fn desk(shell: &str) -> TempDir {
     };
     // With an adopted program in a toolkit of its own, whose file is called otherwise than its role.
     let kit = tempfile::tempdir().expect("a folder");
-    for folder in ["src/bin", "roles/mend_bells", "inventories/europe", "inventories/asia", "inventories/none"] {
+    for folder in ["src/bin", "inventories/europe", "inventories/asia", "inventories/none"] {
         std::fs::create_dir_all(kit.path().join(folder)).expect("a folder");
     }
     for hosts in ["europe/hosts.yml", "asia/hosts.ini"] {
         std::fs::write(kit.path().join("inventories").join(hosts), "").expect("an inventory");
     }
     std::os::unix::fs::symlink(root().join("templates"), kit.path().join("templates")).expect("a link");
-    std::fs::write(kit.path().join("roles/mend_bells/usage.txt"), BELLS).expect("a text");
+    for (role, text) in [("mend_bells", BELLS), ("hang_bells", HANG)] {
+        std::fs::create_dir_all(kit.path().join("roles").join(role)).expect("a folder");
+        std::fs::write(kit.path().join("roles").join(role).join("usage.txt"), text).expect("a text");
+    }
     let other = printed(&["completions", shell, &format!("--root={}", kit.path().display())]);
     write("completions", &format!("{}\n{other}", printed(&["completions", shell])));
     write(
@@ -79,6 +82,20 @@ Adopted:
   run: ring
 ";
 
+/// A program without a command, whose arguments are files.
+const HANG: &str = "Hang bells.
+
+Usage:
+  hang [--key KEY] [--env=<bell-env>] <file>...
+
+Options:
+  --key KEY         The key. [secret]
+  --env=<bell-env>  The environment of the bell.
+
+Adopted:
+  program: hang
+";
+
 /// What is typed, the tabulator being `>`, and the arguments that the program is then called with.
 const TYPED: &[(&str, &str)] = &[
     ("rollback_service ru>", "run"),
@@ -94,7 +111,9 @@ const TYPED: &[(&str, &str)] = &[
     ("rollback_service run --dump=damaged --date=2>", "run --dump=damaged --date=2"),
     ("rollback_service get --cacert=ca>", "get --cacert=ca.pem"),
     ("rollback_service get --dump=ke>", "get --dump=kept/"),
-    ("rollback_service get --env=st>", "get --env=stage"),
+    ("rollback_service run --env=st>", "run --env=stage"),
+    // It is the environment of the images, which has other names.
+    ("rollback_service get --env=st>", "get --env=st"),
     ("rollback_service run --pwd=@ca>", "run --pwd=@ca.pem"),
     ("rollback_service run --pwd @ca>", "run --pwd @ca.pem"),
     ("rollback_service run --pwd=@my>", "run --pwd=@my secret's $file"),
@@ -108,14 +127,27 @@ const TYPED: &[(&str, &str)] = &[
     ("bells.py ring --tone=c>", "ring --tone=cost$x"),
     ("bells.py ring --tone a>", "ring --tone a|b"),
     ("bells.py hu>", "hush"),
+    ("bells.py ring --env=eu>", "ring --env=europe"),
+    ("bells.py ring --key=@ca>", "ring --key=@ca.pem"),
+    ("bells.py ring --key @ca>", "ring --key @ca.pem"),
+    ("hang --key @ca>", "--key @ca.pem"),
+    ("hang --env=eu>", "--env=eu"),
+    ("hang ca>", "ca.pem"),
+    ("hang ca.pem ca>", "ca.pem ca.pem"),
     ("firebreak completions z>", "completions zsh"),
     ("firedrill proof --env=pr>", "proof --env=prod"),
 ];
 
+/// What a shell asks with: nothing else on the screen looks like it.
+const PROMPT: &str = "bells-at-midnight> ";
+
+/// Types when the shell asks, and never before: it may still be reading its own files, or changing how it reads keys.
 fn types_out(mut shell: PtySession, set_up: &str) {
+    shell.exp_string(PROMPT).expect("the shell to ask");
     shell.send_line(set_up).expect("to type");
     shell.exp_string("it is set up").expect("the shell to be set up");
     for (typed, expected) in TYPED {
+        shell.exp_string(PROMPT).expect("the shell to ask");
         shell.send(&typed.replace('>', "\t")).expect("to type");
         shell.send_line("").expect("to type");
         let (_, got) = shell.exp_regex("GOT<[^>]*>").unwrap_or_else(|error| panic!("`{typed}`: {error}"));
@@ -123,6 +155,7 @@ fn types_out(mut shell: PtySession, set_up: &str) {
         let got = String::from_utf8(got.chars().filter_map(|byte| u8::try_from(byte).ok()).collect()).expect("UTF-8");
         assert_eq!(got, format!("GOT<{expected}>"), "for `{typed}`");
     }
+    shell.exp_string(PROMPT).expect("the shell to ask");
     // A shell at a terminal does not mind being told to terminate.
     shell.send_line("exit").expect("to type");
     shell.exp_eof().expect("the shell ends");
@@ -131,7 +164,7 @@ fn types_out(mut shell: PtySession, set_up: &str) {
 fn interactive(shell: &str, words: &[&str], folder: &Path) -> PtySession {
     let mut command = Command::new(need(shell, shell));
     command.args(words).current_dir(folder).env("HOME", folder);
-    command.envs([("TERM", "dumb"), ("PS1", "$ "), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8")]);
+    command.envs([("TERM", "dumb"), ("PS1", PROMPT), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8")]);
     spawn_command(command, TIMEOUT).expect("a shell in a pseudo-terminal")
 }
 
@@ -139,7 +172,7 @@ fn interactive(shell: &str, words: &[&str], folder: &Path) -> PtySession {
 fn bash_completes_what_is_typed() {
     let desk = desk("bash");
     let shell = interactive("bash", &["--norc", "--noprofile", "-i"], desk.path());
-    let programs = "for p in rollback_service firebreak firedrill bells.py; do eval \"$p() { printf 'GO%s<%s>\\n' T \\\"\\$*\\\"; }\"; done";
+    let programs = "for p in rollback_service firebreak firedrill bells.py hang; do eval \"$p() { printf 'GO%s<%s>\\n' T \\\"\\$*\\\"; }\"; done";
     types_out(shell, &format!("bind 'set bell-style none'; source ./completions; {programs}; echo it is 's'et up"));
 }
 
@@ -147,7 +180,7 @@ fn bash_completes_what_is_typed() {
 fn zsh_completes_what_is_typed() {
     let desk = desk("zsh");
     let shell = interactive("zsh", &["-f", "-i"], desk.path());
-    let programs = "for p in rollback_service firebreak firedrill bells.py; do eval \"$p() { printf 'GO%s<%s>\\n' T \\\"\\$*\\\"; }\"; done";
+    let programs = "for p in rollback_service firebreak firedrill bells.py hang; do eval \"$p() { printf 'GO%s<%s>\\n' T \\\"\\$*\\\"; }\"; done";
     // Otherwise the slash of a folder goes again when the line is accepted at once.
     let set_up = "unsetopt beep autoremoveslash; autoload -Uz compinit && compinit -u -D; source ./completions";
     types_out(shell, &format!("{set_up}; {programs}; echo it is 's'et up"));
@@ -208,7 +241,11 @@ fn bash_and_fish_offer_the_same() {
             &["Zürich\\ it\\'s\\ \\\"\\$HOME\\\"", "🔔:a\\ b", "c\\`d\\\\e"],
             &["--date=Zürich it's \"$HOME\"", "--date=🔔:a b", "--date=c`d\\e"],
         ),
-        ("rollback_service get --env=", &["dev", "stage", "prod"], &["--env=dev", "--env=prod", "--env=stage"]),
+        ("rollback_service run --env=", &["dev", "stage", "prod"], &["--env=dev", "--env=prod", "--env=stage"]),
+        ("rollback_service get --env=", &[], &[]),
+        ("hang --env=", &[], &[]),
+        ("hang --key=@ca", &["@ca.pem"], &["--key=@ca.pem"]),
+        ("hang ca", &["ca.pem"], &["ca.pem"]),
         ("rollback_service run --pwd=@my", &["@my\\ secret\\'s\\ \\$file"], &["--pwd=@my secret's $file"]),
         ("rollback_service run --pwd=my", &[], &[]),
         ("bells.py ring --tone=", &["it\\'s", "cost\\$x", "a\\|b"], &["--tone=a|b", "--tone=cost$x", "--tone=it's"]),

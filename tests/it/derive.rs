@@ -202,32 +202,41 @@ fn positionals_and_lists_go_through_as_they_are() {
     let stand_in = sandbox.path("roles/fix_labels/files/fix.py");
     std::fs::copy(stand_in, sandbox.path("roles/mend_files/files/mend_files")).expect("the program");
     let values = sandbox.variables(&json!({
-        "mend_files_tag": [as_data(AWKWARD), as_data("[1, 2]"), "x"],
+        "mend_files_tag": [as_data(AWKWARD), as_data("[1, 2]"), "~"],
         "mend_files_mode": "yes",
         "mend_files_q": true,
+        // The home is that of the host, in each path of a list as in one alone; a text that is no path keeps its tilde.
+        "mend_files_beside": ["~/one", "two", "~/three ~"],
+        "mend_files_parts": ["~/one", "two,~/three"],
         "mend_files_target": as_data(AWKWARD),
-        "mend_files_file": [as_data("--yes"), as_data("{{ 1 }}"), 2],
+        "mend_files_file": [as_data("--yes"), as_data("{{ 1 }}"), 2, "~"],
     }));
     let played = play(&sandbox, "mend_files", &["--tags", "run", "-e", &values], "0");
     assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
     let first = format!("--tag={AWKWARD}");
+    let home = sandbox.path("home").display().to_string();
     assert_eq!(
         note(&sandbox)["given"],
         json!([
             "run",
             first,
             "--tag=[1, 2]",
-            "--tag=x",
+            "--tag=~",
             "--mode=yes",
             "--greeting={{ 'a' }}: # \"b\"",
             "--report=",
             "--count=0",
             "-q",
+            format!("--beside={home}/one"),
+            "--beside=two",
+            format!("--beside={home}/three ~"),
+            format!("--parts={home}/one,two,{home}/three"),
             "--",
             AWKWARD,
             "--yes",
             "{{ 1 }}",
             "2",
+            home,
         ])
     );
     assert_eq!(sandbox.left_over(), [""; 0]);
@@ -314,11 +323,12 @@ fn words_that_yaml_takes_for_switches_stay_words_and_no_secret_takes_a_files_pla
     // A Python script without an ending, called like its secret.
     for (tag, word) in [("get", "off"), ("run", "on")] {
         let mut command = sandbox.command_of("turn_key", &["--tags", tag]);
-        command.env("NOTE", sandbox.path("note")).env("TURN_KEY_TOKEN", "MARKED");
+        command.env("NOTE", sandbox.path("note")).env("TURN_KEY_TOKEN", "MARKED").env("TURN_KEY_KEY", "-MARKED two");
         let played = AnsibleSandbox::end(command);
         assert_eq!(played.code, 0, "{}", played.text);
         let note = note(&sandbox);
-        assert_eq!(note["given"], json!([word, "--token=MARKED"]));
+        // Its value stands in a word of its own, as its text has it.
+        assert_eq!(note["given"], json!([word, "--token=MARKED", "--key", "-MARKED two"]));
         assert_eq!(note["files"], json!(["launch.py", "secrets", "token"]));
         assert!(!note["seen"].as_str().expect("a command line").contains("MARKED"), "{note}");
     }

@@ -33,7 +33,12 @@ fn programs(folder: &Path) {
 }
 
 fn pack(programs: &Path, folder: &Path) {
-    let output = Command::new(root().join("scripts/dist.sh")).arg(programs).arg(folder).output().expect("dist.sh");
+    pack_in(root(), programs, folder);
+}
+
+fn pack_in(here: &Path, programs: &Path, folder: &Path) {
+    let mut command = Command::new(root().join("scripts/dist.sh"));
+    let output = command.arg(programs).arg(folder).current_dir(here).output().expect("dist.sh");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -83,10 +88,15 @@ fn unpacked() -> (TempDir, PathBuf) {
 
 #[test]
 fn the_same_commit_gives_the_same_bytes() {
-    let (from, again) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    programs(from.path());
-    pack(from.path(), again.path());
-    let (one, other) = (files(release()), files(again.path()));
+    let place = tempfile::tempdir().expect("a folder");
+    let again = place.path().join("again and again");
+    for name in ["from", "work"] {
+        std::fs::create_dir(place.path().join(name)).expect("a folder");
+    }
+    programs(&place.path().join("from"));
+    // Relative paths are seen from where it is called.
+    pack_in(&place.path().join("work"), Path::new("../from"), Path::new("../again and again"));
+    let (one, other) = (files(release()), files(&again));
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         one.keys().map(String::as_str).collect::<Vec<_>>(),

@@ -260,6 +260,39 @@ fn diff_names_a_text_that_cannot_be_read_and_compares_the_others() {
     assert!(output.stdout.ends_with("the manuals say what they said at HEAD\n"), "{output:?}");
 }
 
+/// A package of several files, in its language, with an option of its own for a check: the role's callers see some of that.
+#[test]
+fn diff_tells_what_changed_in_how_an_adopted_program_is_called() {
+    let repository = Repository::new();
+    repository.change("  run: run\n", "  run: run\n  beside: lib\n  language: python\n");
+    repository.change("  free_space run --host=<h> [options]\n", "  free_space run --host=<h> [--try] [options]\n");
+    repository.change("  --keep", "  --try        Only show.\n  --keep");
+    repository.commit();
+    repository.change("  beside: lib\n  language: python\n", "  beside: lib words.py\n  check: --try\n");
+    let output = repository.diff(&["HEAD"]);
+    let expected = "\x20           program     what changed
+breaking    free_space  --try: the role's variable free_space_try is gone
+compatible  free_space  what is adopted: check is new
+wording     free_space  what is adopted: beside changed: lib → lib words.py
+wording     free_space  what is adopted: language is gone
+
+";
+    let error = "firebreak error: since HEAD: 1 breaking, 1 compatible, 2 of wording\n";
+    assert_eq!(output, Output { code: 1, stdout: expected.to_owned(), stderr: error.to_owned() });
+}
+
+#[test]
+fn diff_says_why_git_could_not_read_a_revision() {
+    let repository = Repository::new();
+    let spoil = "find .git/objects -type f -exec rm {} ';' -exec sh -c 'echo nothing >\"$1\"' sh {} ';'";
+    let spoilt = Command::new("sh").args(["-c", spoil]).current_dir(repository.0.path()).status();
+    assert!(spoilt.expect("sh").success());
+    let output = repository.diff(&["HEAD"]);
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{output:?}");
+    let error = "firebreak error: failed to look for the revision 'HEAD': `git rev-parse ";
+    assert!(output.stderr.starts_with(error) && output.stderr.contains("fatal: "), "{output:?}");
+}
+
 #[test]
 fn diff_says_what_is_missing() {
     let repository = Repository::new();

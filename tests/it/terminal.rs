@@ -14,13 +14,18 @@ const CONTROL_C: u8 = 3;
 
 /// The program at a terminal, led to the drill; an answer that takes over half a minute fails the test.
 fn sit_down(fixture: &DrillFixture, words: &str) -> PtySession {
+    sit_down_at(fixture, words, "xterm-256color")
+}
+
+/// The same at a terminal of this kind.
+fn sit_down_at(fixture: &DrillFixture, words: &str, kind: &str) -> PtySession {
     let mut command = Command::new(crate::support::program::PROGRAM);
     command
         .args(words.replace("DAY", &fixture.day()).split_whitespace())
         .current_dir(fixture.folder.path())
         .env_clear()
         .envs(fixture.drill.environment())
-        .env("TERM", "xterm-256color")
+        .env("TERM", kind)
         .env("XDG_CACHE_HOME", fixture.folder.path().join("cache"));
     spawn_command(command, Some(30_000)).expect("a pseudo-terminal")
 }
@@ -238,4 +243,43 @@ async fn colours_and_bars_are_where_they_are_wanted_and_what_was_found_is_the_sa
         assert!(missing.is_empty(), "{missing:?} is not in {screen:?}");
     }
     assert!(!plain.contains("\u{1b}[?25h"), "a cursor that was never hidden is not shown: {plain:?}");
+}
+
+/// A terminal that only prints line after line: an editor's, a log's. Questions are answered by lines there.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_cursor_cannot_be_moved_all_is_lines() {
+    // Slow, so that there is progress to tell.
+    let fixture = DrillFixture::open(&["latency=100"]).await;
+    let (fixture, (looks, (screen, code))) = at_a_terminal(fixture, |fixture| {
+        let dumb = ("TERM", "dumb");
+        let unknown = format!("unset TERM; {LOOK}");
+        let looks = [(LOOK, &[dumb][..]), (LOOK, &[dumb, ("NO_COLOR", "1")]), (&unknown, &[])]
+            .map(|(line, variables)| shown(fixture, line, variables));
+        let all = shown(fixture, "PROGRAM get --repo=billing,orders,users,web --env=develop", &[dumb]);
+        assert!(!all.contains('\u{1b}'), "{all:?}");
+        let mut session = sit_down_at(fixture, "run --env=dev", "dumb");
+        let mut seen = session.exp_string(&format!("   2  {}", fixture.day())).expect("the days");
+        for answer in ["0", "the first", "2"] {
+            seen += &session.exp_string("Its number, 1 to ").expect("the question");
+            press(&mut session, &format!("{answer}\n"));
+        }
+        for question in ["Change 5 workloads of 4 services of 'dev'", "[y/N] "] {
+            seen += &session.exp_string(question).expect("the question");
+        }
+        press(&mut session, "yes\n");
+        let (rest, code) = leave(session);
+        (looks, (seen + &rest, code))
+    })
+    .await;
+    for look in &looks {
+        assert!(!look.contains('\u{1b}'), "{look:?}");
+        // Nothing is drawn over: a carriage return stands before a new line alone.
+        assert_eq!(look.matches('\r').count(), look.matches("\r\n").count(), "{look:?}");
+        assert!(look.lines().any(|line| line.starts_with("  billing: ")), "progress: {look:?}");
+        assert!(look.contains(&fixture.day()), "{look:?}");
+    }
+    assert_eq!(code, 0, "{screen}");
+    assert!(!screen.contains('\u{1b}'), "{screen:?}");
+    assert!(screen.contains("5 workloads of 4 services rolled back and verified"), "{screen}");
+    fixture.stands(Stand::Good);
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::stock::{Stock, Yaml, is_variables};
 use super::yaml::{Node, Value};
-use super::{Violation, meant};
+use super::{Violation, meant, nearest};
 use crate::catalogue::facts::{Kind, Role, Variable};
 
 /// The group whose first host runs the programs.
@@ -138,8 +138,13 @@ pub fn unknown(stock: &Stock) -> Vec<Violation> {
     for (role, given) in given(stock) {
         let known = role.variables.iter().any(|variable| variable.name == given.name);
         if !known && !is_used(stock, role, given.name) {
-            let names = role.variables.iter().map(|variable| variable.name.as_str());
-            let fix = meant(given.name, names, &format!("see roles/{}/README.md for its variables", role.name));
+            // The role's name, which all of them share, makes none of them more alike.
+            let short = given.name.strip_prefix(&format!("{}_", role.name)).unwrap_or(given.name);
+            let near = nearest(short, role.variables.iter().map(|variable| variable.short.as_str()));
+            let fix = near.map_or_else(
+                || format!("use it in a value, or see roles/{}/README.md for the role's variables", role.name),
+                |near| format!("write `{}_{near}`", role.name),
+            );
             violations.push(Violation::at(
                 &given.file.path,
                 given.line,

@@ -114,8 +114,8 @@ mod tests {
     fn options_are_described_in_our_grammar() {
         let usage = "Usage: mend [options]\n\n";
         for (line, expected, note) in [
-            ("  --option SSHOPT=VAL  One of ssh's.", "  --option=<SSHOPT-VAL>  One of ssh's.", ""),
-            ("  --ignore <dirs>...  Not these.", "  --ignore=<dirs>  Not these.", ""),
+            ("  --option SSHOPT=VAL  One of ssh's.", "  --option <SSHOPT-VAL>  One of ssh's.", ""),
+            ("  --ignore <dirs>...  Not these.", "  --ignore <dirs>  Not these.", ""),
             ("  --user=<u> Whose it is.", "  --user=<u>  Whose it is.", ""),
             ("  -m msg  What to say.", "  -m <msg>  What to say.", ""),
             ("  -f <a file>, --from=<a file>  Where from.", "  -f, --from=<a-file>  Where from.", ""),
@@ -126,7 +126,7 @@ mod tests {
             ),
             ("  --all  All. [default: no]", "  --all  All. (default: no)", ""),
             ("  <x>  One. [default: 2]", "  <x>  One. (default: 2)", ""),
-            ("\t--tab  By a tab.", "\t–-tab  By a tab.", "docopt passes over --tab: its line begins with a tab"),
+            ("\t--tab  By a tab.", "", "docopt passes over --tab: its line begins with a tab"),
             ("  ------", "  –-----", ""),
             ("  --old, --new  Two.", "  --new  Two.", ""),
         ] {

@@ -184,7 +184,12 @@ impl Lines<'_> {
             }
             _ => None,
         };
+        let behind_tab = note.as_ref().is_some_and(|_| heading.is_empty() && described.is_none());
         self.notes.extend(note.map(|note| (number, note)));
+        // What docopt passes over is no part of the description above, but for a default, which it takes.
+        if behind_tab && default(line, "[default:").is_none() {
+            return String::new();
+        }
         let at = line.len() - text.len();
         format!("{}–{}", &line[..at], &line[at + 1..])
     }
@@ -202,7 +207,10 @@ impl Lines<'_> {
             _ => name.to_owned(),
         };
         if option.value {
-            let sign = if option.long.is_some() { '=' } else { ' ' };
+            // Where the program has its value in a word of its own, its role gives it one.
+            let behind = option.long.as_ref().and_then(|long| Some(&names[names.find(long.as_str())? + long.len()..]));
+            let apart = behind.is_none_or(|behind| value.is_some() && behind.starts_with(' '));
+            let sign = if apart { ' ' } else { '=' };
             let _ = write!(spelling, "{sign}{}", value.map_or("<value>".to_owned(), placeholder));
             if value.is_none() {
                 let why = "takes a value to docopt, since only one space stands before its description";

@@ -69,12 +69,41 @@ fn a_mistyped_variable_is_named_before_anything_is_done() {
             assert!(flat(&played).contains(&why), "{}", played.text);
         }
     }
+    let given = sandbox.variables(&json!({
+        "rollback_service_daet": "x", "rollback_service_registry_password": "x", "rollback_service_imageenv": "x",
+        "rollback_service_repos": "x", "rollback_service_kep": 1, "rollback_service_team": "x",
+    }));
+    let played = sandbox.play(&["-e", &given]);
+    assert_eq!((played.code, played.recap("failed")), (2, 1), "{}", played.text);
+    let meant = [
+        ("daet", "date"),
+        ("imageenv", "image_env"),
+        ("kep", "keep"),
+        ("registry_password", "registry_pwd"),
+        ("repos", "repo"),
+    ];
+    let why = meant.map(|(typed, near)| {
+        format!("The role has no variable rollback_service_{typed}: did you mean rollback_service_{near}?")
+    });
+    assert!(flat(&played).contains(&format!("{} Nothing was done.", why.join(" "))), "{}", played.text);
     assert!(sandbox.notes().is_empty());
     // One that is like none of the role's is the playbook's own, or a mistake: it is named, and stops nothing.
-    let played = sandbox.play(&["-e", "rollback_service_wibble=x"]);
+    let own = ["name", "registry_url", "reports_bucket", "team", "wibble"];
+    let given: Vec<_> = own.iter().flat_map(|own| ["-e".to_owned(), format!("rollback_service_{own}=x")]).collect();
+    let played = sandbox.play(&given.iter().map(String::as_str).collect::<Vec<_>>());
     succeeds(&played, 0);
-    let why = "[WARNING]: The role has no variable rollback_service_wibble, so it is left out.";
-    assert_eq!(flat(&played).matches(why).count(), 1, "{}", played.text);
+    for own in own {
+        let why = format!("[WARNING]: The role has no variable rollback_service_{own}, so it is left out.");
+        assert_eq!(flat(&played).matches(&why).count(), 1, "{}", played.text);
+    }
+    // Nor does one that the value of another names: it is a helper, whatever it is called.
+    let helper = sandbox.variables(&json!({
+        "rollback_service_repos": ["billing", "web"], "rollback_service_repo": "{{ rollback_service_repos | join(',') }}",
+    }));
+    let played = sandbox.play(&["-e", &helper]);
+    succeeds(&played, 0);
+    assert!(!played.text.contains("The role has no variable"), "{}", played.text);
+    assert_eq!(sandbox.notes()[1]["options"]["--repo"], "billing,web");
     // Another role's variable may begin like one of this.
     std::fs::create_dir(sandbox.path("roles/rollback_service_more")).expect("a role");
     succeeds(&sandbox.play(&["-e", "rollback_service_more_wibble=x"]), 0);

@@ -235,6 +235,55 @@ fn a_secret_that_must_go_on_the_command_line_is_warned_of() {
     }
 }
 
+/// A script that reads its command line by itself, takes its secret in a word of its own, and describes an option behind a
+/// tab, which docopt passes over.
+const BELL: &str = r#"#!/usr/bin/env python3
+"""Ring a bell.
+
+Usage:
+  bell look
+  bell ring [options] <bell>
+
+Options:
+  --key KEY   The key of the tower.
+\t--loud      Louder.
+  --times <n times>  How often. [default: 1]
+"""
+import sys
+
+if "--help" in sys.argv:
+    sys.exit(print(__doc__))
+with open("/proc/self/cmdline") as line:
+    seen = line.read()
+values = dict(zip(sys.argv[2:-1:2], sys.argv[3:-1:2]))
+assert set(values) <= {"--key", "--times"}, sys.argv
+print("key of", len(values.get("--key", "")), "times", values.get("--times"), "seen" if "geheim" in seen else "unseen", sys.argv[-1])
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_a_word_of_its_own_reaches_a_script_unseen_and_what_docopt_passes_over_is_warned_of() {
+    let workshop = Workshop::copied();
+    workshop.write("bell", &BELL.replace("\\t", "\t"));
+    let words =
+        ["adopt", "bell", "--get=look", "--run=ring", "--secret=--key", "--problem=It is still.", "--solution=Ring."];
+    let made = workshop.firebreak(&words);
+    let warning = "firebreak warning: line 9 of what `bell --help` prints: docopt passes over --loud: its line begins with a tab\n";
+    assert_eq!((made.code, made.stderr.as_str()), (0, warning), "{}", made.stdout);
+    let text = workshop.read("roles/bell/usage.txt");
+    assert!(text.contains("  --key KEY   The key of the tower. [secret]\n") && !text.contains("loud"), "{text}");
+    assert!(text.contains("  --times <n-times>  How often. [default: 1]\n"), "{text}");
+
+    assert_eq!(workshop.firebreak(&["check"]).code, 0);
+
+    let fixture = DrillFixture::open(&[]).await;
+    let values = json!({ "bell_key": unsafe_text("geheim @x"), "bell_bell": "big" });
+    let rung = workshop.play(&fixture, "bell", &["--tags", "run", "-vvvvv"], &values).await;
+    assert_eq!(rung.code, 0, "{}", rung.text);
+    assert!(rung.text.contains("key of 9 times 1 unseen big\n"), "{}", rung.text);
+    assert!(!rung.text.contains("geheim"), "{}", rung.text);
+    assert_eq!(workshop.left_over(), [""; 0]);
+}
+
 #[test]
 fn a_program_that_does_not_explain_itself_is_refused() {
     let workshop = Workshop::copied();

@@ -65,6 +65,30 @@ async fn a_command_of_several_words_runs_and_plans_by_an_option_of_its_own() {
         files.join("lib/text.py").is_file() && files.join("words.py").is_file() && !files.join("other.py").exists()
     );
     assert_eq!(workshop.firebreak(&["check"]).code, 0);
+    // What the role would call it with is held against the program as well.
+    for (from, to, line, why) in [
+        (
+            "check: --dry-run",
+            "check: --deep-run",
+            28,
+            "--deep-run, by which a check is to be made, is no option of the program, or takes a value there",
+        ),
+        (
+            "get: index check",
+            "get: check",
+            22,
+            "the role would call `index.py check`, which the program does not take: name all",
+        ),
+        ("beside: lib words.py", "beside: lib sentences.py", 1, "failed to read './roles/index/files/sentences.py'"),
+    ] {
+        workshop.write("roles/index/usage.txt", &text.replace(from, to));
+        assert_eq!(workshop.firebreak(&["sync"]).code, 0);
+        let checked = workshop.firebreak(&["check"]);
+        let expected = format!("roles/index/usage.txt:{line}  {why}");
+        assert!(checked.code == 1 && checked.stdout.contains(&expected), "{checked:?}");
+    }
+    workshop.write("roles/index/usage.txt", &text);
+    assert_eq!(workshop.firebreak(&["sync"]).code, 0);
 
     let fixture = DrillFixture::open(&[]).await;
     let values = json!({ "index_name": ["a", "b"], "index_deep": true, "index_out": "over there" });
@@ -156,6 +180,21 @@ fn a_role_is_removed_as_far_as_git_has_it() {
     git(workshop.folder.path(), &["checkout", "--quiet", "HEAD", "--", "."]);
     assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0, "all of it is there again");
 
+    // Of a program that is built here Cargo.toml forgets what `new` had it say.
+    let manifest = workshop.read("Cargo.toml");
+    let texts = ["--title=Ring a bell", "--problem=It is still.", "--solution=`get` looks. `run` rings."];
+    let made = workshop.firebreak(&[&["new", "rings"], &texts[..]].concat());
+    assert!(made.code == 0 && workshop.read("Cargo.toml") != manifest, "{made:?}");
+    let unsaved = workshop.firebreak(&["remove", "rings", "--yes"]);
+    assert!(unsaved.code == 1 && unsaved.stderr.contains(": Cargo.toml, playbooks/rings.yml, "), "{unsaved:?}");
+    git(workshop.folder.path(), &["add", "."]);
+    git(workshop.folder.path(), &["commit", "--quiet", "--message=rings"]);
+    let removed = workshop.firebreak(&["remove", "rings", "--yes"]);
+    assert_eq!(removed.code, 0, "{removed:?}");
+    assert!(removed.stderr.contains("\n+++ Cargo.toml\n"), "{}", removed.stderr);
+    assert_eq!(workshop.read("Cargo.toml"), manifest);
+    assert!(!workshop.path("src/bin/rings.rs").exists());
+
     let none = workshop.firebreak(&["remove", "rung", "--yes"]);
     assert_eq!(none.stderr, "firebreak error: there is no program or role 'rung': did you mean `ring`?\n");
 }
@@ -168,6 +207,7 @@ fn the_look_is_tried_at_a_terminal() {
     for answer in ["n", "y"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
         command.args(["adopt", "ring.py", TEXTS[0], TEXTS[1]]).current_dir(workshop.folder.path());
+        command.envs(workshop.state());
         let mut session = spawn_command(command, Some(30_000)).expect("a pseudo-terminal");
         let says = |session: &mut PtySession, question: &str, answer: &str| {
             session.exp_string(question).unwrap_or_else(|error| panic!("{question}: {error}"));

@@ -65,8 +65,10 @@ class ActionModule(ActionBase):
         known = {name for options in self.spec.values() for name in options}
         roles = os.listdir(os.path.dirname(os.path.realpath(self.vars["role_path"])))
         others = tuple(f"{role}_" for role in roles if role.startswith(f"{ROLE}_"))
-        mine = [name for name in self.vars if name.startswith(f"{ROLE}_") and not name.startswith(others)]
-        meant = {name: near(name, known) for name in sorted(set(mine) - known)}
+        mine = {name for name in self.vars if name.startswith(f"{ROLE}_") and not name.startswith(others)}
+        # What another variable's value names is a helper of that one, however it is called.
+        used = re.findall(r"\w+", " ".join(value for value in map(self.vars.get, mine) if isinstance(value, str) and "{" in value))
+        meant = {name: near(name, known) for name in sorted(mine - known - set(used))}
         mistyped = [f"The role has no variable {name}: did you mean {known}?" for name, known in meant.items() if known]
         if mistyped:
             raise Refused(f"{' '.join(mistyped)} Nothing was done.")
@@ -191,14 +193,14 @@ class Call:
             with open(path, "rb") as file:
                 self.files[os.path.relpath(path, files)] = file.read()
 
-    def take(self, name, word="", kind="text", file="", separate=False):
+    def take(self, name, word="", kind="text", file="", separate=False, path=False):
         """Puts a variable on the command line: behind its option in one word, or in a word of its own."""
         value, begin = self.action.value(name), len(self.words)
-        self.take_value(name, word, kind, file, value)
+        self.take_value(name, word, kind, file, path, value)
         if separate:
             self.words[begin:] = [part for parts in self.words[begin:] for part in (parts[:1], parts[1:])]
 
-    def take_value(self, name, word, kind, file, value):
+    def take_value(self, name, word, kind, file, path, value):
         if kind == "switch":
             self.words += [[word]] if boolean(value or False, strict=False) else []
         elif kind == "folder":
@@ -215,9 +217,9 @@ class Call:
             elif text(value):
                 self.words.append([word, text(value)])
         else:
-            self.take_plain(name, word, kind, value)
+            self.take_plain(name, word, kind, path, value)
 
-    def take_plain(self, name, word, kind, value):
+    def take_plain(self, name, word, kind, path, value):
         values = [text(item) for item in value] if isinstance(value, (list, tuple)) else [text(value)]
         # A name in a kubeconfig may look like a user with a password.
         urls = [item for item in values if not item.startswith("kubernetes://")]
@@ -241,7 +243,7 @@ class Call:
             self.words += [["--"]] if self.args.get("dashes") and ["--"] not in self.words else []
         for item in values:
             if item or not word or kind == "list" or self.args.get("empty"):
-                self.words.append([word, {"path": item} if kind == "path" and item.startswith("~") else item])
+                self.words.append([word, *(paths(item, kind == "commas") if path else [item])])
 
     def found(self, folder):
         """What the look found, which lies on the controller."""
@@ -424,7 +426,34 @@ def spoken(*lines, failed=False):
     }
 
 
+def paths(value, several):
+    """The parts of a word that holds a path, or several with commas between: the host knows where its `~` is."""
+    items = value.split(",") if several else [value]
+    parts = [[{"path": item} if item.startswith("~") else item] for item in items]
+    return [part for place, item in enumerate(parts) for part in ([","] if place else []) + item]
+
+
 def near(name, known):
-    """The one of the known variables that was meant, most likely; none where none is like it."""
-    shorts = {name.removeprefix(f"{ROLE}_"): name for name in known}
-    return next(map(shorts.get, difflib.get_close_matches(name.removeprefix(f"{ROLE}_"), sorted(shorts), 1)), None)
+    """The known variable that was meant, most likely; none where none is like it."""
+    short, shorts = name.removeprefix(f"{ROLE}_"), {name.removeprefix(f"{ROLE}_"): name for name in sorted(known)}
+    return next((shorts[other] for like in (is_slip, is_alike) for other in shorts if like(short, other)), None)
+
+
+def is_alike(one, other):
+    """Whether two names differ in one word, and that is much the same or, beside others, short for the other. A name of more
+    words is another one: `registry_url` is none of `registry` and `registry_user`."""
+    pairs = [pair for pair in zip(one.split("_"), other.split("_")) if pair[0] != pair[1]]
+    if one.count("_") != other.count("_") or len(pairs) != 1:
+        return False
+    short, long = sorted(pairs[0], key=len)
+    letters = iter(long)
+    is_short = "_" in one and short[0:1] == long[0:1] and len(short) > 2 and all(letter in letters for letter in short)
+    return is_short or difflib.SequenceMatcher(None, short, long).ratio() >= 0.8
+
+
+def is_slip(one, other):
+    """Whether one letter too many, too few or wrong keeps two words apart, or two that are swapped."""
+    begin = len(os.path.commonprefix([one, other]))
+    end = len(os.path.commonprefix([one[begin:][::-1], other[begin:][::-1]]))
+    left, right = one[begin:len(one) - end], other[begin:len(other) - end]
+    return max(len(left), len(right)) <= 1 or (len(left) == 2 and left == right[::-1])

@@ -8,25 +8,33 @@ import os
 import runpy
 import sys
 
+# What stands before the @.
 SECRETS = (
-<% for variable in role.secrets %>
-    "<< variable.prefix >>@",
+<% for variable in role.secrets if not variable.apart %>
+    "<< variable.prefix >>",
 <% endfor %>
 )
+# The options whose value is a word of its own.
+APART = (
+<% for variable in role.secrets if variable.apart %>
+    "<< variable.option >>",
+<% endfor %>
+)
+FILES = "@" + os.path.join(os.path.dirname(sys.argv[0]), "secrets", "")
 
 
-def opened(word):
-    for prefix in SECRETS:
-        if word.startswith(prefix):
-            with open(word[len(prefix):], encoding="utf-8", newline="") as file:
-                return prefix[:-1] + file.read()
+def opened(before, word):
+    for prefix in ("",) if before in APART else SECRETS:
+        if word.startswith(prefix + FILES):
+            with open(word[len(prefix) + 1:], encoding="utf-8", newline="") as file:
+                return prefix + file.read()
     return word
 
 
 script, *words = sys.argv[1:]
 # What stands behind `--` is no option, whatever it looks like.
 end = words.index("--") if "--" in words else len(words)
-sys.argv = [script, *map(opened, words[:end]), *words[end:]]
+sys.argv = [script, *map(opened, [script, *words], words[:end]), *words[end:]]
 sys.path[0] = os.path.dirname(script)
 runpy.run_path(script, run_name="__main__")
 <% endif %>

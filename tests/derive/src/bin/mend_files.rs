@@ -11,7 +11,7 @@ Solution:
 
 Usage:
   mend_files get [--tag=<t>]... [options]
-  mend_files run [--tag=<t>]... [options] <target> <file>...
+  mend_files run [--tag=<t>]... [--beside=<path>]... [options] <target> <file>...
   mend_files -h | --help
 
 Options:
@@ -22,6 +22,8 @@ Options:
   --report=<file>    Where the report goes.
   --count=<n>        How often. [default: 0]
   -q                 Quiet.
+  --beside=<path>    What lies beside it.
+  --parts=<files>    Its parts, separated by commas.
   -h, --help         This.
 ";
 
