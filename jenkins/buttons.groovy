@@ -20,6 +20,8 @@ def questions = [
             'Repositories of the services, separated by commas: billing,orders,team/web. Leave it empty: then as the environment has it.')
         stringParam('run', '',
             'The run; without it the last one. `firebreak history` shows them. Leave it empty: then as the environment has it.')
+        stringParam('LIMIT', '',
+            'Where the host that acts cannot be reached: another of the environment\'s inventory. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
     },
 ]
 
