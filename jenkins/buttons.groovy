@@ -21,7 +21,7 @@ def questions = [
         stringParam('run', '',
             'The run; without it the last one. `firebreak history` shows them. Leave it empty: then as the environment has it.')
         stringParam('LIMIT', '',
-            'Where the host that acts cannot be reached: another of the environment\'s inventory. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
+            'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
     },
 ]
 
