@@ -72,7 +72,7 @@ for own in pathlib.Path("collection/roles").glob("*/README.md"):
     readme.write_text(part.sub(lambda found: parts.get(found[1], found[0]), readme.read_text()))
 PYTHON
 # Where git's remote is a place that others reach: as a web page, and without the user that may stand in it.
-repository="$({ git remote get-url origin 2>/dev/null || true; } | sed -nE \
+repository="$({ git config --get remote.origin.url || true; } | sed -nE \
   -e 's|^(https?)://([^@/]*@)?([^/]+/.*)$|\1://\3|;t found' -e 's|^ssh://([^@/]*@)?([^/:]+)(:[0-9]+)?/(.*)$|https://\2/\4|;t found' \
   -e 's|^([^@/]+@)?([^/:]+):([^/].*)$|https://\2/\3|;t found' -e 'd;:found' -e 's|/*(\.git)?/*$||p')"
 [ -z "$repository" ] || printf 'repository: "%s"\n' "$repository" >>"$stage/collection/galaxy.yml"

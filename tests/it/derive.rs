@@ -348,11 +348,6 @@ fn a_readme_says_what_is_so_for_its_program() {
         ("fix_labels", &[help, "2. It prints the program's `--help`", "up to a call of its program"][..], "look again"),
         ("ring_bell", &[help, "look at what it should have mended"], "Look again"),
         ("in_venv", &["A job with the job tag `get` looks.", "up to a look", "Look again: the first call"], help),
-        (
-            "fix_labels",
-            &["One with the job tag `run` and the type Check plans.\nOne with the job tag `run` acts."],
-            "A job with the job tag `get` looks",
-        ),
         ("ring_bell", &["prints its `--help`.\nOne with the job tag `run` acts."], "the type Check"),
     ] {
         let text = read(role);
