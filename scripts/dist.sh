@@ -75,7 +75,9 @@ PYTHON
 repository="$({ git config --get remote.origin.url || true; } | sed -nE \
   -e 's|^(https?)://([^@/]*@)?([^/]+/.*)$|\1://\3|;t found' -e 's|^ssh://([^@/]*@)?([^/:]+)(:[0-9]+)?/(.*)$|https://\2/\4|;t found' \
   -e 's|^([^@/]+@)?([^/:]+):([^/].*)$|https://\2/\3|;t found' -e 'd;:found' -e 's|/*(\.git)?/*$||p')"
-[ -z "$repository" ] || printf 'repository: "%s"\n' "$repository" >>"$stage/collection/galaxy.yml"
+galaxy="$stage/collection/galaxy.yml"
+sed -i '/^repository: /d' "$galaxy"
+[ -z "$repository" ] || printf 'repository: "%s"\n' "$repository" >>"$galaxy"
 # A collection has its plugins in one place; those of a role alone are found in no other.
 mkdir -p "$stage/collection/plugins/action" "$stage/collection/plugins/modules"
 for role in "$stage"/collection/roles/*; do
