@@ -34,7 +34,10 @@ roles_with_programs() {
   local role
   copy "$1" roles playbooks
   for role in "$1"/roles/*; do
-    [ ! -f "src/bin/${role##*/}.rs" ] || "${@:2}" "$programs/${role##*/}" "$role/files/"
+    [ -f "src/bin/${role##*/}.rs" ] || continue
+    # Of a role with nothing else in it, git has no such folder.
+    mkdir -p "$role/files"
+    "${@:2}" "$programs/${role##*/}" "$role/files/"
   done
 }
 
