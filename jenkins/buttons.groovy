@@ -11,6 +11,8 @@ def questions = [
             'Look at so many transactions, or resolve so many, at most. Leave it empty: then as the environment has it.')
         stringParam('bank', '',
             'The bank that confirms: one of the services\' banks. Leave it empty: then as the environment has it.')
+        stringParam('LIMIT', '',
+            'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
     },
     rollback_service: {
         choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
@@ -20,6 +22,8 @@ def questions = [
             'Repositories of the services, separated by commas: billing,orders,team/web. Leave it empty: then as the environment has it.')
         stringParam('run', '',
             'The run; without it the last one. `firebreak history` shows them. Leave it empty: then as the environment has it.')
+        stringParam('LIMIT', '',
+            'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
     },
 ]
 

@@ -36,7 +36,10 @@ roles_with_programs() {
   local role
   copy "$1" roles playbooks
   for role in "$1"/roles/*; do
-    [ ! -f "src/bin/${role##*/}.rs" ] || "${@:2}" "$programs/${role##*/}" "$role/files/"
+    [ -f "src/bin/${role##*/}.rs" ] || continue
+    # Of a role with nothing else in it, git has no such folder.
+    mkdir -p "$role/files"
+    "${@:2}" "$programs/${role##*/}" "$role/files/"
   done
 }
 
@@ -63,6 +66,23 @@ copy "$stage" collection
 copy "$stage/collection" CHANGELOG.md LICENSE
 roles_with_programs "$stage/collection" install -m 755
 find "$stage/collection/roles" -name Jenkinsfile -delete
+# Where the collection is installed there are neither buttons nor a Makefile: its READMEs speak of none.
+.venv/bin/python - "$stage/collection/roles" <<'PYTHON'
+import pathlib, re, sys
+
+part = re.compile(r"<!-- derived: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
+for own in pathlib.Path("collection/roles").glob("*/README.md"):
+    parts = {found[1]: found[0] for found in part.finditer(own.read_text())}
+    readme = pathlib.Path(sys.argv[1], own.parent.name, "README.md")
+    readme.write_text(part.sub(lambda found: parts.get(found[1], found[0]), readme.read_text()))
+PYTHON
+# Where git's remote is a place that others reach: as a web page, and without the user that may stand in it.
+repository="$({ git config --get remote.origin.url || true; } | sed -nE \
+  -e 's|^(https?)://([^@/]*@)?([^/]+/.*)$|\1://\3|;t found' -e 's|^ssh://([^@/]*@)?([^/:]+)(:[0-9]+)?/(.*)$|https://\2/\4|;t found' \
+  -e 's|^([^@/]+@)?([^/:]+):([^/].*)$|https://\2/\3|;t found' -e 'd;:found' -e 's|/*(\.git)?/*$||p')"
+galaxy="$stage/collection/galaxy.yml"
+sed -i '/^repository: /d' "$galaxy"
+[ -z "$repository" ] || printf 'repository: "%s"\n' "$repository" >>"$galaxy"
 # A collection has its plugins in one place; those of a role alone are found in no other.
 mkdir -p "$stage/collection/plugins/action" "$stage/collection/plugins/modules"
 for role in "$stage"/collection/roles/*; do

@@ -1,10 +1,10 @@
-//! Resolve transactions that were missed under load.
+//! Resolve missed transactions.
 
 const USAGE: &str = "
-Resolve transactions that were missed under load.
+Resolve missed transactions.
 
 Problem:
-  Under a high load the slaves lost the master. Transactions were not processed, and the slaves saved them in a queue.
+  In a traffic peak the slaves lost the master. Transactions were not processed, and the slaves saved them in a queue.
 
 Solution:
   `get` shows how many transactions wait in the queue, since when, of which issuer, which are malformed, and what the
@@ -15,7 +15,7 @@ Solution:
   effect, for the master knows it by a key. Every run is in a journal.
 
 Symptoms:
-  Transactions were missed, are stuck or not processed, after a peak of load or when the master was lost
+  Transactions were missed, are stuck or not processed, after a traffic peak or when the master was lost
   The queue of missed transactions grows
   Customers paid and see no payment; a payment hangs as pending
 

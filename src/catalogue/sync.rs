@@ -107,7 +107,7 @@ pub fn compare(toolkit: &Toolkit) -> anyhow::Result<Comparison> {
         }
     }
     let mut left = Vec::new();
-    for folder in ["roles", "playbooks", "share", "jenkins"] {
+    for folder in ["roles", "playbooks", "share", "jenkins", "collection"] {
         for path in derived_below(&toolkit.root.join(folder))? {
             let shown = path.strip_prefix(&toolkit.root).unwrap_or(&path);
             if !derived.iter().any(|file| file.path == shown) {

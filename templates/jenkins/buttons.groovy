@@ -2,7 +2,7 @@
 // Job DSL, called by the Jenkinsfile in the root: `paths` of the buttons, `repository` is its URL.
 // What is asked before a build. The Jenkinsfile says the same, but Jenkins reads that only when a build begins: without this,
 // a button would ask nothing the first time, and each time that the seed has run.
-<% from "_actions" import actions %>
+<% from "_actions" import actions, limit %>
 def questions = [
 <% for role in roles %>
     << role.name >>: {
@@ -24,6 +24,8 @@ def questions = [
             << help >>)
 <% endif %>
 <% endfor %>
+        stringParam('LIMIT', '',
+            << limit(role) | groovy >>)
     },
 <% endfor %>
 ]

@@ -352,8 +352,25 @@ fn a_readme_says_what_is_so_for_its_program() {
         let text = read(role);
         assert!(text.contains(said) && !text.contains(unsaid), "{role}: {text}");
     }
+    // Where the first call only prints a help, nothing is said of a look.
+    let help = "The program has no command to look with: a job with the job tag `get` prints its `--help`.\n";
+    for (role, said, unsaid) in [
+        ("fix_labels", &[help, "2. It prints the program's `--help`", "up to a call of its program"][..], "look again"),
+        ("ring_bell", &[help, "look at what it should have mended"], "Look again"),
+        ("in_venv", &["A job with the job tag `get` looks.", "up to a look", "Look again: the first call"], help),
+        ("ring_bell", &["prints its `--help`.\nOne with the job tag `run` acts."], "the type Check"),
+    ] {
+        let text = read(role);
+        for said in said {
+            assert!(text.contains(said), "{role}: '{said}' is missing: {text}");
+        }
+        assert!(!text.contains(unsaid), "{role}: {text}");
+    }
     for role in ["fix_labels", "in_venv", "mend_files", "turn_key"] {
         let text = read(role);
+        let try_it = format!("\nansible-playbook -i inventories/local playbooks/{role}.yml\n");
+        let ci = ["### In your CI\n\nNo drill has a world for this role", &*try_it];
+        assert!(ci.into_iter().all(|part| text.contains(part)), "{role}: {text}");
         let parts = ["### In a playbook of your own", "### AWX", &format!("/job/firebreak/job/{role}/`")];
         for part in parts.into_iter().chain([&*format!("        name: {role}\n        tasks_from: run\n")]) {
             assert!(text.contains(part), "{role}: '{part}' is missing: {text}");

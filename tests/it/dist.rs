@@ -25,7 +25,7 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 fn programs(folder: &Path) {
     let strip = Command::new(need("strip", "gcc")).arg("-o").arg(folder.join("rollback_service")).arg(PROGRAM).status();
     assert!(strip.expect("strip").success());
-    for name in ["firebreak", "firedrill"] {
+    for name in ["firebreak", "firedrill", "resolve_transactions"] {
         let path = folder.join(name);
         std::fs::write(&path, format!("#!/bin/sh\necho {name}\n")).expect("a program");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
@@ -33,12 +33,15 @@ fn programs(folder: &Path) {
 }
 
 fn pack(programs: &Path, folder: &Path) {
-    pack_in(root(), programs, folder);
+    pack_of(root(), programs, folder, "");
 }
 
-fn pack_in(here: &Path, programs: &Path, folder: &Path) {
+/// The same, called in a folder, in a copy of a repository that is elsewhere; of none, where that is empty.
+fn pack_of(here: &Path, programs: &Path, folder: &Path, remote: &str) {
     let mut command = Command::new(root().join("scripts/dist.sh"));
-    let output = command.arg(programs).arg(folder).current_dir(here).output().expect("dist.sh");
+    command.arg(programs).arg(folder).current_dir(here);
+    command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "remote.origin.url").env("GIT_CONFIG_VALUE_0", remote);
+    let output = command.output().expect("dist.sh");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -95,7 +98,7 @@ fn the_same_commit_gives_the_same_bytes() {
     }
     programs(&place.path().join("from"));
     // Relative paths are seen from where it is called.
-    pack_in(&place.path().join("work"), Path::new("../from"), Path::new("../again and again"));
+    pack_of(&place.path().join("work"), Path::new("../from"), Path::new("../again and again"), "");
     let (one, other) = (files(release()), files(&again));
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
@@ -166,6 +169,63 @@ async fn play(folder: &Path, home: &Path, fixture: &DrillFixture, line: &str) ->
         .env("HOME", home)
         .envs(fixture.drill.environment());
     tokio::task::spawn_blocking(|| AnsibleSandbox::end(command)).await.expect("a play")
+}
+
+/// What a file of the collection in a folder holds.
+fn in_collection(folder: &Path, file: &str) -> String {
+    let name = format!("firebreak-repairs-{}.tar.gz", env!("CARGO_PKG_VERSION"));
+    shell(folder, &format!("tar -xzOf '{name}' '{file}'"))
+}
+
+#[test]
+fn the_readmes_of_the_collection_lead_to_what_it_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    shell(folder.path(), &format!("tar -xzf '{}'", archive("firebreak-repairs-").display()));
+    let found = shell(folder.path(), "find . -name README.md | sort");
+    let roles = std::fs::read_dir(root().join("roles")).expect("the roles").count();
+    assert_eq!(found.lines().count(), roles + 1, "{found}");
+    for path in found.lines() {
+        let text = std::fs::read_to_string(folder.path().join(path)).expect("a README");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            let place = folder.path().join(path).parent().expect("a folder").join(link);
+            assert!(link.contains("://") || place.exists(), "{path}: there is no {link}");
+        }
+        for unknown in
+            ["make build", "make dist", "playbooks/", "roles/", "firebreak/rollback_service", "../", "firedrill"]
+        {
+            assert!(!text.contains(unknown), "{path}: '{unknown}' is not in the collection: {text}");
+        }
+    }
+    let own = |path: &str| std::fs::read_to_string(root().join(path)).expect("a README");
+    let (there, here) =
+        (in_collection(release(), "roles/rollback_service/README.md"), own("roles/rollback_service/README.md"));
+    let end = |text: &str| text.split_once("\n## Verify\n").expect("a part that is the same").1.to_owned();
+    assert_eq!(end(&there), end(&here), "what a person wrote is kept");
+    let run = own("collection/roles/rollback_service/README.md");
+    let run = run.split_once("## Run\n").and_then(|(_, rest)| rest.split_once("<!-- end -->")).expect("a part").0;
+    assert!(there.contains(run), "{there}");
+}
+
+#[test]
+fn the_collection_names_the_repository_where_git_knows_one_that_others_reach() {
+    let programs = tempfile::tempdir().expect("a folder");
+    shell(
+        programs.path(),
+        "for name in rollback_service resolve_transactions firebreak firedrill; do echo '#!/bin/sh' >$name; chmod +x $name; done",
+    );
+    for (remote, repository) in [
+        ("", "null"),
+        ("/srv/git/firebreak", "null"),
+        ("https://ann:geheim@git.example.org/team/firebreak.git", "\"https://git.example.org/team/firebreak\""),
+        ("git@git.example.org:team/firebreak.git", "\"https://git.example.org/team/firebreak\""),
+        ("ssh://git@git.example.org:2222/team/firebreak", "\"https://git.example.org/team/firebreak\""),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        pack_of(root(), programs.path(), folder.path(), remote);
+        let manifest = in_collection(folder.path(), "MANIFEST.json");
+        assert!(manifest.contains(&format!("\"repository\": {repository}")), "{remote}: {manifest}");
+        assert!(!manifest.contains("geheim"), "{manifest}");
+    }
 }
 
 /// Every command and every file that the collection's README shows, in a repository that has nothing else of this one.

@@ -8,11 +8,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use chrono::{TimeZone as _, Utc};
+use firebreak::drill::Log;
+use firebreak::drill::faults::Faults;
+use firebreak::drill::settlement::{self, Settlement};
 use firebreak::drill::story::Stand;
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::author::Workshop;
 use crate::support::program::{DrillFixture, PROGRAM};
+use crate::support::redis::Redis;
 
 /// The examples of a program's help.
 fn examples(program: &str) -> Vec<String> {
@@ -54,7 +58,11 @@ fn each_program_has_its_examples_run_here() {
     let names = std::fs::read_dir(folder).expect("the programs").map(|entry| entry.expect("a program").file_name());
     let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
     names.sort();
-    assert_eq!(names, ["firebreak.rs", "firedrill.rs", "rollback_service.rs"], "run the examples of what came, too");
+    assert_eq!(
+        names,
+        ["firebreak.rs", "firedrill.rs", "resolve_transactions.rs", "rollback_service.rs"],
+        "run the examples of what came, too"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,6 +102,39 @@ async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
     fixture.stands(Stand::Good);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn those_of_resolve_transactions_settle_what_waits() {
+    let settlement = Settlement::start(settlement::Settings::default(), &Faults::default(), &Log::default()).await;
+    let settlement = settlement.expect("a bank and a master");
+    let services = settlement.services().to_string();
+    let ends = tokio::task::spawn_blocking(move || {
+        let redis = Redis::start();
+        redis.add([r#"{"id": "confirmed-1"}"#, r#"{"id": "declined-2"}"#]);
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("services.json"), services).expect("the services");
+        let mut ends = Vec::new();
+        for line in examples(env!("CARGO_BIN_EXE_resolve_transactions")) {
+            let typed = line.replace("queue.example:6379", &format!("127.0.0.1:{}", redis.port()));
+            assert!(!typed.contains(".example"), "{typed}");
+            let mut session = sit_down(shell(&typed, folder.path()));
+            if line.starts_with("resolve_transactions run") {
+                session.exp_string("Change 2 transactions of 'primary' in redis://").expect("the question");
+                session.send("y\r").and_then(|_| session.flush()).expect("to type");
+            }
+            ends.push(leave(session));
+        }
+        ends
+    })
+    .await
+    .expect("every example to run");
+    let ended = |place: usize, said: &str| ends[place].0 == 0 && ends[place].1.contains(said);
+    assert!(
+        ends.len() == 2 && ended(0, "2 transactions wait in redis://") && ended(1, "transactions: 2 done"),
+        "{ends:?}"
+    );
+    assert_eq!((settlement.ledger().effects.len(), settlement.ledger().wrong()), (2, Vec::new()));
+}
+
 /// Four free ports in a row begin here.
 fn four_ports() -> u16 {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
@@ -126,6 +167,7 @@ fn those_of_firedrill_end_as_they_should() {
         (0, well),
         (1, "The services run as before: still today's broken release."),
         (0, well),
+        (0, "Each transaction is where it should be."),
         (0, "The drill is up"),
         (0, "4 services rolled back and verified"),
     ];

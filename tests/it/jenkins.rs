@@ -125,6 +125,11 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
     changed_in_part["ansiblePlaybook"][2] = json!({ "fails": "2", "writes":
         { "report.json": { "outcome": "needs_operator", "message": "orders is neither at its target nor as before." } } });
 
+    let mut limited = build("dev", "");
+    limited["params"]["LIMIT"] = json!("host-2.example_com");
+    let mut no_host = build("dev", "");
+    no_host["params"]["LIMIT"] = json!("@/etc/hostname");
+
     let mut undo = build("prod", "");
     undo["params"]["action"] = json!("undo");
     undo["params"]["run"] = json!("7-abc123");
@@ -142,14 +147,28 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
         look_fails,
         no_date,
         changed_in_part,
+        limited,
+        no_host,
         { "file": "Jenkinsfile" },
     ]));
     for build in &builds {
         assert_eq!(build["findings"], json!([]), "{}", build["file"]);
     }
     let (undo, builds) = builds.split_first().expect("answers");
-    let [good, injected, nobody_chooses, declined, same_person, mistyped, look_fails, no_date, changed_in_part, seed] =
-        builds
+    let [
+        good,
+        injected,
+        nobody_chooses,
+        declined,
+        same_person,
+        mistyped,
+        look_fails,
+        no_date,
+        changed_in_part,
+        limited,
+        no_host,
+        seed,
+    ] = builds
     else {
         panic!("as many answers as builds")
     };
@@ -172,10 +191,16 @@ fn the_button_goes_its_way_and_ends_without_a_change_where_somebody_says_no() {
             1,
         ),
         (changed_in_part, "FAILURE", Some("Ansible playbook execution failed: 2"), 3),
+        (limited, "SUCCESS", None, 3),
+        (no_host, "FAILURE", Some("LIMIT is not the name of a host: '@/etc/hostname'. Nothing was changed."), 0),
     ] {
         assert_eq!(build["result"], result, "{:?}", lines(build));
         assert_eq!(build["error"].as_str(), error);
         assert_eq!(calls(build, "ansiblePlaybook").len(), stages, "{:?}", lines(build));
+    }
+    for (build, host) in [(good, ""), (limited, "host-2.example_com")] {
+        let limits: Vec<_> = calls(build, "ansiblePlaybook").iter().map(|play| &play["takes"]["limit"]).collect();
+        assert_eq!(limits, [host; 3]);
     }
     assert_eq!(said(nobody_chooses), ["Nobody chose. Nothing was changed."]);
     assert_eq!(said(declined), ["Nobody approved. Nothing was changed."]);
@@ -335,17 +360,12 @@ fn makes_a_button_of_every_role(build: &Value, button: &Value) {
     let questions = block("parameters", questions.collect());
     let button =
         "See roles/rollback_service/README.md in the toolkit's repository: when to press it, and what it does.";
-    assert_eq!(
-        *jobs,
-        json!([
-            word("folder", "firebreak", json!([leaf("description", folder)])),
-            word(
-                "pipelineJob",
-                "firebreak/rollback_service",
-                json!([leaf("description", button), questions, definition])
-            ),
-        ])
-    );
+    let jobs = jobs.as_array().expect("jobs");
+    assert_eq!(jobs[0], word("folder", "firebreak", json!([leaf("description", folder)])));
+    let buttons: Vec<_> = jobs[1..].iter().map(|job| job["takes"][0].as_str().unwrap_or_default()).collect();
+    assert_eq!(buttons, ["firebreak/resolve_transactions", "firebreak/rollback_service"]);
+    let rollback = json!([leaf("description", button), questions, definition]);
+    assert_eq!(jobs[2], word("pipelineJob", "firebreak/rollback_service", rollback));
 }
 
 /// The list is worth as much as what it refuses: each of these pipelines has one fault, named in its first line.

@@ -90,7 +90,7 @@ impl Desk {
             _ if has("--help") => ("Usage:", self.stand),
             _ if line.starts_with("firedrill ") => ("2.2.0-develop", self.stand),
             _ if line.starts_with("firebreak find ") => ("look    rollback_service get", self.stand),
-            _ if line.starts_with("firebreak list") => ("rollback_service  role ", self.stand),
+            _ if line.starts_with("firebreak list") => ("rollback_service      role ", self.stand),
             _ if line.starts_with("firebreak show ") => ("Roll back a set of services to a date", self.stand),
             _ if line.starts_with("firebreak history ") => ("rollback_service run", self.stand),
             _ if line.starts_with("firebreak history") => ("rollback_service undo", self.stand),

@@ -29,19 +29,26 @@ class Refused(Exception):
 
 
 class ActionModule(ActionBase):
-    """`asks` looks whether a call of the playbook is right; `command` calls the program."""
+    """`asks` looks whether a call is right, of the playbook or `by_name`; `command` calls the program."""
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         self.vars = task_vars
+        asks = self._task.args.get("asks")
         try:
-            self.check_version()
             self.spec = self.specification()
+            self.read_tags()
+            if asks is None or self.chosen or self.mistyped:
+                self.forget_report()
+            self.check_version()
             self.check_names()
-            if "asks" in self._task.args:
-                self.check_call(self._task.args["asks"])
-                return {"changed": False}
-            return Call(self).result()
+            if asks is None:
+                return Call(self).result()
+            if asks.get("by_name"):
+                self.check_name_alone()
+            else:
+                self.check_call(asks["found"])
+            return {"changed": False}
         except Refused as why:
             return {"changed": False, "failed": True, "msg": str(why)}
 
@@ -75,26 +82,64 @@ class ActionModule(ActionBase):
         for name in meant:
             self._display.warning(f"The role has no variable {name}, so it is left out.")
 
-    def check_call(self, asks):
-        """Tags, the host and what a command cannot do without, before the role checks its arguments: it would print them."""
+    def read_tags(self):
+        """Which commands the tags choose, and which of the tags nobody has."""
         tags = list(self.vars["ansible_run_tags"])
-        chosen = [entry for entry in self.spec if entry in tags or (entry == "get" and "all" in tags)]
+        self.chosen = [entry for entry in self.spec if entry in tags or (entry == "get" and "all" in tags)]
         unknown = [tag for tag in tags if tag not in ("all", *self.spec)]
-        if unknown and self.is_alone():
+        self.mistyped = unknown if unknown and "found" in self._task.args.get("asks", {}) and self.is_alone() else []
+
+    def forget_report(self):
+        """The report of an earlier call would be taken for that of this one, wherever this one ends."""
+        name = self.setting("report")
+        self.report = place(self.own(name)) if name else ""
+        # A device is none.
+        if not os.path.isfile(self.report):
+            return
+        try:
+            os.remove(self.report)
+        except OSError:
+            try:
+                open(self.report, "wb").close()
+            except OSError as error:
+                raise Refused(
+                    f"{self.report} is the report of an earlier call, and can neither be removed nor emptied "
+                    f"({error.strerror}). Nothing was done."
+                )
+
+    def check_name_alone(self):
+        """A play that names the role and no file of its tasks looks: a tag that acts would be left out in silence."""
+        play = self._task._role._play
+        others = {tag for tasks in play.get_tasks() for task in tasks for tag in task.tags}
+        missed = [entry for entry in self.chosen if entry != "get" and entry not in others]
+        if not missed:
+            return
+        why = (
+            f"`--tags {missed[0]}` does nothing where a play names the role alone, for that only looks. Call the role's playbook "
+            f"with this tag; or have your play include the role by `tasks_from: {missed[0]}`, and call it without tags. "
+            "Nothing was changed."
+        )
+        if self.is_alone():
+            raise Refused(why)
+        self._display.warning(why)
+
+    def check_call(self, found):
+        """Tags, the host and what a command cannot do without, before the role checks its arguments: it would print them."""
+        if self.mistyped:
             acts = ", ".join(f"`--tags {entry}`" for entry in self.spec if entry != "get")
             raise Refused(
-                f"There is no tag '{', '.join(unknown)}', so nothing was done. Without tags, or with `--tags get`, the playbook "
-                f"looks; with {acts} it acts."
+                f"There is no tag '{', '.join(self.mistyped)}', so nothing was done. Without tags, or with `--tags get`, the "
+                f"playbook looks; with {acts} it acts."
             )
-        hosts = self.vars["groups"].get("firebreak", [])
-        if chosen and self.vars["inventory_hostname"] not in hosts:
+        hosts = self.hosts()
+        if self.chosen and self.vars["inventory_hostname"] not in hosts:
             raise Refused(
                 f"`--limit` leaves no host of the group 'firebreak', so nothing was done. It has: {', '.join(hosts)}."
                 if hosts
                 else "The inventory has no host in the group 'firebreak', so nothing was done. Name an environment, as in "
                 "`-i inventories/dev`."
             )
-        for entry in chosen:
+        for entry in self.chosen:
             for name, option in self.spec[entry].items():
                 if type(self.vars.get(name)).__name__ == "AnsibleVaultEncryptedUnicode":
                     raise Refused(
@@ -102,7 +147,7 @@ class ActionModule(ActionBase):
                         "another variable, and name that one as \"{{ … }}\"; or encrypt the whole file. Nothing was done."
                     )
                 if option.get("required") and not self.given(name):
-                    what = "one of those that the look prints." if name in asks["found"] else option["description"][0]
+                    what = "one of those that the look prints." if name in found else option["description"][0]
                     raise Refused(f"`--tags {entry}` needs {name}: {what} Nothing was changed.")
 
     def is_alone(self):
@@ -113,20 +158,44 @@ class ActionModule(ActionBase):
         plays = [self._loader.load_from_file(os.path.abspath(path)) for path in paths if os.path.isfile(path)]
         return len(paths) == len(plays) == 1 and len(plays[0]) == 1 and "hosts" in plays[0][0]
 
-    def is_check(self):
+    def hosts(self):
+        """The hosts of which the first acts that `--limit` leaves."""
+        return self.vars["groups"].get("firebreak", [])
+
+    def is_check(self, looks):
         """Whether nothing may be changed, however that was asked for; refuses where two answers are given."""
         if self._task.check_mode:
             return True
-        if boolean(self.vars.get(CHECK), strict=False):
+        if boolean(self.vars.get(CHECK), strict=False) and not looks:
             raise Refused("`--check` is given, and `check_mode: false` takes it back: take one away. Nothing was changed.")
         role = self._task._role
-        places = [self._task.get_vars(), role.get_vars(), role._play.get_vars(), load_extra_vars(self._loader)]
+        places = [self._task.get_vars(), role.get_vars(), role._play.get_vars(), load_extra_vars(self._loader), self.told()]
         if any(boolean(self._templar.template(place.get(CHECK, False)), strict=False) for place in places):
             raise Refused(
                 f"{CHECK} is set as a variable, which Ansible itself does not look at: say `--check`, or `check_mode: true`. "
                 "Nothing was changed."
             )
         return False
+
+    def told(self):
+        """All that inventories, files and earlier tasks say: what Ansible says by itself would hide their check mode."""
+        manager = self.vars["hostvars"]._variable_manager
+        own, manager._options_vars = manager._options_vars, {}
+        try:
+            host = manager._inventory.get_host(self.vars["inventory_hostname"])
+            return manager.get_vars(play=self._task._role._play, host=host, task=self._task, include_hostvars=False)
+        finally:
+            manager._options_vars = own
+
+    def own(self, path):
+        """A file of this host alone, where several hosts are in the play."""
+        stem, ending = os.path.splitext(path)
+        several = len(self.vars["ansible_play_hosts_all"]) > 1
+        return f"{stem}.{self.vars['inventory_hostname'].replace(os.sep, '_')}{ending}" if several else path
+
+    def setting(self, name):
+        """What a variable holds that every role has."""
+        return text(self.value(f"{ROLE}_{name}"))
 
     def value(self, name):
         """What a variable holds."""
@@ -151,11 +220,14 @@ class Call:
         self.action, self.args, self.vars = action, action._task.args, action.vars
         self.command, self.program = self.args["command"], self.args["program"]
         self.looks = self.command == "get"
+        # All that is needed in the end is known before the program is called: what cannot be told then comes too late.
+        self.records = action.setting("records")
+        self.where = text(action.value(self.args["where"])) if self.args.get("where") else ""
         # The words of the command line, each in parts: what lies in the folder on the host is named there.
         self.words, self.files, self.kept = [], {}, None
 
     def result(self):
-        checks = self.action.is_check() if not self.looks else self.action._task.check_mode
+        checks = self.action.is_check(self.looks)
         if checks and not self.looks and "check" not in self.args:
             return spoken("Not run. The program cannot plan without acting, so there is nothing to do under --check.")
         program = os.path.join(self.vars["role_path"], "files", self.program)
@@ -205,9 +277,9 @@ class Call:
             self.words += [[word]] if boolean(value or False, strict=False) else []
         elif kind == "folder":
             self.words.append([word, {"inside": ""}])
-            self.kept = (name, file)
+            self.kept = (name, file, text(value))
             if not self.looks:
-                self.files[file] = self.found(text(value))
+                self.files[file] = self.found()
         elif kind == "secret":
             if text(value) and self.args.get("apart"):
                 # A secret on a command line is seen by everybody on the host. The files lie apart, so that none takes the
@@ -245,58 +317,76 @@ class Call:
             if item or not word or kind == "list" or self.args.get("empty"):
                 self.words.append([word, *(paths(item, kind == "commas") if path else [item])])
 
-    def found(self, folder):
+    def found(self):
         """What the look found, which lies on the controller."""
-        path = place(os.path.join(folder, self.own(self.kept[1])))
+        name, file, folder = self.kept
+        path = place(os.path.join(folder, self.action.own(file)))
         try:
             with open(path, "rb") as file:
                 return file.read()
         except OSError:
             raise Refused(
                 f"There is no {os.path.basename(path)} in '{folder}' on the controller. Call the playbook without tags first: it "
-                f"looks and writes it. Or name the folder with {self.kept[0]}."
+                f"looks and writes it. Or name the folder with {name}."
             )
-
-    def own(self, path):
-        """A file of this host alone, where several hosts are in the play."""
-        stem, ending = os.path.splitext(path)
-        several = len(self.vars["ansible_play_hosts_all"]) > 1
-        return f"{stem}.{self.vars['inventory_hostname'].replace(os.sep, '_')}{ending}" if several else path
 
     def send(self, program):
         """Has the host call the program, and says what came of it."""
-        action = self.action
+        sent = self.reach(self.action._make_tmp_path)
+        try:
+            self.reach(self.hand_over, program, sent)
+            return self.have_called(sent)
+        finally:
+            try:
+                self.action._remove_tmp_path(sent, force=True)
+            except AnsibleError:
+                # The host is lost, and the play says so.
+                pass
+
+    def reach(self, work, *given):
+        """Does what comes before the call; where the host cannot be reached, says who else can act."""
+        try:
+            return work(*given)
+        except AnsibleConnectionFailure as error:
+            host = self.vars["inventory_hostname"]
+            others = [other for other in self.action.hosts() if other != host]
+            ending = [f"{host} could not be reached, so {ROLE} {self.command} was not begun."]
+            if others:
+                ending.append(f"Another host of the group 'firebreak' can act: `--limit {others[0]}`.")
+            else:
+                ending.append("The group 'firebreak' of the inventory has no other host that could act.")
+            if not self.looks and f"{ROLE}_records" in self.action.spec[self.command]:
+                ending.append(f"A run that was begun on {host} can be ended there alone.")
+            raise AnsibleConnectionFailure(f"{to_text(error)}\n{' '.join(ending)}")
+
+    def hand_over(self, program, sent):
+        """Puts the program, and what it is to be called with, into a folder of the host."""
         order = {
             "program": self.program,
             "requirements": self.args.get("requirements", ""),
             "words": self.words,
             "files": {name: base64.b64encode(content).decode() for name, content in self.files.items()},
-            "environment": {"BUILD_URL": self.text("build"), "FIREBREAK_APPROVER": self.text("approver")},
-            "temp": self.text("temp"),
+            "environment": {"BUILD_URL": self.action.setting("build"), "FIREBREAK_APPROVER": self.action.setting("approver")},
+            "temp": self.action.setting("temp"),
             "reports": self.args["reports"],
             "brings": [self.kept[1]] if self.kept and self.looks else [],
         }
-        sent = action._make_tmp_path()
+        action = self.action
         paths = [action._connection._shell.join_path(sent, name) for name in ("program", "order.json")]
+        action._transfer_file(program, paths[0])
+        action._transfer_data(paths[1], json.dumps(order))
+        action._fixup_perms2([sent, *paths], execute=False)
+
+    def have_called(self, sent):
+        """Calls the program, by one way to the host."""
+        action = self.action
         try:
-            action._transfer_file(program, paths[0])
-            action._transfer_data(paths[1], json.dumps(order))
-            action._fixup_perms2([sent, *paths], execute=False)
             return action._execute_module(module_name=action._task.action, module_args={"sent": sent}, task_vars=self.vars)
         except AnsibleConnectionFailure as error:
             raise AnsibleConnectionFailure(
                 f"{to_text(error)}\nThe host was lost while it was told to call {ROLE} {self.command}: what was begun there goes on. "
                 "Look before you act again."
             )
-        finally:
-            try:
-                action._remove_tmp_path(sent, force=True)
-            except AnsibleError:
-                # The host is lost, and the play says so.
-                pass
-
-    def text(self, name):
-        return text(self.action.value(f"{ROLE}_{name}"))
 
     def tell(self, answer, checks):
         """What people read, and what is kept. What they must know or do stands last."""
@@ -312,20 +402,21 @@ class Call:
         code = answer["rc"]
         troubles = [trouble for trouble in (*self.keep(answer, said, report, checks), left) if trouble]
         call = " ".join([ROLE, *self.args["words"][:1]])
-        where = f"{self.text_of('where')}: " if self.text_of("where") else ""
+        where = f"{self.where}: " if self.where else ""
         talk = [said.get("text"), *(f"warning: {warning}" for warning in said.get("warnings") or [])]
+        talk = [self.named(line, answer) for line in talk]
         end = said.get("message")
         if end:
-            end = f"{where}{end}"
+            end = f"{where}{self.named(end, answer)}"
         elif code != 0:
-            end = answer["stderr"].strip() or f"{call} ended with {code}, and said nothing."
+            end = self.named(answer["stderr"].strip(), answer) or f"{call} ended with {code}, and said nothing."
         ending = [end]
         if troubles:
             ending = [*troubles, end] if code != 0 else [end, *troubles, f"{call} itself succeeded: do not repeat it for this."]
         if code != 0:
             ending.append(f"rc: {code}")
         failed, changed = code != 0 or bool(troubles), bool(said.get("changed"))
-        result = spoken(*(self.named(line, answer) for line in [*talk, *ending]), failed=failed)
+        result = spoken(*talk, *ending, failed=failed)
         if failed and changed:
             # A task that fails is counted as one without a change: the next one fails, and says all of this.
             result = {"msg": result["msg"], "ended": "failed"}
@@ -336,12 +427,9 @@ class Call:
             result["diff"] = dict(zip(("before", "after"), lines))
         return result
 
-    def text_of(self, key):
-        return text(self.action.value(self.args[key])) if self.args.get(key) else ""
-
     def named(self, line, answer):
-        """What is kept lies in the private folder, which is gone: it is named where it is now."""
-        return line.replace(answer["folder"], text(self.action.value(self.kept[0]))) if line and self.kept else line
+        """What the program says is kept lies in the private folder, which is gone: it is named where it is now."""
+        return line.replace(answer["folder"], self.kept[2]) if line and self.kept else line
 
     def report(self, answer):
         """What the program reports, and the same as a text; of one that gives no report, what it printed."""
@@ -368,15 +456,15 @@ class Call:
         """Keeps on the controller what is to be kept; yields what could not be."""
         lost = answer["lost"]
         if self.kept and self.looks and not checks and answer["rc"] == 0:
-            name, file = self.kept
-            path = place(os.path.join(text(self.action.value(name)), self.own(file)))
+            _, file, folder = self.kept
+            path = place(os.path.join(folder, self.action.own(file)))
             yield kept(f"What was found ({file})", path, answer["brought"].get(file), lost.get(file))
         if said.get("journal"):
-            path = place(os.path.join(self.text("records"), os.path.basename(said["journal"])))
+            path = place(os.path.join(self.records, os.path.basename(said["journal"])))
             trouble = kept("The journal of the run", path, answer["brought"].get("journal"), lost.get("journal"))
             yield trouble and f"{trouble} It is on the host as {said['journal']}."
-        if self.text("report") and report:
-            yield kept("The report", place(self.own(self.text("report"))), base64.b64encode(report.encode()))
+        if self.action.report and report:
+            yield kept("The report", self.action.report, base64.b64encode(report.encode()))
 
 
 def kept(what, path, content, lost=None):

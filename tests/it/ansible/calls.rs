@@ -98,19 +98,112 @@ fn a_call_that_does_not_begin_has_no_report_and_another_ones_is_not_taken_for_it
     assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
-/// A play in a mount namespace where programs may not be run from the usual folder.
-fn without_programs(sandbox: &AnsibleSandbox, words: &[&str]) -> Played {
+/// A play in a mount namespace, after this script.
+fn in_namespace(sandbox: &AnsibleSandbox, script: &str, words: &[&str]) -> Played {
     need("unshare", "util-linux");
     let template = sandbox.command(words);
-    let script = r#"mount -t tmpfs -o noexec none "$TMPDIR" && exec "$@""#;
     let mut command = Command::new("sh");
     command
-        .args(["-c", UNSHARE, "sh", "sh", "-c", script, "sh"])
+        .args(["-c", UNSHARE, "sh", "sh", "-c", &format!("{script} && exec \"$@\""), "sh"])
         .arg(tool("ansible-playbook"))
         .args(template.get_args());
     command.current_dir(sandbox.folder.path()).env_clear();
-    command.envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.envs(template.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("FIREBREAK_PWD", "MARKED");
     AnsibleSandbox::end(command)
+}
+
+/// A play where programs may not be run from the usual folder.
+fn without_programs(sandbox: &AnsibleSandbox, words: &[&str]) -> Played {
+    in_namespace(sandbox, r#"mount -t tmpfs -o noexec none "$TMPDIR""#, words)
+}
+
+/// Puts a script in the place of the program.
+fn program(sandbox: &AnsibleSandbox, text: &str) {
+    let path = sandbox.path("roles/rollback_service/files/rollback_service");
+    std::fs::write(&path, text).expect("a program");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+}
+
+/// The program leaves something that cannot be removed while the play runs.
+#[test]
+fn a_folder_that_cannot_be_removed_is_named_and_its_secrets_are_gone() {
+    let sandbox = looked();
+    program(
+        &sandbox,
+        "#!/bin/sh\nmkdir \"${0%/*}/stay\" && mount -t tmpfs none \"${0%/*}/stay\" && cat \"${0%/*}/secrets/pwd\" >&2 && \
+         echo '{\"message\": \"Went back.\", \"changed\": true}'\n",
+    );
+    let played = in_namespace(&sandbox, "true", &RUN);
+    assert_eq!((played.code, played.recap("failed"), played.recap("changed")), (2, 1, 1), "{}", played.text);
+    let [left] = &sandbox.left_over()[..] else { panic!("one folder stays: {:?}", sandbox.left_over()) };
+    let folder = sandbox.path("tmp").join(left);
+    let stays = format!(
+        "{} (Device or resource busy) could not be removed from the host, and may hold secrets: remove it.",
+        folder.display()
+    );
+    let success = "rollback_service run itself succeeded: do not repeat it for this.";
+    assert_eq!(last_words(&played), ["changed: false", "msg: |-", "dev: Went back.", &stays, success]);
+    assert!(!folder.join("secrets").exists(), "the secrets are removed first");
+    assert!(sandbox.files_with("MARKED").is_empty() && !played.text.contains("MARKED"), "{}", played.text);
+}
+
+/// What is only needed in the end is known before the program acts; the roles' own check of their variables is left out here.
+#[test]
+fn what_cannot_be_told_in_the_end_stops_the_call_before_it_begins() {
+    let sandbox = looked();
+    sandbox.playbook(
+        "unchecked",
+        "- name: A play\n  hosts: firebreak\n  gather_facts: false\n  tasks:\n    - ansible.builtin.include_role: {name: \
+         rollback_service, tasks_from: run, rolespec_validate: false}\n      vars: {rollback_service_date: \
+         '2026-11-20'}\n",
+    );
+    // Where none is named, journals are brought to where the look was kept.
+    for (name, named) in [("records", "records"), ("report", "report"), ("env", "env"), ("dump", "records")] {
+        let wrong = sandbox.variables(&json!({ format!("rollback_service_{name}"): "{{ nowhere.to_be_found }}" }));
+        let played = AnsibleSandbox::end(sandbox.command_of("unchecked", &["-e", &wrong]));
+        let said = played.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&format!("rollback_service_{named} cannot be told: ")), "{name}: {}", played.text);
+        assert!(said.contains("Nothing was done."), "{name}: {}", played.text);
+        assert!(sandbox.notes().is_empty(), "{name}: {}", played.text);
+    }
+    assert_eq!(sandbox.left_over(), [""; 0]);
+}
+
+#[test]
+fn the_report_of_an_earlier_call_is_not_taken_for_that_of_one_that_does_not_begin() {
+    let sandbox = looked();
+    let report = sandbox.path("report.json");
+    let kept = ["-e", "rollback_service_report=report.json"];
+    let fails = |words: &[&str], why: &str| {
+        std::fs::write(&report, r#"{"outcome": "done"}"#).expect("an older report");
+        let played = sandbox.play(&[words, &kept].concat());
+        assert_eq!(played.code, 2, "{words:?}: {}", played.text);
+        assert!(played.text.contains(why), "{words:?}: {}", played.text);
+        assert!(!report.exists(), "{words:?}: the older report is there: {}", played.text);
+    };
+    fails(&["--tags", "run"], "needs rollback_service_date");
+    fails(&["--tags", "rnu"], "There is no tag 'rnu'");
+    fails(&[&RUN[..], &["-e", "rollback_service_envv=x"]].concat(), "did you mean rollback_service_env?");
+    fails(&[&RUN[..], &["-e", "rollback_service_dump=nowhere"]].concat(), "There is no rollback.json in 'nowhere'");
+    fails(&[&RUN[..], &["-e", "rollback_service_temp=/proc/nope"]].concat(), "rollback_service was not called");
+
+    // Where it cannot be removed it is emptied; where neither can be done, nothing is.
+    let words = [&RUN[..], &["-e", "rollback_service_dump=nowhere"], &kept].concat();
+    let bound = "mount --bind report.json report.json";
+    std::fs::write(&report, r#"{"outcome": "done"}"#).expect("an older report");
+    let played = in_namespace(&sandbox, bound, &words);
+    assert!(played.text.contains("There is no rollback.json in 'nowhere'"), "{}", played.text);
+    assert_eq!(std::fs::read_to_string(&report).expect("an empty file"), "");
+    std::fs::write(&report, r#"{"outcome": "done"}"#).expect("an older report");
+    let played = in_namespace(&sandbox, &format!("{bound} && mount -o remount,ro,bind report.json"), &words);
+    let why = format!(
+        "{} is the report of an earlier call, and can neither be removed nor emptied (Read-only file system). Nothing was done.",
+        std::fs::canonicalize(&report).expect("a path").display()
+    );
+    let said = played.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(played.code == 2 && said.contains(&why), "{}", played.text);
+    assert!(sandbox.notes().is_empty());
+    assert_eq!(sandbox.left_over(), [""; 0]);
 }
 
 #[test]
@@ -147,7 +240,7 @@ fn another_folder_is_found_where_programs_may_not_be_run_from_the_usual_one() {
 #[test]
 fn a_program_that_the_host_cannot_run_is_named_with_the_cause() {
     let sandbox = looked();
-    let program = sandbox.path("roles/rollback_service/files/rollback_service");
+    let path = sandbox.path("roles/rollback_service/files/rollback_service");
     let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
     elf.resize(16, 0);
     elf.extend([2, 0, 183, 0]);
@@ -161,8 +254,8 @@ fn a_program_that_the_host_cannot_run_is_named_with_the_cause() {
         ),
         (b"#!/usr/bin/no-such\n".to_vec(), "the host lacks what runs it (#!/usr/bin/no-such)".to_owned()),
     ] {
-        std::fs::write(&program, content).expect("a program");
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        std::fs::write(&path, content).expect("a program");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
         let played = sandbox.play(&RUN);
         assert_eq!((played.code, played.recap("failed")), (2, 1), "{}", played.text);
         let words = played.text.split_whitespace().collect::<Vec<_>>().join(" ");

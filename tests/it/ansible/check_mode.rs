@@ -141,6 +141,48 @@ fn every_way_of_asking_for_check_mode_changes_nothing() {
     nothing_is_changed(&looked(), &ROLLBACK);
 }
 
+/// Where Ansible's own answer hides what somebody wrote: a file of the play, an earlier task, an inventory.
+#[test]
+fn a_variable_that_asks_for_check_mode_is_refused_wherever_it_is_set() {
+    let sandbox = looked();
+    std::fs::remove_file(sandbox.path("rollback.json")).expect("the dump");
+    std::fs::write(sandbox.path("playbooks/claim.yml"), "ansible_check_mode: true\n").expect("variables");
+    let call = |command: &str| {
+        format!("    - ansible.builtin.import_role: {{name: rollback_service, tasks_from: {command}}}\n")
+    };
+    let (look, run) = (format!("  tasks:\n{}", call("get")), format!("  tasks:\n{}", call("run")));
+    let refused = |act: &Act, plays: &[String]| {
+        let played = play(&sandbox, act, plays, &[]);
+        let expected = u32::try_from(plays.len()).expect("few");
+        assert_eq!((played.code, played.recap("ignored")), (0, expected), "{plays:?}: {}", played.text);
+        assert_eq!(played.recap("changed"), 0, "{plays:?}: {}", played.text);
+        let words = played.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let why = "msg: 'ansible_check_mode is set as a variable, which Ansible itself does not look at";
+        assert_eq!(words.matches(why).count(), plays.len(), "{plays:?}: {}", played.text);
+        assert!(sandbox.notes().is_empty(), "{plays:?}: {}", played.text);
+        assert!(!sandbox.path("rollback.json").exists(), "{plays:?}");
+    };
+    let in_a_file = Act { given: "{rollback_service_date: '2026-11-20', ansible_check_mode: true}", ..ROLLBACK };
+    refused(&in_a_file, &[look.clone(), run.clone()]);
+    let included = format!("  tasks:\n    - ansible.builtin.include_vars: ../playbooks/claim.yml\n{}", call("run"));
+    refused(&ROLLBACK, &[included]);
+    refused(
+        &ROLLBACK,
+        &[format!("  tasks:\n    - ansible.builtin.set_fact: {{ansible_check_mode: true}}\n{}", call("run"))],
+    );
+    for place in ["inventories/local/group_vars/all/20_check.yml", "inventories/local/host_vars/localhost.yml"] {
+        let file = sandbox.path(place);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&file, "ansible_check_mode: \"{{ 1 == 1 }}\"\n").expect("variables");
+        refused(&ROLLBACK, &[look.clone(), run.clone()]);
+        std::fs::write(&file, "ansible_check_mode: false\n").expect("variables");
+    }
+    // One that says no stands in nobody's way.
+    succeeds(&play(&sandbox, &ROLLBACK, &[look, run], &[]), 1);
+    assert_eq!(sandbox.notes().len(), 2);
+    assert_eq!(sandbox.left_over(), [""; 0]);
+}
+
 #[test]
 fn the_same_holds_for_programs_of_every_kind() {
     let sandbox = AnsibleSandbox::in_folder(odd());

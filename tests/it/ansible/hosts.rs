@@ -144,11 +144,16 @@ fn several_hosts_in_one_play_keep_their_own() {
 fn a_host_that_is_lost_in_the_middle_is_told_apart_from_one_that_was_never_there() {
     let ssh =
         "ansible_connection=ssh ansible_ssh_executable=\"{{ inventory_dir }}/ssh\" ansible_ssh_transfer_method=piped";
-    let sandbox =
-        sandbox(&INVENTORY.replace("ansible_connection=local", "").replacen("host1", &format!("host1 {ssh}"), 1));
+    let sandbox = sandbox(
+        &INVENTORY
+            .replacen("host1", &format!("host1 {ssh}"), 1)
+            .replace("\nhost2", "\nhost2 ansible_connection=local")
+            .replace("\nansible_connection=local", ""),
+    );
     script(
         &sandbox.path("ssh"),
         r#"for last; do :; done
+case "$DOWN:$last" in all:*|files:*"dd of="*) echo "no route" >&2; exit 255; esac
 case "$last" in
   *_call.py*\&\&*)
     case "$last" in *chmod*) ;; *)
@@ -158,11 +163,12 @@ case "$last" in
 esac
 exec sh -c "$last""#,
     );
-    let call = |lost: &str| {
-        let mut command = command(&sandbox, PLAYBOOK, &RUN);
-        command.env("LOST", lost).env("FIREBREAK_PWD", "MARKED");
+    let play = |words: &[&str], lost: &str, down: &str| {
+        let mut command = command(&sandbox, PLAYBOOK, words);
+        command.env("LOST", lost).env("DOWN", down).env("FIREBREAK_PWD", "MARKED");
         AnsibleSandbox::end(command)
     };
+    let call = |lost: &str| play(&RUN, lost, "");
     let played = call("");
     assert_eq!((played.code, played.recap("changed")), (0, 1), "{}", played.text);
     assert_eq!(sandbox.notes().len(), 1);
@@ -172,6 +178,32 @@ exec sh -c "$last""#,
     assert!(lost.text.contains(said), "{}", lost.text);
     let ways = std::fs::read_to_string(sandbox.path("note.ways")).expect("the ways");
     assert_eq!(ways, "way\nway\n", "the program is called by one way");
+
+    // One that cannot be reached at all, or no more before the call: another can act.
+    let other = "Another host of the group 'firebreak' can act: `--limit host2`.";
+    let alone = "A run that was begun on host1 can be ended there alone.";
+    for (words, down, end) in [
+        (
+            &RUN[..],
+            "all",
+            format!("host1 could not be reached, so rollback_service run was not begun. {other} {alone}"),
+        ),
+        (&RUN, "files", format!("host1 could not be reached, so rollback_service run was not begun. {other} {alone}")),
+        (&[], "all", format!("host1 could not be reached, so rollback_service get was not begun. {other}")),
+    ] {
+        let unreached = play(words, "", down);
+        assert_eq!((unreached.code, unreached.recap("unreachable")), (4, 1), "{down}: {}", unreached.text);
+        let said = unreached.text.split_whitespace().collect::<Vec<_>>().join(" ").replace("''", "'");
+        assert!(said.contains(&end), "{down}: {}", unreached.text);
+        assert!(!unreached.text.contains("what was begun there goes on"), "{down}: {}", unreached.text);
+    }
+    let limited = play(&[&RUN[..], &["--limit", "host2"]].concat(), "", "all");
+    assert_eq!((limited.code, limited.recap("changed")), (0, 1), "{}", limited.text);
+    std::fs::write(sandbox.path("hosts.ini"), INVENTORY.replacen("host1\nhost2", &format!("host1 {ssh}"), 1))
+        .expect("an inventory");
+    let only = play(&RUN, "", "all");
+    assert!(only.text.contains("of the inventory has no other host that could act."), "{}", only.text);
+    assert_eq!(sandbox.notes().len(), 2);
     assert_eq!(sandbox.left_over(), [""; 0]);
     let kept: Vec<_> = sandbox.files_with("MARKED").into_iter().filter(|path| !path.ends_with("note")).collect();
     assert_eq!(kept, [""; 0].map(std::path::PathBuf::from), "what was sent is removed");

@@ -24,6 +24,50 @@ fn the_role_by_its_name_alone_looks() {
     assert!(sandbox.path("rollback.json").exists());
 }
 
+/// Named alone the role looks, so a tag that acts would do nothing and look like success.
+#[test]
+fn a_tag_that_acts_is_refused_where_the_role_is_named_alone() {
+    let sandbox = looked();
+    let head = "- name: A play\n  hosts: firebreak\n  gather_facts: false\n";
+    let named = format!("{head}  roles: [rollback_service]\n");
+    let tagged = format!("{head}  roles: [{{role: rollback_service, tags: [run]}}]\n");
+    let imported = format!("{head}  tasks:\n    - ansible.builtin.import_role: {{name: rollback_service}}\n");
+    let why = |tag: &str| {
+        format!(
+            "`--tags {tag}` does nothing where a play names the role alone, for that only looks. Call the role's playbook with \
+             this tag; or have your play include the role by `tasks_from: {tag}`, and call it without tags. Nothing was changed."
+        )
+    };
+    for (play, tag) in [(&named, "run"), (&tagged, "run"), (&imported, "undo"), (&named, "get,run")] {
+        sandbox.playbook("named", play);
+        let played = AnsibleSandbox::end(sandbox.command_of("named", &["--tags", tag]));
+        assert_eq!((played.code, played.recap("failed")), (2, 1), "{tag}: {play}: {}", played.text);
+        let said = flat(&played).replace("''", "'");
+        assert!(said.contains(&why(tag.trim_start_matches("get,"))), "{tag}: {play}: {}", played.text);
+    }
+    assert!(sandbox.notes().is_empty());
+
+    sandbox.playbook("named", &named);
+    succeeds(&AnsibleSandbox::end(sandbox.command_of("named", &["--tags", "get"])), 0);
+    assert_eq!(sandbox.notes().len(), 1, "it looks by its own tag");
+    // The tag is that of another task, or may be that of another play.
+    let other = "    - name: Another task\n      ansible.builtin.debug: {msg: it is another}\n      tags: [run]\n";
+    sandbox.playbook("named", &format!("{named}  tasks:\n{other}"));
+    let played = AnsibleSandbox::end(sandbox.command_of("named", &["--tags", "run"]));
+    succeeds(&played, 0);
+    assert!(played.text.contains("it is another") && !flat(&played).contains("does nothing"), "{}", played.text);
+    sandbox.playbook("named", &format!("{named}{head}  tasks:\n{other}"));
+    let played = AnsibleSandbox::end(sandbox.command_of("named", &["--tags", "run"]));
+    succeeds(&played, 0);
+    assert!(played.text.contains("it is another"), "{}", played.text);
+    assert!(
+        flat(&played).contains("[WARNING]: `--tags run` does nothing where a play names the role"),
+        "{}",
+        played.text
+    );
+    assert_eq!(sandbox.notes().len(), 1);
+}
+
 #[test]
 fn a_home_may_be_written_as_a_tilde_in_every_path() {
     let sandbox = AnsibleSandbox::with_stand_in();

@@ -85,6 +85,23 @@ fn does_its_work(playbook: &Path) {
         let refused = play(words, "0");
         assert!(refused.code == 2 && refused.text.contains(why), "{}", refused.text);
     }
+    // What reads Ansible's own objects: the tasks of a play, and what a fact says of check mode.
+    let head = "- name: A play\n  hosts: firebreak\n  gather_facts: false\n";
+    sandbox.playbook("named", &format!("{head}  roles: [rollback_service]\n"));
+    sandbox.playbook(
+        "claimed",
+        &format!(
+            "{head}  tasks:\n    - ansible.builtin.set_fact: {{ansible_check_mode: true}}\n    - ansible.builtin.import_role: {{name: \
+             rollback_service, tasks_from: run}}\n"
+        ),
+    );
+    for (own, words, why) in [
+        ("named", &RUN[..], "`--tags run` does nothing where a play names the role alone"),
+        ("claimed", &RUN[2..], "ansible_check_mode is set as a variable"),
+    ] {
+        let refused = AnsibleSandbox::end(sandbox.command_by(playbook, own, words));
+        assert!(refused.code == 2 && refused.text.contains(why), "{}", refused.text);
+    }
     assert_eq!(sandbox.notes().len(), 5);
     assert_eq!(sandbox.left_over(), [""; 0]);
 }

@@ -173,7 +173,11 @@ fn a_role_is_removed_as_far_as_git_has_it() {
 
     let removed = workshop.firebreak(&["remove", "ring", "--yes"]);
     assert_eq!(removed.code, 0, "{removed:?}");
-    assert!(removed.stderr.starts_with("--- playbooks/ring.yml\n--- roles/ring/Jenkinsfile\n"), "{}", removed.stderr);
+    assert!(
+        removed.stderr.starts_with("--- collection/roles/ring/README.md\n--- playbooks/ring.yml\n"),
+        "{}",
+        removed.stderr
+    );
     assert!(removed.stdout.contains(" files removed; git has them all."), "{}", removed.stdout);
     assert!(!workshop.path("roles/ring").exists() && !workshop.path("playbooks/ring.yml").exists());
     assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0);

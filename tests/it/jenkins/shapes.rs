@@ -112,7 +112,7 @@ fn a_button_of_every_shape_goes_its_way() {
     assert_eq!(plays[1]["env"], json!({ "BROKER_KEY": "secret-of-firebreak-prod-broker-key" }));
     assert_eq!(queue["description"], "prod, approved by bert: done");
     let asked: Vec<_> = queue["declared"].as_array().expect("parameters").iter().map(|asked| &asked["kind"]).collect();
-    assert_eq!(asked, ["choice", "choice", "booleanParam", "text", "string"]);
+    assert_eq!(asked, ["choice", "choice", "booleanParam", "text", "string", "string"]);
     let only = "Only jobs of this name. One value a line. Leave it empty: then as the environment has it.";
     assert_eq!(
         queue["declared"][3],
