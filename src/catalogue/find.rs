@@ -115,7 +115,9 @@ pub fn find(asked: &str, roles: &[Role]) -> Vec<Hit> {
                 }
                 hit.why.push(Match { said: word.said.clone(), found: found.said.clone(), place: FIELDS[*place].0 });
                 if !word.is_vague() {
-                    *(if FIELDS[*place].0 == "options" { mentioned } else { told }) += 1;
+                    // Nobody says a number by accident: `502` is as good as two words.
+                    let number = word.said.chars().all(|letter| letter.is_ascii_digit());
+                    *(if FIELDS[*place].0 == "options" { mentioned } else { told }) += 1 + usize::from(number);
                 }
             }
         }

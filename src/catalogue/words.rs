@@ -232,12 +232,13 @@ pub fn words(text: &str) -> Vec<Word> {
     all.map(|said| Word::new(&stemmer, said)).collect()
 }
 
-/// Neighbours written as one word: `roll back` is also `rollback`.
+/// Neighbours written as one word: `roll back` is also `rollback`. Two that say nothing (`in the`) say nothing as one either.
 #[must_use]
 pub fn joined(text: &str) -> Vec<Word> {
     let stemmer = Stemmer::create(Algorithm::English);
     let all = all_words(text);
-    let pairs = all.windows(2).filter(|pair| pair[0].len() + pair[1].len() <= 20);
+    let says = |word: &String| !EMPTY.contains(&word.as_str());
+    let pairs = all.windows(2).filter(|pair| pair[0].len() + pair[1].len() <= 20 && pair.iter().any(says));
     pairs.map(|pair| Word::new(&stemmer, pair.concat())).collect()
 }
 

@@ -143,7 +143,7 @@ fn plan(
     });
     BatchPlan {
         total: Some(total),
-        purpose: format!(" of '{issuer}' in {address}, as the bank '{bank}' confirms"),
+        purpose: format!("of issuer '{issuer}', as the bank '{bank}' confirms"),
         table: Table { head: vec![String::new(); 2], rows, ..Table::default() },
         recorded,
         details: Map::from_iter([("steps".to_owned(), json!([step]))]),

@@ -118,7 +118,7 @@ async fn those_of_resolve_transactions_settle_what_waits() {
             assert!(!typed.contains(".example"), "{typed}");
             let mut session = sit_down(shell(&typed, folder.path()));
             if line.starts_with("resolve_transactions run") {
-                session.exp_string("Change 2 transactions of 'primary' in redis://").expect("the question");
+                session.exp_string("of issuer 'primary', as the bank 'north' confirms? [y/N]").expect("the question");
                 session.send("y\r").and_then(|_| session.flush()).expect("to type");
             }
             ends.push(leave(session));

@@ -1,6 +1,8 @@
 //! `resolve_transactions` against a real Redis, and the drill's bank and master, which are as strict as the contract.
 
 mod faults;
+mod mapping;
+mod role;
 
 use std::process::Stdio;
 

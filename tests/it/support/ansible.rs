@@ -42,8 +42,13 @@ pub struct AnsibleSandbox {
 }
 
 impl AnsibleSandbox {
-    /// The role with this program in the place of the static one.
+    /// The role `rollback_service` with this program in the place of the static one.
     pub fn with(program: &Path) -> Self {
+        Self::of("rollback_service", program)
+    }
+
+    /// The same of another role.
+    pub fn of(role: &str, program: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let copied = Command::new("cp")
             .arg("-r")
@@ -51,7 +56,8 @@ impl AnsibleSandbox {
             .arg(folder.path())
             .status();
         assert!(copied.expect("cp").success());
-        let place = folder.path().join("roles/rollback_service/files/rollback_service");
+        let place = folder.path().join("roles").join(role).join("files").join(role);
+        std::fs::create_dir_all(place.parent().expect("its folder")).expect("the role's folder");
         // Removed first, so that a link is not written through and a running program is not in the way.
         let _ = std::fs::remove_file(&place);
         std::fs::copy(program, place).expect("the program in its role");

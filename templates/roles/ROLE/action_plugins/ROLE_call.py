@@ -281,6 +281,9 @@ class Call:
             if not self.looks:
                 self.files[file] = self.found()
         elif kind == "secret":
+            if isinstance(value, (dict, list)) and value:
+                # A document: the program reads JSON.
+                value = json.dumps(value, default=text)
             if text(value) and self.args.get("apart"):
                 # A secret on a command line is seen by everybody on the host. The files lie apart, so that none takes the
                 # place of another.

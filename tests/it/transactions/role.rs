@@ -1,0 +1,39 @@
+//! The role, by the real Ansible: the services are a dictionary of the group variables.
+
+use firebreak::drill::settlement::TOKEN;
+
+use super::*;
+use crate::support::ansible::{AnsibleSandbox, Played};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_playbook_looks_plans_and_acts_and_shows_no_secret() {
+    let world = World::open(quick()).await;
+    world.add(["confirmed-1", "declined-2", "pending-3"]);
+    let sandbox = AnsibleSandbox::of("resolve_transactions", PROGRAM.as_ref());
+    let variables = sandbox.variables(&json!({
+        "resolve_transactions_queue": world.redis.url(),
+        "resolve_transactions_services": world.settlement.services(),
+        "resolve_transactions_report": "report.json",
+    }));
+    let play = async |words: &[&str]| {
+        let words = [&["-e", &variables, "-vvv"], words].concat();
+        let command = sandbox.command_of("resolve_transactions", &words);
+        let played: Played = tokio::task::spawn_blocking(|| AnsibleSandbox::end(command)).await.expect("a play");
+        assert!(!played.text.contains(TOKEN), "a secret is shown: {}", played.text);
+        played
+    };
+    let look = play(&[]).await;
+    assert!(look.code == 0 && look.text.contains("3 transactions wait in redis://127.0.0.1:"), "{}", look.text);
+    assert_eq!(look.recap("changed"), 0);
+    let planned = play(&["--tags", "run", "--check", "--diff"]).await;
+    assert!(planned.code == 0 && planned.recap("changed") == 1, "{}", planned.text);
+    assert!(planned.text.contains("3 transactions wait\n") && planned.text.contains("+redis://"), "{}", planned.text);
+    assert_eq!((world.settlement.ledger().asked, world.redis.pending().len()), (0, 0));
+    let acted = play(&["--tags", "run"]).await;
+    assert!(acted.code == 0 && acted.recap("changed") == 1, "{}", acted.text);
+    let report = std::fs::read(sandbox.path("report.json")).expect("the report");
+    let report: Value = serde_json::from_slice(&report).expect("JSON");
+    assert_eq!(numbers(&report), [1, 1, 1, 0, 0, 0, 0]);
+    assert_eq!(world.ledger().effects.len(), 2);
+    assert_eq!((sandbox.left_over(), sandbox.records().len()), (Vec::new(), 1));
+}
