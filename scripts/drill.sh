@@ -26,6 +26,6 @@ PLAYS="$(mktemp -d "$target_folder/drill.XXXXXX")"
 export PLAYS
 trap 'rm -rf "$PLAYS"' EXIT
 cp -r ansible.cfg inventories playbooks roles "$PLAYS"
-install "$target_folder/debug/$role" "$PLAYS/roles/$role/files/"
+install -D "$target_folder/debug/$role" "$PLAYS/roles/$role/files/$role"
 
 PATH="$target_folder/debug:$PATH" firedrill "${world[@]}" -- "$story"

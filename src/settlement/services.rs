@@ -262,9 +262,9 @@ mod tests {
         ] {
             assert_eq!(read(&document).map(drop), Err(why.to_owned()), "{document}");
         }
-        let mistyped = json!({ "banks": { "b": { "url": "http://b", "per_secnd": 5 } }, "master": bank });
+        let mistyped = json!({ "banks": { "b": { "url": "http://b", "per_minute": 5 } }, "master": bank });
         let error = read(&mistyped).map(drop).expect_err("a mistyped member");
-        assert!(error.starts_with("the services cannot be used: unknown field `per_secnd`"), "{error}");
+        assert!(error.starts_with("the services cannot be used: unknown field `per_minute`"), "{error}");
         let error = Services::read("{\"banks\": s3cret").map(drop).expect_err("no JSON").to_string();
         assert_eq!(error, "the services are no JSON (line 1, column 11)");
     }

@@ -37,3 +37,25 @@ async fn the_playbook_looks_plans_and_acts_and_shows_no_secret() {
     assert_eq!(world.ledger().effects.len(), 2);
     assert_eq!((sandbox.left_over(), sandbox.records().len()), (Vec::new(), 1));
 }
+
+/// The story of `make drill ROLE=resolve_transactions`, without a terminal: it goes through by itself, and tells by its exit code.
+#[test]
+fn the_story_ends_with_each_transaction_where_it_should_be() {
+    let sandbox = AnsibleSandbox::of("resolve_transactions", PROGRAM.as_ref());
+    let programs = std::path::Path::new(PROGRAM).parent().expect("the folder of the programs");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    command.args(["--world=transactions", "--fault=bank-503=7", "--"]);
+    command.arg(root.join("scripts/stories/resolve_transactions.sh")).stdin(Stdio::null());
+    command.env("PATH", format!("{}:{}", programs.display(), std::env::var("PATH").expect("a PATH")));
+    command.env("PLAYS", sandbox.folder.path()).env("HOME", sandbox.path("home"));
+    let told = AnsibleSandbox::end(command);
+    assert_eq!(told.code, 0, "{}", told.text);
+    for line in
+        ["transactions: 10 done, 5 left, 1 set aside", "transactions: 0 done, 5 left", "the bank 'north' is down"]
+    {
+        assert!(told.text.contains(line), "'{line}' is missing: {}", told.text);
+    }
+    let proof = told.text.rsplit("==> 6.").next().expect("the proof");
+    assert_eq!(proof.matches('✓').count(), 5, "{proof}");
+}
