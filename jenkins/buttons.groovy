@@ -6,7 +6,7 @@ def questions = [
     resolve_transactions: {
         choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
         stringParam('issuer', '',
-            'Whose transactions; one that names no issuer counts as this one\'s. Leave it empty: then as the environment has it.')
+            'Whose transactions; those of others are left. Leave it empty: then as the environment has it.')
         stringParam('limit', '',
             'Look at so many transactions, or resolve so many, at most. Leave it empty: then as the environment has it.')
         stringParam('bank', '',

@@ -11,8 +11,8 @@ Solution:
   queue itself has lost; it takes none. `run` shows the plan, asks, and takes one after the other: the bank says whether
   it confirms, and the master stores the result, committed or cancelled. Only then the transaction leaves the queue.
   What the bank has not decided, or does not know, stays there, and is counted; what is malformed goes to a parking
-  queue with the reason. Run it again at any time, on any host, also while another run works: each transaction has one
-  effect, for the master knows it by a key. Every run is in a journal.
+  queue with the reason. Run it again at any time, also on another host meanwhile: each transaction has one effect, for the
+  master knows it by a key. Every run is in a journal.
 
 Symptoms:
   Transactions were missed, are stuck or not processed, after a traffic peak or when the master was lost
@@ -25,7 +25,7 @@ Usage:
   resolve_transactions -h | --help | --version
 
 Options of get and run:
-  --issuer=<i>          Whose transactions; one that names no issuer counts as this one's. [default: primary]
+  --issuer=<i>          Whose transactions; those of others are left. [default: primary]
   --limit=<n>           Look at so many transactions, or resolve so many, at most.
   --queue=<url>         Where the transactions wait: redis://host:6379/stream?group=name; rediss:// for TLS.
                         [env: FIREBREAK_QUEUE] [secret]
@@ -57,8 +57,8 @@ Services:
   examples.
 
 Verify:
-  The message says how many were resolved, left, parked, or failed. `get` shows what still waits. A second run asks only
-  for what was left.
+  The message says how many were committed, cancelled, left and why, and parked. `get` shows what still waits. A second
+  run asks only for what was left.
 
 Undo:
   Not by this program: what the master stored is the bank's word.
@@ -72,8 +72,8 @@ Exit status:
   130  Interrupted; what was done stays done.
 
 Examples:
-  resolve_transactions get --queue=redis://queue.example:6379/missed?group=master
-  resolve_transactions run --bank=north --queue=redis://queue.example:6379/missed?group=master --services=@services.json
+  resolve_transactions get --queue='redis://queue.example:6379/missed?group=master'
+  resolve_transactions run --bank=north --queue=@queue.url --services=@services.json
 ";
 
 fn main() -> std::process::ExitCode {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::approval::Approval;
 pub use super::variables::{Kind, Variable};
 use super::variables::{identifier, variables};
 use super::{Adopted, Program};
@@ -44,6 +45,8 @@ pub struct Role {
     pub get: Command,
     /// What acts: `run`, and each further command of a program of this toolkit.
     pub acts: Vec<Command>,
+    /// What a button asks for before it acts.
+    pub approval: Approval,
     /// All variables, in the order of their options.
     pub variables: Vec<Variable>,
     /// The exit codes and their meanings.
@@ -151,6 +154,7 @@ impl Role {
             dashes: native || manual.usages.iter().any(|usage| usage.pattern.names("--")),
             get,
             acts,
+            approval: Approval::of(manual.section("Approval")),
             solution,
             variables,
             exits: exits(manual.section("Exit status").unwrap_or_default()),

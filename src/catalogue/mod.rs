@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod again;
+pub mod approval;
 pub mod build;
 pub mod calls;
 pub mod check;

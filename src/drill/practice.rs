@@ -32,7 +32,10 @@ const FOREIGN: [&str; 9] = [
 /// The lines that a shell reads to be led to a drill: `export NAME=value`.
 #[must_use]
 pub fn exports(world: &dyn World) -> String {
-    let lines = world.environment().into_iter().map(|(name, value)| format!("export {name}={value}"));
+    let lines = world
+        .environment()
+        .into_iter()
+        .map(|(name, value)| format!("export {name}={}", shlex::try_quote(&value).unwrap_or_default()));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -202,6 +205,10 @@ pub async fn resolve(
         })?;
         code = self::code(status);
         operator.say("");
+        if code != 0 && words[0] == "get" {
+            operator.say("The look failed, so nothing was changed.");
+            return Ok(false);
+        }
     }
     let variables = world.environment();
     let control = variables.iter().find(|(name, _)| name == "FIREDRILL_CONTROL").map(|(_, value)| value.as_str());

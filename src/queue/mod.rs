@@ -38,19 +38,25 @@ pub struct Survey {
 }
 
 /// Messages that are gone, though no worker ended them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
     /// Those that a worker had taken, by their ids.
     pub taken: Vec<String>,
-    /// How many were gone before any worker took them.
-    pub waiting: u64,
+    /// How many were gone before any worker took them; none where the queue does not know.
+    pub waiting: Option<u64>,
+}
+
+impl Default for Lost {
+    fn default() -> Self {
+        Self { taken: Vec::new(), waiting: Some(0) }
+    }
 }
 
 impl Lost {
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.waiting.saturating_add(self.taken.len() as u64)
+        self.waiting.unwrap_or(0).saturating_add(self.taken.len() as u64)
     }
 }
 
@@ -77,7 +83,7 @@ pub trait Queue: Send + Sync {
     /// When the queue cannot be read, or there is none.
     async fn look(&self, limit: usize, see: &mut (dyn for<'m> FnMut(&'m Message) + Send)) -> anyhow::Result<Survey>;
 
-    /// Takes messages, `limit` at most: first those whose worker is gone, then those that nobody took yet. A message that was
+    /// Takes messages, `limit` at most: first those that nobody took yet, then those whose worker is gone. A message that was
     /// [left](Queue::leave) is not taken a second time. The future is not to be dropped: what was taken by then would come back
     /// only later.
     ///
@@ -103,7 +109,7 @@ pub trait Queue: Send + Sync {
     /// When the queue does not confirm it. The message may come again.
     async fn park(&self, message: &Message, why: &str) -> anyhow::Result<String>;
 
-    /// Leaves what was taken and not worked on, and what keeps it from others. Called once, at the end.
+    /// Leaves what was taken and not ended, and what keeps it from others. Called once, at the end.
     ///
     /// # Errors
     /// When the queue does not confirm it. The messages come back all the same, a little later.
@@ -120,9 +126,13 @@ pub struct Unfit(String);
 /// # Errors
 /// When the URL names no known queue ([`Unfit`]), or its server does not answer.
 pub async fn connect(address: &Address, worker: &str, trust: &Trust) -> anyhow::Result<Box<dyn Queue>> {
-    let shown = address.to_string();
     match address.whole().split_once("://") {
         Some(("redis" | "rediss", _)) => Ok(Box::new(redis::Stream::open(address, worker, trust).await?)),
-        _ => Err(Unfit(format!("'{shown}' names no queue: {KNOWN}")).into()),
+        _ => Err(Unfit(format!("'{}' names no queue: {KNOWN}", shown(address))).into()),
     }
+}
+
+/// An address that may be none, as it may be printed: what stands behind `?` may be a secret where it does not belong.
+fn shown(address: &Address) -> String {
+    address.to_string().split(['?', '#']).next().unwrap_or_default().to_owned()
 }

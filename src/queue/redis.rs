@@ -6,26 +6,24 @@
 //! 7.0.15), and entries that were deleted before the group read them (the stream's `entries-added` against the group's
 //! `entries-read`, Redis 7).
 
+mod entry;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::streams::{
-    StreamClaimReply, StreamId, StreamInfoGroup, StreamInfoGroupsReply, StreamPendingCountReply, StreamPendingId,
-    StreamRangeReply, StreamReadReply,
-};
-use redis::{Client, FromRedisValue, TlsCertificates, cmd, from_redis_value_ref};
-use serde_json::{Map, Value, json};
+use redis::streams::{StreamInfoGroup, StreamInfoGroupsReply, StreamPendingCountReply, StreamPendingId};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, TlsCertificates, cmd, from_redis_value_ref};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep};
 use url::Url;
 
-use super::{KNOWN, Lost, Message, Queue, Survey, Taken, Unfit};
+use self::entry::{Entries, Entry};
+use super::{KNOWN, Lost, Message, Queue, Survey, Taken, Unfit, shown};
 use crate::http::retry::Retry;
 use crate::http::{Address, Trust};
 
@@ -75,6 +73,8 @@ struct Own {
     left: HashSet<String>,
     /// Where the search for abandoned entries goes on; none where it is over.
     abandoned: Option<String>,
+    /// It has taken something at some time.
+    took: bool,
     /// Since when it was waited for what others have taken.
     waits: Option<Instant>,
 }
@@ -87,7 +87,7 @@ impl Drop for Stream {
 
 /// `redis://host:6379/missed?group=master`: the server's own URL, the stream, the group.
 fn parts(address: &Address) -> Result<(Url, String, String), Unfit> {
-    let refused = |why: String| Unfit(format!("'{address}' names no stream of Redis: {why}; {KNOWN}"));
+    let refused = |why: String| Unfit(format!("'{}' names no stream of Redis: {why}; {KNOWN}", shown(address)));
     let mut url = Url::parse(address.whole()).map_err(|error| refused(error.to_string()))?;
     let group = url.query_pairs().find(|(name, _)| name == "group").map(|(_, group)| group.into_owned());
     let group = group.filter(|group| !group.is_empty()).ok_or_else(|| refused("it has no `?group=`".to_owned()))?;
@@ -137,7 +137,9 @@ impl Stream {
             .set_number_of_retries(1);
         // The first must be there: who mistyped the address waits for no retries.
         let lost = || format!("failed to reach Redis at {shown}");
-        client.get_multiplexed_async_connection().await.with_context(lost)?;
+        let first =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
+        client.get_multiplexed_async_connection_with_config(&first).await.with_context(lost)?;
         let server = client.get_connection_manager_with_config(settings).await.with_context(lost)?;
         let taken = Arc::new(Mutex::new(Own { abandoned: Some("-".to_owned()), ..Own::default() }));
         let names = [stream.clone(), group.clone(), worker.to_owned()];
@@ -174,7 +176,7 @@ impl Stream {
     }
 
     /// The contents of entries, in their order; none where it is gone.
-    async fn contents(&self, ids: &[String]) -> anyhow::Result<Vec<Option<StreamId>>> {
+    async fn contents(&self, ids: &[String]) -> anyhow::Result<Vec<Option<Entry>>> {
         contents(&self.server, &self.key, ids).await.with_context(|| format!("XRANGE of {} failed", self.address))
     }
 
@@ -209,9 +211,9 @@ impl Stream {
             let idle = ABANDONED.as_millis().to_string();
             let mut words = vec!["XCLAIM", &self.key, &self.group, &self.worker, &idle];
             words.extend(there.iter().map(String::as_str));
-            let claimed: StreamClaimReply = self.ask(&words).await?;
-            if !claimed.ids.is_empty() {
-                return Ok(self.hold(claimed.ids));
+            let Entries(claimed) = self.ask(&words).await?;
+            if !claimed.is_empty() {
+                return Ok(self.hold(claimed));
             }
         }
     }
@@ -220,15 +222,17 @@ impl Stream {
     async fn take_new(&self, limit: usize) -> anyhow::Result<Vec<Message>> {
         let count = limit.to_string();
         let words = ["XREADGROUP", "GROUP", &self.group, &self.worker, "COUNT", &count, "STREAMS", &self.key, ">"];
-        let reply: Option<StreamReadReply> = self.ask(&words).await?;
-        Ok(self.hold(reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids).collect()))
+        let reply: Option<Vec<HashMap<String, Entries>>> = self.ask(&words).await?;
+        let streams = reply.into_iter().flatten().flat_map(HashMap::into_values);
+        Ok(self.hold(streams.flat_map(|Entries(entries)| entries).collect()))
     }
 
-    fn hold(&self, entries: Vec<StreamId>) -> Vec<Message> {
+    fn hold(&self, entries: Vec<Entry>) -> Vec<Message> {
         let mut taken = self.lock();
+        taken.took = true;
         taken.waits = None;
         taken.held.extend(entries.iter().map(|entry| entry.id.clone()));
-        entries.into_iter().map(message).collect()
+        entries.into_iter().map(Message::from).collect()
     }
 
     /// Whether another worker has taken what it may yet abandon: it is waited for as long as that takes to show.
@@ -305,18 +309,16 @@ where
         };
         let may_pass = error.is_io_error()
             || matches!(error.kind(), redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading));
-        match TRIES.before_next(tried, &HeaderMap::new()).filter(|_| may_pass && tried < TRIES.tries) {
+        // A server that stands still is not asked for minutes.
+        let most = if error.is_timeout() { 2 } else { TRIES.tries };
+        match TRIES.before_next(tried, &HeaderMap::new()).filter(|_| may_pass && tried < most) {
             Some(pause) => sleep(pause).await,
             None => return Err(error),
         }
     }
 }
 
-async fn contents(
-    server: &ConnectionManager,
-    stream: &str,
-    ids: &[String],
-) -> redis::RedisResult<Vec<Option<StreamId>>> {
+async fn contents(server: &ConnectionManager, stream: &str, ids: &[String]) -> redis::RedisResult<Vec<Option<Entry>>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -324,12 +326,12 @@ async fn contents(
     for id in ids {
         pipe.cmd("XRANGE").arg(stream).arg(id).arg(id);
     }
-    let found: Vec<StreamRangeReply> = again(|| {
+    let found: Vec<Entries> = again(|| {
         let (pipe, mut server) = (&pipe, server.clone());
         async move { pipe.query_async(&mut server).await }
     })
     .await?;
-    Ok(found.into_iter().map(|reply| reply.ids.into_iter().next()).collect())
+    Ok(found.into_iter().map(|Entries(entries)| entries.into_iter().next()).collect())
 }
 
 /// Keeps what this worker has taken from seeming abandoned.
@@ -370,7 +372,7 @@ impl Queue for Stream {
                     None => gone.push(id.clone()),
                     Some(entry) if count < limit => {
                         count += 1;
-                        see(&message(entry));
+                        see(&Message::from(entry));
                     }
                     Some(_) => {}
                 }
@@ -383,11 +385,11 @@ impl Queue for Stream {
         let mut from = format!("({}", group.last_delivered_id);
         while count < limit {
             let most = PAGE.min(limit - count).to_string();
-            let page: StreamRangeReply = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &most]).await?;
-            let Some(last) = page.ids.last().map(|entry| entry.id.clone()) else { break };
-            for entry in page.ids {
+            let Entries(page) = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &most]).await?;
+            let Some(last) = page.last().map(|entry| entry.id.clone()) else { break };
+            for entry in page {
                 count += 1;
-                see(&message(entry));
+                see(&Message::from(entry));
             }
             from = format!("({last}");
         }
@@ -398,13 +400,14 @@ impl Queue for Stream {
     }
 
     async fn take(&self, limit: usize) -> anyhow::Result<Taken> {
-        let abandoned = self.take_abandoned(limit).await?;
-        if !abandoned.is_empty() {
-            return Ok(Taken::Some(abandoned));
-        }
+        // What was left comes last: it would keep a run of a few from all that waits behind it.
         let new = self.take_new(limit).await?;
         if !new.is_empty() {
             return Ok(Taken::Some(new));
+        }
+        let abandoned = self.take_abandoned(limit).await?;
+        if !abandoned.is_empty() {
+            return Ok(Taken::Some(abandoned));
         }
         if !self.may_be_abandoned().await? {
             return Ok(Taken::None);
@@ -445,8 +448,9 @@ impl Queue for Stream {
         pipe.cmd("XACK").arg(&self.key).arg(&self.group).arg(&message.id);
         again(|| async {
             // Both happen or none: what is no longer pending was parked the first time.
-            let words = ["XPENDING", &self.key, &self.group, &message.id, &message.id, "1"];
-            let pending: StreamPendingCountReply = ask(&self.server, &words).await?;
+            let words = [self.key.as_str(), &self.group, &message.id, &message.id, "1"];
+            let pending: StreamPendingCountReply =
+                cmd("XPENDING").arg(&words).query_async(&mut self.server.clone()).await?;
             if pending.ids.is_empty() {
                 return Ok(());
             }
@@ -459,14 +463,33 @@ impl Queue for Stream {
     }
 
     async fn close(&self) -> anyhow::Result<()> {
-        let held: Vec<String> = self.lock().held.drain().collect();
-        for ids in held.chunks(PAGE) {
-            self.give_back(ids).await?;
+        // A beat that is under way would take back what is given back.
+        self.heartbeat.abort();
+        while !self.heartbeat.is_finished() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        let took = {
+            let mut own = self.lock();
+            own.held.clear();
+            own.took
+        };
+        if !took {
+            return Ok(());
+        }
+        // What it knows of, and what it took without an answer.
+        let count = PAGE.to_string();
+        let mut from = "-".to_owned();
+        loop {
+            let words = ["XPENDING", &self.key, &self.group, &from, "+", &count, &self.worker];
+            let own: Vec<String> =
+                self.ask::<StreamPendingCountReply>(&words).await?.ids.into_iter().map(|one| one.id).collect();
+            let Some(last) = own.last() else { break };
+            from = format!("({last}");
+            self.give_back(&own).await?;
         }
         // A consumer that has nothing is of no use to anybody. With one that has something, that would be forgotten.
-        let own: StreamPendingCountReply =
-            self.ask(&["XPENDING", &self.key, &self.group, "-", "+", "1", &self.worker]).await?;
-        if own.ids.is_empty() {
+        let words = ["XPENDING", &self.key, &self.group, "-", "+", "1", &self.worker];
+        if self.ask::<StreamPendingCountReply>(&words).await?.ids.is_empty() {
             let words = ["XGROUP", "DELCONSUMER", &self.key, &self.group, &self.worker];
             self.ask::<redis::Value>(&words).await?;
         }
@@ -476,42 +499,28 @@ impl Queue for Stream {
 
 impl Stream {
     /// How many entries wait for the group, and how many were gone before it read them. The first are
-    /// counted by reading them: after some deletions Redis does not know their number. It counts the second since 7.
-    async fn unread(&self, group: &StreamInfoGroup) -> anyhow::Result<(u64, u64)> {
+    /// counted by reading them: after some deletions Redis does not know their number. The second it counts since 7, and only until
+    /// the group has read past what is gone; none where it does not.
+    async fn unread(&self, group: &StreamInfoGroup) -> anyhow::Result<(u64, Option<u64>)> {
         let info: HashMap<String, redis::Value> = self.ask(&["XINFO", "STREAM", &self.key]).await?;
         let number = |name: &str| info.get(name).and_then(|value| from_redis_value_ref::<u64>(value).ok());
         let mut waiting: u64 = 0;
         let mut from = format!("({}", group.last_delivered_id);
         loop {
             let count = PAGE.to_string();
-            let page: StreamRangeReply = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &count]).await?;
-            waiting += page.ids.len() as u64;
-            match page.ids.last() {
-                Some(last) if page.ids.len() == PAGE => from = format!("({}", last.id),
+            let Entries(page) = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &count]).await?;
+            waiting += page.len() as u64;
+            match page.last() {
+                Some(last) if page.len() == PAGE => from = format!("({}", last.id),
                 _ => break,
             }
         }
-        let gone = match (number("entries-added"), group.entries_read) {
-            (Some(added), Some(read)) => added.saturating_sub(read as u64).saturating_sub(waiting),
-            _ => 0,
-        };
+        // A group that never read says nothing of how much it read.
+        let read = group.entries_read.map(|read| read as u64).or((group.last_delivered_id == "0-0").then_some(0));
+        let gone = number("entries-added").zip(read);
+        let gone = gone.map(|(added, read)| added.saturating_sub(read).saturating_sub(waiting));
         Ok((waiting, gone))
     }
-}
-
-/// An entry as a message: the one field of it, or all of them as an object.
-fn message(entry: StreamId) -> Message {
-    let text = |value: &redis::Value| from_redis_value_ref::<String>(value).unwrap_or_default();
-    let fields: Map<String, Value> = entry.map.iter().map(|(name, value)| (name.clone(), json!(text(value)))).collect();
-    let body = match fields.iter().next() {
-        Some((_, Value::String(only))) if fields.len() == 1 => {
-            serde_json::from_str(only).unwrap_or_else(|_| Value::String(only.clone()))
-        }
-        _ => Value::Object(fields),
-    };
-    let since =
-        entry.id.split('-').next().and_then(|time| time.parse().ok()).and_then(DateTime::<Utc>::from_timestamp_millis);
-    Message { id: entry.id, body, since }
 }
 
 #[cfg(test)]
@@ -535,25 +544,8 @@ mod tests {
             ("redis://u:p@h/missed?group=master&count=1", "'count' means nothing there"),
         ] {
             let shown = url.replace("u:p@", "");
+            let shown = shown.split('?').next().expect("what stands before the query");
             assert_eq!(read(url), Err(format!("'{shown}' names no stream of Redis: {why}; {KNOWN}")));
         }
-    }
-
-    #[test]
-    fn an_entry_of_one_field_is_that_fields_content_and_one_of_many_is_an_object() {
-        let entry = |fields: &[(&str, &str)]| StreamId {
-            id: "1764230000000-0".to_owned(),
-            map: fields
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), redis::Value::BulkString(value.as_bytes().to_vec())))
-                .collect(),
-            ..StreamId::default()
-        };
-        let body = |fields: &[(&str, &str)]| message(entry(fields)).body;
-        assert_eq!(body(&[("body", r#"{"id": "1"}"#)]), json!({ "id": "1" }));
-        assert_eq!(body(&[("body", "{")]), json!("{"));
-        assert_eq!(body(&[("id", "1"), ("issuer", "a")]), json!({ "id": "1", "issuer": "a" }));
-        let since = message(entry(&[])).since.expect("an instant");
-        assert_eq!(since.to_rfc3339(), "2025-11-27T07:53:20+00:00");
     }
 }

@@ -14,7 +14,7 @@ use super::services::{self, Services, Unfit};
 use super::template::Values;
 use super::{CallError, Confirmation, Settled, Settlement, Transaction};
 use crate::http::retry::{NoAnswer, Retry};
-use crate::http::{Client, Trust, client, sentence};
+use crate::http::{Client, Trust, client, is_page, sentence};
 use crate::watch::{Unwatched, Watch};
 
 /// No answer of these services is longer, in bytes.
@@ -88,7 +88,10 @@ impl Service {
         let unfit = |why: String| Unfit(format!("{name} in the services: {why}"));
         let mut base = Url::parse(described.url.whole()).map_err(|error| unfit(format!("its URL is none: {error}")))?;
         if !["http", "https"].contains(&base.scheme()) {
-            return Err(unfit(format!("'{}' is no URL of HTTP", described.url)));
+            return Err(unfit(format!("a URL of '{}:', and not of http or https", base.scheme())));
+        }
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(unfit("its URL ends with a query or a fragment: a path is put behind it".to_owned()));
         }
         let written = (base.username().to_owned(), base.password().map(str::to_owned));
         let _ = base.set_username("");
@@ -97,7 +100,7 @@ impl Service {
             (Some(token), None, None, _) => Login::Token(token.clone()),
             (None, Some(user), Some(password), _) => Login::Basic(user.clone(), password.clone()),
             (None, None, None, (user, Some(password))) => Login::Basic(user, password.into()),
-            (None, None, None, _) => Login::None,
+            (None, None, None, (user, None)) if user.is_empty() => Login::None,
             _ => return Err(unfit("give a token, or a user with a password".to_owned())),
         };
         let circuit = Circuit::new(name, described.per_second, described.concurrency, watch);
@@ -127,6 +130,7 @@ impl Service {
             request = request.header(name, key);
         }
         let request = request.build().map_err(|error| refused(format!("cannot be asked: {}", error.without_url())))?;
+        let asked = request.url().clone();
         let answer = match ONCE.send(&self.client, request, LONGEST, &Unwatched).await {
             Ok(answer) => answer,
             Err(error @ NoAnswer::Lost(_)) => {
@@ -134,15 +138,22 @@ impl Service {
             }
             Err(error @ NoAnswer::TooLong(_)) => return Err(refused(format!("cannot be understood: {error}"))),
         };
+        if answer.url != asked {
+            return Err(refused(format!("leads elsewhere ({}): is its URL in the services right?", answer.url.path())));
+        }
+        if is_page(&answer.headers, &answer.body) {
+            let status = answer.status;
+            return Err(refused(format!("answers {status} with a web page (HTML): is its URL in the services right?")));
+        }
         let said = sentence(&answer.body, self.login.secret()).map(|said| format!(": {said}")).unwrap_or_default();
         match answer.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(Failure::Hopeless(format!("refuses the credentials ({}{said})", answer.status.as_u16())))
             }
+            status @ StatusCode::CONFLICT => Err(Failure::Busy(format!("answers {status}{said}"))),
             status
                 if status.is_server_error()
-                    || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT]
-                        .contains(&status) =>
+                    || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&status) =>
             {
                 Err(Failure::Unavailable(format!("answers {status}{said}"), answer.headers))
             }
@@ -176,7 +187,10 @@ impl Settlement for Calls {
                     _ if is(&described.declined) => Ok(Confirmation::Declined),
                     _ if is(&described.pending) => Ok(Confirmation::Pending),
                     _ if is(&described.unknown) => Ok(Confirmation::Unknown),
-                    _ => Err(Failure::Refused(format!("answers '{word}', a status that is not described"))),
+                    _ => {
+                        let word = sentence(word.as_bytes(), self.bank.login.secret()).unwrap_or_default();
+                        Err(Failure::Refused(format!("answers '{word}', a status that is not described")))
+                    }
                 }
             })
             .await

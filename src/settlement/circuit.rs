@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::header::RETRY_AFTER;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) enum Failure {
     /// The same call may succeed later; with the headers of the answer, if there was one.
     Unavailable(String, HeaderMap),
+    /// The service works, and is not done yet with the same call of another worker.
+    Busy(String),
     /// The same call would end the same.
     Refused(String),
     /// Every call would end the same: no more is to be begun.
@@ -73,7 +76,9 @@ impl Circuit {
             let asks = self.enter().await?;
             self.turn().await;
             tried += 1;
-            let failed = match once().await {
+            let ended = once().await;
+            drop(asks);
+            let (why, headers, counts) = match ended {
                 Ok(answer) => {
                     self.works();
                     return Ok(answer);
@@ -87,13 +92,16 @@ impl Circuit {
                     self.lock().down = Some(why.clone());
                     return Err(CallError::Unavailable(why));
                 }
-                Err(Failure::Unavailable(why, headers)) => {
-                    let pause = TRIES.before_next(tried.min(TRIES.tries), &headers);
-                    (why, pause)
-                }
+                Err(Failure::Busy(why)) => (why, HeaderMap::new(), false),
+                // One transaction that is never answered does not make the service one that is down.
+                Err(Failure::Unavailable(why, headers)) => (why, headers, tried == 1),
             };
-            let (why, pause) = failed;
-            let is_open = self.fails(&why, asks);
+            let pause = TRIES.before_next(tried.min(TRIES.tries), &headers);
+            if let Some(rest) = pause.filter(|_| headers.contains_key(RETRY_AFTER)) {
+                // What it asks of one it asks of all.
+                self.rest(rest);
+            }
+            let is_open = self.fails(&why, counts);
             let Some(pause) = pause.filter(|_| is_open || tried < TRIES.tries) else {
                 return Err(CallError::Unavailable(format!("{} {why}", self.name)));
             };
@@ -106,8 +114,8 @@ impl Circuit {
         self.lock().down.clone()
     }
 
-    /// Waits while the service is down, but for one that asks whether it is back; true for that one.
-    async fn enter(&self) -> Result<bool, CallError> {
+    /// Waits while the service is down, but for one that asks whether it is back.
+    async fn enter(&self) -> Result<Asks<'_>, CallError> {
         loop {
             {
                 let mut state = self.lock();
@@ -115,11 +123,11 @@ impl Circuit {
                     return Err(CallError::Unavailable(why.clone()));
                 }
                 if state.open.is_none() {
-                    return Ok(false);
+                    return Ok(Asks(None));
                 }
                 if !state.is_asked {
                     state.is_asked = true;
-                    return Ok(true);
+                    return Ok(Asks(Some(self)));
                 }
             }
             sleep(TRIES.first_pause).await;
@@ -141,7 +149,6 @@ impl Circuit {
         let was_open = {
             let mut state = self.lock();
             state.failures = 0;
-            state.is_asked = false;
             state.open.take().is_some()
         };
         if was_open {
@@ -149,13 +156,16 @@ impl Circuit {
         }
     }
 
-    /// Counts a request that failed; whether the service is down.
-    fn fails(&self, why: &str, asked: bool) -> bool {
+    /// Lets no request leave for so long.
+    fn rest(&self, rest: Duration) {
         let mut state = self.lock();
-        if asked {
-            state.is_asked = false;
-        }
-        state.failures += 1;
+        state.next = state.next.max(Instant::now() + rest);
+    }
+
+    /// Notes a request that failed, and counts it where that tells something of the service; whether the service is down.
+    fn fails(&self, why: &str, counts: bool) -> bool {
+        let mut state = self.lock();
+        state.failures += u32::from(counts);
         match state.open {
             Some(since) if since.elapsed() >= PATIENCE => {
                 let seconds = PATIENCE.as_secs();
@@ -174,6 +184,17 @@ impl Circuit {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One request that asks whether the service is back. It may be dropped half-way: then the next one asks.
+struct Asks<'a>(Option<&'a Circuit>);
+
+impl Drop for Asks<'_> {
+    fn drop(&mut self) {
+        if let Some(circuit) = self.0 {
+            circuit.lock().is_asked = false;
+        }
     }
 }
 
@@ -221,6 +242,27 @@ mod tests {
         let expected = ["the bank is down (it answers 503): waiting until it answers again", "the bank answers again"];
         assert_eq!(*told.0.lock().expect("told"), expected);
         assert_eq!(circuit.is_down(), None);
+    }
+
+    #[tokio::test]
+    async fn who_asks_whether_it_is_back_may_be_dropped_and_the_next_asks() {
+        let (circuit, _) = circuit();
+        circuit.lock().open = Some(Instant::now());
+        let hangs = circuit.call(|| std::future::pending::<Result<(), Failure>>());
+        assert!(tokio::time::timeout(Duration::from_millis(20), hangs).await.is_err());
+        circuit.call(|| async { Ok(()) }).await.expect("it is asked");
+        assert!(circuit.lock().open.is_none());
+    }
+
+    #[tokio::test]
+    async fn one_call_that_is_never_answered_and_one_that_is_under_way_leave_the_service_up() {
+        let (circuit, told) = circuit();
+        let ends =
+            circuit.call(|| async { Err::<(), _>(Failure::Unavailable("answers 500".to_owned(), HeaderMap::new())) });
+        assert!(matches!(ends.await, Err(CallError::Unavailable(why)) if why == "the bank answers 500"));
+        let busy = circuit.call(|| async { Err::<(), _>(Failure::Busy("answers 409".to_owned())) }).await;
+        assert!(matches!(busy, Err(CallError::Unavailable(why)) if why == "the bank answers 409"));
+        assert_eq!((circuit.lock().failures, told.0.lock().expect("told").len()), (1, 0));
     }
 
     #[tokio::test]

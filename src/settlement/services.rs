@@ -157,11 +157,15 @@ pub struct Message {
     pub id: String,
     /// Who issued it.
     pub issuer: String,
+    /// The issuer of one that names none. It is the same for every run, for it is part of the key by which the master knows a
+    /// transaction.
+    pub default_issuer: String,
 }
 
 impl Default for Message {
     fn default() -> Self {
-        Self { id: "/id".to_owned(), issuer: "/issuer".to_owned() }
+        let [id, issuer, default_issuer] = ["/id", "/issuer", "primary"].map(str::to_owned);
+        Self { id, issuer, default_issuer }
     }
 }
 

@@ -25,8 +25,7 @@ pub async fn get(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     let limit = arguments.limit()?.unwrap_or(LIMIT);
     let places = arguments.services()?.map(|services| services.message).unwrap_or_default();
     let queue = connect(&arguments.flag_queue, "firebreak-look", &arguments.trust()).await.map_err(usage)?;
-    let issuer = arguments.flag_issuer.as_deref().unwrap_or("primary");
-    let (survey, seen) = look(&*queue, limit, &places, issuer).await?;
+    let (survey, seen) = look(&*queue, limit, &places).await?;
     Ok(told(&survey, &seen, queue.address(), context.started))
 }
 
@@ -35,10 +34,9 @@ pub(super) async fn look(
     queue: &dyn crate::queue::Queue,
     limit: usize,
     places: &Message,
-    issuer: &str,
 ) -> anyhow::Result<(Survey, Seen)> {
     let mut seen = Seen::default();
-    let survey = queue.look(limit, &mut |message| seen.add(message, places, issuer)).await?;
+    let survey = queue.look(limit, &mut |message| seen.add(message, places)).await?;
     Ok((survey, seen))
 }
 
@@ -81,12 +79,15 @@ fn sentence(survey: &Survey, seen: &Seen, address: &str, now: DateTime<Utc>) -> 
     };
     let told = |count: u64, what: &str| (count > 0).then(|| format!("{what}: {count}"));
     let lost = told(survey.lost.count(), "LOST by the queue").map(|lost| lost + ", look for them at the slaves");
+    let unsure = survey.lost.waiting.is_none();
+    let unsure = unsure.then(|| "whether entries were deleted before they were read is not known".to_owned());
     let parts = [
         Some(first),
         told(survey.taken, "taken by a worker and not ended"),
         told(seen.malformed_count, "malformed"),
         told(survey.parked, "parked earlier"),
         lost,
+        unsure,
     ];
     let text = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
     if seen.count() < all {
@@ -113,7 +114,7 @@ fn tables(survey: &Survey, seen: &Seen, now: DateTime<Utc>) -> Vec<Table> {
         .iter()
         .take(NAMED)
         .map(|id| format!("lost: {id}: a worker had taken it; its content is gone"));
-    let gone = survey.lost.waiting;
+    let gone = survey.lost.waiting.unwrap_or(0);
     let gone = (gone > 0).then(|| format!("lost: {} gone before a worker took them", counted(gone, "message")));
     let lines: Vec<Cell> = malformed.chain(lost).chain(gone).map(|line| Cell::new(Tone::Bad, line)).collect();
     if !lines.is_empty() {
@@ -153,11 +154,15 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_told_and_makes_even_an_empty_queue_worth_a_look() {
-        let survey = Survey { lost: Lost { taken: vec!["1-0".to_owned()], waiting: 2 }, ..Survey::default() };
+        let survey = Survey { lost: Lost { taken: vec!["1-0".to_owned()], waiting: Some(2) }, ..Survey::default() };
         let finding = told(&survey, &Seen::default(), "redis://h/missed", at(0));
         assert_eq!(finding.outcome, Outcome::Done);
         let expected = "no transaction waits in redis://h/missed; LOST by the queue: 3, look for them at the slaves";
         assert_eq!(finding.message, expected);
+        let unsure = Survey { lost: Lost { waiting: None, ..Lost::default() }, ..Survey::default() };
+        let told_of = told(&unsure, &Seen::default(), "redis://h/missed", at(0)).message;
+        let why = "whether entries were deleted before they were read is not known";
+        assert_eq!(told_of, format!("no transaction waits in redis://h/missed; {why}"));
         let none = told(&Survey::default(), &Seen::default(), "redis://h/missed", at(0));
         assert_eq!(
             (none.outcome, none.message.as_str()),

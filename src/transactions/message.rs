@@ -11,11 +11,11 @@ use crate::settlement::{Message as Places, Transaction};
 /// No id is longer, in bytes: it is part of a URL and of a header.
 const LONGEST: usize = 256;
 
-/// The transaction that a message is about. One that names no issuer is `default`'s.
+/// The transaction that a message is about.
 ///
 /// # Errors
 /// Why the message is malformed.
-pub fn transaction(message: &Message, places: &Places, default: &str) -> Result<Transaction, String> {
+pub fn transaction(message: &Message, places: &Places) -> Result<Transaction, String> {
     if !message.body.is_object() {
         return Err("it is no JSON object".to_owned());
     }
@@ -28,12 +28,15 @@ pub fn transaction(message: &Message, places: &Places, default: &str) -> Result<
         Some(Value::String(text)) if text.chars().any(char::is_control) => {
             Err(format!("the text at '{pointer}' holds a control character"))
         }
+        // Steps of a path, and no part of one.
+        Some(Value::String(text)) if text == "." || text == ".." => Err(format!("the text at '{pointer}' is '{text}'")),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(Value::Number(number)) => Ok(Some(number.to_string())),
-        Some(_) => Err(format!("what stands at '{pointer}' is no text and no number")),
+        // A larger one is rounded where JSON is read: two ids would be one.
+        Some(Value::Number(number)) if number.is_u64() || number.is_i64() => Ok(Some(number.to_string())),
+        Some(_) => Err(format!("what stands at '{pointer}' is no text and no whole number")),
     };
     let id = text(&places.id)?.ok_or_else(|| format!("it has no id at '{}'", places.id))?;
-    let issuer = text(&places.issuer)?.unwrap_or_else(|| default.to_owned());
+    let issuer = text(&places.issuer)?.unwrap_or_else(|| places.default_issuer.clone());
     Ok(Transaction { id, issuer, document: message.body.clone() })
 }
 
@@ -53,8 +56,8 @@ const NAMED: usize = 20;
 
 impl Seen {
     /// Adds a message.
-    pub fn add(&mut self, message: &Message, places: &Places, default: &str) {
-        match transaction(message, places, default) {
+    pub fn add(&mut self, message: &Message, places: &Places) {
+        match transaction(message, places) {
             Ok(Transaction { issuer, .. }) => {
                 let (count, oldest) = self.issuers.entry(issuer).or_default();
                 *count += 1;
@@ -94,7 +97,7 @@ mod tests {
     }
 
     fn read(body: Value) -> Result<(String, String), String> {
-        let transaction = transaction(&message(body), &Places::default(), "primary")?;
+        let transaction = transaction(&message(body), &Places::default())?;
         Ok((transaction.id, transaction.issuer))
     }
 
@@ -109,9 +112,11 @@ mod tests {
             (json!([]), "it is no JSON object"),
             (json!({}), "it has no id at '/id'"),
             (json!({ "id": "" }), "it has no id at '/id'"),
-            (json!({ "id": {} }), "what stands at '/id' is no text and no number"),
+            (json!({ "id": {} }), "what stands at '/id' is no text and no whole number"),
             (json!({ "id": "a\nb" }), "the text at '/id' holds a control character"),
-            (json!({ "id": "a", "issuer": [] }), "what stands at '/issuer' is no text and no number"),
+            (json!({ "id": "a", "issuer": [] }), "what stands at '/issuer' is no text and no whole number"),
+            (json!({ "id": 1.5 }), "what stands at '/id' is no text and no whole number"),
+            (json!({ "id": ".." }), "the text at '/id' is '..'"),
             (json!({ "id": "a".repeat(257) }), "the text at '/id' is longer than 256 bytes"),
         ] {
             assert_eq!(read(body), Err(why.to_owned()));
@@ -122,7 +127,7 @@ mod tests {
     fn what_was_seen_is_counted_by_issuer() {
         let mut seen = Seen::default();
         for body in [json!({ "id": 1 }), json!({ "id": 2, "issuer": "b" }), json!({ "id": 3 }), json!(1)] {
-            seen.add(&message(body), &Places::default(), "primary");
+            seen.add(&message(body), &Places::default());
         }
         let since = DateTime::<Utc>::from_timestamp_millis(5);
         assert_eq!(seen.issuers, BTreeMap::from([("b".to_owned(), (1, since)), ("primary".to_owned(), (2, since))]));

@@ -59,7 +59,11 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     // As a queue names this run among its workers.
     let worker = format!("firebreak-{}", context.journal.holder().run);
     let queue: Arc<dyn queue::Queue> = connect(&arguments.flag_queue, &worker, &trust).await.map_err(usage)?.into();
-    let (survey, seen) = look(&*queue, LOOKED_INTO, &services.message, &issuer).await?;
+    let (survey, seen) = look(&*queue, LOOKED_INTO, &services.message).await?;
+    if survey.lost.count() > 0 {
+        let count = survey.lost.count();
+        watch.warn(&format!("LOST by the queue: {count}. `get` names them; after this run Redis may no longer know"));
+    }
     let plan = plan(&survey, &seen, queue.as_ref(), (bank, &issuer), limit);
 
     let place = Shared(queue.address().to_owned());
@@ -90,16 +94,12 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         watch: Arc::clone(&watch),
         start: Arc::clone(&start),
         taken: Mutex::new(taken),
+        feeder: Mutex::new(Some(feeder)),
     });
     let ended = BatchExecution { scope, batch: Arc::clone(&batch), plan, concurrency }.go().await;
-    batch.taken.lock().await.close();
-    start.notify_one();
-    let closed = async {
-        feeder.await?;
-        queue.close().await
-    };
-    if let Err(error) = closed.await {
-        watch.warn(&format!("what this run had taken and not ended comes back a little later: {error:#}"));
+    if let Some(feeder) = batch.feeder.lock().await.take() {
+        // It was never begun, and has taken nothing.
+        feeder.abort();
     }
     let mut finding = ended?;
     // Where the runner tells what became of the items.
@@ -137,7 +137,8 @@ fn plan(
     if survey.lost.count() > 0 {
         rows.push(vec!["LOST by the queue".into(), survey.lost.count().to_string().into()]);
     }
-    let recorded = json!({ "queue": address, "bank": bank, "issuer": issuer, "transactions": total });
+    let lost = json!({ "taken": survey.lost.taken, "waiting": survey.lost.waiting });
+    let recorded = json!({ "queue": address, "bank": bank, "issuer": issuer, "transactions": total, "lost": lost });
     let step = json!({
         "subject": address, "before": format!("{total} transactions wait"), "after": "each is settled, left, or parked",
     });
@@ -146,6 +147,6 @@ fn plan(
         purpose: format!("of issuer '{issuer}', as the bank '{bank}' confirms"),
         table: Table { head: vec![String::new(); 2], rows, ..Table::default() },
         recorded,
-        details: Map::from_iter([("steps".to_owned(), json!([step]))]),
+        details: Map::from_iter([("steps".to_owned(), json!([step])), ("lost".to_owned(), lost)]),
     }
 }

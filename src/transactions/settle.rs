@@ -8,6 +8,7 @@ use anyhow::bail;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::message::transaction;
@@ -34,6 +35,8 @@ pub struct Transactions {
     pub start: Arc<Notify>,
     /// What was taken from the queue: see [`feed`].
     pub taken: Mutex<mpsc::Receiver<anyhow::Result<Message>>>,
+    /// The task that feeds it; none when it is over.
+    pub feeder: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// How long until it is asked again for what other workers may abandon.
@@ -98,6 +101,37 @@ impl Ledger {
             ("parked".to_owned(), number(&self.malformed)),
             ("not_settled".to_owned(), number(&self.failed)),
         ])
+    }
+
+    /// The same in words: `8 committed, 2 cancelled; left: 2 not decided, 1 of another issuer; 1 parked`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let told = |counters: &[(&AtomicU64, &str)]| {
+            let counts = counters.iter().map(|(counter, what)| (counter.load(Ordering::Relaxed), what));
+            counts
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, what)| format!("{count} {what}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let done = format!("{} committed, {} cancelled", number(&self.committed), number(&self.cancelled));
+        let left = told(&[
+            (&self.pending, "not decided"),
+            (&self.unknown, "unknown to the bank"),
+            (&self.others, "of other issuers"),
+            (&self.failed, "not settled"),
+        ]);
+        let parked = told(&[(&self.malformed, "parked")]);
+        let left = if left.is_empty() { left } else { format!("left: {left}") };
+        [done, left, parked].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Whether the bank knew none of several transactions: more likely it is asked in the wrong place.
+    fn is_unknown_to_all(&self) -> bool {
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        number(&self.unknown) >= 5
+            && [&self.committed, &self.cancelled, &self.pending].into_iter().map(number).sum::<u64>() == 0
     }
 
     fn count(counter: &AtomicU64) {
@@ -165,21 +199,21 @@ impl Batch for Transactions {
 
     async fn next(&self) -> anyhow::Result<Option<Message>> {
         if let Some(why) = self.settlement.is_down() {
-            bail!("{why}; what was not begun waits in the queue");
+            bail!("{why}; what was not settled waits in the queue");
         }
         self.start.notify_one();
         self.taken.lock().await.recv().await.transpose()
     }
 
     fn name(&self, message: &Message) -> String {
-        match transaction(message, &self.places, &self.issuer) {
+        match transaction(message, &self.places) {
             Ok(transaction) => format!("transaction {} (message {})", transaction.id, message.id),
             Err(_) => format!("message {}", message.id),
         }
     }
 
     async fn act(&self, message: &Message) -> ItemEnd {
-        let transaction = match transaction(message, &self.places, &self.issuer) {
+        let transaction = match transaction(message, &self.places) {
             Ok(transaction) => transaction,
             Err(why) => {
                 return match self.queue.park(message, &why).await {
@@ -208,6 +242,29 @@ impl Batch for Transactions {
                 self.leave(message).await;
                 ItemEnd::Failed(why)
             }
+        }
+    }
+
+    fn stopped(&self) -> Option<String> {
+        self.settlement.is_down().map(|why| format!("{why}; what was not settled waits in the queue"))
+    }
+
+    fn summary(&self) -> Option<String> {
+        Some(self.ledger.sentence())
+    }
+
+    async fn close(&self) {
+        self.taken.lock().await.close();
+        self.start.notify_one();
+        if let Some(feeder) = self.feeder.lock().await.take() {
+            // It ends with what it is taking just now.
+            let _ = feeder.await;
+        }
+        if let Err(error) = self.queue.close().await {
+            self.watch.warn(&format!("what this run had taken and not ended comes back a little later: {error:#}"));
+        }
+        if self.ledger.is_unknown_to_all() {
+            self.watch.warn("the bank knows none of these transactions: is the path of its confirmation right?");
         }
     }
 }

@@ -112,6 +112,7 @@ async fn those_of_resolve_transactions_settle_what_waits() {
         redis.add([r#"{"id": "confirmed-1"}"#, r#"{"id": "declined-2"}"#]);
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("services.json"), services).expect("the services");
+        std::fs::write(folder.path().join("queue.url"), redis.url()).expect("the queue");
         let mut ends = Vec::new();
         for line in examples(env!("CARGO_BIN_EXE_resolve_transactions")) {
             let typed = line.replace("queue.example:6379", &format!("127.0.0.1:{}", redis.port()));
@@ -129,7 +130,7 @@ async fn those_of_resolve_transactions_settle_what_waits() {
     .expect("every example to run");
     let ended = |place: usize, said: &str| ends[place].0 == 0 && ends[place].1.contains(said);
     assert!(
-        ends.len() == 2 && ended(0, "2 transactions wait in redis://") && ended(1, "transactions: 2 done"),
+        ends.len() == 2 && ended(0, "2 transactions wait in redis://") && ended(1, "1 committed, 1 cancelled"),
         "{ends:?}"
     );
     assert_eq!((settlement.ledger().effects.len(), settlement.ledger().wrong()), (2, Vec::new()));

@@ -60,6 +60,19 @@ pub trait Batch: Send + Sync + 'static {
 
     /// Does what is to be done with an item. To do it twice must have one effect.
     async fn act(&self, item: &Self::Item) -> ItemEnd;
+
+    /// Why it did not come to its end, though each item that was begun is ended; none where it did.
+    fn stopped(&self) -> Option<String> {
+        None
+    }
+
+    /// What became of the items, in words of its own; none for the runner's: `items: 3 done, 1 left`.
+    fn summary(&self) -> Option<String> {
+        None
+    }
+
+    /// Called once when no item is under way any more, however it came to that, while an interrupt still waits.
+    async fn close(&self) {}
 }
 
 /// A batch that is to be carried out.
@@ -264,6 +277,8 @@ impl<B: Batch> BatchExecution<'_, B> {
                 },
             }
         }
+        tally.stopped = tally.stopped.or_else(|| self.batch.stopped());
+        self.batch.close().await;
         section.over();
         self.write(&mut tally, journal);
         if let Err(error) = journal.enter(tally.state()) {
@@ -308,7 +323,8 @@ impl<B: Batch> BatchExecution<'_, B> {
             _ if interrupted => Outcome::Interrupted,
             _ => Outcome::Failed,
         };
-        let mut message = format!("{}: {}", self.scope.words.many, tally.counts);
+        let mut message =
+            self.batch.summary().unwrap_or_else(|| format!("{}: {}", self.scope.words.many, tally.counts));
         if let Some(why) = &tally.stopped {
             message = format!("{why}; {message}. What is done stays done: run it again to go on");
         }

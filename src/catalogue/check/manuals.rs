@@ -6,6 +6,7 @@ use super::{Violation, meant};
 use crate::action::arguments;
 use crate::action::manual::{Manual, Opt, Usage};
 use crate::action::report::Outcome;
+use crate::catalogue::approval::Approval;
 use crate::catalogue::facts::Command;
 use crate::catalogue::name::{self, is_secret};
 
@@ -52,6 +53,14 @@ pub fn title(text: &Text, manual: &Manual) -> Vec<Violation> {
     } else {
         Vec::new()
     }
+}
+
+/// What a button is to ask for, in words that nobody understands.
+pub fn approval_unknown(text: &Text, manual: &Manual) -> Vec<Violation> {
+    let lines = section(text, manual, "Approval");
+    let (Some(said), Some((line, _))) = (manual.section("Approval"), lines.first()) else { return Vec::new() };
+    let fix = "write for example: typed name; second person in production";
+    Approval::read(said).err().map(|why| text.violation(*line, why, fix)).into_iter().collect()
 }
 
 /// A section that every reader needs. What others wrote has its exit codes and examples in other places.

@@ -86,6 +86,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "doubtful", look: Look::Manual(manuals::doubtful) },
     Rule { name: "title", look: Look::Manual(manuals::title) },
     Rule { name: "section-missing", look: Look::Manual(manuals::section_missing) },
+    Rule { name: "approval-unknown", look: Look::Manual(manuals::approval_unknown) },
     Rule { name: "heading-unknown", look: Look::Manual(manuals::heading_unknown) },
     Rule { name: "option-undescribed", look: Look::Manual(manuals::option_undescribed) },
     Rule { name: "option-not-taken", look: Look::Manual(manuals::option_not_taken) },

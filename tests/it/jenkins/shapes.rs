@@ -149,6 +149,83 @@ fn a_button_of_every_shape_goes_its_way() {
     );
 }
 
+/// The approval that a button asks for is what the usage text says.
+#[test]
+fn a_button_asks_for_the_approval_that_its_text_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    };
+    let roles = [
+        ("open_queue", "none"),
+        ("name_queue", "typed name"),
+        ("two_queue", "second person"),
+        ("guard_queue", "none; second person in production"),
+    ];
+    write("roles/.gitkeep", "");
+    for (role, approval) in roles {
+        let text = format!("{}\nApproval:\n  {approval}\n", QUEUE.replace("empty_queue", role));
+        write(&format!("src/bin/{role}.rs"), &format!("const USAGE: &str = {text:?};"));
+        write(&format!("playbooks/{role}.yml"), "");
+    }
+    for hosts in ["prod/hosts.ini", "dev/hosts.ini"] {
+        write(&format!("inventories/{hosts}"), "");
+    }
+    for path in ["roles/ROLE/Jenkinsfile", "_actions"] {
+        write(&format!("templates/{path}"), &template(path));
+    }
+    let toolkit = Toolkit::open(folder.path()).expect("the toolkit");
+    for file in render::render(&toolkit).expect("the buttons") {
+        write(&file.path.display().to_string(), &file.text);
+    }
+    let pressed = |role: &str, environment: &str, inputs: serde_json::Value| {
+        json!({
+            "file": format!("roles/{role}/Jenkinsfile"),
+            "params": { "environment": environment, "queue": "jobs of anna", "depth": "", "force": false, "only": "" },
+            "ansiblePlaybook": [{}, { "writes": { "plan.json": { "text": "", "message": "would empty it" } } },
+                { "writes": { "report.json": { "outcome": "done", "message": "Empty." } } }],
+            "input": inputs,
+        })
+    };
+    let person = |who: &str, environment: &str| json!({ "by": who, "values": { "confirmation": environment } });
+    let (anna, bert) = (json!({ "by": "anna" }), json!({ "by": "bert" }));
+    let builds = run_in(
+        folder.path(),
+        &json!([
+            pressed("open_queue", "prod", json!([])),
+            pressed("name_queue", "prod", json!([anna, person("anna", "prod")])),
+            pressed("two_queue", "dev", json!([anna, person("anna", "dev")])),
+            pressed("two_queue", "dev", json!([anna, person("bert", "dev")])),
+            pressed("guard_queue", "dev", json!([bert])),
+            pressed("guard_queue", "prod", json!([anna, person("anna", "prod")])),
+            pressed("guard_queue", "prod", json!([anna, person("bert", "prod")])),
+        ]),
+    );
+    let ends: Vec<_> = builds
+        .iter()
+        .map(|build| {
+            assert_eq!(build["findings"], json!([]), "{build:#}");
+            let description = build["description"].as_str().unwrap_or_default().to_owned();
+            (build["result"].as_str().unwrap_or_default().to_owned(), description, calls(build, "input").len())
+        })
+        .collect();
+    let end = |result: &str, description: &str, inputs: usize| (result.to_owned(), description.to_owned(), inputs);
+    assert_eq!(
+        ends,
+        [
+            end("SUCCESS", "prod: done", 0),
+            end("SUCCESS", "prod, approved by anna: done", 2),
+            end("FAILURE", "", 2),
+            end("SUCCESS", "dev, approved by bert: done", 2),
+            end("SUCCESS", "dev: done", 1),
+            end("FAILURE", "", 2),
+            end("SUCCESS", "prod, approved by bert: done", 2),
+        ]
+    );
+}
+
 fn template(path: &str) -> String {
     std::fs::read_to_string(root().join("templates").join(path)).expect("a template")
 }

@@ -73,6 +73,16 @@ impl Redis {
         pipe.query(&mut self.client().get_connection().expect("a connection")).expect("their ids")
     }
 
+    /// Puts a message of any bytes into the stream.
+    pub fn add_bytes(&self, fields: &[(&[u8], &[u8])]) {
+        let mut command = cmd("XADD");
+        command.arg(STREAM).arg("*");
+        for (name, value) in fields {
+            command.arg(*name).arg(*value);
+        }
+        command.query::<String>(&mut self.client().get_connection().expect("a connection")).expect("its id");
+    }
+
     /// Has a worker take so many messages, and die.
     pub fn take(&self, worker: &str, count: usize) {
         let count = count.to_string();
