@@ -11,8 +11,8 @@ Solution:
   queue itself has lost; it takes none. `run` shows the plan, asks, and takes one after the other: the bank says whether
   it confirms, and the master stores the result, committed or cancelled. Only then the transaction leaves the queue.
   What the bank has not decided, or does not know, stays there, and is counted; what is malformed goes to a parking
-  queue with the reason. Run it again at any time, also on another host meanwhile: each transaction has one effect, for the
-  master knows it by a key. Every run is in a journal.
+  queue with the reason. Run it again at any time, also on another host meanwhile: each transaction has one effect,
+  for the master knows it by a key. Every run is in a journal.
 
 Symptoms:
   Transactions were missed, are stuck or not processed, after a traffic peak or when the master was lost

@@ -20,6 +20,7 @@ use super::settlement::{self, Settlement};
 use super::slack::Slack;
 use super::story::Stand;
 use super::world::{Inspect, World};
+use crate::action::arguments::UsageError;
 use crate::poll::Looks;
 use crate::{process, temporary};
 
@@ -105,8 +106,12 @@ impl Transactions {
     /// Starts the servers, and puts the transactions into the queue.
     ///
     /// # Errors
-    /// When a server cannot be started.
+    /// When a server cannot be started, or a fault is none of this world.
     pub async fn start(port: u16, faults: &[Fault]) -> anyhow::Result<Self> {
+        if let Some(fault) = faults.iter().find(|fault| !has(fault)) {
+            let why = "the world 'transactions' has bank-503, lose-reply, reset, gone, gone-at-write, latency and slack-fails";
+            return Err(UsageError(format!("--fault: '{fault}' is none of this world: {why}")).into());
+        }
         let (ordered, log) = (Faults::default(), Log::default());
         for fault in faults {
             ordered.order(fault.clone());
@@ -128,6 +133,15 @@ impl Transactions {
         let control = control::start(port(2), &ordered, &log, inspector).await?;
         Ok(Self { queue, slack, control, services, folder })
     }
+}
+
+/// Whether a fault has an effect here.
+fn has(fault: &Fault) -> bool {
+    use Fault::{BankUnavailable, Gone, GoneAtWrite, Latency, LoseReply, Reset, Slack};
+    matches!(
+        fault,
+        BankUnavailable { .. } | Gone | GoneAtWrite | Latency { .. } | LoseReply { .. } | Reset { .. } | Slack
+    )
 }
 
 impl World for Transactions {
@@ -165,7 +179,9 @@ impl Inspect for Inspector {
         let length = |stream: &str| ask(self.port, &["XLEN", stream]).unwrap_or_else(|error| error.to_string());
         let pending = ask(self.port, &["XPENDING", STREAM, GROUP]).unwrap_or_else(|error| error.to_string());
         let waiting = pending.lines().next().unwrap_or_default().to_owned();
-        let (committed, cancelled) = (said("confirmed"), said("declined"));
+        // Who means the other issuer as well may have resolved some of its transactions.
+        let others = ledger.effects.keys().filter(|(issuer, _)| issuer != "primary").count();
+        let (committed, cancelled) = (said("confirmed") + others, said("declined"));
         let is_before = stand == Stand::Broken;
         let number = |number: usize| if is_before { "0".to_owned() } else { number.to_string() };
         let rows = [

@@ -29,8 +29,10 @@ pub struct Message {
 pub struct Survey {
     /// Messages that no worker has taken yet.
     pub waiting: u64,
-    /// Messages that a worker has taken and not ended: it works on them, has left them, or died.
+    /// Messages that a worker has taken and not ended: it works on them, or died.
     pub taken: u64,
+    /// Messages that an earlier worker of this toolkit has left.
+    pub left: u64,
     /// Messages that were put aside because they cannot be worked on.
     pub parked: u64,
     /// What the queue has lost: messages whose content is gone, though no worker ended them.
@@ -49,6 +51,14 @@ pub struct Lost {
 impl Default for Lost {
     fn default() -> Self {
         Self { taken: Vec::new(), waiting: Some(0) }
+    }
+}
+
+impl Survey {
+    /// How many are to be worked on.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.waiting + self.taken + self.left
     }
 }
 

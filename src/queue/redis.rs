@@ -362,14 +362,15 @@ impl Queue for Stream {
 
     async fn look(&self, limit: usize, see: &mut (dyn for<'m> FnMut(&'m Message) + Send)) -> anyhow::Result<Survey> {
         let group = self.group().await?;
-        let (mut count, mut gone) = (0, Vec::new());
+        let (mut count, mut gone, mut left) = (0, Vec::new(), 0);
         let mut from = "-".to_owned();
         loop {
             let page = self.pending(&from, Duration::ZERO).await?;
             let ids: Vec<String> = page.iter().map(|one| one.id.clone()).collect();
-            for (id, content) in ids.iter().zip(self.contents(&ids).await?) {
+            for (one, content) in page.iter().zip(self.contents(&ids).await?) {
+                left += u64::from(content.is_some() && one.consumer == LEFT);
                 match content {
-                    None => gone.push(id.clone()),
+                    None => gone.push(one.id.clone()),
                     Some(entry) if count < limit => {
                         count += 1;
                         see(&Message::from(entry));
@@ -395,8 +396,8 @@ impl Queue for Stream {
         }
         let (waiting, unread) = self.unread(&group).await?;
         let parked: u64 = self.ask(&["XLEN", &self.parking()]).await?;
-        let taken = (group.pending as u64).saturating_sub(gone.len() as u64);
-        Ok(Survey { waiting, taken, parked, lost: Lost { taken: gone, waiting: unread } })
+        let taken = (group.pending as u64).saturating_sub(gone.len() as u64 + left);
+        Ok(Survey { waiting, taken, left, parked, lost: Lost { taken: gone, waiting: unread } })
     }
 
     async fn take(&self, limit: usize) -> anyhow::Result<Taken> {

@@ -73,7 +73,7 @@ impl Calls {
         }
         let name = format!("the bank '{bank}'");
         Ok(Self {
-            concurrency: described.service.concurrency.max(1),
+            concurrency: described.service.concurrency.get(),
             bank: Service::new(&described.service, name, client.clone(), Arc::clone(&watch))?,
             master: Service::new(&master.service, "the master".to_owned(), client, watch)?,
             confirmation,
@@ -104,7 +104,7 @@ impl Service {
             _ => return Err(unfit("give a token, or a user with a password".to_owned())),
         };
         let circuit = Circuit::new(name, described.per_second, described.concurrency, watch);
-        Ok(Self { client, base, login, timeout: Duration::from_secs(described.timeout.max(1)), circuit })
+        Ok(Self { client, base, login, timeout: Duration::from_secs(described.timeout.get()), circuit })
     }
 
     /// Asks once. What is no answer of the service itself is a failure.

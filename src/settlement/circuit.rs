@@ -1,6 +1,7 @@
 //! What stands between a run and a service: no more requests than the service bears, tries again where that may help, and where
 //! it is down one request after the other asks whether it is back, while all others wait.
 
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,10 +59,10 @@ struct State {
 }
 
 impl Circuit {
-    pub fn new(name: String, per_second: u32, concurrency: usize, watch: Arc<dyn Watch>) -> Self {
+    pub fn new(name: String, per_second: NonZeroU32, concurrency: NonZeroUsize, watch: Arc<dyn Watch>) -> Self {
         let state = State { next: Instant::now(), failures: 0, open: None, is_asked: false, down: None };
-        let interval = Duration::from_secs(1) / per_second.max(1);
-        Self { name, slots: Semaphore::new(concurrency.max(1)), interval, state: Mutex::new(state), watch }
+        let interval = Duration::from_secs(1) / per_second.get();
+        Self { name, slots: Semaphore::new(concurrency.get()), interval, state: Mutex::new(state), watch }
     }
 
     /// Makes a call, as soon and as often as the service bears it.
@@ -217,7 +218,9 @@ mod tests {
 
     fn circuit() -> (Arc<Circuit>, Arc<Told>) {
         let told = Arc::new(Told::default());
-        (Arc::new(Circuit::new("the bank".to_owned(), 10_000, 8, Arc::clone(&told) as Arc<dyn Watch>)), told)
+        let bears = (NonZeroU32::new(10_000).expect("many"), NonZeroUsize::new(8).expect("some"));
+        let watch = Arc::clone(&told) as Arc<dyn Watch>;
+        (Arc::new(Circuit::new("the bank".to_owned(), bears.0, bears.1, watch)), told)
     }
 
     #[tokio::test]

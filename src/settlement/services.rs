@@ -2,6 +2,7 @@
 //! they speak otherwise than the contract, what is sent and where the answer stands.
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -67,25 +68,25 @@ pub(super) struct Service {
     pub token: Option<SecretString>,
     /// How long a request may take, in seconds.
     #[serde(default = "ten")]
-    pub timeout: u64,
+    pub timeout: NonZeroU64,
     /// How many requests a second it bears.
     #[serde(default = "fifty")]
-    pub per_second: u32,
+    pub per_second: NonZeroU32,
     /// How many requests it bears at the same time.
     #[serde(default = "sixteen")]
-    pub concurrency: usize,
+    pub concurrency: NonZeroUsize,
 }
 
-const fn ten() -> u64 {
-    10
+fn ten() -> NonZeroU64 {
+    NonZeroU64::new(10).expect("it is not zero")
 }
 
-const fn fifty() -> u32 {
-    50
+fn fifty() -> NonZeroU32 {
+    NonZeroU32::new(50).expect("it is not zero")
 }
 
-const fn sixteen() -> usize {
-    16
+fn sixteen() -> NonZeroUsize {
+    NonZeroUsize::new(16).expect("it is not zero")
 }
 
 /// What is sent to ask for a confirmation, and where the answer stands.
@@ -239,7 +240,7 @@ mod tests {
         let document = json!({ "banks": { "north": { "url": "https://u:p@north" } }, "master": { "url": "http://m" } });
         let services = read(&document).expect("services");
         let bank = services.bank("north").expect("the bank");
-        assert_eq!((bank.service.per_second, bank.confirmation.status.as_str()), (50, "/status"));
+        assert_eq!((bank.service.per_second.get(), bank.confirmation.status.as_str()), (50, "/status"));
         assert_eq!(services.master.result.path, "/transactions/{id}/result");
         assert_eq!(services.message.issuer, "/issuer");
         let none = services.bank("south").map(drop).expect_err("none").to_string();
@@ -257,7 +258,7 @@ mod tests {
             ),
             (
                 json!({ "banks": { "b": { "url": "http://b", "timeout": "s3cret" } }, "master": bank }),
-                "the services cannot be used: a value is of another kind: expected u64",
+                "the services cannot be used: a value is of another kind: expected a nonzero u64",
             ),
             (
                 json!({ "banks": {}, "master": bank, "message": { "id": "id" } }),

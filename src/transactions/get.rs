@@ -42,10 +42,11 @@ pub(super) async fn look(
 
 /// What was seen, for people and for programs.
 fn told(survey: &Survey, seen: &Seen, address: &str, now: DateTime<Utc>) -> Finding {
-    let all = survey.waiting + survey.taken;
+    let all = survey.count();
     let mut finding = Finding::new(Outcome::Done, sentence(survey, seen, address, now))
         .with("waiting", survey.waiting)
         .with("taken", survey.taken)
+        .with("left", survey.left)
         .with("parked", survey.parked)
         .with("lost", json!({ "taken": survey.lost.taken, "waiting": survey.lost.waiting }))
         .with("seen", seen.count())
@@ -69,7 +70,7 @@ fn instant(instant: Option<DateTime<Utc>>) -> Value {
 }
 
 fn sentence(survey: &Survey, seen: &Seen, address: &str, now: DateTime<Utc>) -> String {
-    let all = survey.waiting + survey.taken;
+    let all = survey.count();
     let first = if all == 0 {
         format!("no transaction waits in {address}")
     } else {
@@ -83,7 +84,8 @@ fn sentence(survey: &Survey, seen: &Seen, address: &str, now: DateTime<Utc>) -> 
     let unsure = unsure.then(|| "whether entries were deleted before they were read is not known".to_owned());
     let parts = [
         Some(first),
-        told(survey.taken, "taken by a worker and not ended"),
+        told(survey.left, "left by an earlier run"),
+        told(survey.taken, "taken by a worker that is at it or died"),
         told(seen.malformed_count, "malformed"),
         told(survey.parked, "parked earlier"),
         lost,

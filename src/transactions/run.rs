@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use async_trait::async_trait;
 use serde_json::{Map, json};
 use tokio::sync::{Mutex, Notify, mpsc};
@@ -22,6 +23,9 @@ use crate::{queue, settlement};
 
 /// How many messages are looked into for the plan.
 const LOOKED_INTO: usize = 1000;
+
+/// So many messages of which none is a transaction are more likely read in the wrong way than malformed.
+const SUSPECT: u64 = 3;
 
 /// A queue that several hosts may work on at the same time: nobody is kept out.
 struct Shared(String);
@@ -48,7 +52,8 @@ impl RemoteLock for Shared {
 pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Finding> {
     context.journal.begin()?;
     let Some(services) = arguments.services()? else {
-        return Err(UsageError("--services is needed: it says where the banks and the master are".to_owned()).into());
+        let why = "--services (or FIREBREAK_SERVICES) is needed: where the banks and the master are, see docs/transactions.md";
+        return Err(UsageError(why.to_owned()).into());
     };
     let bank = arguments.flag_bank.as_deref().unwrap_or_default();
     let issuer = arguments.flag_issuer.as_deref().unwrap_or("primary").to_owned();
@@ -60,6 +65,14 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     let worker = format!("firebreak-{}", context.journal.holder().run);
     let queue: Arc<dyn queue::Queue> = connect(&arguments.flag_queue, &worker, &trust).await.map_err(usage)?.into();
     let (survey, seen) = look(&*queue, LOOKED_INTO, &services.message).await?;
+    if seen.malformed_count >= SUSPECT && seen.issuers.is_empty() {
+        let why = seen.malformed.first().map(|(_, why)| why.as_str()).unwrap_or_default();
+        bail!(
+            "none of the {} messages that were looked at is a transaction ({why}): is `message` of the services right? \
+             Nothing was changed",
+            seen.malformed_count
+        );
+    }
     if survey.lost.count() > 0 {
         let count = survey.lost.count();
         watch.warn(&format!("LOST by the queue: {count}. `get` names them; after this run Redis may no longer know"));
@@ -79,10 +92,10 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     // It takes nothing before the runner asks for the first item: then the plan was agreed to.
     let start = Arc::new(Notify::new());
     let feeder = tokio::spawn({
-        let (queue, start) = (Arc::clone(&queue), Arc::clone(&start));
+        let (queue, start, watch) = (Arc::clone(&queue), Arc::clone(&start), Arc::clone(&watch));
         async move {
             start.notified().await;
-            feed(queue, concurrency, limit, to).await;
+            feed(queue, concurrency, limit, to, watch).await;
         }
     });
     let batch = Arc::new(Transactions {
@@ -116,7 +129,7 @@ fn plan(
     (bank, issuer): (&str, &str),
     limit: Option<usize>,
 ) -> BatchPlan {
-    let all = survey.waiting + survey.taken;
+    let all = survey.count();
     let total = limit.map_or(all, |limit| all.min(limit as u64));
     let address = queue.address();
     let mut rows = vec![

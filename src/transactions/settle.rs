@@ -49,7 +49,9 @@ pub async fn feed(
     ahead: usize,
     limit: Option<usize>,
     to: mpsc::Sender<anyhow::Result<Message>>,
+    watch: Arc<dyn Watch>,
 ) {
+    let mut has_told = false;
     let mut left = limit.unwrap_or(usize::MAX);
     while left > 0 && !to.is_closed() {
         match queue.take(ahead.min(left)).await {
@@ -61,10 +63,17 @@ pub async fn feed(
                     }
                 }
             }
-            Ok(Taken::Later) => tokio::select! {
-                () = to.closed() => return,
-                () = sleep(PAUSE) => {}
-            },
+            Ok(Taken::Later) => {
+                if !std::mem::replace(&mut has_told, true) {
+                    watch.warn(
+                        "another worker has taken the rest: waiting half a minute to see whether it is at it or died",
+                    );
+                }
+                tokio::select! {
+                    () = to.closed() => return,
+                    () = sleep(PAUSE) => {}
+                }
+            }
             Ok(Taken::None) => return,
             Err(error) => {
                 // Nobody listens any more where it cannot be told.

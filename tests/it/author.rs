@@ -54,8 +54,10 @@ impl Workshop {
         for name in ["tmp", "home"] {
             fs::create_dir(workshop.path(name)).expect("a folder");
         }
-        let bin = "src/bin/rollback_service.rs";
-        fs::copy(repository().join(bin), workshop.path(bin)).expect("the program of the role that is there");
+        for role in fs::read_dir(repository().join("roles")).expect("the roles") {
+            let bin = format!("src/bin/{}.rs", role.expect("a role").file_name().display());
+            fs::copy(repository().join(&bin), workshop.path(&bin)).expect("the program of a role that is there");
+        }
         let manifest = fs::read_to_string(repository().join("Cargo.toml")).expect("the manifest");
         let (_, lints) = manifest.split_once("[lints.rust]").expect("lints");
         // The same profile, so that what the library stands on is not compiled again.

@@ -52,7 +52,8 @@ Adopted:
   run: run
 "
     );
-    assert_eq!(workshop.firebreak(&["sync", "--check"]).code, 0);
+    let synced = workshop.firebreak(&["sync", "--check"]);
+    assert_eq!(synced.code, 0, "{synced:?}");
     let checked = workshop.firebreak(&["check"]).stdout;
     assert!(checked.contains("no inventory gives rollback_env, which is needed for `get` and `run`"), "{checked}");
     assert_eq!(checked.trim_end().lines().count(), 2, "{checked}");

@@ -190,7 +190,11 @@ fn a_role_is_removed_as_far_as_git_has_it() {
     let made = workshop.firebreak(&[&["new", "rings"], &texts[..]].concat());
     assert!(made.code == 0 && workshop.read("Cargo.toml") != manifest, "{made:?}");
     let unsaved = workshop.firebreak(&["remove", "rings", "--yes"]);
-    assert!(unsaved.code == 1 && unsaved.stderr.contains(": Cargo.toml, playbooks/rings.yml, "), "{unsaved:?}");
+    assert!(
+        unsaved.code == 1
+            && unsaved.stderr.contains(": Cargo.toml, collection/roles/rings/README.md, playbooks/rings.yml, "),
+        "{unsaved:?}"
+    );
     git(workshop.folder.path(), &["add", "."]);
     git(workshop.folder.path(), &["commit", "--quiet", "--message=rings"]);
     let removed = workshop.firebreak(&["remove", "rings", "--yes"]);

@@ -94,7 +94,7 @@ fn faults_are_in_force_for_the_command_and_proof_tells_how_it_stands() {
     let columns: String = out
         .lines()
         .skip(1)
-        .filter(|line| !line.starts_with("workload"))
+        .filter(|line| !line.starts_with("what  "))
         .map(|line| {
             line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("|") + "\n"
         })

@@ -109,7 +109,7 @@ async fn a_bank_that_is_down_is_told_once_and_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bank_that_stays_down_ends_even_a_short_run_as_failed() {
     let world = World::open(quick()).await;
-    let put = transactions(3);
+    let put = transactions(6);
     world.add(put.iter().map(String::as_str));
     let mut services = world.settlement.services();
     services["banks"]["north"]["token"] = "another".into();
