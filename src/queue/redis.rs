@@ -250,7 +250,8 @@ impl Stream {
             // Its own as well that it does not know of: the answer was lost by which it took them.
             let ids: Vec<String> = {
                 let own = self.lock();
-                let is_out = |one: &&StreamPendingId| one.consumer != LEFT && !own.held.contains(&one.id);
+                let is_known = |id: &String| own.held.contains(id) || own.left.contains(id);
+                let is_out = |one: &&StreamPendingId| one.consumer != LEFT && !is_known(&one.id);
                 page.iter().filter(is_out).map(|one| one.id.clone()).collect()
             };
             if !ids.is_empty() && self.contents(&ids).await?.iter().any(Option::is_some) {

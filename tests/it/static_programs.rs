@@ -12,10 +12,17 @@ use crate::support::registry::{DockerRegistry, Guard, config};
 use crate::support::{UNSHARE, need};
 
 /// Crates that a program must not have: whoever copies or reviews it pays for them, and it does nothing with them.
-const FOREIGN: [(&str, &[&str]); 3] = [
+const FOREIGN: [(&str, &[&str]); 4] = [
     ("firebreak", &["axum", "hickory-resolver", "hyper", "k8s-openapi", "kube", "reqwest", "ring", "rustls"]),
-    ("firedrill", &["kube", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"]),
-    ("rollback_service", &["axum", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"]),
+    (
+        "firedrill",
+        &["redis", "kube", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"],
+    ),
+    ("resolve_transactions", &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"]),
+    (
+        "rollback_service",
+        &["redis", "axum", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"],
+    ),
 ];
 
 /// What cargo knows of this package.

@@ -394,6 +394,8 @@ fn start_controllers(folder: &Path) -> Server {
     let mut command = Command::new(Kubernetes::program("kube-controller-manager"));
     command.arg(format!("--kubeconfig={}", folder.join("kubeconfig").display()));
     command.args(["--leader-elect=false", "--secure-port=0"]);
+    // Many tests share it: with the 20 requests a second that it asks by itself, pods wait for each other's tests.
+    command.args(["--kube-api-qps=500", "--kube-api-burst=1000"]);
     command.arg("--controllers=deployment,replicaset,statefulset,daemonset,garbagecollector,namespace,resourcequota");
     let log = folder.join("controllers.log");
     // That they work shows with the first object.
