@@ -251,7 +251,7 @@ mod tests {
     async fn who_asks_whether_it_is_back_may_be_dropped_and_the_next_asks() {
         let (circuit, _) = circuit();
         circuit.lock().open = Some(Instant::now());
-        let hangs = circuit.call(|| std::future::pending::<Result<(), Failure>>());
+        let hangs = circuit.call(std::future::pending::<Result<(), Failure>>);
         assert!(tokio::time::timeout(Duration::from_millis(20), hangs).await.is_err());
         circuit.call(|| async { Ok(()) }).await.expect("it is asked");
         assert!(circuit.lock().open.is_none());

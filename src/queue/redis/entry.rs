@@ -15,6 +15,9 @@ pub struct Entry {
     pub fields: HashMap<Vec<u8>, Vec<u8>>,
 }
 
+/// An entry as the server answers it: its id, and its fields.
+type Row = HashMap<String, HashMap<Vec<u8>, Vec<u8>>>;
+
 /// Entries, as XRANGE and XCLAIM answer them, and XREADGROUP for a stream.
 #[derive(Debug, Default)]
 pub struct Entries(pub Vec<Entry>);
@@ -22,7 +25,7 @@ pub struct Entries(pub Vec<Entry>);
 impl FromRedisValue for Entries {
     fn from_redis_value(answer: Answer) -> Result<Self, ParsingError> {
         // One whose content is gone is none, before Redis 7.
-        let rows: Vec<Option<HashMap<String, HashMap<Vec<u8>, Vec<u8>>>>> = FromRedisValue::from_redis_value(answer)?;
+        let rows: Vec<Option<Row>> = FromRedisValue::from_redis_value(answer)?;
         let entries = rows.into_iter().flatten().flatten().map(|(id, fields)| Entry { id, fields });
         Ok(Self(entries.collect()))
     }
