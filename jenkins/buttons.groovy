@@ -5,12 +5,12 @@
 def questions = [
     resolve_transactions: {
         choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
-        stringParam('issuer', '',
-            'Whose transactions; those of others are left. Leave it empty: then as the environment has it.')
         stringParam('limit', '',
             'Look at so many transactions, or resolve so many, at most. Leave it empty: then as the environment has it.')
         stringParam('bank', '',
             'The bank that confirms: one of the services\' banks. Leave it empty: then as the environment has it.')
+        stringParam('issuer', '',
+            'Whose transactions; those of others are left. Leave it empty: then as the environment has it.')
         stringParam('LIMIT', '',
             'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
     },

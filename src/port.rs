@@ -10,6 +10,12 @@ use crate::journal::Call;
 use crate::journal::lock::{Holder, LockError};
 use crate::watch::Watch;
 
+/// What was asked of a port cannot be, wherever it is asked: a URL that names no platform or queue, a user without a password, a
+/// description that is wrong. It is an error of the command line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfit(pub String);
+
 /// The change of one subject, from what it was when the plan was made to what it is set to.
 pub trait Change: Clone + Send + Sync {
     /// The subject as people call it: `billing`.

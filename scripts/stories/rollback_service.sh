@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The story that `make drill` plays inside a drill: broken release, look, choice, plan, run, proof.
 # Ends with 0 where the services stand as they should, 1 where not, 4 where somebody says no, 130 after Ctrl-C.
-# shellcheck source=scripts/common.sh
-. "$(dirname "$0")/../common.sh"
+# shellcheck source=scripts/story.sh
+. "$(dirname "$0")/../story.sh"
 
 folder="$(mktemp -d)"
 acting=
@@ -20,13 +20,7 @@ interrupted() {
   exit 130
 }
 
-decline() {
-  say "$*: nothing was changed"
-  exit 4
-}
-
-# By the roles in PLAYS, which have the programs of the drill in them.
-play() { (cd "$PLAYS" && ansible-playbook -i inventories/local playbooks/rollback_service.yml -e "@$folder/vars.json" "$@"); }
+rollback() { play rollback_service -e "@$folder/vars.json" "$@"; }
 
 # Reads a file of JSON: `$1` is its name, `$2` what of it is printed.
 read_json() { python3 -c "import json, sys; it = json.load(open(sys.argv[1])); print($2)" "$folder/$1"; }
@@ -39,7 +33,7 @@ firedrill proof --before >"$folder/before" || fail "the drill does not stand as 
 firedrill proof || true
 
 say "2. The playbook without tags looks which days can be gone back to"
-play
+rollback
 
 if [ -t 0 ] && [ -t 2 ]; then
   say "3. Choose the day. The release broke today, the day before was good"
@@ -58,23 +52,17 @@ printf '{"rollback_service_dump": "%s", "rollback_service_report": "%s", "rollba
   "$folder" "$folder/report.json" "$date" >"$folder/vars.json"
 
 say "4. The plan, with --check and --diff: nothing is changed yet"
-play --tags run --check --diff
+rollback --tags run --check --diff
 if [ "$(read_json report.json 'it["outcome"]')" = nothing_to_do ]; then
   say "$date is what runs already, so there is nothing to do, and nothing was changed. $FIREDRILL_DATE was the last good day"
   exit 1
 fi
 
-if [ -t 0 ] && [ -t 2 ]; then
-  read -r -p "Go back to $date (y/n)? " answer || true
-  case "${answer,,}" in
-    y | yes) ;;
-    *) decline "not confirmed" ;;
-  esac
-fi
+confirm "Go back to $date"
 
 say "5. The playbook with the tag run acts"
 acting=yes
-play --tags run
+rollback --tags run
 
 say "6. The proof: what runs now"
 firedrill proof || fail "The services do not stand as they did on $FIREDRILL_DATE, the last good day"

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::arguments::UsageError;
 pub use crate::journal::Who;
+use crate::port::Unfit;
 
 /// How an action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -126,7 +127,8 @@ impl Finding {
     /// What an error that ended an action means for its outcome.
     #[must_use]
     pub fn of(error: &anyhow::Error) -> Self {
-        let outcome = if error.is::<UsageError>() { Outcome::Usage } else { Outcome::Failed };
+        let is_usage = error.is::<UsageError>() || error.is::<Unfit>();
+        let outcome = if is_usage { Outcome::Usage } else { Outcome::Failed };
         Self::new(outcome, format!("{error:#}"))
     }
 

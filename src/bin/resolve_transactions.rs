@@ -20,12 +20,11 @@ Symptoms:
   Customers paid and see no payment; a payment hangs as pending
 
 Usage:
-  resolve_transactions get --queue=<url> [--issuer=<i>] [--limit=<n>] [options]
+  resolve_transactions get --queue=<url> [--limit=<n>] [options]
   resolve_transactions run --bank=<b> [--issuer=<i>] --queue=<url> [--limit=<n>] [options]
   resolve_transactions -h | --help | --version
 
 Options of get and run:
-  --issuer=<i>          Whose transactions; those of others are left. [default: primary]
   --limit=<n>           Look at so many transactions, or resolve so many, at most.
   --queue=<url>         Where the transactions wait: redis://host:6379/stream?group=name; rediss:// for TLS.
                         [env: FIREBREAK_QUEUE] [secret]
@@ -34,6 +33,7 @@ Options of get and run:
 
 Options of run:
   --bank=<b>            The bank that confirms: one of the services' banks.
+  --issuer=<i>          Whose transactions; those of others are left. [default: primary]
   --env=<env>           The environment that it is about; the name of a protected one is typed out.
   --slack=<url>         Tell this Slack webhook of the start, the results and the end. [env: FIREBREAK_SLACK] [secret]
   --timeout=<s>         Seconds that one step, such as a deployment, may take. [default: 600]

@@ -181,6 +181,10 @@ impl World for Drill {
         self.environment()
     }
 
+    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+        self.proof(environment, stand)
+    }
+
     fn commands(&self) -> String {
         let user = if self.settings.login.is_some() { " --user=$FIREDRILL_USER" } else { "" };
         format!(

@@ -86,6 +86,24 @@ async fn run(
     child.wait().await
 }
 
+/// Runs a program of the toolkit as a person would type it; its exit code.
+async fn typed(
+    world: &dyn World,
+    operator: &dyn Operator,
+    program: &Path,
+    words: &[String],
+    cache: Option<&Path>,
+    ends: &mut Ends,
+) -> anyhow::Result<u8> {
+    let name = program.file_name().unwrap_or_default().display();
+    operator.say(&format!("$ {name} {}", words.join(" ")));
+    let status = run(world, program.as_os_str(), words, cache, ends).await.map_err(|error| {
+        anyhow!("failed to start '{}', which should be beside this program: {error}", program.display())
+    })?;
+    operator.say("");
+    Ok(code(status))
+}
+
 /// The walk through a rollback.
 pub struct Walk<'a> {
     /// The drill that it happens in.
@@ -147,15 +165,8 @@ impl Walk<'_> {
         self.end(&format!("`rollback_service run` ended with exit code {code}."))
     }
 
-    /// Runs the program as a person would type it.
     async fn step(&mut self, words: &[String], cache: &Path) -> anyhow::Result<u8> {
-        self.operator.say(&format!("$ rollback_service {}", words.join(" ")));
-        let ran = run(self.drill, self.program.as_os_str(), words, Some(cache), &mut self.ends).await;
-        let status = ran.map_err(|error| {
-            anyhow!("failed to start '{}', which should be beside this program: {error}", self.program.display())
-        })?;
-        self.operator.say("");
-        Ok(code(status))
+        typed(self.drill, self.operator, &self.program, words, Some(cache), &mut self.ends).await
     }
 
     fn end(&self, how: &str) -> anyhow::Result<bool> {
@@ -180,7 +191,7 @@ impl Walk<'_> {
 /// The walk through missed transactions; whether each is where it should be in the end.
 ///
 /// # Errors
-/// When the program that resolves them cannot be run, or the drill cannot be asked.
+/// When the program that resolves them cannot be run.
 pub async fn resolve(
     world: &dyn World,
     operator: &dyn Operator,
@@ -191,28 +202,16 @@ pub async fn resolve(
         "This is a drill. A Redis, a bank, a master and a Slack run on this machine only; nothing here is real.\n",
     );
     operator.say("Under load the slaves lost the master, and saved what they could not process in a queue.\n");
-    let mut code = 0;
-    let act: &[&str] = if operator.present() { &["run"] } else { &["run", "--yes"] };
-    for (step, words) in
-        [("Step 1 of 2, look: nothing is taken from the queue by this.\n", &["get"][..]), ("Step 2 of 2, act.\n", act)]
-    {
-        operator.say(step);
-        let more: &[&str] = if words[0] == "run" { &["--bank=north", "--env=dev"] } else { &[] };
-        let words: Vec<String> = words.iter().chain(more).map(|word| (*word).to_owned()).collect();
-        operator.say(&format!("$ resolve_transactions {}", words.join(" ")));
-        let status = run(world, program.as_os_str(), &words, None, &mut ends).await.map_err(|error| {
-            anyhow!("failed to start '{}', which should be beside this program: {error}", program.display())
-        })?;
-        code = self::code(status);
-        operator.say("");
-        if code != 0 && words[0] == "get" {
-            operator.say("The look failed, so nothing was changed.");
-            return Ok(false);
-        }
+    operator.say("Step 1 of 2, look: nothing is taken from the queue by this.\n");
+    if typed(world, operator, program, &["get".to_owned()], None, &mut ends).await? != 0 {
+        operator.say("The look failed, so nothing was changed.");
+        return Ok(false);
     }
-    let variables = world.environment();
-    let control = variables.iter().find(|(name, _)| name == "FIREDRILL_CONTROL").map(|(_, value)| value.as_str());
-    let proof = ask(control.unwrap_or_default(), "dev", Stand::Good).await?;
+    operator.say("Step 2 of 2, act.\n");
+    let yes = Some("--yes").filter(|_| !operator.present());
+    let words = ["run"].into_iter().chain(yes).chain(["--bank=north", "--env=dev"]).map(str::to_owned);
+    let code = typed(world, operator, program, &words.collect::<Vec<_>>(), None, &mut ends).await?;
+    let proof = world.proof("dev", Stand::Good).context("the story has no environment 'dev'")?;
     operator.show(&table(&proof));
     let end = if proof.holds {
         "Each transaction is where it should be."

@@ -59,6 +59,7 @@ pub struct Transactions {
     queue: Queue,
     slack: Slack,
     control: Server,
+    inspector: Arc<Inspector>,
     services: PathBuf,
     /// What is practised is not written down among what was done.
     folder: TempDir,
@@ -130,8 +131,8 @@ impl Transactions {
         std::fs::write(&services, settlement.services().to_string()).context("failed to write the services")?;
         let slack = Slack::start(port(1), &ordered, &log).await?;
         let inspector = Arc::new(Inspector { settlement, port: queue.port });
-        let control = control::start(port(2), &ordered, &log, inspector).await?;
-        Ok(Self { queue, slack, control, services, folder })
+        let control = control::start(port(2), &ordered, &log, inspector.clone()).await?;
+        Ok(Self { queue, slack, control, inspector, services, folder })
     }
 }
 
@@ -160,9 +161,14 @@ impl World for Transactions {
     fn commands(&self) -> String {
         format!("  resolve_transactions get\n  resolve_transactions run --bank=north --env={ENVIRONMENT}")
     }
+
+    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+        self.inspector.proof(environment, stand)
+    }
 }
 
 /// What says whether each transaction has its one effect, and none is lost.
+#[derive(Debug)]
 struct Inspector {
     settlement: Arc<Settlement>,
     port: u16,

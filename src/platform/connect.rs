@@ -13,6 +13,7 @@ use super::kubernetes::{self, Kubernetes};
 use super::marathon::Marathon;
 use crate::http::{self, Address};
 use crate::journal::Ledger;
+use crate::port::Unfit;
 
 const KNOWN: &str = "known are marathon+http://HOST:PORT, marathon+https://HOST/service/marathon, \
                      kubernetes://CONTEXT/NAMESPACE, podman+unix:///run/podman/podman.sock and docker+unix:///var/run/docker.sock";
@@ -44,11 +45,6 @@ pub struct Access {
     /// Where every write is written down.
     pub ledger: Arc<dyn Ledger>,
 }
-
-/// What was asked for cannot be, wherever it is asked: a URL that names no platform, a user without a password.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unfit(pub(super) String);
 
 /// Whether a platform takes a user and a password. Kubernetes does not: its kubeconfig says who one is.
 #[must_use]

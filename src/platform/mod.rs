@@ -21,7 +21,7 @@ use crate::words::counted;
 
 pub use crate::image;
 pub use crate::port::{DeployError, RemoteLock, Settable, Standing};
-pub use connect::{Access, RegistryLogin, Unfit, connect, takes_login};
+pub use connect::{Access, RegistryLogin, connect, takes_login};
 
 /// A workload, as it was read: what runs instances of images on this platform, and is set as one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::http::{Address, Trust};
+use crate::port::Unfit;
 
 const KNOWN: &str = "known are redis://HOST:PORT/STREAM?group=GROUP, and rediss:// for TLS";
 
@@ -125,11 +126,6 @@ pub trait Queue: Send + Sync {
     /// When the queue does not confirm it. The messages come back all the same, a little later.
     async fn close(&self) -> anyhow::Result<()>;
 }
-
-/// What was asked for cannot be: a URL that names no queue.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unfit(String);
 
 /// Opens the queue at a URL; `worker` names this run among those that work on it.
 ///

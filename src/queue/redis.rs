@@ -6,6 +6,7 @@
 //! 7.0.15), and entries that were deleted before the group read them (the stream's `entries-added` against the group's
 //! `entries-read`, Redis 7).
 
+mod address;
 mod entry;
 
 use std::collections::{HashMap, HashSet};
@@ -20,12 +21,13 @@ use redis::streams::{StreamInfoGroup, StreamInfoGroupsReply, StreamPendingCountR
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, TlsCertificates, cmd, from_redis_value_ref};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep};
-use url::Url;
 
+use self::address::parts;
 use self::entry::{Entries, Entry};
-use super::{KNOWN, Lost, Message, Queue, Survey, Taken, Unfit, shown};
+use super::{Lost, Message, Queue, Survey, Taken};
 use crate::http::retry::Retry;
 use crate::http::{Address, Trust};
+use crate::port::Unfit;
 
 /// An entry that nobody refreshed for so long belongs to a worker that died: it may be taken over.
 const ABANDONED: Duration = Duration::from_secs(30);
@@ -60,7 +62,7 @@ pub(super) struct Stream {
     group: String,
     /// The consumer that this worker is.
     worker: String,
-    taken: Arc<Mutex<Own>>,
+    own: Arc<Mutex<Own>>,
     heartbeat: JoinHandle<()>,
 }
 
@@ -79,33 +81,17 @@ struct Own {
     waits: Option<Instant>,
 }
 
+impl Own {
+    /// Whether this worker took an entry, and knows of it.
+    fn knows(&self, id: &str) -> bool {
+        self.held.contains(id) || self.left.contains(id)
+    }
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
         self.heartbeat.abort();
     }
-}
-
-/// `redis://host:6379/missed?group=master`: the server's own URL, the stream, the group.
-fn parts(address: &Address) -> Result<(Url, String, String), Unfit> {
-    let refused = |why: String| Unfit(format!("'{}' names no stream of Redis: {why}; {KNOWN}", shown(address)));
-    let mut url = Url::parse(address.whole()).map_err(|error| refused(error.to_string()))?;
-    let group = url.query_pairs().find(|(name, _)| name == "group").map(|(_, group)| group.into_owned());
-    let group = group.filter(|group| !group.is_empty()).ok_or_else(|| refused("it has no `?group=`".to_owned()))?;
-    if let Some((other, _)) = url.query_pairs().find(|(name, _)| name != "group") {
-        return Err(refused(format!("'{other}' means nothing there")));
-    }
-    let path = url.path().trim_matches('/').to_owned();
-    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let (database, stream) = match path.split_once('/') {
-        Some((database, stream)) if database.parse::<u32>().is_ok() => (database.to_owned(), decoded(stream)),
-        _ => (String::new(), decoded(&path)),
-    };
-    if stream.is_empty() {
-        return Err(refused("it has no path, which is the stream".to_owned()));
-    }
-    url.set_query(None);
-    url.set_path(&database);
-    Ok((url, stream, group))
 }
 
 impl Stream {
@@ -141,10 +127,10 @@ impl Stream {
             AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
         client.get_multiplexed_async_connection_with_config(&first).await.with_context(lost)?;
         let server = client.get_connection_manager_with_config(settings).await.with_context(lost)?;
-        let taken = Arc::new(Mutex::new(Own { abandoned: Some("-".to_owned()), ..Own::default() }));
+        let own = Arc::new(Mutex::new(Own { abandoned: Some("-".to_owned()), ..Own::default() }));
         let names = [stream.clone(), group.clone(), worker.to_owned()];
-        let heartbeat = tokio::spawn(refresh(server.clone(), names, Arc::clone(&taken)));
-        Ok(Self { server, address: shown, key: stream, group, worker: worker.to_owned(), taken, heartbeat })
+        let heartbeat = tokio::spawn(refresh(server.clone(), names, Arc::clone(&own)));
+        Ok(Self { server, address: shown, key: stream, group, worker: worker.to_owned(), own, heartbeat })
     }
 
     async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> anyhow::Result<T> {
@@ -192,19 +178,16 @@ impl Stream {
             let from = self.lock().abandoned.clone();
             let Some(from) = from else { return Ok(Vec::new()) };
             let page = self.pending(&from, ABANDONED).await?;
-            let is_last = page.len() < PAGE;
             let ids: Vec<String> = {
-                let taken = self.lock();
-                let is_new = |id: &String| !taken.held.contains(id) && !taken.left.contains(id);
+                let own = self.lock();
+                let is_new = |id: &String| !own.knows(id);
                 page.iter().map(|one| one.id.clone()).filter(is_new).take(limit).collect()
             };
             let there = self.existing(&ids).await?;
-            let next = match ids.last() {
+            self.lock().abandoned = match ids.last() {
                 Some(last) if ids.len() == limit => Some(format!("({last}")),
-                _ if is_last => None,
-                _ => page.last().map(|last| format!("({}", last.id)),
+                _ => behind(&page, |one| &one.id),
             };
-            self.lock().abandoned = next;
             if there.is_empty() {
                 continue;
             }
@@ -228,40 +211,37 @@ impl Stream {
     }
 
     fn hold(&self, entries: Vec<Entry>) -> Vec<Message> {
-        let mut taken = self.lock();
-        taken.took = true;
-        taken.waits = None;
-        taken.held.extend(entries.iter().map(|entry| entry.id.clone()));
+        let mut own = self.lock();
+        own.took = true;
+        own.waits = None;
+        own.held.extend(entries.iter().map(|entry| entry.id.clone()));
         entries.into_iter().map(Message::from).collect()
     }
 
     /// Whether another worker has taken what it may yet abandon: it is waited for as long as that takes to show.
     async fn may_be_abandoned(&self) -> anyhow::Result<bool> {
         let since = {
-            let mut taken = self.lock();
-            *taken.waits.get_or_insert_with(Instant::now)
+            let mut own = self.lock();
+            *own.waits.get_or_insert_with(Instant::now)
         };
         if since.elapsed() > ABANDONED + GRACE {
             return Ok(false);
         }
-        let mut from = "-".to_owned();
-        loop {
+        let mut next = Some("-".to_owned());
+        while let Some(from) = next {
             let page = self.pending(&from, Duration::ZERO).await?;
+            next = behind(&page, |one| &one.id);
             // Its own as well that it does not know of: the answer was lost by which it took them.
             let ids: Vec<String> = {
                 let own = self.lock();
-                let is_known = |id: &String| own.held.contains(id) || own.left.contains(id);
-                let is_out = |one: &&StreamPendingId| one.consumer != LEFT && !is_known(&one.id);
+                let is_out = |one: &&StreamPendingId| one.consumer != LEFT && !own.knows(&one.id);
                 page.iter().filter(is_out).map(|one| one.id.clone()).collect()
             };
             if !ids.is_empty() && self.contents(&ids).await?.iter().any(Option::is_some) {
                 return Ok(true);
             }
-            match page.last() {
-                Some(last) if page.len() == PAGE => from = format!("({}", last.id),
-                _ => return Ok(false),
-            }
         }
+        Ok(false)
     }
 
     async fn give_back(&self, ids: &[String]) -> anyhow::Result<()> {
@@ -281,8 +261,13 @@ impl Stream {
     }
 
     fn lock(&self) -> MutexGuard<'_, Own> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where the page behind this one begins; none where it was the last.
+fn behind<T>(page: &[T], id: impl Fn(&T) -> &str) -> Option<String> {
+    page.last().filter(|_| page.len() == PAGE).map(|last| format!("({}", id(last)))
 }
 
 /// Asks until there is an answer. Each command that is sent so may be sent twice.
@@ -336,11 +321,11 @@ async fn contents(server: &ConnectionManager, stream: &str, ids: &[String]) -> r
 }
 
 /// Keeps what this worker has taken from seeming abandoned.
-async fn refresh(server: ConnectionManager, [stream, group, worker]: [String; 3], taken: Arc<Mutex<Own>>) {
+async fn refresh(server: ConnectionManager, [stream, group, worker]: [String; 3], own: Arc<Mutex<Own>>) {
     let mut beat = interval(HEARTBEAT);
     loop {
         beat.tick().await;
-        let held: Vec<String> = taken.lock().unwrap_or_else(PoisonError::into_inner).held.iter().cloned().collect();
+        let held: Vec<String> = own.lock().unwrap_or_else(PoisonError::into_inner).held.iter().cloned().collect();
         let Ok(there) = contents(&server, &stream, &held).await else { continue };
         let there: Vec<&str> = there.iter().flatten().map(|entry| entry.id.as_str()).collect();
         if there.is_empty() {
@@ -363,42 +348,40 @@ impl Queue for Stream {
 
     async fn look(&self, limit: usize, see: &mut (dyn for<'m> FnMut(&'m Message) + Send)) -> anyhow::Result<Survey> {
         let group = self.group().await?;
-        let (mut count, mut gone, mut left) = (0, Vec::new(), 0);
-        let mut from = "-".to_owned();
-        loop {
-            let page = self.pending(&from, Duration::ZERO).await?;
-            let ids: Vec<String> = page.iter().map(|one| one.id.clone()).collect();
-            for (one, content) in page.iter().zip(self.contents(&ids).await?) {
-                left += u64::from(content.is_some() && one.consumer == LEFT);
-                match content {
-                    None => gone.push(one.id.clone()),
-                    Some(entry) if count < limit => {
-                        count += 1;
-                        see(&Message::from(entry));
-                    }
-                    Some(_) => {}
-                }
-            }
-            match ids.last() {
-                Some(last) if ids.len() == PAGE => from = format!("({last}"),
-                _ => break,
-            }
-        }
-        let mut from = format!("({}", group.last_delivered_id);
-        while count < limit {
-            let most = PAGE.min(limit - count).to_string();
-            let Entries(page) = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &most]).await?;
-            let Some(last) = page.last().map(|entry| entry.id.clone()) else { break };
-            for entry in page {
-                count += 1;
+        let (mut shown, mut gone, mut left, mut waiting) = (0, Vec::new(), 0, 0);
+        let mut show = |entry: Entry| {
+            if shown < limit {
+                shown += 1;
                 see(&Message::from(entry));
             }
-            from = format!("({last}");
+        };
+        let mut next = Some("-".to_owned());
+        while let Some(from) = next {
+            let page = self.pending(&from, Duration::ZERO).await?;
+            next = behind(&page, |one| &one.id);
+            let ids: Vec<String> = page.iter().map(|one| one.id.clone()).collect();
+            for (one, content) in page.into_iter().zip(self.contents(&ids).await?) {
+                let Some(entry) = content else {
+                    gone.push(one.id);
+                    continue;
+                };
+                left += u64::from(one.consumer == LEFT);
+                show(entry);
+            }
         }
-        let (waiting, unread) = self.unread(&group).await?;
+        // Counted by reading them: after some deletions Redis does not know their number.
+        let mut next = Some(format!("({}", group.last_delivered_id));
+        let count = PAGE.to_string();
+        while let Some(from) = next {
+            let Entries(page) = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &count]).await?;
+            next = behind(&page, |entry| &entry.id);
+            waiting += page.len() as u64;
+            page.into_iter().for_each(&mut show);
+        }
+        let lost = self.gone_unread(&group, waiting).await?;
         let parked: u64 = self.ask(&["XLEN", &self.parking()]).await?;
         let taken = (group.pending as u64).saturating_sub(gone.len() as u64 + left);
-        Ok(Survey { waiting, taken, left, parked, lost: Lost { taken: gone, waiting: unread } })
+        Ok(Survey { waiting, taken, left, parked, lost: Lost { taken: gone, waiting: lost } })
     }
 
     async fn take(&self, limit: usize) -> anyhow::Result<Taken> {
@@ -426,9 +409,9 @@ impl Queue for Stream {
 
     async fn leave(&self, message: &Message) -> anyhow::Result<()> {
         {
-            let mut taken = self.lock();
-            taken.held.remove(&message.id);
-            taken.left.insert(message.id.clone());
+            let mut own = self.lock();
+            own.held.remove(&message.id);
+            own.left.insert(message.id.clone());
         }
         self.give_back(std::slice::from_ref(&message.id)).await
     }
@@ -480,13 +463,12 @@ impl Queue for Stream {
         }
         // What it knows of, and what it took without an answer.
         let count = PAGE.to_string();
-        let mut from = "-".to_owned();
-        loop {
+        let mut next = Some("-".to_owned());
+        while let Some(from) = next {
             let words = ["XPENDING", &self.key, &self.group, &from, "+", &count, &self.worker];
-            let own: Vec<String> =
-                self.ask::<StreamPendingCountReply>(&words).await?.ids.into_iter().map(|one| one.id).collect();
-            let Some(last) = own.last() else { break };
-            from = format!("({last}");
+            let page: StreamPendingCountReply = self.ask(&words).await?;
+            next = behind(&page.ids, |one| &one.id);
+            let own: Vec<String> = page.ids.into_iter().map(|one| one.id).collect();
             self.give_back(&own).await?;
         }
         // A consumer that has nothing is of no use to anybody. With one that has something, that would be forgotten.
@@ -500,54 +482,13 @@ impl Queue for Stream {
 }
 
 impl Stream {
-    /// How many entries wait for the group, and how many were gone before it read them. The first are
-    /// counted by reading them: after some deletions Redis does not know their number. The second it counts since 7, and only until
-    /// the group has read past what is gone; none where it does not.
-    async fn unread(&self, group: &StreamInfoGroup) -> anyhow::Result<(u64, Option<u64>)> {
+    /// How many entries were gone before the group read them, where so many wait. Redis knows since 7, and only until the group has
+    /// read past what is gone; none where it does not.
+    async fn gone_unread(&self, group: &StreamInfoGroup, waiting: u64) -> anyhow::Result<Option<u64>> {
         let info: HashMap<String, redis::Value> = self.ask(&["XINFO", "STREAM", &self.key]).await?;
-        let number = |name: &str| info.get(name).and_then(|value| from_redis_value_ref::<u64>(value).ok());
-        let mut waiting: u64 = 0;
-        let mut from = format!("({}", group.last_delivered_id);
-        loop {
-            let count = PAGE.to_string();
-            let Entries(page) = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &count]).await?;
-            waiting += page.len() as u64;
-            match page.last() {
-                Some(last) if page.len() == PAGE => from = format!("({}", last.id),
-                _ => break,
-            }
-        }
+        let added = info.get("entries-added").and_then(|value| from_redis_value_ref::<u64>(value).ok());
         // A group that never read says nothing of how much it read.
         let read = group.entries_read.map(|read| read as u64).or((group.last_delivered_id == "0-0").then_some(0));
-        let gone = number("entries-added").zip(read);
-        let gone = gone.map(|(added, read)| added.saturating_sub(read).saturating_sub(waiting));
-        Ok((waiting, gone))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_names_a_server_a_stream_and_a_group() {
-        let read = |url: &str| {
-            let (url, stream, group) = parts(&url.into()).map_err(|error| error.to_string())?;
-            Ok::<_, String>((url.to_string(), stream, group))
-        };
-        let found = |url: &str, stream: &str| Ok((url.to_owned(), stream.to_owned(), "master".to_owned()));
-        assert_eq!(read("redis://h:1/missed?group=master"), found("redis://h:1", "missed"));
-        assert_eq!(read("redis://h/3/missed:eu?group=master"), found("redis://h/3", "missed:eu"));
-        assert_eq!(read("rediss://u:p@h/a%2Fb/c?group=master"), found("rediss://u:p@h", "a/b/c"));
-        for (url, why) in [
-            ("redis://u:p@h/missed", "it has no `?group=`"),
-            ("redis://u:p@h/missed?group=", "it has no `?group=`"),
-            ("redis://u:p@h/?group=master", "it has no path, which is the stream"),
-            ("redis://u:p@h/missed?group=master&count=1", "'count' means nothing there"),
-        ] {
-            let shown = url.replace("u:p@", "");
-            let shown = shown.split('?').next().expect("what stands before the query");
-            assert_eq!(read(url), Err(format!("'{shown}' names no stream of Redis: {why}; {KNOWN}")));
-        }
+        Ok(added.zip(read).map(|(added, read)| added.saturating_sub(read).saturating_sub(waiting)))
     }
 }

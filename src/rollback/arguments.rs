@@ -11,7 +11,7 @@ use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::standard::{Standard, number};
 use crate::http::{self, Address, Trust};
-use crate::platform::{Access, Platform, RegistryLogin, Unfit, connect, takes_login};
+use crate::platform::{Access, Platform, RegistryLogin, connect, takes_login};
 use crate::registry::{Options, Registry};
 
 /// The command line, by docopt's field names.
@@ -142,11 +142,7 @@ impl Place {
             http: http.clone(),
             ledger: context.journal.clone(),
         };
-        let connected = connect(&self.platform, environment, access).await;
-        connected.map_err(|error| match error.downcast::<Unfit>() {
-            Ok(unfit) => UsageError(unfit.to_string()).into(),
-            Err(error) => error,
-        })
+        connect(&self.platform, environment, access).await
     }
 }
 

@@ -10,11 +10,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::circuit::{Circuit, Failure};
-use super::services::{self, Services, Unfit};
+use super::services::{self, Services};
 use super::template::Values;
 use super::{CallError, Confirmation, Settled, Settlement, Transaction};
 use crate::http::retry::{NoAnswer, Retry};
 use crate::http::{Client, Trust, client, is_page, sentence};
+use crate::port::Unfit;
 use crate::watch::{Unwatched, Watch};
 
 /// No answer of these services is longer, in bytes.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-pub use services::{Bank, Message, Services, Unfit};
+pub use services::{Bank, Message, Services};
 
 use crate::http::Trust;
 use crate::watch::Watch;
@@ -88,7 +88,7 @@ pub trait Settlement: Send + Sync {
 /// The bank of this name, and the master.
 ///
 /// # Errors
-/// When the services have no such bank, or a description that cannot be used ([`Unfit`]).
+/// When the services have no such bank, or a description that cannot be used ([`Unfit`](crate::port::Unfit)).
 pub fn connect(
     services: &Services,
     bank: &str,

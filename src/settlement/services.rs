@@ -9,11 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http::Address;
-
-/// A description that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unfit(pub(super) String);
+use crate::port::Unfit;
 
 /// Everything that is known of the services.
 #[derive(Debug, Deserialize)]

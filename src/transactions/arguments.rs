@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::action::arguments::UsageError;
 use crate::action::standard::Standard;
 use crate::http::{Address, Trust};
-use crate::queue;
-use crate::settlement::{self, Services};
+use crate::port::Unfit;
+use crate::settlement::Services;
 
 /// docopt's values.
 #[derive(Debug, Deserialize)]
@@ -18,7 +18,7 @@ pub struct Arguments {
     pub(super) arg_standard: Standard,
     pub(super) flag_queue: Address,
     pub(super) flag_bank: Option<String>,
-    pub(super) flag_issuer: Option<String>,
+    pub(super) flag_issuer: String,
     pub(super) flag_limit: Option<String>,
     flag_services: Option<SecretString>,
     flag_cacert: Option<PathBuf>,
@@ -40,9 +40,9 @@ impl Arguments {
     ///
     /// # Errors
     /// When they are described wrongly.
-    pub(super) fn services(&self) -> Result<Option<Services>, UsageError> {
+    pub(super) fn services(&self) -> Result<Option<Services>, Unfit> {
         let text = self.flag_services.as_ref().map(|text| text.expose_secret().trim()).filter(|text| !text.is_empty());
-        text.map(|text| Services::read(text).map_err(|error| UsageError(error.to_string()))).transpose()
+        text.map(Services::read).transpose()
     }
 
     /// How many transactions at most; none for all.
@@ -55,11 +55,4 @@ impl Arguments {
             || UsageError(format!("--limit cannot be '{text}': it is a whole number of transactions, 1 or more"));
         text.parse().ok().filter(|limit| *limit > 0).map(Some).ok_or_else(wrong)
     }
-}
-
-/// What is wrong with an address or a description is wrong with the command line.
-pub(super) fn usage(error: anyhow::Error) -> anyhow::Error {
-    let text = error.downcast_ref::<queue::Unfit>().map(ToString::to_string);
-    let text = text.or_else(|| error.downcast_ref::<settlement::Unfit>().map(ToString::to_string));
-    text.map_or(error, |text| UsageError(text).into())
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::arguments::{Arguments, usage};
+use super::arguments::Arguments;
 use super::message::Seen;
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
@@ -24,7 +24,7 @@ const NAMED: usize = 20;
 pub async fn get(arguments: &Arguments, context: &Context) -> anyhow::Result<Finding> {
     let limit = arguments.limit()?.unwrap_or(LIMIT);
     let places = arguments.services()?.map(|services| services.message).unwrap_or_default();
-    let queue = connect(&arguments.flag_queue, "firebreak-look", &arguments.trust()).await.map_err(usage)?;
+    let queue = connect(&arguments.flag_queue, "firebreak-look", &arguments.trust()).await?;
     let (survey, seen) = look(&*queue, limit, &places).await?;
     Ok(told(&survey, &seen, queue.address(), context.started))
 }

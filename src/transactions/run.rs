@@ -3,47 +3,27 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use async_trait::async_trait;
 use serde_json::{Map, json};
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::Mutex;
 
 use super::WORDS;
-use super::arguments::{Arguments, usage};
+use super::arguments::Arguments;
 use super::get::look;
 use super::message::Seen;
-use super::settle::{Ledger, Transactions, feed};
+use super::settle::{Ledger, Transactions};
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::report::{Finding, Table};
 use crate::action::runner::{BatchExecution, BatchPlan};
-use crate::journal::lock::{Holder, LockError};
-use crate::port::RemoteLock;
-use crate::queue::{Survey, connect};
-use crate::{queue, settlement};
+use crate::port::NoRemoteLock;
+use crate::queue::{self, Queue, Survey};
+use crate::settlement;
 
 /// How many messages are looked into for the plan.
 const LOOKED_INTO: usize = 1000;
 
 /// So many messages of which none is a transaction are more likely read in the wrong way than malformed.
 const SUSPECT: u64 = 3;
-
-/// A queue that several hosts may work on at the same time: nobody is kept out.
-struct Shared(String);
-
-#[async_trait]
-impl RemoteLock for Shared {
-    fn address(&self) -> &str {
-        &self.0
-    }
-
-    async fn lock(&self, _environment: &str, _holder: &Holder) -> Result<(), LockError> {
-        Ok(())
-    }
-
-    async fn unlock(&self, _environment: &str, _holder: &Holder) -> anyhow::Result<()> {
-        Ok(())
-    }
-}
 
 /// Settles what waits in the queue.
 ///
@@ -56,14 +36,14 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         return Err(UsageError(why.to_owned()).into());
     };
     let bank = arguments.flag_bank.as_deref().unwrap_or_default();
-    let issuer = arguments.flag_issuer.as_deref().unwrap_or("primary").to_owned();
+    let issuer = arguments.flag_issuer.clone();
     let limit = arguments.limit()?;
     let watch = Arc::clone(&context.watch);
     let trust = arguments.trust();
-    let settlement = settlement::connect(&services, bank, &trust, Arc::clone(&watch)).map_err(usage)?;
+    let settlement = settlement::connect(&services, bank, &trust, Arc::clone(&watch))?;
     // As a queue names this run among its workers.
     let worker = format!("firebreak-{}", context.journal.holder().run);
-    let queue: Arc<dyn queue::Queue> = connect(&arguments.flag_queue, &worker, &trust).await.map_err(usage)?.into();
+    let queue: Arc<dyn Queue> = queue::connect(&arguments.flag_queue, &worker, &trust).await?.into();
     let (survey, seen) = look(&*queue, LOOKED_INTO, &services.message).await?;
     if seen.malformed_count >= SUSPECT && seen.issuers.is_empty() {
         let why = seen.malformed.first().map(|(_, why)| why.as_str()).unwrap_or_default();
@@ -77,61 +57,38 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         let count = survey.lost.count();
         watch.warn(&format!("LOST by the queue: {count}. `get` names them; after this run Redis may no longer know"));
     }
-    let plan = plan(&survey, &seen, queue.as_ref(), (bank, &issuer), limit);
+    let plan = plan(&survey, &seen, queue.address(), (bank, &issuer), limit);
 
-    let place = Shared(queue.address().to_owned());
+    // Several hosts may work on a queue at the same time: nobody else is kept out.
+    let place = NoRemoteLock(queue.address().to_owned());
     let standard = &arguments.arg_standard;
     let notifier = standard.notifier()?;
     let scope = standard.scope(&place, WORDS, &notifier, context)?;
     if let Some(refusal) = scope.refusal()? {
         return Ok(refusal);
     }
-    let ledger = Arc::new(Ledger::default());
     let concurrency = settlement.concurrency();
-    let (to, taken) = mpsc::channel(1);
-    // It takes nothing before the runner asks for the first item: then the plan was agreed to.
-    let start = Arc::new(Notify::new());
-    let feeder = tokio::spawn({
-        let (queue, start, watch) = (Arc::clone(&queue), Arc::clone(&start), Arc::clone(&watch));
-        async move {
-            start.notified().await;
-            feed(queue, concurrency, limit, to, watch).await;
-        }
-    });
     let batch = Arc::new(Transactions {
-        queue: Arc::clone(&queue),
+        queue,
         settlement,
         places: services.message,
         issuer,
-        ledger: Arc::clone(&ledger),
-        watch: Arc::clone(&watch),
-        start: Arc::clone(&start),
-        taken: Mutex::new(taken),
-        feeder: Mutex::new(Some(feeder)),
+        limit,
+        ledger: Ledger::default(),
+        watch,
+        feed: Mutex::default(),
     });
-    let ended = BatchExecution { scope, batch: Arc::clone(&batch), plan, concurrency }.go().await;
-    if let Some(feeder) = batch.feeder.lock().await.take() {
-        // It was never begun, and has taken nothing.
-        feeder.abort();
-    }
-    let mut finding = ended?;
+    let mut finding = BatchExecution { scope, batch: Arc::clone(&batch), plan, concurrency }.go().await?;
     // Where the runner tells what became of the items.
     if finding.details.contains_key("counts") {
-        finding.details.extend(ledger.numbers());
+        finding.details.extend(batch.ledger.numbers());
     }
     Ok(finding)
 }
 
-fn plan(
-    survey: &Survey,
-    seen: &Seen,
-    queue: &dyn queue::Queue,
-    (bank, issuer): (&str, &str),
-    limit: Option<usize>,
-) -> BatchPlan {
+fn plan(survey: &Survey, seen: &Seen, address: &str, (bank, issuer): (&str, &str), limit: Option<usize>) -> BatchPlan {
     let all = survey.count();
     let total = limit.map_or(all, |limit| all.min(limit as u64));
-    let address = queue.address();
     let mut rows = vec![
         vec!["queue".into(), address.into()],
         vec!["bank".into(), bank.into()],

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::anyhow;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -27,24 +27,34 @@ pub struct Transactions {
     pub places: Places,
     /// Whose transactions are settled.
     pub issuer: String,
+    /// How many are taken at most; none for all.
+    pub limit: Option<usize>,
     /// What became of them.
-    pub ledger: Arc<Ledger>,
+    pub ledger: Ledger,
     /// Who is told.
     pub watch: Arc<dyn Watch>,
-    /// Told when the first is asked for: nothing is taken before.
-    pub start: Arc<Notify>,
-    /// What was taken from the queue: see [`feed`].
-    pub taken: Mutex<mpsc::Receiver<anyhow::Result<Message>>>,
-    /// The task that feeds it; none when it is over.
-    pub feeder: Mutex<Option<JoinHandle<()>>>,
+    /// What is taken from the queue; none before the first is asked for: then the plan was agreed to.
+    pub feed: Mutex<Option<Feed>>,
+}
+
+/// One message, and the transaction that it is about, or why it is malformed.
+pub struct Item {
+    message: Message,
+    transaction: Result<Transaction, String>,
+}
+
+/// Messages that are taken from a queue in a task of its own: the runner drops the future that waits for the next item whenever
+/// another one ends.
+pub struct Feed {
+    taken: mpsc::Receiver<anyhow::Result<Message>>,
+    task: JoinHandle<()>,
 }
 
 /// How long until it is asked again for what other workers may abandon.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Takes messages from a queue, a few ahead of the work, until there are no more, `limit` were taken, or nobody listens. In a task
-/// of its own: the runner drops the future that waits for the next item whenever another one ends.
-pub async fn feed(
+/// Takes messages from a queue, a few ahead of the work, until there are no more, `limit` were taken, or nobody listens.
+async fn feed(
     queue: Arc<dyn Queue>,
     ahead: usize,
     limit: Option<usize>,
@@ -100,47 +110,38 @@ impl Ledger {
     /// The numbers, as a report has them.
     #[must_use]
     pub fn numbers(&self) -> Map<String, Value> {
-        let number = |counter: &AtomicU64| json!(counter.load(Ordering::Relaxed));
-        Map::from_iter([
-            ("committed".to_owned(), number(&self.committed)),
-            ("cancelled".to_owned(), number(&self.cancelled)),
-            ("pending".to_owned(), number(&self.pending)),
-            ("unknown".to_owned(), number(&self.unknown)),
-            ("of_other_issuers".to_owned(), number(&self.others)),
-            ("parked".to_owned(), number(&self.malformed)),
-            ("not_settled".to_owned(), number(&self.failed)),
-        ])
+        let numbers = [
+            ("committed", &self.committed),
+            ("cancelled", &self.cancelled),
+            ("pending", &self.pending),
+            ("unknown", &self.unknown),
+            ("of_other_issuers", &self.others),
+            ("parked", &self.malformed),
+            ("not_settled", &self.failed),
+        ];
+        numbers.into_iter().map(|(name, counter)| (name.to_owned(), json!(number(counter)))).collect()
     }
 
-    /// The same in words: `8 committed, 2 cancelled; left: 2 not decided, 1 of another issuer; 1 parked`.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        let told = |counters: &[(&AtomicU64, &str)]| {
-            let counts = counters.iter().map(|(counter, what)| (counter.load(Ordering::Relaxed), what));
-            counts
-                .filter(|(count, _)| *count > 0)
-                .map(|(count, what)| format!("{count} {what}"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let done = format!("{} committed, {} cancelled", number(&self.committed), number(&self.cancelled));
-        let left = told(&[
+    /// The same in words: `8 committed, 2 cancelled; left: 2 not decided, 1 of other issuers; 1 parked`.
+    fn sentence(&self) -> String {
+        let left = [
             (&self.pending, "not decided"),
             (&self.unknown, "unknown to the bank"),
             (&self.others, "of other issuers"),
             (&self.failed, "not settled"),
-        ]);
-        let parked = told(&[(&self.malformed, "parked")]);
-        let left = if left.is_empty() { left } else { format!("left: {left}") };
-        [done, left, parked].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+        ];
+        let left = left.into_iter().map(|(counter, what)| (number(counter), what)).filter(|(count, _)| *count > 0);
+        let left: Vec<_> = left.map(|(count, what)| format!("{count} {what}")).collect();
+        let mut parts = vec![format!("{} committed, {} cancelled", number(&self.committed), number(&self.cancelled))];
+        parts.extend((!left.is_empty()).then(|| format!("left: {}", left.join(", "))));
+        parts.extend(Some(number(&self.malformed)).filter(|count| *count > 0).map(|count| format!("{count} parked")));
+        parts.join("; ")
     }
 
     /// Whether the bank knew none of several transactions: more likely it is asked in the wrong place.
     fn is_unknown_to_all(&self) -> bool {
-        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        number(&self.unknown) >= 5
-            && [&self.committed, &self.cancelled, &self.pending].into_iter().map(number).sum::<u64>() == 0
+        let known = [&self.committed, &self.cancelled, &self.pending];
+        number(&self.unknown) >= 5 && known.into_iter().all(|counter| number(counter) == 0)
     }
 
     fn count(counter: &AtomicU64) {
@@ -148,29 +149,34 @@ impl Ledger {
     }
 }
 
-/// How one transaction ended, before the queue is told.
-enum End {
-    Settled,
-    Left(String),
-    Failed(String),
+fn number(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }
 
 impl Transactions {
-    async fn settle(&self, transaction: &Transaction) -> End {
+    fn begin(&self) -> Feed {
+        let (to, taken) = mpsc::channel(1);
+        let ahead = self.settlement.concurrency();
+        let task = tokio::spawn(feed(Arc::clone(&self.queue), ahead, self.limit, to, Arc::clone(&self.watch)));
+        Feed { taken, task }
+    }
+
+    /// Has a transaction settled; the queue is told of nothing.
+    async fn settle(&self, transaction: &Transaction) -> ItemEnd {
         if transaction.issuer != self.issuer {
             Ledger::count(&self.ledger.others);
-            return End::Left(format!("its issuer is '{}'", transaction.issuer));
+            return ItemEnd::Left(format!("its issuer is '{}'", transaction.issuer));
         }
         let settled = match self.settlement.confirm(transaction).await {
             Ok(Confirmation::Confirmed) => Settled::Committed,
             Ok(Confirmation::Declined) => Settled::Cancelled,
             Ok(Confirmation::Pending) => {
                 Ledger::count(&self.ledger.pending);
-                return End::Left("the bank has not decided yet".to_owned());
+                return ItemEnd::Left("the bank has not decided yet".to_owned());
             }
             Ok(Confirmation::Unknown) => {
                 Ledger::count(&self.ledger.unknown);
-                return End::Left("the bank knows of no such transaction".to_owned());
+                return ItemEnd::Left("the bank knows of no such transaction".to_owned());
             }
             Err(error) => return self.not_settled(error),
         };
@@ -180,17 +186,17 @@ impl Transactions {
                     Settled::Committed => &self.ledger.committed,
                     Settled::Cancelled => &self.ledger.cancelled,
                 });
-                End::Settled
+                ItemEnd::Done
             }
             Err(error) => self.not_settled(error),
         }
     }
 
-    fn not_settled(&self, error: CallError) -> End {
+    fn not_settled(&self, error: CallError) -> ItemEnd {
         Ledger::count(&self.ledger.failed);
         match error {
-            CallError::Unavailable(why) => End::Left(why),
-            CallError::Refused(why) => End::Failed(why),
+            CallError::Unavailable(why) => ItemEnd::Left(why),
+            CallError::Refused(why) => ItemEnd::Failed(why),
         }
     }
 
@@ -204,28 +210,29 @@ impl Transactions {
 
 #[async_trait]
 impl Batch for Transactions {
-    type Item = Message;
+    type Item = Item;
 
-    async fn next(&self) -> anyhow::Result<Option<Message>> {
-        if let Some(why) = self.settlement.is_down() {
-            bail!("{why}; what was not settled waits in the queue");
+    async fn next(&self) -> anyhow::Result<Option<Item>> {
+        if let Some(why) = self.stopped() {
+            return Err(anyhow!(why));
         }
-        self.start.notify_one();
-        self.taken.lock().await.recv().await.transpose()
+        let mut feed = self.feed.lock().await;
+        let message = feed.get_or_insert_with(|| self.begin()).taken.recv().await.transpose()?;
+        Ok(message.map(|message| Item { transaction: transaction(&message, &self.places), message }))
     }
 
-    fn name(&self, message: &Message) -> String {
-        match transaction(message, &self.places) {
+    fn name(&self, Item { message, transaction }: &Item) -> String {
+        match transaction {
             Ok(transaction) => format!("transaction {} (message {})", transaction.id, message.id),
             Err(_) => format!("message {}", message.id),
         }
     }
 
-    async fn act(&self, message: &Message) -> ItemEnd {
-        let transaction = match transaction(message, &self.places) {
+    async fn act(&self, Item { message, transaction }: &Item) -> ItemEnd {
+        let transaction = match transaction {
             Ok(transaction) => transaction,
             Err(why) => {
-                return match self.queue.park(message, &why).await {
+                return match self.queue.park(message, why).await {
                     Ok(place) => {
                         Ledger::count(&self.ledger.malformed);
                         ItemEnd::SetAside(format!("{why}; it is in '{place}' now"))
@@ -234,24 +241,14 @@ impl Batch for Transactions {
                 };
             }
         };
-        match self.settle(&transaction).await {
-            End::Settled => {
-                if let Err(error) = self.queue.done(message).await {
-                    let why =
-                        "its result is stored, and the queue was not told: the next run asks again, with one effect";
-                    self.watch.warn(&format!("transaction {}: {why} ({error:#})", transaction.id));
-                }
-                ItemEnd::Done
-            }
-            End::Left(why) => {
-                self.leave(message).await;
-                ItemEnd::Left(why)
-            }
-            End::Failed(why) => {
-                self.leave(message).await;
-                ItemEnd::Failed(why)
-            }
+        let end = self.settle(transaction).await;
+        if end != ItemEnd::Done {
+            self.leave(message).await;
+        } else if let Err(error) = self.queue.done(message).await {
+            let why = "its result is stored, and the queue was not told: the next run asks again, with one effect";
+            self.watch.warn(&format!("transaction {}: {why} ({error:#})", transaction.id));
         }
+        end
     }
 
     fn stopped(&self) -> Option<String> {
@@ -263,11 +260,10 @@ impl Batch for Transactions {
     }
 
     async fn close(&self) {
-        self.taken.lock().await.close();
-        self.start.notify_one();
-        if let Some(feeder) = self.feeder.lock().await.take() {
+        if let Some(mut feed) = self.feed.lock().await.take() {
+            feed.taken.close();
             // It ends with what it is taking just now.
-            let _ = feeder.await;
+            let _ = feed.task.await;
         }
         if let Err(error) = self.queue.close().await {
             self.watch.warn(&format!("what this run had taken and not ended comes back a little later: {error:#}"));

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::support::ansible::{AnsibleSandbox, Played, tool};
 use crate::support::core::Core;
 use crate::support::program::{DrillFixture, Output};
+use crate::support::pty;
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -278,7 +279,7 @@ fn what_is_not_given_is_asked_for_at_a_terminal() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
         command.args(["new", "warm_caches"]).current_dir(workshop.folder.path()).env("TERM", "xterm-256color");
         command.envs(workshop.state());
-        rexpect::session::spawn_command(command, Some(30_000)).expect("a pseudo-terminal")
+        pty::start(command)
     };
     let mut left = sit_down();
     left.exp_string("What does it do, in one line?").expect("the first question");

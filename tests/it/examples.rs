@@ -12,10 +12,11 @@ use firebreak::drill::Log;
 use firebreak::drill::faults::Faults;
 use firebreak::drill::settlement::{self, Settlement};
 use firebreak::drill::story::Stand;
-use rexpect::session::{PtySession, spawn_command};
+use rexpect::session::PtySession;
 
 use crate::author::Workshop;
 use crate::support::program::{DrillFixture, PROGRAM};
+use crate::support::pty;
 use crate::support::redis::Redis;
 
 /// The examples of a program's help.
@@ -37,10 +38,6 @@ fn shell(line: &str, folder: &Path) -> Command {
     command.env("PATH", format!("{}:{}:/usr/bin:/bin", folder.display(), programs.display()));
     command.env("HOME", folder).env("TERM", "xterm-256color").env("USER", "tester");
     command
-}
-
-fn sit_down(command: Command) -> PtySession {
-    spawn_command(command, Some(30_000)).expect("a pseudo-terminal")
 }
 
 /// The rest of the screen and the exit code.
@@ -81,7 +78,7 @@ async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
             let line = line.replace("https://registry.example", &format!("http://{registry}"));
             let line = line.replace("marathon+https://dcos.example", &format!("marathon+http://{marathon}"));
             assert!(!line.contains(".example"), "{line}");
-            let mut session = sit_down(shell(&line, &folder));
+            let mut session = pty::start(shell(&line, &folder));
             if line.starts_with("rollback_service run") {
                 session
                     .exp_string(&format!("The plan: 'dev' on http://{marathon}/service/marathon"))
@@ -117,7 +114,7 @@ async fn those_of_resolve_transactions_settle_what_waits() {
         for line in examples(env!("CARGO_BIN_EXE_resolve_transactions")) {
             let typed = line.replace("queue.example:6379", &format!("127.0.0.1:{}", redis.port()));
             assert!(!typed.contains(".example"), "{typed}");
-            let mut session = sit_down(shell(&typed, folder.path()));
+            let mut session = pty::start(shell(&typed, folder.path()));
             if line.starts_with("resolve_transactions run") {
                 session.exp_string("of issuer 'primary', as the bank 'north' confirms? [y/N]").expect("the question");
                 session.send("y\r").and_then(|_| session.flush()).expect("to type");
@@ -210,7 +207,7 @@ fn those_of_firebreak_find_show_make_and_adopt() {
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("a PATH"));
         command.args(["-c", &line]).current_dir(&root).env("PATH", path).env("TERM", "xterm-256color");
         command.env("FIREBREAK_JOURNAL", root.join("journal"));
-        let mut session = sit_down(command);
+        let mut session = pty::start(command);
         let mut says = |questions: &[(&str, &str)]| {
             for (question, answer) in questions {
                 session.exp_string(question).expect(question);

@@ -97,6 +97,12 @@ fn agrees(text: &str) {
 }
 
 #[test]
+fn an_option_described_first_by_its_letter_and_later_by_two_long_names_is_read_as_docopt_does() {
+    agrees("Usage:\n  prog -bX [options]...\n\n  -b X  [default: a]\n  -b=<x> --in=<x>\n");
+    agrees("Usage:\n  prog [options]... -b <x>\n\n  -b <x>\n  -b, --in <x>\n  -b, --long <x>\n");
+}
+
+#[test]
 fn the_manual_of_each_program_agrees_with_docopt_and_leaves_no_doubt() {
     for (name, text) in programs() {
         agrees(&text);

@@ -6,11 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use firebreak::drill::faults::Fault;
-use rexpect::session::spawn_command;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::program::{DrillFixture, Output};
+use crate::support::pty;
 use crate::support::{UNSHARE, need};
 
 const SET: &str = env!("CARGO_BIN_EXE_set_files");
@@ -276,7 +276,7 @@ fn a_protected_environment_must_be_typed_out() {
         let codes = ["y", "prod"].map(|word| {
             let mut command = desk.command(program, words);
             command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit()).env("TERM", "xterm");
-            let mut session = spawn_command(command, Some(30_000)).expect("a pseudo-terminal");
+            let mut session = pty::start(command);
             session.exp_string("Type the environment's name to change").expect("the question");
             session.send_line(word).expect("to type");
             session.exp_eof().expect("the end");

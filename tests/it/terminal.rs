@@ -3,16 +3,17 @@
 use std::process::Command;
 
 use firebreak::drill::story::Stand;
-use rexpect::session::{PtySession, spawn_command};
+use rexpect::session::PtySession;
 
 use crate::support::program::DrillFixture;
+use crate::support::pty;
 
 const DOWN: &str = "\u{1b}[B";
 const ENTER: &str = "\r";
 const ESCAPE: &str = "\u{1b}";
 const CONTROL_C: u8 = 3;
 
-/// The program at a terminal, led to the drill; an answer that takes over half a minute fails the test.
+/// The program at a terminal, led to the drill.
 fn sit_down(fixture: &DrillFixture, words: &str) -> PtySession {
     sit_down_at(fixture, words, "xterm-256color")
 }
@@ -27,7 +28,7 @@ fn sit_down_at(fixture: &DrillFixture, words: &str, kind: &str) -> PtySession {
         .envs(fixture.drill.environment())
         .env("TERM", kind)
         .env("XDG_CACHE_HOME", fixture.folder.path().join("cache"));
-    spawn_command(command, Some(30_000)).expect("a pseudo-terminal")
+    pty::start(command)
 }
 
 fn press(session: &mut PtySession, keys: &str) {
@@ -200,7 +201,7 @@ fn shown(fixture: &DrillFixture, line: &str, variables: &[(&str, &str)]) -> Stri
         .envs(fixture.drill.environment())
         .envs([("PATH", "/usr/bin:/bin"), ("TERM", "xterm-256color")])
         .envs(variables.iter().copied());
-    let (screen, code) = leave(spawn_command(command, Some(30_000)).expect("a pseudo-terminal"));
+    let (screen, code) = leave(pty::start(command));
     assert_eq!(code, 0, "{screen}");
     // Each byte is a letter there.
     let bytes = screen.chars().map(|letter| u8::try_from(letter).expect("a byte"));

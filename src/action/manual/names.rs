@@ -96,7 +96,9 @@ impl Names {
 
     fn see(&mut self, name: &str, repeated: bool, seen: &mut Vec<String>) {
         let again = repeated || seen.iter().any(|known| known == name);
-        if let Some(known) = self.names.iter_mut().find(|known| known.text == name) {
+        // What was described by its short name before it had a long one is that of the long one.
+        let kept = self.resolve(name).to_owned();
+        if let Some(known) = self.names.iter_mut().find(|known| known.text == kept) {
             known.repeats |= again;
         }
         seen.push(name.to_owned());

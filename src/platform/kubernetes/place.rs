@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use super::kubeconfig;
 use super::login::{self, Plugin, TokenFile};
 use crate::http;
-use crate::platform::connect::Unfit;
+use crate::port::Unfit;
 
 /// How a URL of this platform begins.
 pub(in super::super) const SCHEME: &str = "kubernetes://";

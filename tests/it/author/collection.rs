@@ -4,12 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use rexpect::session::{PtySession, spawn_command};
+use rexpect::session::PtySession;
 use serde_json::json;
 
 use super::Workshop;
 use crate::support::git::{git, keep};
 use crate::support::program::DrillFixture;
+use crate::support::pty;
 
 const TEXTS: [&str; 2] = ["--problem=It is broken.", "--solution=Mend it."];
 
@@ -216,7 +217,7 @@ fn the_look_is_tried_at_a_terminal() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_firebreak"));
         command.args(["adopt", "ring.py", TEXTS[0], TEXTS[1]]).current_dir(workshop.folder.path());
         command.envs(workshop.state());
-        let mut session = spawn_command(command, Some(30_000)).expect("a pseudo-terminal");
+        let mut session = pty::start(command);
         let says = |session: &mut PtySession, question: &str, answer: &str| {
             session.exp_string(question).unwrap_or_else(|error| panic!("{question}: {error}"));
             // What is typed before the question is shown is no answer to it.

@@ -1,5 +1,7 @@
 //! Buttons of roles that are made differently from those of this repository.
 
+use std::path::Path;
+
 use firebreak::catalogue::{Toolkit, render};
 use serde_json::json;
 
@@ -51,11 +53,7 @@ Options:
 #[test]
 fn a_button_of_every_shape_goes_its_way() {
     let folder = tempfile::tempdir().expect("a folder");
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    };
+    let write = |path: &str, text: &str| write(folder.path(), path, text);
     write("src/bin/empty_queue.rs", &format!("const USAGE: &str = {QUEUE:?};"));
     write("roles/warm/usage.txt", SCRIPT);
     // An inventory is a folder: its hosts stand in a file of any kind.
@@ -68,10 +66,7 @@ fn a_button_of_every_shape_goes_its_way() {
     for path in ["roles/ROLE/Jenkinsfile", "jenkins/buttons.groovy", "_actions"] {
         write(&format!("templates/{path}"), &template(path));
     }
-    let toolkit = Toolkit::open(folder.path()).expect("the toolkit");
-    for file in render::render(&toolkit).expect("the buttons") {
-        write(&file.path.display().to_string(), &file.text);
-    }
+    derive(folder.path());
     let awkward = "a 'b' ${1 + 1} \\ {{ x }}";
     let builds = run_in(
         folder.path(),
@@ -153,11 +148,7 @@ fn a_button_of_every_shape_goes_its_way() {
 #[test]
 fn a_button_asks_for_the_approval_that_its_text_names() {
     let folder = tempfile::tempdir().expect("a folder");
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    };
+    let write = |path: &str, text: &str| write(folder.path(), path, text);
     let roles = [
         ("open_queue", "none"),
         ("name_queue", "typed name"),
@@ -176,10 +167,7 @@ fn a_button_asks_for_the_approval_that_its_text_names() {
     for path in ["roles/ROLE/Jenkinsfile", "_actions"] {
         write(&format!("templates/{path}"), &template(path));
     }
-    let toolkit = Toolkit::open(folder.path()).expect("the toolkit");
-    for file in render::render(&toolkit).expect("the buttons") {
-        write(&file.path.display().to_string(), &file.text);
-    }
+    derive(folder.path());
     let pressed = |role: &str, environment: &str, inputs: serde_json::Value| {
         json!({
             "file": format!("roles/{role}/Jenkinsfile"),
@@ -224,6 +212,20 @@ fn a_button_asks_for_the_approval_that_its_text_names() {
             end("SUCCESS", "prod, approved by bert: done", 2),
         ]
     );
+}
+
+fn write(folder: &Path, path: &str, text: &str) {
+    let path = folder.join(path);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    std::fs::write(path, text).expect("a file");
+}
+
+/// Writes what the templates of a toolkit make of its texts.
+fn derive(folder: &Path) {
+    let toolkit = Toolkit::open(folder).expect("the toolkit");
+    for file in render::render(&toolkit).expect("the buttons") {
+        write(folder, &file.path.display().to_string(), &file.text);
+    }
 }
 
 fn template(path: &str) -> String {

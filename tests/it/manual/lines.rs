@@ -359,12 +359,6 @@ proptest! {
     ) {
         let patterns: Vec<String> = patterns.iter().map(|pieces| format!("  prog {}\n", pieces.join(" "))).collect();
         let text = format!("Usage:\n{}\n{}\n", patterns.concat(), lines.join("\n"));
-        // An option of one letter that two lines describe, each with another long name, is none that anybody means: which of
-        // the two repeats is not looked at.
-        let mut letters: Vec<&str> = lines.iter().filter_map(|line| line.trim_start().strip_prefix('-')?.get(..1)).collect();
-        letters.retain(|letter| *letter != "-");
-        letters.sort_unstable();
-        prop_assume!(letters.windows(2).all(|pair| pair[0] != pair[1]));
         // What docopt takes and the manual does not, and what docopt dies of.
         let only_here = ["described twice", "docopt dies"];
         let refused = Manual::read(&text).is_err_and(|error| only_here.iter().any(|why| error.why.contains(why)));

@@ -12,6 +12,7 @@ pub mod part;
 pub mod podman;
 pub mod program;
 pub mod proxy;
+pub mod pty;
 pub mod redis;
 pub mod registry;
 pub mod tls;
