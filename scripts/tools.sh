@@ -11,6 +11,8 @@ debian_packages=(
   skopeo               # pushes images to it; the bench measures beside it
   podman runc          # real containers that are really rolled back
   redis-server         # a real queue of missed transactions
+  postgresql           # a real database whose indexes are rebuilt
+  mariadb-server       # another
   etcd-server          # where a real Kubernetes keeps its objects
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
@@ -26,7 +28,7 @@ debian_packages=(
 )
 
 # A package may start a service by itself. The tests start their own, on free ports.
-services=(docker-registry.service etcd.service redis-server.service podman.socket podman.service)
+services=(docker-registry.service etcd.service mariadb.service postgresql.service redis-server.service podman.socket podman.service)
 
 install_debian_packages() {
   local missing=() package

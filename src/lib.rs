@@ -33,6 +33,8 @@ pub mod registry;
 pub mod rollback;
 #[cfg(feature = "settlement")]
 pub mod settlement;
+#[cfg(feature = "sql")]
+pub mod sql;
 pub mod temporary;
 #[cfg(feature = "transactions")]
 pub mod transactions;

@@ -13,8 +13,11 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, 
 
 use super::Trust;
 
-/// What [`super::client`] speaks TLS with.
-pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
+/// What a client speaks TLS with, of whatever protocol: that is named in `alpn_protocols` where the protocol has a name there.
+///
+/// # Errors
+/// When the file of authorities is missing, cannot be read or holds no certificate.
+pub fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
     let own = own(trust)?;
     let roots = roots(rustls_native_certs::load_native_certs().certs, &own, trust)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -22,8 +25,17 @@ pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
     let mut configuration = with_roots(RootCertStore::empty());
     let verifier = Verifier { by_authority, own, named_as: "--cacert", insecure: trust.insecure };
     configuration.dangerous().set_certificate_verifier(Arc::new(verifier));
-    configuration.alpn_protocols = vec![b"http/1.1".into()];
     Ok(configuration)
+}
+
+/// The authorities that a client believes, for a library that checks certificates by itself: each as DER.
+///
+/// # Errors
+/// As [`configuration`].
+pub fn authorities(trust: &Trust) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let is_usable = |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let system = rustls_native_certs::load_native_certs().certs.into_iter().filter(is_usable);
+    Ok(own(trust)?.into_iter().chain(system).collect())
 }
 
 /// For a client that never speaks TLS: it trusts nobody, and reads no file.

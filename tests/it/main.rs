@@ -33,6 +33,7 @@ mod reliability;
 mod runner;
 mod secrets;
 mod sets;
+mod sql;
 mod static_programs;
 mod temporary;
 mod terminal;

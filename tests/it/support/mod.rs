@@ -7,9 +7,11 @@ pub mod core;
 pub mod fake;
 pub mod git;
 pub mod kubernetes;
+pub mod mariadb;
 pub mod marks;
 pub mod part;
 pub mod podman;
+pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod pty;
@@ -19,6 +21,8 @@ pub mod tls;
 pub mod wire;
 
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,6 +42,32 @@ pub fn need(program: &str, package: &str) -> PathBuf {
     std::env::var_os("PATH")
         .and_then(|path| std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file()))
         .unwrap_or_else(|| panic!("this test needs `{program}`: run `make tools`, or install the package {package}"))
+}
+
+/// Who runs a server that refuses to run as root: `nobody`, and `nogroup`.
+const NOBODY: u32 = 65534;
+
+/// Has a command run by a user without rights where the tests run as root.
+pub fn unprivileged(command: &mut Command) -> &mut Command {
+    if rustix::process::geteuid().is_root() { command.uid(NOBODY).gid(NOBODY) } else { command }
+}
+
+/// A folder for what runs [`unprivileged`].
+pub fn own_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    if rustix::process::geteuid().is_root() {
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("a folder of nobody's");
+    }
+    folder
+}
+
+/// Gives a file to who runs what is [`unprivileged`], to be read by no other.
+pub fn give_away(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("the rights of a file");
+    if rustix::process::geteuid().is_root() {
+        chown(file, Some(NOBODY), Some(NOBODY)).expect("a file of nobody's");
+    }
 }
 
 /// A server process, stopped when it goes out of scope.
@@ -67,6 +97,16 @@ impl Server {
         let mut server = Self { child, log: log.to_owned() };
         server.wait_for(&name, ready);
         server
+    }
+
+    /// Ends it by a signal, and waits for its end.
+    pub fn end(&mut self, signal: nix::sys::signal::Signal) {
+        let process = i32::try_from(self.child.id()).expect("the number of a process");
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), signal);
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while self.child.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until `ready`; fails the test with the server's log where it ends or takes over a minute.

@@ -36,6 +36,13 @@ impl SelfSigned {
     }
 }
 
+impl SelfSigned {
+    /// Writes its key, in PEM.
+    pub fn write_key(&self, file: &std::path::Path) {
+        std::fs::write(file, self.key.serialize_pem()).expect("a file in PEM");
+    }
+}
+
 /// The server; its thread ends with the test program.
 pub struct TlsServer {
     pub port: u16,
