@@ -1,7 +1,7 @@
 //! Where a database is: `postgres://user:password@host:5432/database?sslmode=require`, `mariadb://…`, `mysql://…`.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -11,6 +11,9 @@ use crate::http::Trust;
 use crate::port::Unfit;
 
 const KNOWN: &str = "known are postgres://USER:PASSWORD@HOST:5432/DATABASE, mariadb:// and mysql://";
+
+/// Stands for the host of a URL that has none.
+const NO_HOST: &str = "none.invalid";
 
 /// A kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +98,7 @@ impl Place {
     pub fn read(address: &Address) -> Result<Self, Unfit> {
         let named = address.to_string().split(['?', '#']).next().unwrap_or_default().to_owned();
         let refused = |why: &str| Unfit(format!("'{named}' names no database: {why}"));
-        let url = Url::parse(address.whole()).map_err(|error| {
+        let url = Url::parse(&with_a_host(address.whole())).map_err(|error| {
             refused(&format!(
                 "{error}; {KNOWN}. What is no letter or digit in a password is written as %23 and the like"
             ))
@@ -120,7 +123,7 @@ impl Place {
                 _ => return Err(refused(&meaningless(&name, engine))),
             }
         }
-        let name = decoded(url.host_str().unwrap_or_default());
+        let name = decoded(url.host_str().filter(|name| *name != NO_HOST).unwrap_or_default());
         let host = match (socket, name) {
             (Some(path), name) if name.is_empty() => Host::Socket(path, port),
             (Some(_), _) => return Err(refused("it names a host and a socket")),
@@ -145,14 +148,15 @@ impl Place {
     pub(super) fn password(&self) -> Option<&str> {
         self.password.as_ref().map(|password| password.expose_secret())
     }
+}
 
-    /// The socket of this host, where it is reached by one.
-    pub(super) fn socket(&self) -> Option<&Path> {
-        match &self.host {
-            Host::Socket(path, _) => Some(path),
-            Host::Network(..) => None,
-        }
-    }
+/// A URL whose host is left out, as libpq has it where a socket is named, with a host: no URL has a user and no host.
+fn with_a_host(url: &str) -> String {
+    let at = url.find("://").map_or(0, |at| at + 3);
+    let end = url[at..].find(['/', '?', '#']).map_or(url.len(), |end| at + end);
+    let host = url[at..end].rfind('@').map_or(at, |user| at + user + 1);
+    let is_missing = host == end || url[host..end].starts_with(':');
+    if at > 0 && is_missing { format!("{}{NO_HOST}{}", &url[..host], &url[host..]) } else { url.to_owned() }
 }
 
 /// libpq's names, and MySQL's.

@@ -131,9 +131,9 @@ impl Session for Mysql {
         let named = answer.columns();
         let columns: Option<Arc<[String]>> =
             named.map(|named| named.iter().map(|column| column.name_str().into_owned()).collect());
-        let mut count = answer.affected_rows();
+        let is_answered = columns.is_some();
+        let mut count = 0;
         if let Some(columns) = columns {
-            count = 0;
             while let Some(row) = answer.next().await.map_err(refused)? {
                 count += 1;
                 let values = row.unwrap().into_iter().map(text).collect();
@@ -141,7 +141,7 @@ impl Session for Mysql {
             }
         }
         answer.drop_result().await.map_err(refused)?;
-        Ok(count)
+        Ok(if is_answered { count } else { self.connection.affected_rows() })
     }
 }
 

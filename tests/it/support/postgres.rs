@@ -70,7 +70,7 @@ impl Postgres {
         let output = unprivileged(&mut command).output().expect("initdb runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         // The first line that fits decides.
-        let access = "local all all trust\nhost all fire 127.0.0.1/32 trust\nhostssl all wants_tls 127.0.0.1/32 trust\n\
+        let access = "local all all trust\nhost all fire 127.0.0.1/32 trust\nhostnossl all wants_tls 127.0.0.1/32 reject\n\
                       host all all 127.0.0.1/32 scram-sha-256\nhost all fire ::1/128 trust\n";
         std::fs::write(data.join("pg_hba.conf"), access).expect("pg_hba.conf");
         let port = free_port();
