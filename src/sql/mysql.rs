@@ -128,7 +128,8 @@ impl Session for Mysql {
         let address = self.address.clone();
         let refused = |error: Error| anyhow!("{address}: {}", said(&error));
         let mut answer = self.connection.query_iter(statement).await.map_err(refused)?;
-        let named = answer.columns();
+        // Of a statement that answers no rows there are none.
+        let named = answer.columns().filter(|named| !named.is_empty());
         let columns: Option<Arc<[String]>> =
             named.map(|named| named.iter().map(|column| column.name_str().into_owned()).collect());
         let is_answered = columns.is_some();
