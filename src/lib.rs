@@ -19,6 +19,8 @@ pub mod history;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod image;
+#[cfg(feature = "indexes")]
+pub mod indexes;
 pub mod journal;
 #[cfg(feature = "platform")]
 pub mod platform;
