@@ -11,8 +11,8 @@ Solution:
   others, with their sizes, what is empty in them, how that is known, and who would hold a rebuild up. `run` shows the
   plan, asks, and rebuilds one index after the other while others read and write: where a rebuild would wait long, or
   keep another session waiting, it gives way, and what it began is removed. What it never does: remove an index that is
-  in use, unused or needless, or change what is unique. Each is verified afterwards. Run it again at any time, also after
-  it was killed. Every run is in a journal.
+  in use, unused or needless, or change what is unique. Each is verified afterwards. Run it again at any time, also
+  after it was killed. Every run is in a journal.
 
 Symptoms:
   Queries became slow, and EXPLAIN shows sequential scans though there is an index
@@ -55,7 +55,8 @@ A secret is best given as @path, the name of a file that holds it: everybody on 
 
 Verify:
   The message says how many were rebuilt, how much that freed, and how long a reader or writer waited at most because of
-  it. Each index is valid, as unique as before, and checked by amcheck where that is installed. `get` shows what is left.
+  it. Each index is valid, as unique as before, and checked by amcheck where that is installed. `get` shows what is
+  left.
 
 Undo:
   There is nothing to undo: an index is what it was, anew. A rebuild that did not come to its end has left the old one.

@@ -5,6 +5,7 @@
 
 mod control;
 pub mod faults;
+pub mod indexes;
 pub mod kubernetes;
 pub mod marathon;
 mod platform_server;

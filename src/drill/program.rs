@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::faults::Fault;
+use super::indexes::Indexes;
 use super::story::Stand;
 use super::transactions::Transactions;
 use super::world::{Name, World};
@@ -55,11 +56,22 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     let port = args.flag_port.unwrap_or(0);
     // From here on a signal ends the drill by its own way out, which removes its files.
     let mut ends = Ends::listen()?;
-    if args.flag_world == Name::Transactions {
-        if args.flag_dcos || args.flag_platform != Platform::default() {
-            let why = "--dcos and --platform: the world 'transactions' has no platform";
-            return Err(UsageError(why.to_owned()).into());
+    if args.flag_world != Name::Shop && (args.flag_dcos || args.flag_platform != Platform::default()) {
+        let world = if args.flag_world == Name::Indexes { "indexes" } else { "transactions" };
+        return Err(UsageError(format!("--dcos and --platform: the world '{world}' has no platform")).into());
+    }
+    if args.flag_world == Name::Indexes {
+        let world = tokio::select! {
+            world = Indexes::start(port, &faults) => world?,
+            () = ends.any() => return Ok(1),
+        };
+        if let Some(code) = lent(&world, &args, console, &mut ends).await {
+            return Ok(code);
         }
+        let program = sibling("rebuild_indexes").context("failed to find where this program is")?;
+        return Ok(u8::from(!practice::rebuild(&world, console, &program, ends).await?));
+    }
+    if args.flag_world == Name::Transactions {
         let world = tokio::select! {
             world = Transactions::start(port, &faults) => world?,
             () = ends.any() => return Ok(1),

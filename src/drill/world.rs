@@ -32,4 +32,6 @@ pub enum Name {
     Shop,
     /// Transactions that were missed: a queue, a bank, a master.
     Transactions,
+    /// Indexes that are broken and bloated: a database, and an application that writes.
+    Indexes,
 }

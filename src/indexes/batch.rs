@@ -175,7 +175,7 @@ impl Batch for Indexes {
         let number = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
         let parts = [
             Some(format!("{} rebuilt", done(Act::Rebuild))),
-            number(done(Act::Remove), "leftovers removed"),
+            number(done(Act::Remove), "left by failed rebuilds removed"),
             number(count(&|(_, rebuilt)| matches!(rebuilt.end, ItemEnd::Left(_))), "left"),
             number(count(&|(_, rebuilt)| matches!(rebuilt.end, ItemEnd::Failed(_))), "failed"),
         ];

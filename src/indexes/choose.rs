@@ -101,9 +101,7 @@ fn step(kind: Option<Kind>, index: &Index) -> Step {
 }
 
 fn impossible(index: &Index, kind: Option<Kind>) -> Option<String> {
-    if index.is_being_built {
-        Some("a session builds it just now".to_owned())
-    } else if kind == Some(Kind::Leftover) {
+    if kind == Some(Kind::Leftover) {
         None
     } else if index.is_partitioned {
         Some(

@@ -30,7 +30,8 @@ SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, t.oid AS table
        i.indisreplident OR EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid) AS is_needed,
        i.indisexclusion AS is_exclusion, inh.inhparent AS parent, s.idx_scan AS scans,
        i.indpred IS NOT NULL AS is_partial, i.indexprs IS NOT NULL AS is_expression,
-       coalesce(pg_get_expr(i.indpred, i.indrelid), '') AS predicate,
+       coalesce(pg_get_expr(i.indpred, i.indrelid), '') ||
+         CASE WHEN to_jsonb(i)->>'indnullsnotdistinct' = 'true' THEN ' NULLS NOT DISTINCT' ELSE '' END AS predicate,
        ARRAY(SELECT concat_ws(' ', pg_get_indexdef(c.oid, k, true), i.indclass[k - 1], i.indcollation[k - 1], i.indoption[k - 1])
              FROM generate_series(1, i.indnkeyatts) k) AS keys,
        ARRAY(SELECT pg_get_indexdef(c.oid, k, true) FROM generate_series(i.indnkeyatts + 1, i.indnatts) k) AS carried,
@@ -75,7 +76,8 @@ ORDER BY a.xact_start";
 const PREPARED: &str = "
 SELECT p.gid, extract(epoch FROM clock_timestamp() - p.prepared)::float8 AS age, l.relation AS table_id
 FROM pg_prepared_xacts p
-LEFT JOIN pg_locks l ON l.virtualtransaction = '-1/' || p.transaction AND l.relation IS NOT NULL
+LEFT JOIN pg_locks own ON own.pid IS NULL AND own.transactionid = p.transaction
+LEFT JOIN pg_locks l ON l.pid IS NULL AND l.virtualtransaction = own.virtualtransaction AND l.relation IS NOT NULL
 WHERE p.database = current_database()
 ORDER BY p.prepared";
 
@@ -91,6 +93,7 @@ pub(super) async fn look(database: &Postgres, watch: &dyn Watch) -> anyhow::Resu
     let about = "SELECT pg_is_in_recovery() AS is_replica, current_setting('server_version_num')::int4 AS number,
                         current_setting('server_version') AS version,
                         (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()) AS since,
+                        pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
                         coalesce((SELECT setting FROM pg_settings WHERE name = 'data_directory'), '') AS folder,
                         (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                          WHERE e.extname = 'pgstattuple') AS pgstattuple";
@@ -127,6 +130,16 @@ pub(super) async fn look(database: &Postgres, watch: &dyn Watch) -> anyhow::Resu
     }
     mark_leftovers(&mut indexes);
     let mut obstacles = obstacles(&session, OLD, None).await.map_err(|error| database.refused(&error))?;
+    if !about.get::<_, bool>("sees_all") {
+        obstacles.push(Obstacle {
+            who: format!(
+                "'{}' may not see whose transactions are open, which would hold a rebuild up",
+                database.place.user
+            ),
+            way_out: format!("GRANT pg_read_all_stats TO {}", quoted(&database.place.user)),
+            stops: false,
+        });
+    }
     if !is_replica {
         for row in ask(SLOTS).await? {
             let (name, kept): (String, i64) = (row.get("name"), row.get("kept"));

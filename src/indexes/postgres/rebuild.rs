@@ -93,11 +93,11 @@ impl<'a> Taking<'a> {
     }
 
     async fn rebuild(&self, rebuilt: &mut Rebuilt) -> Result<ItemEnd, Error> {
-        let before = self.beside().await?;
-        let Some(now) = self.found(&before) else { return Ok(ItemEnd::Left("it is no longer there".to_owned())) };
         if let Some(why) = self.hindered().await? {
             return Ok(ItemEnd::Left(why));
         }
+        let before = self.beside().await?;
+        let Some(now) = self.found(&before) else { return Ok(ItemEnd::Left("it is no longer there".to_owned())) };
         let tried = self.run(&format!("REINDEX INDEX CONCURRENTLY {}", self.sql_name(&now.name))).await;
         // It may have come so far that only the old index was not removed.
         let after = match self.beside().await {
@@ -107,7 +107,9 @@ impl<'a> Taking<'a> {
                 Ok(()) => return Err(error),
             },
         };
-        let leftovers: Vec<&Index> = after.iter().filter(|index| self.is_our_leftover(index, &before)).collect();
+        // What earlier rebuilds of this index left as well.
+        let own = self.index.full_name();
+        let leftovers = after.iter().filter(|index| index.leftover_of.as_ref() == Some(&own));
         let mut left = Vec::new();
         for leftover in leftovers {
             if let Err(broken) = self.run(&self.drop_statement(leftover)).await {
@@ -126,13 +128,13 @@ impl<'a> Taking<'a> {
     }
 
     async fn remove(&self) -> Result<ItemEnd, Error> {
+        if let Some(why) = self.hindered().await? {
+            return Ok(ItemEnd::Left(why));
+        }
         let beside = self.beside().await?;
         let Some(index) = self.found(&beside) else { return Ok(ItemEnd::Done) };
         if index.leftover_of.is_none() {
             return Ok(ItemEnd::Left("it is no leftover any more: it is valid, or somebody works on it".to_owned()));
-        }
-        if let Some(why) = self.hindered().await? {
-            return Ok(ItemEnd::Left(why));
         }
         match self.run(&self.drop_statement(index)).await {
             Ok(()) => Ok(ItemEnd::Done),
@@ -147,12 +149,6 @@ impl<'a> Taking<'a> {
 
     fn found<'i>(&self, indexes: &'i [Index]) -> Option<&'i Index> {
         indexes.iter().find(|index| (&index.schema, &index.name) == (&self.index.schema, &self.index.name))
-    }
-
-    /// Whether this was left by what was just tried.
-    fn is_our_leftover(&self, index: &Index, before: &[Index]) -> bool {
-        index.leftover_of.as_deref() == Some(&self.index.full_name())
-            && !before.iter().any(|old| old.id == index.id && old.leftover_of.is_some())
     }
 
     fn sql_name(&self, name: &str) -> String {
@@ -251,7 +247,7 @@ impl<'a> Taking<'a> {
                     )
                 }
                 Some(&SqlState::UNIQUE_VIOLATION) => {
-                    format!("its rows are not unique any more: {}. Remove what is there twice first", said(error))
+                    format!("its rows are not unique: {} Remove what is there twice first", said(error))
                 }
                 Some(&SqlState::QUERY_CANCELED) if said(error).contains("statement timeout") => {
                     format!("it had no end within {} (--timeout)", size::time(self.limits.statement))
