@@ -4,7 +4,7 @@ const USAGE: &str = "
 Rebuild broken and bloated indexes.
 
 Problem:
-  Queries are slow, or the disk fills, since indexes are invalid, or most of them is empty space.
+  Queries are slow, since indexes are invalid, or most of what they occupy is empty.
 
 Solution:
   `get` shows which indexes are invalid, bloated, left behind by a rebuild that failed, never used, or needless beside
@@ -15,9 +15,9 @@ Solution:
   after it was killed. Every run is in a journal.
 
 Symptoms:
-  Queries became slow, and EXPLAIN shows sequential scans though there is an index
+  Queries became slow; EXPLAIN shows sequential scans though there is an index
   An index is invalid, corrupt, or bloated; a CREATE INDEX or REINDEX CONCURRENTLY failed
-  Indexes are much larger than their table; the database's disk fills up
+  Indexes grow and grow, and are much larger than their table
   There are indexes called _ccnew or _ccold
 
 Usage:

@@ -21,7 +21,7 @@ use super::faults::{Fault, Faults};
 use super::proof::{Proof, Standing};
 use super::server::{Log, Server};
 use super::slack::Slack;
-use super::story::Stand;
+use super::story::ShopState;
 use super::world::{Inspect, World};
 use crate::action::arguments::UsageError;
 use crate::http::Trust;
@@ -242,7 +242,7 @@ impl World for Indexes {
         format!("  rebuild_indexes get\n  rebuild_indexes run --env={ENVIRONMENT}")
     }
 
-    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+    fn proof(&self, environment: &str, stand: ShopState) -> Option<Proof> {
         self.inspector.proof(environment, stand)
     }
 }
@@ -279,11 +279,11 @@ impl Inspector {
 }
 
 impl Inspect for Inspector {
-    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+    fn proof(&self, environment: &str, stand: ShopState) -> Option<Proof> {
         (environment == ENVIRONMENT).then_some(())?;
         let found = self.found().unwrap_or_else(|error| [(); 4].map(|()| format!("{error:#}")));
         let [invalid, leftovers, bloated, once] = found;
-        let (before, after) = (stand == Stand::Broken, "0");
+        let (before, after) = (stand == ShopState::Broken, "0");
         let number = |number: &'static str| if before { number } else { after };
         let refused = self.written.refused.load(Ordering::Relaxed).to_string();
         let rows = [
