@@ -111,6 +111,12 @@ impl Place {
         if url.fragment().is_some() {
             return Err(refused("a `#` in a password is written as %23"));
         }
+        let user = decoded(url.username());
+        if user.is_empty() {
+            return Err(refused(
+                "it has no user before an `@`, or a `/` or `?` of its password is not written as %2F or %3F",
+            ));
+        }
         let port = url.port().unwrap_or(port);
         let mut socket = None;
         let mut tls = Tls::Prefer;
@@ -131,10 +137,6 @@ impl Place {
             (None, name) if name.is_empty() => return Err(refused("it has no host")),
             (None, name) => Host::Network(name.trim_matches(['[', ']']).to_owned(), port),
         };
-        let user = decoded(url.username());
-        if user.is_empty() {
-            return Err(refused("it has no user, which stands before an `@`"));
-        }
         let database = Some(decoded(url.path().trim_matches('/'))).filter(|name| !name.is_empty());
         if database.is_none() && engine == Engine::Postgres {
             return Err(refused("it has no path, which is the database"));
@@ -188,6 +190,8 @@ fn decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(url: &str) -> Result<Place, String> {
@@ -234,7 +238,14 @@ mod tests {
     fn what_names_no_database_is_refused_without_its_password() {
         for (url, why) in [
             ("http://u:hunter2@h/d", KNOWN),
-            ("postgres://h/d", "it has no user, which stands before an `@`"),
+            (
+                "postgres://h/d",
+                "it has no user before an `@`, or a `/` or `?` of its password is not written as %2F or %3F",
+            ),
+            (
+                "postgres://u:12?hunter2=x@h/d",
+                "it has no user before an `@`, or a `/` or `?` of its password is not written as %2F or %3F",
+            ),
             ("postgres://u:hunter2@h", "it has no path, which is the database"),
             (
                 "postgres://u:hunter2@h/d?sslmode=on",
@@ -263,5 +274,20 @@ mod tests {
             [Tls::Never, Tls::Prefer, Tls::Require, Tls::Verify].map(verifies),
             [(false, false), (false, false), (false, true), (true, true)]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_it_and_a_password_is_shown_nowhere(
+            scheme in "postgres|mysql|mariadb|http", password in "[a-z0-9#/?@:%&=\\[\\]]{8,20}", rest in "\\PC{0,30}",
+        ) {
+            let text = format!("{scheme}://u:{password}@{rest}");
+            let secret = password.rsplit_once('@').map_or(password.as_str(), |(secret, _)| secret);
+            let shown = match Place::read(&text.as_str().into()) {
+                Ok(place) => format!("{place} {place:?}"),
+                Err(error) => error.to_string(),
+            };
+            prop_assert!(secret.len() < 6 || rest.contains(secret) || !shown.contains(secret), "{}", shown);
+        }
     }
 }

@@ -28,7 +28,7 @@ SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, t.oid AS table
        CASE WHEN c.relkind = 'i' THEN pg_relation_size(c.oid) ELSE 0 END AS size,
        i.indisvalid AND i.indisready AND i.indislive AS is_valid, i.indisunique AS is_unique,
        i.indisreplident OR EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid) AS is_needed,
-       i.indisexclusion AS is_exclusion, inh.inhparent AS parent, s.idx_scan AS scans,
+       i.indisexclusion AS is_exclusion, above.inhparent AS parent, s.idx_scan AS scans,
        i.indpred IS NOT NULL AS is_partial, i.indexprs IS NOT NULL AS is_expression,
        coalesce(pg_get_expr(i.indpred, i.indrelid), '') ||
          CASE WHEN to_jsonb(i)->>'indnullsnotdistinct' = 'true' THEN ' NULLS NOT DISTINCT' ELSE '' END AS predicate,
@@ -47,7 +47,7 @@ FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
 JOIN pg_am am ON am.oid = c.relam
-LEFT JOIN pg_inherits inh ON inh.inhrelid = c.oid
+LEFT JOIN pg_inherits above ON above.inhrelid = c.oid
 LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = c.oid
 LEFT JOIN pg_stat_all_tables u ON u.relid = t.oid
 CROSS JOIN LATERAL (
