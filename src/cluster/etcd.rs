@@ -171,6 +171,17 @@ fn listed(member: &Value) -> Option<(String, String, Vec<String>, bool)> {
     Some((format!("{id:x}"), name, urls.collect(), member["isLearner"].as_bool().unwrap_or(false)))
 }
 
+/// What members say of a cluster: of each its address, its status, and its list of members, as the gateway gives them.
+#[must_use]
+pub fn survey_of(answers: &[(String, Value, Value)]) -> Survey {
+    let heard = answers.iter().map(|(address, status, members)| {
+        let (id, said, index) = said(status, Ok(Duration::ZERO));
+        let members = members["members"].as_array().cloned().unwrap_or_default();
+        Heard { address: address.clone(), said: Ok((id, said, index, members)) }
+    });
+    put_together(&heard.collect::<Vec<_>>())
+}
+
 /// Puts what was heard together, each member once.
 fn put_together(heard: &[Heard]) -> Survey {
     let lists = heard.iter().filter_map(|heard| Some(&heard.said.as_ref().ok()?.3));

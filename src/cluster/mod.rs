@@ -5,10 +5,10 @@
 
 mod address;
 mod asked;
-mod etcd;
+pub mod etcd;
 mod gap;
 mod mover;
-mod patroni;
+pub mod patroni;
 pub mod survey;
 
 use std::sync::Arc;

@@ -78,7 +78,30 @@ impl Cluster {
         };
         let gap = measurement.end().await;
         *self.gap.lock().unwrap_or_else(PoisonError::into_inner) = gap;
+        if moved.is_ok() {
+            self.calms_down(&survey, change, settles.min(limit), watch).await;
+        }
         moved
+    }
+
+    /// Waits for those that were healthy before: who led may start anew as a follower. The leadership is moved all the same.
+    async fn calms_down(&self, before: &Survey, change: &Move, limit: Duration, watch: &dyn Watch) {
+        let was_well = |id: &str| before.member(id).is_some_and(|member| member.trouble().is_none());
+        let mut looks = Looks::growing(PAUSE, LONGEST_PAUSE, Instant::now() + limit);
+        let mut unwell = Vec::new();
+        while looks.next().await {
+            let Ok(survey) = self.kind.survey().await else { continue };
+            let told = |member: &Member| member.trouble().map(|why| format!("{}: {why}", member.name));
+            unwell = survey.members.iter().filter(|member| was_well(&member.id)).filter_map(told).collect();
+            if unwell.is_empty() {
+                return;
+            }
+            let note = format!("led by {}; waits for {}", change.to.name, unwell.join("; "));
+            watch.at(&change.name, &Progress { done: 0, total: 0, note });
+        }
+        if !unwell.is_empty() {
+            watch.warn(&format!("the leadership is moved, and not every member is healthy again: {}", unwell.join("; ")));
+        }
     }
 
     fn still_as_planned<'s>(&self, survey: &'s Survey, change: &Move) -> anyhow::Result<(&'s Member, &'s Member)> {

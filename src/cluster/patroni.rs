@@ -104,6 +104,15 @@ fn role(listed: &Value, is_synchronous: bool) -> Role {
     Role::Voter
 }
 
+/// What members say of a cluster: of each its address, what it says of itself (`/patroni`), and of the cluster (`/cluster`).
+#[must_use]
+pub fn survey_of(answers: &[(String, Value, Value)]) -> Survey {
+    let heard = answers.iter().map(|(address, own, cluster)| {
+        (address.clone(), Heard { cluster: Ok(cluster.clone()), own: Ok((own.clone(), Duration::ZERO)) })
+    });
+    put_together(&heard.collect(), "")
+}
+
 /// Puts what was heard together. `heard` is by the address that was asked.
 fn put_together(heard: &BTreeMap<String, Heard>, shown: &str) -> Survey {
     let clusters: Vec<&Value> = heard.values().filter_map(|heard| heard.cluster.as_ref().ok()).collect();
