@@ -6,7 +6,8 @@ use serde_json::Value;
 
 pub fn take(bytes: &[u8]) {
     let lines = crate::text(bytes).lines().filter_map(|line| serde_json::from_str::<(Value, Value)>(line).ok());
-    let answers: Vec<_> = (1..).zip(lines).map(|(number, (own, cluster))| (format!("http://m{number}:1"), own, cluster)).collect();
+    let answers: Vec<_> =
+        (1..).zip(lines).map(|(number, (own, cluster))| (format!("http://m{number}:1"), own, cluster)).collect();
     for survey in [etcd::survey_of(&answers), patroni::survey_of(&answers)] {
         if let Ok(led) = survey.led() {
             let (all, _, needed) = survey.quorum();

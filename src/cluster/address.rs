@@ -7,7 +7,8 @@ use url::Url;
 use super::Unfit;
 use crate::http::{Address, printable};
 
-const KNOWN: &str = "known are etcd+https://HOST:PORT,HOST:PORT and patroni+https://HOST:PORT,HOST:PORT, and both with http";
+const KNOWN: &str =
+    "known are etcd+https://HOST:PORT,HOST:PORT and patroni+https://HOST:PORT,HOST:PORT, and both with http";
 
 /// The kinds that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,10 @@ mod tests {
         assert_eq!((user.as_str(), password.expose_secret()), ("root", "p@ss"));
         assert_eq!(place.shown, "etcd+https://[::1]:2379,a.example:2379,b.example:2379");
         let place = read("patroni+http://pg1:8008").expect("a place");
-        assert_eq!((place.kind, place.members, place.login.is_none()), (Known::Patroni, vec!["http://pg1:8008".to_owned()], true));
+        assert_eq!(
+            (place.kind, place.members, place.login.is_none()),
+            (Known::Patroni, vec!["http://pg1:8008".to_owned()], true)
+        );
     }
 
     #[test]

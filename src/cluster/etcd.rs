@@ -73,6 +73,11 @@ impl Etcd {
         let secret = token.as_ref().map_or("", |token| token.expose_secret());
         let said = sentence(&answer.body, secret).unwrap_or_else(|| answer.status.to_string());
         let said = match answer.status.as_u16() {
+            _ if said.contains("CommonName") => {
+                "while authentication is enabled, etcd's gateway takes no client certificate that has a common name (CN): give --cert \
+                 one without"
+                    .to_owned()
+            }
             404 => "it has no JSON gateway at /v3: etcd 3.4 or later has one, unless --enable-grpc-gateway=false".to_owned(),
             _ => said.trim_start_matches("etcdserver: ").to_owned(),
         };
@@ -93,7 +98,8 @@ impl Etcd {
         for address in &self.place.members {
             match self.ask(address, "auth/authenticate", &body, DEADLINE).await {
                 Ok(answer) => {
-                    *self.token.lock().unwrap_or_else(PoisonError::into_inner) = answer["token"].as_str().map(Into::into);
+                    *self.token.lock().unwrap_or_else(PoisonError::into_inner) =
+                        answer["token"].as_str().map(Into::into);
                     return Ok(());
                 }
                 Err(Failed::Refused(why)) if why.contains("authentication failed") => {
@@ -136,7 +142,8 @@ impl Etcd {
 
 /// What a member says of itself by its status; its id before, its raft index behind.
 fn said(status: &Value, health: Result<Duration, String>) -> (String, Said, u64) {
-    let number = |value: &Value| value.as_str().and_then(|text| text.parse::<u64>().ok()).or(value.as_u64()).unwrap_or(0);
+    let number =
+        |value: &Value| value.as_str().and_then(|text| text.parse::<u64>().ok()).or(value.as_u64()).unwrap_or(0);
     let hex = |value: &Value| Some(number(value)).filter(|id| *id != 0).map(|id| format!("{id:x}"));
     let id = hex(&status["header"]["member_id"]).unwrap_or_default();
     let leader = hex(&status["leader"]);
@@ -241,9 +248,8 @@ impl Kind for Etcd {
     async fn survey(&self) -> anyhow::Result<Survey> {
         self.log_in().await?;
         let mut heard = join_all(self.place.members.iter().map(|address| self.hear(address))).await;
-        let Some(scheme) = self.place.members[0].split_once("://").map(|(scheme, _)| format!("{scheme}://")) else {
-            unreachable!("a member's address is a URL")
-        };
+        let scheme = self.place.members.first().and_then(|address| address.split(':').next()).unwrap_or_default();
+        let scheme = format!("{scheme}://");
         // Members that the URL does not name are asked where they say; never in the clear where the URL says TLS.
         let first = put_together(&heard);
         let unknown = heard.iter().filter_map(|heard| Some(&heard.said.as_ref().ok()?.3)).flatten().filter_map(listed);
@@ -307,7 +313,8 @@ mod tests {
     }
 
     fn list(members: &[(u64, &str, &str)]) -> Vec<Value> {
-        let one = |(id, name, url): &(u64, &str, &str)| json!({ "ID": id.to_string(), "name": name, "clientURLs": [url] });
+        let one =
+            |(id, name, url): &(u64, &str, &str)| json!({ "ID": id.to_string(), "name": name, "clientURLs": [url] });
         members.iter().map(one).collect()
     }
 
@@ -318,7 +325,8 @@ mod tests {
 
     #[test]
     fn what_a_member_leaves_out_is_none() {
-        let without = json!({ "header": { "cluster_id": "171", "member_id": "16" }, "errors": ["etcdserver: no leader"] });
+        let without =
+            json!({ "header": { "cluster_id": "171", "member_id": "16" }, "errors": ["etcdserver: no leader"] });
         let (id, said, index) = said(&without, Ok(Duration::ZERO));
         assert_eq!((id.as_str(), index, said.cluster.as_str()), ("10", 0, "ab"));
         assert_eq!((said.leader, said.leads, said.alarms), (None, false, Vec::new()));
@@ -326,7 +334,10 @@ mod tests {
 
     #[test]
     fn an_alarm_is_told_with_its_member_in_the_way_of_etcdctl() {
-        assert_eq!(alarm("memberID:4258002027696524752 alarm:NOSPACE ").as_deref(), Some("NOSPACE of 3b177648c9be8dd0"));
+        assert_eq!(
+            alarm("memberID:4258002027696524752 alarm:NOSPACE ").as_deref(),
+            Some("NOSPACE of 3b177648c9be8dd0")
+        );
         assert_eq!(alarm("memberID:x alarm:CORRUPT").as_deref(), Some("CORRUPT of x"));
         assert_eq!(alarm("etcdserver: no leader"), None);
     }
@@ -340,7 +351,13 @@ mod tests {
             heard("http://a:1", &status(9, 1, 1, 7), &members),
             Heard { address: "http://c:1".to_owned(), said: Err("no answer within 3 s".to_owned()) },
         ]);
-        let told = |member: &Member| (member.name.clone(), member.address.clone(), member.said.as_ref().map(|said| said.lag).map_err(Clone::clone));
+        let told = |member: &Member| {
+            (
+                member.name.clone(),
+                member.address.clone(),
+                member.said.as_ref().map(|said| said.lag).map_err(Clone::clone),
+            )
+        };
         let expected = [
             ("2".to_owned(), "http://proxy:1".to_owned(), Ok(Some(2))),
             ("3".to_owned(), "http://c:1".to_owned(), Err("no answer within 3 s".to_owned())),

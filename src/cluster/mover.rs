@@ -77,7 +77,7 @@ impl Cluster {
             Ok(Answer::Taken(_)) => self.arrives(change, patience.min(limit)).await.map_err(DeployError::Sent),
         };
         let gap = measurement.end().await;
-        *self.gap.lock().unwrap_or_else(PoisonError::into_inner) = gap;
+        *self.gap.lock().unwrap_or_else(PoisonError::into_inner) = gap.filter(|_| self.wrote.load(Ordering::SeqCst));
         if moved.is_ok() {
             self.calms_down(&survey, change, settles.min(limit), watch).await;
         }
@@ -100,7 +100,10 @@ impl Cluster {
             watch.at(&change.name, &Progress { done: 0, total: 0, note });
         }
         if !unwell.is_empty() {
-            watch.warn(&format!("the leadership is moved, and not every member is healthy again: {}", unwell.join("; ")));
+            watch.warn(&format!(
+                "the leadership is moved, and not every member is healthy again: {}",
+                unwell.join("; ")
+            ));
         }
     }
 
@@ -112,7 +115,9 @@ impl Cluster {
             && leader.id != change.from.id
         {
             let (was, now, called) = (&change.from.name, &leader.name, self.kind.facts().term);
-            bail!("the leader changed by itself meanwhile: {now} leads in {called} {term}, no longer {was}. The plan is off");
+            bail!(
+                "the leader changed by itself meanwhile: {now} leads in {called} {term}, no longer {was}. The plan is off"
+            );
         }
         if !dangers.is_empty() {
             bail!("it is no longer safe to move the leadership: {}", dangers.join("; "));
@@ -141,7 +146,13 @@ impl Cluster {
     }
 
     /// Sends the one write that there is. It is carried to its end, which has a deadline of its own.
-    async fn hand_over(&self, leader: &Member, to: &Member, change: &Move, limit: Duration) -> Result<Answer, Unanswered> {
+    async fn hand_over(
+        &self,
+        leader: &Member,
+        to: &Member,
+        change: &Move,
+        limit: Duration,
+    ) -> Result<Answer, Unanswered> {
         let patience = self.kind.facts().patience.min(limit);
         let about = json!({ "cluster": change.cluster, "from": leader.seat(), "to": to.seat() });
         let (kind, leader, to) = (Arc::clone(&self.kind), leader.clone(), to.clone());
@@ -253,7 +264,8 @@ impl Settable for Cluster {
         let mut calm: Option<Instant> = None;
         while looks.next().await {
             let standings = self.look(changes).await.unwrap_or_default();
-            let has_moved = |standing: &Standing| matches!(standing, Standing::Target | Standing::Other { .. } | Standing::Gone);
+            let has_moved =
+                |standing: &Standing| matches!(standing, Standing::Target | Standing::Other { .. } | Standing::Gone);
             let is_before = |standing: &Standing| matches!(standing, Standing::Before { .. });
             if standings.is_empty() || standings.iter().any(|standing| !has_moved(standing) && !is_before(standing)) {
                 calm = None;

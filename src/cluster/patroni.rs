@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -169,11 +170,15 @@ fn put_together(heard: &BTreeMap<String, Heard>, shown: &str) -> Survey {
 /// What the cluster says that forbids to move its leadership now.
 fn forbids(clusters: &[&Value], members: &[Member]) -> Vec<String> {
     let any = |is: fn(&Value) -> bool| clusters.iter().any(|cluster| is(cluster));
-    let primaries: Vec<&str> =
-        members.iter().filter(|one| one.said.as_ref().is_ok_and(|said| said.leads)).map(|one| one.name.as_str()).collect();
+    let primaries: Vec<&str> = members
+        .iter()
+        .filter(|one| one.said.as_ref().is_ok_and(|said| said.leads))
+        .map(|one| one.name.as_str())
+        .collect();
     [
-        any(|cluster| cluster["pause"] == true)
-            .then(|| "Patroni is paused, and would not put right what fails: end that by `patronictl resume`".to_owned()),
+        any(|cluster| cluster["pause"] == true).then(|| {
+            "Patroni is paused, and would not put right what fails: end that by `patronictl resume`".to_owned()
+        }),
         any(|cluster| !cluster["scheduled_switchover"].is_null())
             .then(|| "a switchover is scheduled: `patronictl flush` removes it".to_owned()),
         any(|cluster| members_of(cluster).any(|member| member["role"] == "standby_leader"))
@@ -183,6 +188,21 @@ fn forbids(clusters: &[&Value], members: &[Member]) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What came of a switchover, by the answer of the leader.
+fn came(status: StatusCode, body: &[u8]) -> Answer {
+    let said = sentence(body, "");
+    let told = said.clone().unwrap_or_else(|| format!("{status}, without a reason"));
+    match status.as_u16() {
+        200..300 => Answer::Taken(json!({ "said": said })),
+        401 | 403 => Answer::Refused(format!(
+            "{told}: give the user of its REST API, as patroni+https://USER:PASSWORD@HOST:PORT"
+        )),
+        // It gave up waiting, or failed half-way.
+        500.. => Answer::Lost(told),
+        _ => Answer::Refused(told),
+    }
 }
 
 #[async_trait]
@@ -225,7 +245,11 @@ impl Kind for Patroni {
                 let why = heard.own.as_ref().err().or(heard.cluster.as_ref().err());
                 format!("{address}: {}", why.map_or("it names no member", String::as_str))
             });
-            anyhow::bail!("no member of {} says who its cluster is: {}", self.place.shown, told.collect::<Vec<_>>().join("; "));
+            anyhow::bail!(
+                "no member of {} says who its cluster is: {}",
+                self.place.shown,
+                told.collect::<Vec<_>>().join("; ")
+            );
         }
         Ok(survey)
     }
@@ -238,18 +262,10 @@ impl Kind for Patroni {
         // The leader's name is a guard: where another one leads by now, it is refused.
         let request = request.json(&json!({ "leader": leader.id, "candidate": to.id }));
         // Whoever calls this bounds the time.
-        let answer = match ask(&self.http, request, Duration::MAX).await {
-            Ok(answer) => answer,
-            Err(Silent { why, never_left: true }) => return Answer::Refused(why),
-            Err(Silent { why, .. }) => return Answer::Lost(why),
-        };
-        let said = sentence(&answer.body, "");
-        let told = said.clone().unwrap_or_else(|| format!("{}, without a reason", answer.status));
-        match answer.status.as_u16() {
-            200..300 => Answer::Taken(json!({ "said": said })),
-            401 | 403 => Answer::Refused(format!("{told}: give the user of its REST API, as patroni+http://USER:PASSWORD@HOST:PORT")),
-            500.. => Answer::Lost(told),
-            _ => Answer::Refused(told),
+        match ask(&self.http, request, Duration::MAX).await {
+            Ok(answer) => came(answer.status, &answer.body),
+            Err(Silent { why, never_left: true }) => Answer::Refused(why),
+            Err(Silent { why, .. }) => Answer::Lost(why),
         }
     }
 
@@ -300,7 +316,8 @@ mod tests {
         let survey = together(&cluster, [("a", own("master", 2)), ("b", own("replica", 2)), ("c", own("replica", 1))]);
         let led = survey.led().expect("a leader");
         assert_eq!((led.leader.name.as_str(), led.term, survey.name.as_str()), ("a", 2, "demo"));
-        let lags: Vec<_> = survey.members.iter().map(|member| member.said.as_ref().ok().and_then(|said| said.lag)).collect();
+        let lags: Vec<_> =
+            survey.members.iter().map(|member| member.said.as_ref().ok().and_then(|said| said.lag)).collect();
         assert_eq!((lags, survey.dangers()), (vec![Some(0), Some(7), Some(7)], Vec::new()));
         // It has the lock, and does not take writes yet.
         let survey = together(&cluster, [("a", own("replica", 2)), ("b", own("replica", 2)), ("c", own("replica", 2))]);
@@ -315,8 +332,14 @@ mod tests {
             cluster[name] = value;
             together(&cluster, [("a", own("master", 2)), ("b", own("replica", 2)), ("c", own("replica", 2))]).dangers()
         };
-        assert_eq!(with("pause", json!(true)), ["Patroni is paused, and would not put right what fails: end that by `patronictl resume`"]);
-        assert_eq!(with("scheduled_switchover", json!({ "at": "x" })), ["a switchover is scheduled: `patronictl flush` removes it"]);
+        assert_eq!(
+            with("pause", json!(true)),
+            ["Patroni is paused, and would not put right what fails: end that by `patronictl resume`"]
+        );
+        assert_eq!(
+            with("scheduled_switchover", json!({ "at": "x" })),
+            ["a switchover is scheduled: `patronictl flush` removes it"]
+        );
         let twice = together(&plain, [("a", own("master", 2)), ("b", own("master", 1)), ("c", own("replica", 2))]);
         assert_eq!(twice.dangers(), ["a and b each take writes (split brain)"]);
     }
@@ -326,9 +349,26 @@ mod tests {
         let mut tagged = listed("c", "replica");
         tagged["tags"] = json!({ "nofailover": true });
         assert_eq!(role(&tagged, false), Role::Barred("its tag `nofailover` forbids it to lead".to_owned()));
-        let asynchronous = Role::Barred("it is no synchronous standby: confirmed transactions could be lost".to_owned());
+        let asynchronous =
+            Role::Barred("it is no synchronous standby: confirmed transactions could be lost".to_owned());
         let roles = ["leader", "sync_standby", "replica"].map(|name| role(&listed("c", name), true));
         assert_eq!(roles, [Role::Voter, Role::Voter, asynchronous]);
+    }
+
+    #[test]
+    fn a_switchover_that_is_refused_is_told_apart_from_one_that_may_have_come_about() {
+        let of = |status: u16, body: &str| came(StatusCode::from_u16(status).expect("a status"), body.as_bytes());
+        let refused = |why: &str| Answer::Refused(why.to_owned());
+        assert_eq!(
+            of(200, "Successfully switched over to \"b\""),
+            Answer::Taken(json!({ "said": "Successfully switched over to \"b\"" }))
+        );
+        assert_eq!(of(412, "leader name does not match"), refused("leader name does not match"));
+        assert_eq!(of(412, ""), refused("412 Precondition Failed, without a reason"));
+        assert_eq!(of(503, "Switchover status unknown"), Answer::Lost("Switchover status unknown".to_owned()));
+        let login =
+            "no auth header received: give the user of its REST API, as patroni+https://USER:PASSWORD@HOST:PORT";
+        assert_eq!(of(401, "no auth header received"), refused(login));
     }
 
     #[test]

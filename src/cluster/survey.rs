@@ -156,7 +156,11 @@ impl Survey {
             voters.iter().filter(|(_, said)| agrees(said)).count() >= needed
         };
         let Some((leader, said)) = leaders.iter().find(|leader| is_agreed(leader)) else {
-            return Err(format!("no majority of the {} agrees on a leader ({})", counted(all, "voter"), self.views(all)));
+            return Err(format!(
+                "no majority of the {} agrees on a leader ({})",
+                counted(all, "voter"),
+                self.views(all)
+            ));
         };
         // One that was cut off goes on to say that it leads, in an earlier term, until it hears of the other.
         let rivals = leaders.iter().filter(|(rival, other)| rival.id != leader.id && other.term >= said.term);
@@ -199,11 +203,16 @@ impl Survey {
         let led = self.led();
         if self.clusters().len() == 1 && healthy < needed {
             let verb = if healthy == 1 { "is" } else { "are" };
-            dangers.push(format!("there is no quorum: {healthy} of {} {verb} healthy, {needed} are needed", counted(all, "voter")));
+            dangers.push(format!(
+                "there is no quorum: {healthy} of {} {verb} healthy, {needed} are needed",
+                counted(all, "voter")
+            ));
         }
         match &led {
             Err(why) => dangers.push(why.clone()),
-            Ok(Led { leader, .. }) => dangers.extend(leader.trouble().map(|why| format!("the leader {} is not healthy: {why}", leader.name))),
+            Ok(Led { leader, .. }) => {
+                dangers.extend(leader.trouble().map(|why| format!("the leader {} is not healthy: {why}", leader.name)))
+            }
         }
         let alarms = self.alarms();
         if !alarms.is_empty() {
@@ -292,7 +301,10 @@ pub(crate) mod tests {
         assert_eq!(led(&survey([member("a", "b"), member("b", "b"), cut_off])), Ok(("b", 7)));
         // Learners have no voice.
         let learner = Member { role: Role::Learner, ..member("c", "b") };
-        assert_eq!(led(&survey([silent("a"), member("b", "b"), learner])), Err("no majority of the 2 voters agrees on a leader (1 names b, 1 does not answer)".to_owned()));
+        assert_eq!(
+            led(&survey([silent("a"), member("b", "b"), learner])),
+            Err("no majority of the 2 voters agrees on a leader (1 names b, 1 does not answer)".to_owned())
+        );
     }
 
     #[test]
@@ -307,7 +319,10 @@ pub(crate) mod tests {
             assert_eq!(led(&survey(members)), Err(format!("no majority of the 3 voters agrees on a leader {why}")));
         }
         let rival = changed(member("c", "c"), |said| said.term = 8);
-        assert_eq!(led(&survey([member("a", "b"), member("b", "b"), rival])), Err("b and c each say that they lead".to_owned()));
+        assert_eq!(
+            led(&survey([member("a", "b"), member("b", "b"), rival])),
+            Err("b and c each say that they lead".to_owned())
+        );
     }
 
     #[test]
@@ -325,7 +340,10 @@ pub(crate) mod tests {
         let sick = |name: &str| changed(member(name, "b"), |said| said.health = Err("it serves no read".to_owned()));
         assert_eq!(
             survey([member("a", "b"), sick("b"), sick("c")]).dangers(),
-            ["there is no quorum: 1 of 3 voters is healthy, 2 are needed", "the leader b is not healthy: it serves no read"]
+            [
+                "there is no quorum: 1 of 3 voters is healthy, 2 are needed",
+                "the leader b is not healthy: it serves no read"
+            ]
         );
         let full = |name: &str| changed(member(name, "b"), |said| said.alarms = vec!["NOSPACE of a".to_owned()]);
         assert_eq!(

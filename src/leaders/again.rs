@@ -60,7 +60,8 @@ fn back(survey: &Survey, change: &Move, run: &str, facts: &Facts) -> Result<Plan
         && led.leader.id != change.from.id
     {
         let (now, was, back) = (&led.leader.name, &change.to.name, &change.from.name);
-        let why = format!("{now} leads by now, and not {was} as after run {run}: `run --to={back}` moves it all the same");
+        let why =
+            format!("{now} leads by now, and not {was} as after run {run}: `run --to={back}` moves it all the same");
         return Ok(Plan::Refused(why));
     }
     plan(survey, Some(&change.from.id), change.max_lag, facts)

@@ -61,7 +61,11 @@ impl Arguments {
         let identity = match (given_file(self.flag_cert.as_ref()), given_file(self.flag_key.as_ref())) {
             (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
             (None, None) => None,
-            _ => return Err(UsageError("--cert and --key belong together: one was given without the other".to_owned()).into()),
+            _ => {
+                return Err(
+                    UsageError("--cert and --key belong together: one was given without the other".to_owned()).into()
+                );
+            }
         };
         let trust = Trust { authorities: self.flag_cacert.clone(), insecure: self.flag_insecure };
         cluster::connect(&self.flag_cluster, &Access { trust, identity }, context.journal.clone())

@@ -139,7 +139,10 @@ mod tests {
             "c has no leader; 1 of 3 voters healthy. The leadership cannot be moved now: there is no quorum: 1 of 3 voters is \
              healthy, 2 are needed; no majority of the 3 voters agrees on a leader (1 sees no leader, 2 do not answer)"
         );
-        assert_eq!(finding.tables[0].legend, ["b: it does not answer: no answer within 3 s", "c: it does not answer: no answer within 3 s"]);
+        assert_eq!(
+            finding.tables[0].legend,
+            ["b: it does not answer: no answer within 3 s", "c: it does not answer: no answer within 3 s"]
+        );
         assert_eq!(finding.details["leader"], Value::Null);
     }
 

@@ -87,9 +87,14 @@ pub fn best<'s>(survey: &'s Survey, led: &Led<'_>, max_lag: u64, facts: &Facts) 
     };
     let fit = others.clone().filter(|member| survey.unfit(member, max_lag, facts).is_none());
     fit.min_by_key(|member| rank(member)).ok_or_else(|| {
-        let why = others.filter_map(|member| Some(format!("{}: {}", member.name, survey.unfit(member, max_lag, facts)?)));
+        let why =
+            others.filter_map(|member| Some(format!("{}: {}", member.name, survey.unfit(member, max_lag, facts)?)));
         let why: Vec<_> = why.collect();
-        if why.is_empty() { "there is no other member".to_owned() } else { format!("no other member can lead: {}", why.join("; ")) }
+        if why.is_empty() {
+            "there is no other member".to_owned()
+        } else {
+            format!("no other member can lead: {}", why.join("; "))
+        }
     })
 }
 
@@ -108,7 +113,11 @@ fn notes(survey: &Survey, leader: &Member, target: &Member, facts: &Facts) -> Ve
     let (all, healthy, needed) = survey.quorum();
     if healthy < all {
         let left = healthy - needed;
-        let lost = if left == 0 { "the next one that fails ends the quorum".to_owned() } else { format!("{left} more may fail") };
+        let lost = if left == 0 {
+            "the next one that fails ends the quorum".to_owned()
+        } else {
+            format!("{left} more may fail")
+        };
         notes.push(format!("only {healthy} of {all} voters are healthy: {lost}"));
     }
     notes
@@ -193,7 +202,9 @@ mod tests {
     #[test]
     fn notes_tell_what_a_person_weighs() {
         let old = changed(member("a", "b"), |said| said.version = "3.4.20".to_owned());
-        let Plan::Move { notes, .. } = planned(&survey([old, member("b", "b"), silent("c")]), None) else { panic!("a move") };
+        let Plan::Move { notes, .. } = planned(&survey([old, member("b", "b"), silent("c")]), None) else {
+            panic!("a move")
+        };
         assert_eq!(
             notes,
             [

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, json};
 
+use super::WORDS;
 use super::arguments::Arguments;
 use super::get::table;
 use super::plan::{Plan, plan};
-use super::WORDS;
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome};
 use crate::action::runner::{Execution, Row, RunScope, SetPlan, plan_table, plan_values};
@@ -47,7 +47,8 @@ pub(super) async fn carry_out(
             return Ok(about(Outcome::NothingToDo, format!("{leader} leads {} already: nothing to do", survey.name)));
         }
         Plan::Already { leader, dangers } => {
-            let message = format!("{leader} leads {} already; but {}. Nothing was changed", survey.name, dangers.join("; "));
+            let message =
+                format!("{leader} leads {} already; but {}. Nothing was changed", survey.name, dangers.join("; "));
             return Ok(about(Outcome::Failed, message));
         }
         Plan::Refused(why) => {
@@ -72,7 +73,12 @@ fn set_plan(change: &Move, notes: Vec<String>, purpose: Option<String>, scope: &
     let rows = vec![Row::of(change.clone(), notes)];
     SetPlan {
         table: plan_table(&rows, format!("The plan: {}, {purpose}", scope.name()), WORDS),
-        announcement: format!("{} moves the leadership of {} on {} {way}", scope.context.who, change.name, scope.place.address()),
+        announcement: format!(
+            "{} moves the leadership of {} on {} {way}",
+            scope.context.who,
+            change.name,
+            scope.place.address()
+        ),
         recorded: json!({ "purpose": purpose, "steps": [{ "change": change }] }),
         details: Map::from_iter([("steps".to_owned(), plan_values(&rows).into())]),
         left: String::new(),
@@ -89,7 +95,10 @@ pub(super) fn with_gap(mut finding: Finding, cluster: &Cluster, change: &Move) -
         let (from, to) = (&change.from.name, &change.to.name);
         let longest = gap.longest.as_millis();
         let how = &gap.measured;
-        finding.message = format!("{}: {from} to {to}. Nobody was served for {longest} ms at most (measured by {how})", finding.message);
+        finding.message = format!(
+            "{}: {from} to {to}. Nobody was served for {longest} ms at most (measured by {how})",
+            finding.message
+        );
         if !gap.is_over {
             finding.message += "; and nobody is served yet: look at the members by `get`";
         }

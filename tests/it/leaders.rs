@@ -91,7 +91,10 @@ async fn a_look_shows_the_members_and_changes_nothing() {
         for member in members {
             let role = if member["name"] == leader.as_str() { "leader" } else { "follower" };
             assert_eq!((member["role"].as_str(), &member["term"]), (Some(role), &report["term"]), "{member}");
-            assert!(member["lag"].is_u64() && member["size"].as_u64() > Some(0) && member["answered_ms"].is_u64(), "{member}");
+            assert!(
+                member["lag"].is_u64() && member["size"].as_u64() > Some(0) && member["answered_ms"].is_u64(),
+                "{member}"
+            );
             assert_eq!(member["cluster"], report["clusters"][0]);
             assert!(member["version"].as_str().is_some_and(|version| version.starts_with("3.")), "{member}");
         }
@@ -111,7 +114,11 @@ async fn a_leadership_moves_there_and_back_and_no_acknowledged_write_is_lost() {
     let planned = desk.does(&format!("run --to={target} --check")).await.with(0, "");
     assert_eq!((planned.report["outcome"].as_str(), etcd.leader().await), (Some("planned"), leader.clone()));
     let steps = &planned.report["steps"];
-    assert_eq!((steps[0]["before"].as_str(), steps[0]["after"].as_str()), (Some(&*leader), Some(&*target)), "{planned:?}");
+    assert_eq!(
+        (steps[0]["before"].as_str(), steps[0]["after"].as_str()),
+        (Some(&*leader), Some(&*target)),
+        "{planned:?}"
+    );
     desk.does(&format!("run --to={target}")).await.with(4, "--yes");
 
     let moved = desk.does(&format!("run --to={target} --yes")).await;
@@ -126,7 +133,7 @@ async fn a_leadership_moves_there_and_back_and_no_acknowledged_write_is_lost() {
     let again = desk.does(&format!("run --to={target} --yes")).await;
     let again = again.with(0, &format!("{target} leads ")).with(0, " already: nothing to do");
     assert_eq!((again.report["outcome"].as_str(), &again.report["changed"]), (Some("nothing_to_do"), &json!(false)));
-    desk.does("undo --yes").await.with(0, &format!("1 leader set back to what ran before run 3-"));
+    desk.does("undo --yes").await.with(0, "1 leader set back to what ran before run ");
     assert_eq!(etcd.leader().await, leader);
     // Undone is undone: pressed once more it does not put back what was undone.
     desk.does("undo --yes").await.with(0, "was an undo already");
@@ -148,11 +155,19 @@ async fn what_is_wrong_on_the_command_line_is_said_with_the_way_out() {
     for (words, code, part) in [
         ("run --yes --to=m9", 2, "there is no member 'm9'; there are m1, m2, m3"),
         ("run --yes --max-lag=few", 2, "--max-lag cannot be 'few': it is a whole number of entries"),
-        ("run --yes --cluster=kafka://a:9092", 2, "leaders of Kafka's partitions cannot be moved yet; known are etcd+https://"),
+        (
+            "run --yes --cluster=kafka://a:9092",
+            2,
+            "leaders of Kafka's partitions cannot be moved yet; known are etcd+https://",
+        ),
         ("run --yes --cluster=http://a:1", 2, "'http://a:1' names no cluster: known are etcd+https://HOST:PORT"),
         ("run --yes --cert=c.pem", 2, "--cert and --key belong together"),
         ("get --cert=c.pem --key=k.pem", 1, "failed to read the client certificate c.pem"),
-        ("get --cluster=etcd+http://127.0.0.1:1", 1, "no member of etcd+http://127.0.0.1:1 answers: http://127.0.0.1:1: "),
+        (
+            "get --cluster=etcd+http://127.0.0.1:1",
+            1,
+            "no member of etcd+http://127.0.0.1:1 answers: http://127.0.0.1:1: ",
+        ),
     ] {
         desk.does(words).await.with(code, part);
     }

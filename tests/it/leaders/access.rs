@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use firebreak::http::{self, Identity, Trust};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, IsCa, KeyPair};
 
 use super::*;
 use crate::support::etcd::Setup;
 
 /// An authority, and what it signed, as files.
-fn certificates(folder: &Path) -> [PathBuf; 5] {
+fn certificates(folder: &Path) -> [PathBuf; 7] {
     let mut parameters = CertificateParams::new(Vec::new()).expect("an authority");
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(parameters, KeyPair::generate().expect("a key")).expect("an authority");
+    let authority =
+        CertifiedIssuer::self_signed(parameters, KeyPair::generate().expect("a key")).expect("an authority");
     let keep = |name: &str, text: String| {
         let path = folder.join(name);
         std::fs::write(&path, text).expect("a file");
@@ -20,19 +21,23 @@ fn certificates(folder: &Path) -> [PathBuf; 5] {
     };
     let signed = |name: &str, host: &str| {
         let key = KeyPair::generate().expect("a key");
-        let parameters = CertificateParams::new([host.to_owned()]).expect("a name");
+        let mut parameters = CertificateParams::new([host.to_owned()]).expect("a name");
+        if name == "nameless" {
+            parameters.distinguished_name = DistinguishedName::new();
+        }
         let certificate = parameters.signed_by(&key, &authority).expect("a certificate");
         (keep(&format!("{name}.pem"), certificate.pem()), keep(&format!("{name}.key"), key.serialize_pem()))
     };
     let (server, server_key) = signed("server", "127.0.0.1");
     let (client, client_key) = signed("client", "ops.example");
-    [keep("authority.pem", authority.pem()), server, server_key, client, client_key]
+    let (nameless, nameless_key) = signed("nameless", "ops.example");
+    [keep("authority.pem", authority.pem()), server, server_key, client, client_key, nameless, nameless_key]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_moved_by_who_shows_a_certificate_and_knows_the_password() {
     let folder = tempfile::tempdir().expect("a folder");
-    let [authority, server, server_key, certificate, key] = certificates(folder.path());
+    let [authority, server, server_key, named, named_key, certificate, key] = certificates(folder.path());
     let trust = Trust { authorities: Some(authority.clone()), insecure: false };
     let identity = Identity { certificate: certificate.clone(), key: key.clone() };
     let arguments = [
@@ -42,14 +47,20 @@ async fn a_cluster_is_moved_by_who_shows_a_certificate_and_knows_the_password() 
         "--client-cert-auth".to_owned(),
     ];
     let client = Some(http::client_as(&trust, Some(&identity)).expect("a client"));
-    let etcd = Etcd::start_with(Setup { arguments: arguments.into(), scheme: "https", client, ..Setup::default() }).await;
+    let etcd =
+        Etcd::start_with(Setup { arguments: arguments.into(), scheme: "https", client, ..Setup::default() }).await;
     let desk = Desk::at(etcd.url());
     let shown = format!("--cacert={} --cert={} --key={}", authority.display(), certificate.display(), key.display());
     desk.does("get").await.with(1, "certificate");
     desk.does(&format!("get --cacert={}", authority.display())).await.with(1, "no member of etcd+https://");
-    let wrong = format!("get --cacert={} --cert={} --key={}", authority.display(), certificate.display(), server_key.display());
+    let wrong =
+        format!("get --cacert={} --cert={} --key={}", authority.display(), certificate.display(), server_key.display());
     desk.does(&wrong).await.with(1, "do not belong together");
-    desk.does(&format!("get {shown}")).await.with(0, "3 of 3 voters healthy");
+    for (certificate, key) in [(&certificate, &key), (&named, &named_key)] {
+        let shown =
+            format!("--cacert={} --cert={} --key={}", authority.display(), certificate.display(), key.display());
+        desk.does(&format!("get {shown}")).await.with(0, "3 of 3 voters healthy");
+    }
 
     let leader = etcd.leader().await;
     for (path, body) in [
@@ -61,6 +72,10 @@ async fn a_cluster_is_moved_by_who_shows_a_certificate_and_knows_the_password() 
         etcd.ask(&leader, path, &body).await.unwrap_or_else(|| panic!("{path} is refused"));
     }
     let by = |login: &str| etcd.url().replace("://", &format!("://{login}@"));
+    let common = format!("--cacert={} --cert={} --key={}", authority.display(), named.display(), named_key.display());
+    desk.does(&format!("get {common}"))
+        .await
+        .with(1, "takes no client certificate that has a common name (CN): give --cert one without");
     let refused = desk.does(&format!("run --yes {shown} --cluster={}", by("root:s3cret"))).await;
     let refused = refused.with(1, "etcd refuses the user 'root': authentication failed");
     assert!(!format!("{refused:?}").contains("s3cret"), "{refused:?}");

@@ -50,7 +50,7 @@ async fn a_run_that_was_killed_is_ended_whole_by_resume_or_undo() {
             });
             let is_move = path == "/v3/maintenance/transfer-leadership" && before == 0;
             match moment {
-                Moment::Looking => (path == "/v3/maintenance/status" && before == 1).then_some(At::Before(dies)),
+                Moment::Looking => (path == "/v3/maintenance/status" && before == 2).then_some(At::Before(dies)),
                 Moment::Before => is_move.then_some(At::Before(dies)),
                 Moment::Between => is_move.then_some(At::Between(dies)),
                 // By the first question that follows it may have ended.
@@ -77,4 +77,36 @@ async fn a_run_that_was_killed_is_ended_whole_by_resume_or_undo() {
         assert_eq!(etcd.leader().await, *expected, "{moment:?}, {command}, once more");
     }
     println!("{} writes were acknowledged, and all are there", writer.reconciled(&etcd).await);
+}
+
+/// An interrupt while the leader hands over: it is carried to its end, and then back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_while_it_moves_takes_the_leadership_back() {
+    let etcd = Arc::new(Etcd::start().await);
+    let (leader, target) = (etcd.leader().await, etcd.followers().await.remove(0));
+    let process = Arc::new(Mutex::new(None::<u32>));
+    let victim = Arc::clone(&process);
+    let gate = Gate::before(etcd.address(&leader), move |path, before| {
+        let victim = Arc::clone(&victim);
+        let interrupt = Box::pin(async move {
+            let process = loop {
+                if let Some(process) = *victim.lock().expect("the process") {
+                    break process;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            };
+            kill(Pid::from_raw(i32::try_from(process).expect("a process")), Signal::SIGINT).expect("it runs");
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        });
+        (path == "/v3/maintenance/transfer-leadership" && before == 0).then_some(At::Before(interrupt))
+    })
+    .await;
+    let desk = Desk::at(format!("etcd+http://{}", gate.address));
+    let child = desk.command(&format!("run --to={target} --yes")).spawn().expect("the program");
+    *process.lock().expect("the process") = child.id();
+    let ended = child.wait_with_output().await.expect("its end");
+    let report: Value = serde_json::from_slice(&ended.stdout).expect("a report");
+    let ended = Ended { code: ended.status.code().unwrap_or(-1), report, stderr: String::new() };
+    ended.with(130, "interrupted; all that had been changed was restored");
+    assert_eq!(etcd.leader().await, leader);
 }

@@ -20,7 +20,8 @@ async fn a_member_that_stands_still_is_not_made_the_leader() {
     let writer = Writer::start(&etcd);
     etcd.signal(still, Signal::SIGSTOP);
     let refused = desk.does(&format!("run --to={still} --yes")).await;
-    let refused = refused.with(1, &format!("{still} cannot lead: it does not answer: no answer within 3 s. Nothing was changed"));
+    let refused =
+        refused.with(1, &format!("{still} cannot lead: it does not answer: no answer within 3 s. Nothing was changed"));
     assert_eq!((&refused.report["changed"], etcd.leader().await), (&json!(false), leader.clone()));
     let text = refused.report["text"].as_str().expect("the members");
     assert!(text.contains("no answer"), "{text}");
@@ -47,7 +48,10 @@ async fn a_member_that_stops_after_it_was_probed_leaves_the_leader_and_the_run_e
     let writer = Writer::start(&etcd);
     let began = std::time::Instant::now();
     let ended = desk.does(&format!("run --to={} --yes", others[0])).await;
-    let why = format!("{leader} gave no answer within 15 s: {} did not become the leader: {leader} leads; nothing was changed", others[0]);
+    let why = format!(
+        "{leader} gave no answer within 15 s: {} did not become the leader: {leader} leads; nothing was changed",
+        others[0]
+    );
     let ended = ended.with(1, &why);
     // As long as the answer is waited for, and not as long as etcd keeps silent.
     assert!(began.elapsed() < std::time::Duration::from_secs(60), "{ended:?}");
@@ -96,7 +100,8 @@ async fn without_a_quorum_nothing_is_moved_and_get_says_what_is_seen() {
     etcd.kill(gone);
     let refused = desk.does("run --yes").await.with(1, "there is no quorum: 0 of 3 voters are healthy, 2 are needed");
     assert_eq!(refused.report["changed"], json!(false));
-    let look = desk.does("get").await.with(0, " has no leader; 0 of 3 voters healthy. The leadership cannot be moved now");
+    let look =
+        desk.does("get").await.with(0, " has no leader; 0 of 3 voters healthy. The leadership cannot be moved now");
     assert_eq!((&look.report["leader"], look.report["dangers"].as_array().map(Vec::len)), (&Value::Null, Some(2)));
 }
 
@@ -122,13 +127,8 @@ async fn another_cluster_at_the_same_address_is_not_touched() {
     let leader = etcd.leader().await;
     let desk = Desk::at(etcd.url());
     desk.does("run --yes").await.with(0, "moved and verified");
-    // The same addresses, by what stands before them, are those of the other cluster from now on.
+    // At the same addresses the other cluster answers from now on.
     let place = desk.url.clone();
-    let journals = desk.folder.path().join("firebreak/runs");
-    let text = |path: &std::path::Path| std::fs::read_to_string(path).expect("a journal");
-    let entries = || std::fs::read_dir(&journals).expect("journals").map(|entry| entry.expect("an entry").path());
-    let journal = entries().find(|path| path.extension().is_some_and(|extension| extension == "jsonl")).expect("one");
-    assert!(text(&journal).contains(&place), "{}", text(&journal));
     drop(etcd);
     let was = other.leader().await;
     let mut gates = Vec::new();
@@ -161,7 +161,7 @@ async fn relay(from: String, to: String) -> tokio::task::JoinHandle<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_learner_a_lag_and_an_alarm_are_refused() {
+async fn a_learner_and_an_alarm_are_refused() {
     let mut etcd = Etcd::start().await;
     etcd.add_learner().await;
     let desk = Desk::at(etcd.url());
@@ -169,14 +169,10 @@ async fn a_learner_a_lag_and_an_alarm_are_refused() {
     let look = desk.does("get").await.with(0, "3 of 3 voters healthy");
     let learner = look.report["members"].as_array().expect("members").iter().find(|member| member["role"] == "learner");
     let name = learner.expect("the learner")["name"].as_str().expect("a name").to_owned();
-    desk.does(&format!("run --to={name} --yes")).await.with(1, "cannot lead: it is a learner: it has no vote and cannot lead");
-    // While it is written, nobody is less than nothing behind.
-    let target = etcd.followers().await.remove(0);
-    etcd.signal(&target, Signal::SIGSTOP);
-    let writer = Writer::start(&etcd);
-    writer.more(20).await;
-    etcd.signal(&target, Signal::SIGCONT);
-    writer.reconciled(&etcd).await;
+    desk.does(&format!("run --to={name} --yes"))
+        .await
+        .with(1, "cannot lead: it is a learner: it has no vote and cannot lead");
+    let target = etcd.followers().await.into_iter().find(|name| name != "m4").expect("a voter");
     let id = etcd.id(&target).await;
     let alarm = json!({ "action": "ACTIVATE", "memberID": id, "alarm": "NOSPACE" });
     etcd.ask(&leader, "maintenance/alarm", &alarm).await.expect("an alarm");
@@ -184,7 +180,9 @@ async fn a_learner_a_lag_and_an_alarm_are_refused() {
     let refused = refused.with(1, "writes are refused, whoever leads, by the alarm: NOSPACE of ");
     assert_eq!((&refused.report["changed"], etcd.leader().await), (&json!(false), leader.clone()));
     // Who leads already is told so, and what is wrong as well.
-    desk.does(&format!("run --to={leader} --yes")).await.with(1, "already; but writes are refused, whoever leads, by the alarm");
+    desk.does(&format!("run --to={leader} --yes"))
+        .await
+        .with(1, "already; but writes are refused, whoever leads, by the alarm");
     let look = desk.does("get").await.with(0, "The leadership cannot be moved now: writes are refused");
     assert_eq!(look.report["alarms"].as_array().map(Vec::len), Some(1));
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -19,8 +18,6 @@ pub enum At {
     Before(BoxFuture<'static, ()>),
     /// This, after the member has answered, and before whoever asked hears of it.
     Between(BoxFuture<'static, ()>),
-    /// This, a moment after the answer was sent.
-    After(BoxFuture<'static, ()>),
 }
 
 type Hook = Arc<dyn Fn(&str, usize) -> Option<At> + Send + Sync>;
@@ -66,12 +63,6 @@ async fn pass(request: reqwest::RequestBuilder, at: Option<At>) -> Response {
     match at {
         Some(At::Before(happens)) => happens.await,
         Some(At::Between(happens)) => between = Some(happens),
-        Some(At::After(happens)) => {
-            tokio::spawn(async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                happens.await;
-            });
-        }
         None => {}
     }
     let Ok(answer) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };

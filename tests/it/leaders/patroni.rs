@@ -52,7 +52,10 @@ async fn the_primary_moves_there_and_back_and_no_committed_row_is_lost() {
     assert_eq!(patroni.settled().await, leader, "{undone:?}");
     writer.more(10).await;
     let (there, back) = (&moved.report["gap"]["longest_ms"], &undone.report["gap"]["longest_ms"]);
-    println!("{} rows were committed, and all are there; nobody was served for {there} and {back} ms", writer.reconciled(&patroni).await);
+    let (count, longest) = writer.reconciled(&patroni).await;
+    println!(
+        "{count} rows were committed, and all are there; nobody was served for {there} and {back} ms; between two rows: {longest:?}"
+    );
 }
 
 /// Does this until its message has this part.

@@ -187,8 +187,13 @@ impl Etcd {
         let ports = (free_port(), free_port());
         self.ports.push(ports);
         let peer = format!("http://127.0.0.1:{}", ports.1);
-        let added = self.ask(&leader, "cluster/member/add", &json!({ "peerURLs": [peer], "isLearner": true })).await;
-        added.expect("a learner");
+        let deadline = Instant::now() + Duration::from_mins(2);
+        // etcd refuses it until the members have seen one another for five seconds.
+        while self.ask(&leader, "cluster/member/add", &json!({ "peerURLs": [peer], "isLearner": true })).await.is_none()
+        {
+            assert!(Instant::now() < deadline, "no learner is added");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
         let cluster: Vec<String> =
             (1..).zip(&self.ports).map(|(number, (_, peer))| format!("m{number}=http://127.0.0.1:{peer}")).collect();
         let more = ["--initial-cluster-state=existing".to_owned(), format!("--initial-cluster={}", cluster.join(","))];
@@ -269,7 +274,9 @@ impl Writer {
             .as_array()
             .expect("keys")
             .iter()
-            .map(|kv| String::from_utf8(STANDARD.decode(kv["key"].as_str().expect("a key")).expect("base64")).expect("UTF-8"))
+            .map(|kv| {
+                String::from_utf8(STANDARD.decode(kv["key"].as_str().expect("a key")).expect("base64")).expect("UTF-8")
+            })
             .collect();
         let lost: Vec<_> = written.iter().filter(|number| !there.contains(&format!("write/{number}"))).collect();
         assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");

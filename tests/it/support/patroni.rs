@@ -142,7 +142,8 @@ impl Patroni {
             "host=127.0.0.1,127.0.0.1,127.0.0.1 port={} user=postgres dbname=postgres target_session_attrs=read-write connect_timeout=2",
             ports.join(",")
         );
-        let output = Command::new(postgres().join("psql")).args(["-qAtX", "-c", statement, &place]).output().expect("psql");
+        let output =
+            Command::new(postgres().join("psql")).args(["-qAtX", "-c", statement, &place]).output().expect("psql");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
@@ -197,7 +198,7 @@ fn settings(name: &str, (rest, postgres): (u16, u16), store: u16, data: &std::pa
 pub struct Writer {
     committed: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<Vec<usize>>,
+    thread: std::thread::JoinHandle<(Vec<usize>, Duration)>,
 }
 
 impl Writer {
@@ -206,19 +207,21 @@ impl Writer {
         let (committed, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let (count, ends, patroni) = (Arc::clone(&committed), Arc::clone(&stop), Arc::clone(patroni));
         let thread = std::thread::spawn(move || {
-            let mut written = Vec::new();
+            let (mut written, mut last, mut longest) = (Vec::new(), Instant::now(), Duration::ZERO);
             for number in 0.. {
                 if ends.load(Ordering::SeqCst) {
                     break;
                 }
                 if patroni.sql(&format!("insert into written values ({number})")).is_ok() {
                     written.push(number);
+                    longest = longest.max(last.elapsed());
+                    last = Instant::now();
                     count.fetch_add(1, Ordering::SeqCst);
                 } else {
                     std::thread::sleep(Duration::from_millis(50));
                 }
             }
-            written
+            (written, longest)
         });
         Self { committed, stop, thread }
     }
@@ -233,15 +236,17 @@ impl Writer {
         }
     }
 
-    /// Ends, and holds what was committed against what is there: gives how many were committed, all of which are there.
-    pub async fn reconciled(self, patroni: &Patroni) -> usize {
+    /// Ends, and holds what was committed against what is there: gives how many were committed, all of which are there, and the
+    /// longest time between two of them.
+    pub async fn reconciled(self, patroni: &Patroni) -> (usize, Duration) {
         self.stop.store(true, Ordering::SeqCst);
         let thread = self.thread;
-        let written = tokio::task::spawn_blocking(|| thread.join().expect("the writer")).await.expect("its end");
+        let (written, longest) =
+            tokio::task::spawn_blocking(|| thread.join().expect("the writer")).await.expect("its end");
         let there = patroni.sql("select number from written").expect("all that was written");
         let there: BTreeSet<usize> = there.lines().map(|line| line.parse().expect("a number")).collect();
         let lost: Vec<_> = written.iter().filter(|number| !there.contains(number)).collect();
         assert!(lost.is_empty(), "committed and lost: {lost:?}");
-        written.len()
+        (written.len(), longest)
     }
 }
