@@ -4,20 +4,21 @@ const USAGE: &str = "
 Move the leadership of a cluster to another member.
 
 Problem:
-  The member that leads a cluster (etcd, PostgreSQL under Patroni) is slow, on a host that is to be taken down, or in the wrong
-  place. It does not fail, so the cluster elects no other by itself.
+  The member that leads a cluster (etcd, PostgreSQL under Patroni) answers late, its host needs maintenance, or it is
+  in the wrong place. It does not fail, so the cluster elects no other by itself.
 
 Solution:
-  `get` shows the members: who leads in which term, who is healthy, how far each is behind, versions, alarms, and what makes
-  it dangerous to move the leadership. `run` moves it to the named member, or to the best of the others: the one that is least
-  behind, and the quickest to answer. It probes that member first, shows the plan, asks, has the leader hand over in order, and
-  asks a majority who leads then. It refuses without a quorum, while an alarm is raised, where members belong to several
-  clusters, and a target that does not answer, is behind, or only learns; nothing overrides that. The report says for how long
-  clients were not served. Every run is in a journal. `undo` moves the leadership back; `resume` ends a run that died.
+  `get` shows the members: who leads in which term, who is healthy, how far each is behind, versions, alarms, and what
+  makes it dangerous to move the leadership. `run` moves it to the named member, or to the best of the others: the one
+  that is least behind, and the quickest to answer. It probes that member first, shows the plan, asks, has the leader
+  hand over in order, and asks a majority who leads then. It refuses without a quorum, while an alarm is raised, where
+  members belong to several clusters, and a target that does not answer, is behind, or only learns; nothing overrides
+  that. The report says for how long clients were not served. Every run is in a journal. `undo` moves the leadership
+  back; `resume` ends a run that died.
 
 Symptoms:
-  The leader of the etcd cluster is slow; Kubernetes' API server times out, etcd warns that requests take too long
-  The leader, the primary of PostgreSQL, runs on a host that must be restarted or is failing
+  The leader of the etcd cluster lags: etcd warns that requests took too long
+  The host of the leader, or of PostgreSQL's primary under Patroni, needs maintenance
   A new leader must be elected; switch over to a replica, fail over by hand
 
 Usage:

@@ -2,7 +2,8 @@
 //!
 //! `/cluster` is what the store behind the cluster (DCS) says, as this member reads it; `/patroni` is what the member says of its
 //! own PostgreSQL. A switchover names the leader as a guard: Patroni refuses it (412) where another one leads, sometimes without
-//! a reason. `/primary` is 200 where clients may write: load balancers ask for it.
+//! a reason. `/primary`, which load balancers ask, is 200 as soon as a member has the lock, before its PostgreSQL takes writes, and
+//! until it has given it up, after that; so whether clients are served is read from `/patroni`, which asks PostgreSQL itself.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -72,6 +73,11 @@ fn address_of(member: &Value) -> &str {
 /// Whether a member says of itself that its PostgreSQL takes writes.
 fn is_primary(own: &Value) -> bool {
     matches!(own["role"].as_str(), Some("master" | "primary" | "standby_leader"))
+}
+
+/// Whether its PostgreSQL has just answered, and is not in recovery: only then it says where it writes.
+fn takes_writes(own: &Value) -> bool {
+    is_primary(own) && own["state"] == "running" && own["xlog"]["location"].is_u64()
 }
 
 /// `150020` as `15.20`; before 10 there was one number more.
@@ -222,7 +228,7 @@ impl Kind for Patroni {
             // Patroni acts in the next round of its loop, which is 10 s by default.
             settles: Duration::from_secs(30),
             pace: Duration::from_millis(100),
-            question: "`GET /primary` of every member",
+            question: "asking each member's `/patroni` whether it takes writes",
         }
     }
 
@@ -270,9 +276,8 @@ impl Kind for Patroni {
     }
 
     async fn serves(&self, members: &[Member]) -> bool {
-        let primary = |member: &Member| self.http.get(format!("{}/primary", member.address));
-        let asked = members.iter().map(|member| ask(&self.http, primary(member), DEADLINE));
-        join_all(asked).await.into_iter().any(|answer| answer.is_ok_and(|answer| answer.status.is_success()))
+        let asked = members.iter().map(|member| self.get(&member.address, "patroni"));
+        join_all(asked).await.into_iter().any(|own| own.is_ok_and(|own| takes_writes(&own)))
     }
 
     fn by_hand(&self, from: &Seat, to: &Seat) -> String {
@@ -369,6 +374,19 @@ mod tests {
         let login =
             "no auth header received: give the user of its REST API, as patroni+https://USER:PASSWORD@HOST:PORT";
         assert_eq!(of(401, "no auth header received"), refused(login));
+    }
+
+    #[test]
+    fn who_takes_writes_has_just_said_where() {
+        let with = |name: &str, value: Value| {
+            let mut own = own("master", 2);
+            own["xlog"] = json!({ "location": 7 });
+            own[name] = value;
+            takes_writes(&own)
+        };
+        assert!(with("timeline", json!(3)));
+        assert!(!with("xlog", json!({ "received_location": 7 })) && !with("xlog", Value::Null));
+        assert!(!with("state", json!("stopping")) && !with("role", json!("replica")));
     }
 
     #[test]

@@ -43,7 +43,11 @@ async fn the_primary_moves_there_and_back_and_no_committed_row_is_lost() {
     let moved = desk.does(&format!("run --to={target} --yes")).await;
     let moved = moved.with(0, &format!("1 leader moved and verified: {leader} to {target}. Nobody was served for "));
     let gap = &moved.report["gap"];
-    assert!(gap["measured"] == "`GET /primary` of every member every 100 ms" && gap["is_over"] == true, "{gap}");
+    assert!(
+        gap["measured"] == "asking each member's `/patroni` whether it takes writes every 100 ms"
+            && gap["is_over"] == true,
+        "{gap}"
+    );
     assert!(gap["longest_ms"].as_u64() > Some(0) && !format!("{moved:?}").contains("s3cret"), "{moved:?}");
     assert_eq!(patroni.settled().await, target);
     writer.more(10).await;
