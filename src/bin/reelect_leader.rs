@@ -5,7 +5,7 @@ Move the leadership of a cluster to another member.
 
 Problem:
   The member that leads a cluster (etcd, PostgreSQL under Patroni) answers late, its host needs maintenance, or it is
-  in the wrong place. It does not fail, so the cluster elects no other by itself.
+  in the wrong place. It still answers, so the cluster elects no other by itself.
 
 Solution:
   `get` shows the members: who leads in which term, who is healthy, how far each is behind, versions, alarms, and what
@@ -19,7 +19,7 @@ Solution:
 Symptoms:
   The leader of the etcd cluster lags: etcd warns that requests took too long
   The host of the leader, or of PostgreSQL's primary under Patroni, needs maintenance
-  A new leader must be elected; switch over to a replica, fail over by hand
+  A new leader must be elected: a manual failover or switchover to a replica
 
 Usage:
   reelect_leader get --cluster=<url> [options]

@@ -211,7 +211,7 @@ impl Survey {
         match &led {
             Err(why) => dangers.push(why.clone()),
             Ok(Led { leader, .. }) => {
-                dangers.extend(leader.trouble().map(|why| format!("the leader {} is not healthy: {why}", leader.name)))
+                dangers.extend(leader.trouble().map(|why| format!("the leader {} is not healthy: {why}", leader.name)));
             }
         }
         let alarms = self.alarms();

@@ -38,10 +38,7 @@ pub fn plan(survey: &Survey, to: Option<&str>, max_lag: u64, facts: &Facts) -> R
         Some(name) if survey.clusters().len() <= 1 => Some(named(survey, name)?),
         _ => None,
     };
-    let led = match survey.led() {
-        Ok(led) => led,
-        Err(_) => return Ok(Plan::Refused(dangers.join("; "))),
-    };
+    let Ok(led) = survey.led() else { return Ok(Plan::Refused(dangers.join("; "))) };
     if let Some(wanted) = wanted
         && wanted.id == led.leader.id
     {
