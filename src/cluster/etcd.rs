@@ -59,9 +59,13 @@ impl Etcd {
         Self { http, place, token: Mutex::default() }
     }
 
+    fn token(&self) -> Option<SecretString> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn ask(&self, address: &str, path: &str, body: &Value, limit: Duration) -> Result<Value, Failed> {
         let mut request = self.http.post(format!("{address}/v3/{path}")).json(body);
-        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let token = self.token();
         if let Some(token) = &token {
             request = request.header("authorization", token.expose_secret());
         }
@@ -91,7 +95,7 @@ impl Etcd {
     /// all the same.
     async fn log_in(&self) -> anyhow::Result<()> {
         let Some((user, password)) = &self.place.login else { return Ok(()) };
-        if self.token.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self.token().is_some() {
             return Ok(());
         }
         let body = json!({ "name": user, "password": password.expose_secret() });
@@ -127,6 +131,34 @@ impl Etcd {
             (Err(failed), _) | (_, Err(failed)) => Err(failed.why()),
         };
         Heard { address: address.to_owned(), said }
+    }
+
+    /// Asks every member once.
+    async fn survey_once(&self) -> anyhow::Result<Survey> {
+        let mut heard = join_all(self.place.members.iter().map(|address| self.hear(address))).await;
+        let scheme = self.place.members.first().and_then(|address| address.split(':').next()).unwrap_or_default();
+        let scheme = format!("{scheme}://");
+        // Members that the URL does not name are asked where they say; never in the clear where the URL says TLS.
+        let first = put_together(&heard);
+        let unknown = heard.iter().filter_map(|heard| Some(&heard.said.as_ref().ok()?.3)).flatten().filter_map(listed);
+        let mut others: Vec<String> = unknown
+            .filter(|(id, ..)| first.member(id).is_none_or(|member| member.said.is_err()))
+            .filter_map(|(_, _, urls, _)| urls.into_iter().find(|url| url.starts_with(&scheme)))
+            .filter(|url| !self.place.members.contains(url))
+            .collect();
+        others.sort();
+        others.dedup();
+        let more = join_all(others.iter().map(|address| self.hear(address))).await;
+        heard.extend(more);
+        let survey = put_together(&heard);
+        if survey.members.is_empty() {
+            let told = heard.iter().map(|heard| {
+                let why = heard.said.as_ref().err().map_or("it names no member", String::as_str);
+                format!("{}: {why}", heard.address)
+            });
+            anyhow::bail!("no member of {} answers: {}", self.place.shown, told.collect::<Vec<_>>().join("; "));
+        }
+        Ok(survey)
     }
 
     /// How long a linearizable read takes.
@@ -247,30 +279,14 @@ impl Kind for Etcd {
 
     async fn survey(&self) -> anyhow::Result<Survey> {
         self.log_in().await?;
-        let mut heard = join_all(self.place.members.iter().map(|address| self.hear(address))).await;
-        let scheme = self.place.members.first().and_then(|address| address.split(':').next()).unwrap_or_default();
-        let scheme = format!("{scheme}://");
-        // Members that the URL does not name are asked where they say; never in the clear where the URL says TLS.
-        let first = put_together(&heard);
-        let unknown = heard.iter().filter_map(|heard| Some(&heard.said.as_ref().ok()?.3)).flatten().filter_map(listed);
-        let mut others: Vec<String> = unknown
-            .filter(|(id, ..)| first.member(id).is_none_or(|member| member.said.is_err()))
-            .filter_map(|(_, _, urls, _)| urls.into_iter().find(|url| url.starts_with(&scheme)))
-            .filter(|url| !self.place.members.contains(url))
-            .collect();
-        others.sort();
-        others.dedup();
-        let more = join_all(others.iter().map(|address| self.hear(address))).await;
-        heard.extend(more);
-        let survey = put_together(&heard);
-        if survey.members.is_empty() {
-            let told = heard.iter().map(|heard| {
-                let why = heard.said.as_ref().err().map_or("it names no member", String::as_str);
-                format!("{}: {why}", heard.address)
-            });
-            anyhow::bail!("no member of {} answers: {}", self.place.shown, told.collect::<Vec<_>>().join("; "));
+        let was_in = self.token().is_some();
+        let survey = self.survey_once().await;
+        // A token that was given a while ago, before somebody was asked, is no good any more.
+        if was_in && self.token().is_none() {
+            self.log_in().await?;
+            return self.survey_once().await;
         }
-        Ok(survey)
+        survey
     }
 
     async fn hand_over(&self, leader: &Member, to: &Member) -> Answer {

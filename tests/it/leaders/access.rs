@@ -7,6 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedN
 
 use super::*;
 use crate::support::etcd::Setup;
+use crate::support::pty;
 
 /// An authority, and what it signed, as files.
 fn certificates(folder: &Path) -> [PathBuf; 7] {
@@ -45,6 +46,7 @@ async fn a_cluster_is_moved_by_who_shows_a_certificate_and_knows_the_password() 
         format!("--key-file={}", server_key.display()),
         format!("--trusted-ca-file={}", authority.display()),
         "--client-cert-auth".to_owned(),
+        "--auth-token-ttl=5".to_owned(),
     ];
     let client = Some(http::client_as(&trust, Some(&identity)).expect("a client"));
     let etcd =
@@ -85,4 +87,19 @@ async fn a_cluster_is_moved_by_who_shows_a_certificate_and_knows_the_password() 
     let moved = moved.with(0, "1 leader moved and verified");
     assert!(!format!("{moved:?}").contains("s3cr"), "a secret is shown: {moved:?}");
     assert_eq!(etcd.leader().await, target);
+
+    // At a terminal somebody takes their time: by then etcd no longer knows the token.
+    let mut command = std::process::Command::new(PROGRAM);
+    command.args(format!("run --to={leader} {shown}").split_whitespace()).env_clear().env("TERM", "xterm-256color");
+    command.env("XDG_STATE_HOME", desk.folder.path()).env("FIREBREAK_CLUSTER", by("root:s3cr%40t%3Ax"));
+    let screen = tokio::task::spawn_blocking(move || {
+        let mut session = pty::start(command);
+        session.exp_string("? [y/N]").expect("the question");
+        std::thread::sleep(std::time::Duration::from_secs(9));
+        session.send("y\r").and_then(|_| session.flush()).expect("to type");
+        session.exp_eof().expect("the program ends")
+    });
+    let screen = screen.await.expect("a terminal");
+    assert!(screen.contains("1 leader moved and verified"), "{screen}");
+    assert_eq!(etcd.leader().await, leader);
 }
