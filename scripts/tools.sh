@@ -11,10 +11,11 @@ debian_packages=(
   skopeo               # pushes images to it; the bench measures beside it
   podman runc          # real containers that are really rolled back
   redis-server         # a real queue of missed transactions
-  postgresql           # a real database whose indexes are rebuilt
-  mariadb-server       # another
-  postgresql-15-repack # the bench measures beside it
-  etcd-server          # where a real Kubernetes keeps its objects
+  etcd-server          # where a real Kubernetes keeps its objects; a cluster whose leadership is moved
+  patroni python3-etcd # the same of PostgreSQL
+  postgresql           # under it; a real database whose indexes are rebuilt; also for who writes there meanwhile
+  mariadb-server       # another database
+  postgresql-15-repack # the bench of indexes measures beside it
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
   gcc libc6-dev        # the programs are linked statically; a container of the tests runs a small one in C
@@ -29,7 +30,7 @@ debian_packages=(
 )
 
 # A package may start a service by itself. The tests start their own, on free ports.
-services=(docker-registry.service etcd.service mariadb.service postgresql.service redis-server.service podman.socket podman.service)
+services=(docker-registry.service etcd.service mariadb.service patroni.service postgresql.service redis-server.service podman.socket podman.service)
 
 install_debian_packages() {
   local missing=() package

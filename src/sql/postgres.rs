@@ -40,7 +40,7 @@ impl Postgres {
 /// When the server cannot be reached or refuses: why, and where that is known what to do about it.
 pub async fn connect(place: &Place, trust: &Trust, application: &str) -> anyhow::Result<Client> {
     let failed = || format!("failed to connect to {place}");
-    let mut tls = tls_configuration(&trust_for(place, trust))?;
+    let mut tls = tls_configuration(&trust_for(place, trust), None)?;
     // Since PostgreSQL 17 a server refuses what names only other protocols.
     tls.alpn_protocols = vec![b"postgresql".into()];
     let tls = MakeRustlsConnect::new(tls);

@@ -20,6 +20,7 @@ mod history;
 mod indexes;
 mod jenkins;
 mod kubernetes;
+mod leaders;
 mod manual;
 mod marathon;
 mod matrix;

@@ -139,6 +139,7 @@ fn every_module_of_the_tests_is_that_of_one_domain() {
         "drill",
         "history",
         "indexes",
+        "leaders",
         "platform",
         "registry",
         "roles",

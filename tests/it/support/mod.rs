@@ -4,12 +4,14 @@
 pub mod ansible;
 pub mod contract;
 pub mod core;
+pub mod etcd;
 pub mod fake;
 pub mod git;
 pub mod kubernetes;
 pub mod mariadb;
 pub mod marks;
 pub mod part;
+pub mod patroni;
 pub mod podman;
 pub mod postgres;
 pub mod program;
@@ -107,6 +109,12 @@ impl Server {
         while self.child.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        let id = i32::try_from(self.child.id()).expect("a process number");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), signal).expect("it runs");
     }
 
     /// Waits until `ready`; fails the test with the server's log where it ends or takes over a minute.
