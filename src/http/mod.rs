@@ -21,7 +21,7 @@ pub(crate) use proxy::is_loopback;
 pub(crate) use proxy::of_the_environment_for as proxy_for;
 pub use reqwest::Client;
 pub use said::{is_page, sentence};
-pub use tls::verifier;
+pub use tls::{configuration, verifier};
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -49,8 +49,10 @@ pub struct Trust {
 /// # Errors
 /// When the file of authorities is missing, cannot be read or holds no certificate.
 pub fn client(trust: &Trust) -> anyhow::Result<reqwest::Client> {
+    let mut tls = configuration(trust)?;
+    tls.alpn_protocols = vec![b"http/1.1".into()];
     builder(SILENCE)
-        .tls_backend_preconfigured(tls::configuration(trust)?)
+        .tls_backend_preconfigured(tls)
         .dns_resolver(Names::of_the_system())
         .proxy(proxy::of_the_environment())
         .build()

@@ -13,8 +13,11 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, 
 
 use super::Trust;
 
-/// What [`super::client`] speaks TLS with.
-pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
+/// What a client speaks TLS with that trusts whom an operator trusts; whatever it speaks within.
+///
+/// # Errors
+/// When the file of authorities is missing, cannot be read or holds no certificate.
+pub fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
     let own = own(trust)?;
     let roots = roots(rustls_native_certs::load_native_certs().certs, &own, trust)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -22,7 +25,6 @@ pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
     let mut configuration = with_roots(RootCertStore::empty());
     let verifier = Verifier { by_authority, own, named_as: "--cacert", insecure: trust.insecure };
     configuration.dangerous().set_certificate_verifier(Arc::new(verifier));
-    configuration.alpn_protocols = vec![b"http/1.1".into()];
     Ok(configuration)
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of each transaction: the bank is asked, the master stores the result, and only then the queue is told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -31,6 +31,9 @@ pub struct Transactions {
     pub limit: Option<usize>,
     /// What became of them.
     pub ledger: Ledger,
+    /// Whether one of the messages was seen to be a transaction, or they are too few to say: else all may be read in the wrong way,
+    /// and none is parked.
+    pub is_sure: AtomicBool,
     /// Who is told.
     pub watch: Arc<dyn Watch>,
     /// What is taken from the queue; none before the first is asked for: then the plan was agreed to.
@@ -52,6 +55,9 @@ pub struct Feed {
 
 /// How long until it is asked again for what other workers may abandon.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// So many messages of which none is a transaction are enough to know that they are read in the wrong way.
+const UNREADABLE: u64 = 100;
 
 /// Takes messages from a queue, a few ahead of the work, until there are no more, `limit` were taken, or nobody listens.
 async fn feed(
@@ -218,7 +224,12 @@ impl Batch for Transactions {
         }
         let mut feed = self.feed.lock().await;
         let message = feed.get_or_insert_with(|| self.begin()).taken.recv().await.transpose()?;
-        Ok(message.map(|message| Item { transaction: transaction(&message, &self.places), message }))
+        let item = |message| {
+            let transaction = transaction(&message, &self.places);
+            self.is_sure.fetch_or(transaction.is_ok(), Ordering::Relaxed);
+            Item { message, transaction }
+        };
+        Ok(message.map(item))
     }
 
     fn name(&self, Item { message, transaction }: &Item) -> String {
@@ -231,6 +242,12 @@ impl Batch for Transactions {
     async fn act(&self, Item { message, transaction }: &Item) -> ItemEnd {
         let transaction = match transaction {
             Ok(transaction) => transaction,
+            Err(why) if !self.is_sure.load(Ordering::Relaxed) => {
+                Ledger::count(&self.ledger.failed);
+                self.leave(message).await;
+                let more = "it is not parked before one of the messages is a transaction: is `message` of the services right?";
+                return ItemEnd::Failed(format!("{why}; {more}"));
+            }
             Err(why) => {
                 return match self.queue.park(message, why).await {
                     Ok(place) => {
@@ -252,6 +269,10 @@ impl Batch for Transactions {
     }
 
     fn stopped(&self) -> Option<String> {
+        if !self.is_sure.load(Ordering::Relaxed) && number(&self.ledger.failed) >= UNREADABLE {
+            let why = "none of the messages is a transaction: is `message` of the services right? They wait in the queue";
+            return Some(why.to_owned());
+        }
         self.settlement.is_down().map(|why| format!("{why}; what was not settled waits in the queue"))
     }
 

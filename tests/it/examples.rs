@@ -17,6 +17,7 @@ use rexpect::session::PtySession;
 use crate::author::Workshop;
 use crate::support::program::{DrillFixture, PROGRAM};
 use crate::support::pty;
+use crate::support::queue::TestQueue as _;
 use crate::support::redis::Redis;
 
 /// The examples of a program's help.
