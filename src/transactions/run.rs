@@ -85,7 +85,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     let mut finding = BatchExecution { scope, batch: Arc::clone(&batch), plan, concurrency }.go().await?;
     // Where the runner tells what became of the items.
     if finding.details.contains_key("counts") {
-        finding.details.extend(batch.ledger.numbers());
+        finding.details.extend(batch.ledger.told());
     }
     Ok(finding)
 }

@@ -1,6 +1,6 @@
 //! What becomes of each transaction: the bank is asked, the master stores the result, and only then the queue is told.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::message::transaction;
 use crate::action::runner::{Batch, ItemEnd};
@@ -52,6 +52,9 @@ pub struct Feed {
     taken: mpsc::Receiver<anyhow::Result<Message>>,
     task: JoinHandle<()>,
 }
+
+/// How long the queue may take in the end for what was asked of it last.
+const SOON: Duration = Duration::from_secs(5);
 
 /// How long until it is asked again for what other workers may abandon.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -100,9 +103,14 @@ async fn feed(
     }
 }
 
+/// So many settled transactions are named in the report; the others are only counted, so that memory does not grow with the queue.
+const NAMED: usize = 1000;
+
 /// How many transactions ended in which way.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    /// The first that were settled, and how.
+    settled: Lock<Vec<Value>>,
     committed: AtomicU64,
     cancelled: AtomicU64,
     pending: AtomicU64,
@@ -113,9 +121,29 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The numbers, as a report has them.
+    /// Counts a transaction that is settled, and keeps its name while there are not too many.
+    fn settled(&self, Transaction { id, issuer, .. }: &Transaction, settled: Settled) {
+        let (counter, result) = match settled {
+            Settled::Committed => (&self.committed, "committed"),
+            Settled::Cancelled => (&self.cancelled, "cancelled"),
+        };
+        Self::count(counter);
+        let mut named = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.len() < NAMED {
+            named.push(json!({ "transaction": id, "issuer": issuer, "result": result }));
+        }
+    }
+
+    /// The numbers, and the first that were settled, as a report has them.
     #[must_use]
-    pub fn numbers(&self) -> Map<String, Value> {
+    pub fn told(&self) -> Map<String, Value> {
+        let mut told = self.numbers();
+        let named = self.settled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        told.insert("settled".to_owned(), named.into());
+        told
+    }
+
+    fn numbers(&self) -> Map<String, Value> {
         let numbers = [
             ("committed", &self.committed),
             ("cancelled", &self.cancelled),
@@ -188,10 +216,7 @@ impl Transactions {
         };
         match self.settlement.store(transaction, settled).await {
             Ok(()) => {
-                Ledger::count(match settled {
-                    Settled::Committed => &self.ledger.committed,
-                    Settled::Cancelled => &self.ledger.cancelled,
-                });
+                self.ledger.settled(transaction, settled);
                 ItemEnd::Done
             }
             Err(error) => self.not_settled(error),
@@ -276,6 +301,10 @@ impl Batch for Transactions {
         self.settlement.is_down().map(|why| format!("{why}; what was not settled waits in the queue"))
     }
 
+    fn hurry(&self) {
+        self.settlement.hurry();
+    }
+
     fn summary(&self) -> Option<String> {
         Some(self.ledger.sentence())
     }
@@ -283,8 +312,10 @@ impl Batch for Transactions {
     async fn close(&self) {
         if let Some(mut feed) = self.feed.lock().await.take() {
             feed.taken.close();
-            // It ends with what it is taking just now.
-            let _ = feed.task.await;
+            // It ends with what it is taking just now; where the queue cannot be reached, that takes too long.
+            if timeout(SOON, &mut feed.task).await.is_err() {
+                feed.task.abort();
+            }
         }
         if let Err(error) = self.queue.close().await {
             self.watch.warn(&format!("what this run had taken and not ended comes back a little later: {error:#}"));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
 use super::trial::{reconciled, transactions};
 use super::*;
 use crate::support::fake::{Fake, reply};
@@ -140,5 +142,28 @@ async fn an_interrupt_ends_what_is_begun_and_gives_back_the_rest() {
         report["message"]
     );
     assert!(report["committed"].as_u64() >= Some(10), "{}", report["message"]);
+    reconciled(&world, &put).await;
+}
+
+/// A bank that is down is waited for, but not by somebody who has had enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_ends_the_waiting_for_a_bank_that_is_down() {
+    let world = World::open(quick()).await;
+    let put = transactions(60);
+    world.add(put.iter().map(String::as_str));
+    world.faults.order("bank-503=100000".parse().expect("a fault"));
+    let mut command = world.command("run --bank=north --yes --format=json");
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
+    let mut told = BufReader::new(run.stderr.take().expect("what it tells")).lines();
+    while !told.next_line().await.expect("a line").expect("that the bank is down").contains("is down") {}
+    let id = run.id().expect("it still runs").to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+    let output = run.wait_with_output().await.expect("its end");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!((output.status.code(), report["outcome"].as_str()), (Some(130), Some("interrupted")), "{report:#}");
+    // Its minute was not over: that would have been the reason.
+    assert!(!report["message"].as_str().is_some_and(|message| message.contains("has been down for")), "{report:#}");
+    assert_eq!(world.ledger().effects.len(), 0);
+    world.faults.clear();
     reconciled(&world, &put).await;
 }
