@@ -11,7 +11,7 @@ use super::WORDS;
 use super::arguments::Arguments;
 use super::get::look;
 use super::message::Seen;
-use super::settle::{Ledger, Transactions};
+use super::settle::{Outcomes, Transactions};
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::report::{Finding, Table};
@@ -77,7 +77,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         places: services.message,
         issuer,
         limit,
-        ledger: Ledger::default(),
+        ledger: Outcomes::default(),
         is_sure: AtomicBool::new(is_sure),
         watch,
         feed: Mutex::default(),

@@ -30,7 +30,7 @@ pub struct Transactions {
     /// How many are taken at most; none for all.
     pub limit: Option<usize>,
     /// What became of them.
-    pub ledger: Ledger,
+    pub ledger: Outcomes,
     /// Whether one of the messages was seen to be a transaction, or they are too few to say: else all may be read in the wrong way,
     /// and none is parked.
     pub is_sure: AtomicBool,
@@ -108,7 +108,7 @@ const NAMED: usize = 1000;
 
 /// How many transactions ended in which way.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct Outcomes {
     /// The first that were settled, and how.
     settled: Lock<Vec<Value>>,
     committed: AtomicU64,
@@ -120,7 +120,7 @@ pub struct Ledger {
     failed: AtomicU64,
 }
 
-impl Ledger {
+impl Outcomes {
     /// Counts a transaction that is settled, and keeps its name while there are not too many.
     fn settled(&self, Transaction { id, issuer, .. }: &Transaction, settled: Settled) {
         let (counter, result) = match settled {
@@ -198,18 +198,18 @@ impl Transactions {
     /// Has a transaction settled; the queue is told of nothing.
     async fn settle(&self, transaction: &Transaction) -> ItemEnd {
         if transaction.issuer != self.issuer {
-            Ledger::count(&self.ledger.others);
+            Outcomes::count(&self.ledger.others);
             return ItemEnd::Left(format!("its issuer is '{}'", transaction.issuer));
         }
         let settled = match self.settlement.confirm(transaction).await {
             Ok(Confirmation::Confirmed) => Settled::Committed,
             Ok(Confirmation::Declined) => Settled::Cancelled,
             Ok(Confirmation::Pending) => {
-                Ledger::count(&self.ledger.pending);
+                Outcomes::count(&self.ledger.pending);
                 return ItemEnd::Left("the bank has not decided yet".to_owned());
             }
             Ok(Confirmation::Unknown) => {
-                Ledger::count(&self.ledger.unknown);
+                Outcomes::count(&self.ledger.unknown);
                 return ItemEnd::Left("the bank knows of no such transaction".to_owned());
             }
             Err(error) => return self.not_settled(error),
@@ -224,7 +224,7 @@ impl Transactions {
     }
 
     fn not_settled(&self, error: CallError) -> ItemEnd {
-        Ledger::count(&self.ledger.failed);
+        Outcomes::count(&self.ledger.failed);
         match error {
             CallError::Unavailable(why) => ItemEnd::Left(why),
             CallError::Refused(why) => ItemEnd::Failed(why),
@@ -268,7 +268,7 @@ impl Batch for Transactions {
         let transaction = match transaction {
             Ok(transaction) => transaction,
             Err(why) if !self.is_sure.load(Ordering::Relaxed) => {
-                Ledger::count(&self.ledger.failed);
+                Outcomes::count(&self.ledger.failed);
                 self.leave(message).await;
                 let more = "it is not parked before one of the messages is a transaction: is `message` of the services right?";
                 return ItemEnd::Failed(format!("{why}; {more}"));
@@ -276,7 +276,7 @@ impl Batch for Transactions {
             Err(why) => {
                 return match self.queue.park(message, why).await {
                     Ok(place) => {
-                        Ledger::count(&self.ledger.malformed);
+                        Outcomes::count(&self.ledger.malformed);
                         ItemEnd::SetAside(format!("{why}; it is in '{place}' now"))
                     }
                     Err(error) => ItemEnd::Failed(format!("{why}, and it could not be parked: {error:#}")),
