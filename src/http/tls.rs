@@ -16,10 +16,10 @@ use rustls::{
 
 use super::{Identity, Trust};
 
-/// What a client speaks TLS with, of whatever protocol: that is named in `alpn_protocols` where the protocol has a name there.
+/// What a client speaks TLS with, of whatever protocol: one that has a name there is put into `alpn_protocols`.
 ///
 /// # Errors
-/// When a file of the authorities or of the identity is missing, cannot be read or does not hold what it should.
+/// When the file of authorities is missing, cannot be read or holds no certificate; of the identity, as [`super::client_as`].
 pub fn configuration(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<ClientConfig> {
     let own = own(trust)?;
     let roots = roots(rustls_native_certs::load_native_certs().certs, &own, trust)?;

@@ -17,6 +17,7 @@ use rexpect::session::PtySession;
 use crate::author::Workshop;
 use crate::support::etcd::Etcd;
 use crate::support::program::{DrillFixture, PROGRAM};
+use crate::support::queue::TestQueue as _;
 use crate::support::redis::Redis;
 use crate::support::{postgres, pty};
 

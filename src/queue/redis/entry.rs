@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, Value as Answer};
 use serde_json::{Map, Value};
 
-use crate::queue::Message;
+use crate::queue::{Message, content};
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +56,7 @@ fn body(fields: HashMap<Vec<u8>, Vec<u8>>) -> Value {
         return Value::String(odd.join("\n"));
     }
     match all.values().next() {
-        Some(Value::String(only)) if all.len() == 1 => {
-            serde_json::from_str(only).unwrap_or_else(|_| Value::String(only.clone()))
-        }
+        Some(Value::String(only)) if all.len() == 1 => content(only.as_bytes()),
         _ => Value::Object(all),
     }
 }

@@ -17,6 +17,8 @@ pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod pty;
+pub mod queue;
+pub mod rabbit;
 pub mod redis;
 pub mod registry;
 pub mod tls;
