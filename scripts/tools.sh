@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests and the drill need: everything, or only what is named. `ansible` is all that the drill of a rollback needs,
-# `queue` what that of missed transactions needs besides, `database` what that of indexes needs, `debian` and `bench` all that the bench needs, `lint` what finds faults;
-# `packages` is all but Kubernetes, which is compiled. Safe to call again: what is there is left alone.
+# `queue` what that of missed transactions needs besides, `database` what that of indexes needs, `debian` and `bench` all that the bench
+# needs, `lint` what finds faults; `packages` is all but Kubernetes, which is compiled. Safe to call again: what is there is left alone.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
