@@ -1,6 +1,6 @@
-//! Missed transactions of a real Redis, with a bank that takes 50 ms: this program beside a Python script that takes them one by
-//! one, and one with 16 threads (redis-py, requests); and its memory with 1,000 and with 100,000. `cargo bench --bench
-//! transactions`
+//! Missed transactions of a real Redis and a real RabbitMQ, with a bank that takes 50 ms: this program beside a Python script that
+//! takes them one by one, and one with 16 threads (redis-py or pika, requests); and its memory with 1,000 and with 100,000.
+//! `cargo bench --bench transactions`
 //!
 //! Rates are compared, so each may take as many as it gets through in a reasonable time. Servers and clients share the machine.
 #![allow(missing_docs, reason = "a program, not a library")]
@@ -15,6 +15,8 @@ use firebreak::drill::Log;
 use firebreak::drill::faults::Faults;
 use firebreak::drill::settlement::{Settings, Settlement, TOKEN};
 use serde_json::{Value, json};
+use support::queue::TestQueue;
+use support::rabbit::Classic;
 use support::redis::Redis;
 
 const PAUSE: Duration = Duration::from_millis(50);
@@ -22,50 +24,62 @@ const PAUSE: Duration = Duration::from_millis(50);
 const PER_SECOND: u32 = 1000;
 const CONCURRENCY: u32 = 64;
 
+/// What is to be reached.
+const BOUNDS: &str = "at most 1.3 × the time that the bank's limit allows; at least 10 × one by one, 1.5 × 16 threads; 40 MiB at most";
+
 #[tokio::main]
 async fn main() {
-    let ours = rate(20_000, PAUSE, &Peer::Ours).await;
-    let one = rate(200, PAUSE, &Peer::Python(1)).await;
-    let threads = rate(3000, PAUSE, &Peer::Python(16)).await;
-    let few = rate(1000, Duration::ZERO, &Peer::Ours).await;
-    let many = rate(100_000, Duration::ZERO, &Peer::Ours).await;
-    println!("transactions a second, with a bank that takes 50 ms and bears {PER_SECOND} a second");
-    println!(
-        "  this program              {:>8.0}   {:.2} × what the bank bears",
-        ours.a_second,
-        f64::from(PER_SECOND) / ours.a_second
-    );
-    println!("  Python, one by one        {:>8.0}   ours is {:.1} ×", one.a_second, ours.a_second / one.a_second);
-    println!(
-        "  Python, 16 threads        {:>8.0}   ours is {:.1} ×",
-        threads.a_second,
-        ours.a_second / threads.a_second
-    );
-    println!("memory at most: {} KiB with 1,000, {} KiB with 100,000", few.peak, many.peak);
+    println!("transactions a second, with a bank that takes 50 ms and bears {PER_SECOND} a second ({BOUNDS})");
+    compared("Redis", "redis", || Redis::start()).await;
+    compared("RabbitMQ", "amqp", || Classic::alone()).await;
+}
+
+/// One queue: this program beside the scripts, and its memory.
+async fn compared<Q: TestQueue>(name: &str, kind: &str, start: fn() -> Q) {
+    let ours = rate(100_000, PAUSE, &Peer::Ours, start).await;
+    let one = rate(300, PAUSE, &Peer::Python(kind, 1), start).await;
+    let threads = rate(4000, PAUSE, &Peer::Python(kind, 16), start).await;
+    let few = rate(1000, Duration::ZERO, &Peer::Ours, start).await;
+    let rate = ours.a_second;
+    println!("{name}");
+    println!("  this program, 100,000     {rate:>8.0}   {:.2} × the time that the bank's limit allows", f64::from(PER_SECOND) / rate);
+    println!("  Python, one by one        {:>8.0}   ours is {:.1} ×", one.a_second, rate / one.a_second);
+    println!("  Python, 16 threads        {:>8.0}   ours is {:.1} ×", threads.a_second, rate / threads.a_second);
+    println!("  memory at most            {:.1} MiB with 1,000, {:.1} MiB with 100,000", few.peak(), ours.peak());
 }
 
 enum Peer {
     Ours,
-    Python(usize),
+    /// By a client of this queue, with so many threads.
+    Python(&'static str, usize),
 }
 
 struct Measured {
     a_second: f64,
-    /// In KiB; 0 where it was not measured.
-    peak: u64,
+    /// In KiB.
+    peak: u32,
 }
 
-async fn rate(count: usize, pause: Duration, peer: &Peer) -> Measured {
-    let redis = tokio::task::spawn_blocking(Redis::start).await.expect("a Redis");
+impl Measured {
+    /// In MiB.
+    fn peak(&self) -> f64 {
+        f64::from(self.peak) / 1024.0
+    }
+}
+
+async fn rate<Q: TestQueue>(count: usize, pause: Duration, peer: &Peer, start: fn() -> Q) -> Measured {
     let bodies: Vec<String> = (0..count)
         .map(|number| {
             let word = if number % 5 == 0 { "declined" } else { "confirmed" };
             json!({ "id": format!("{word}-{number}"), "issuer": "primary", "amount": number }).to_string()
         })
         .collect();
-    for part in bodies.chunks(1000) {
-        redis.add(part.iter().map(String::as_str));
-    }
+    let filled = move || {
+        let queue = start();
+        bodies.chunks(1000).for_each(|part| queue.put(part));
+        queue
+    };
+    let queue = tokio::task::spawn_blocking(filled).await.expect("a queue");
     let settings = Settings { pause, ..Settings::default() };
     let settlement = Settlement::start(settings, &Faults::default(), &Log::default()).await.expect("a bank");
     let folder = tempfile::tempdir().expect("a folder");
@@ -80,12 +94,12 @@ async fn rate(count: usize, pause: Duration, peer: &Peer) -> Measured {
             }
             let mut command = Command::new(env!("CARGO_BIN_EXE_resolve_transactions"));
             command.args(["run", "--bank=north", "--yes", "--format=json"]).env("XDG_STATE_HOME", folder.path());
-            command.env("FIREBREAK_QUEUE", redis.url()).env("FIREBREAK_SERVICES", services.to_string());
+            command.env("FIREBREAK_QUEUE", queue.url()).env("FIREBREAK_SERVICES", services.to_string());
             command
         }
-        Peer::Python(threads) => {
+        Peer::Python(kind, threads) => {
             let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin/python"));
-            command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/transactions.py")).arg(redis.port().to_string());
+            command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/transactions.py")).args([kind, &queue.url()]);
             command.args([format!("http://{}", settlement.address()), TOKEN.to_owned()]);
             command.args([threads.to_string(), count.to_string()]);
             command
@@ -101,7 +115,7 @@ async fn rate(count: usize, pause: Duration, peer: &Peer) -> Measured {
             begun.elapsed().as_secs_f64()
         }
         // Without the start of Python.
-        Peer::Python(_) => output.trim().parse().expect("seconds"),
+        Peer::Python(..) => output.trim().parse().expect("seconds"),
     };
     let ledger = settlement.ledger();
     assert_eq!((ledger.effects.len(), ledger.wrong()), (count, Vec::new()));
@@ -110,7 +124,7 @@ async fn rate(count: usize, pause: Duration, peer: &Peer) -> Measured {
 }
 
 /// What a process prints, and the most memory that it held.
-fn watched(child: Child) -> (String, u64) {
+fn watched(child: Child) -> (String, u32) {
     let status = format!("/proc/{}/status", child.id());
     let (ended, over) = std::sync::mpsc::channel();
     let watch = std::thread::spawn(move || {

@@ -11,6 +11,7 @@ debian_packages=(
   skopeo               # pushes images to it; the bench measures beside it
   podman runc          # real containers that are really rolled back
   redis-server         # a real queue of missed transactions
+  rabbitmq-server      # another one
   etcd-server          # where a real Kubernetes keeps its objects; a cluster whose leadership is moved
   patroni python3-etcd # the same of PostgreSQL
   postgresql           # under it; also for who writes there meanwhile
@@ -28,7 +29,10 @@ debian_packages=(
 )
 
 # A package may start a service by itself. The tests start their own, on free ports.
-services=(docker-registry.service etcd.service patroni.service postgresql.service redis-server.service podman.socket podman.service)
+services=(
+  docker-registry.service epmd.service epmd.socket etcd.service patroni.service podman.service podman.socket postgresql.service
+  rabbitmq-server.service redis-server.service
+)
 
 install_debian_packages() {
   local missing=() package
@@ -49,7 +53,7 @@ stop_services() {
   local service package
   for service in "${services[@]}"; do
     for package in "$@"; do
-      # The service of etcd-server is etcd.
+      # The service of etcd-server is etcd, and that of RabbitMQ brings Erlang's own.
       if [ "${service%.*}" = "${package%-server}" ] && systemctl is-active --quiet "$service"; then
         say "stopping $service, which its package started: the tests start their own"
         as_root systemctl disable --now "$service"

@@ -26,7 +26,8 @@ Usage:
 
 Options of get and run:
   --limit=<n>           Look at so many transactions, or resolve so many, at most.
-  --queue=<url>         Where the transactions wait: redis://host:6379/stream?group=name; rediss:// for TLS.
+  --queue=<url>         Where the transactions wait: redis://host:6379/stream?group=name, a stream of Redis, or
+                        amqp://host:5672/vhost?queue=name, a queue of RabbitMQ; rediss:// and amqps:// for TLS.
                         [env: FIREBREAK_QUEUE] [secret]
   --services=<json>     The banks, the master, and where a message has its id, as docs/transactions.md says.
                         [env: FIREBREAK_SERVICES] [secret]

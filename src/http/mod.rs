@@ -21,7 +21,7 @@ pub(crate) use proxy::is_loopback;
 pub(crate) use proxy::of_the_environment_for as proxy_for;
 pub use reqwest::Client;
 pub use said::{is_page, sentence};
-pub use tls::verifier;
+pub use tls::{configuration as tls_configuration, verifier};
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -66,8 +66,10 @@ pub fn client(trust: &Trust) -> anyhow::Result<reqwest::Client> {
 /// # Errors
 /// As [`client`]; and when a file of the identity is missing, or holds no certificate or key, or they do not belong together.
 pub fn client_as(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<reqwest::Client> {
+    let mut tls = tls::configuration(trust, identity)?;
+    tls.alpn_protocols = vec![b"http/1.1".into()];
     builder(SILENCE)
-        .tls_backend_preconfigured(tls::configuration(trust, identity)?)
+        .tls_backend_preconfigured(tls)
         .dns_resolver(Names::of_the_system())
         .proxy(proxy::of_the_environment())
         .build()

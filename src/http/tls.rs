@@ -16,8 +16,11 @@ use rustls::{
 
 use super::{Identity, Trust};
 
-/// What [`super::client`] speaks TLS with.
-pub(super) fn configuration(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<ClientConfig> {
+/// What a client speaks TLS with, of whatever protocol: one that has a name there is put into `alpn_protocols`.
+///
+/// # Errors
+/// When the file of authorities is missing, cannot be read or holds no certificate; of the identity, as [`super::client_as`].
+pub fn configuration(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<ClientConfig> {
     let own = own(trust)?;
     let roots = roots(rustls_native_certs::load_native_certs().certs, &own, trust)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -28,7 +31,6 @@ pub(super) fn configuration(trust: &Trust, identity: Option<&Identity>) -> anyho
     };
     let verifier = Verifier { by_authority, own, named_as: "--cacert", insecure: trust.insecure };
     configuration.dangerous().set_certificate_verifier(Arc::new(verifier));
-    configuration.alpn_protocols = vec![b"http/1.1".into()];
     Ok(configuration)
 }
 

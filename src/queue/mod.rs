@@ -3,6 +3,7 @@
 //! A message that was taken stays in the queue until it is [done](Queue::done) or [parked](Queue::park). Where a worker dies, its
 //! messages come back; whoever works on them must give a second time the same effect as the first.
 
+mod rabbit;
 mod redis;
 
 use async_trait::async_trait;
@@ -12,7 +13,8 @@ use serde_json::Value;
 use crate::http::{Address, Trust};
 use crate::port::Unfit;
 
-const KNOWN: &str = "known are redis://HOST:PORT/STREAM?group=GROUP, and rediss:// for TLS";
+const KNOWN: &str = "known are redis://HOST:PORT/STREAM?group=GROUP and amqp://HOST:PORT/VHOST?queue=QUEUE, and rediss:// and \
+                     amqps:// for TLS";
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,14 +32,18 @@ pub struct Message {
 pub struct Survey {
     /// Messages that no worker has taken yet.
     pub waiting: u64,
-    /// Messages that a worker has taken and not ended: it works on them, or died.
-    pub taken: u64,
+    /// Messages that a worker has taken and not ended: it works on them, or died; none where the queue does not say.
+    pub taken: Option<u64>,
     /// Messages that an earlier worker of this toolkit has left.
     pub left: u64,
     /// Messages that were put aside because they cannot be worked on.
     pub parked: u64,
     /// What the queue has lost: messages whose content is gone, though no worker ended them.
     pub lost: Lost,
+    /// Whether its messages may be shown before they are taken: where each look counts, as in a quorum queue, none is.
+    pub is_closed: bool,
+    /// What it cannot say, and what else is to be known, each in a few words for people.
+    pub remarks: Vec<String>,
 }
 
 /// Messages that are gone, though no worker ended them.
@@ -59,7 +65,7 @@ impl Survey {
     /// How many are to be worked on.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.waiting + self.taken + self.left
+        self.waiting + self.taken.unwrap_or(0) + self.left
     }
 }
 
@@ -133,6 +139,7 @@ pub trait Queue: Send + Sync {
 /// When the URL names no known queue ([`Unfit`]), or its server does not answer.
 pub async fn connect(address: &Address, worker: &str, trust: &Trust) -> anyhow::Result<Box<dyn Queue>> {
     match address.whole().split_once("://") {
+        Some(("amqp" | "amqps", _)) => Ok(Box::new(rabbit::Rabbit::open(address, worker, trust).await?)),
         Some(("redis" | "rediss", _)) => Ok(Box::new(redis::Stream::open(address, worker, trust).await?)),
         _ => Err(Unfit(format!("'{}' names no queue: {KNOWN}", shown(address))).into()),
     }
@@ -141,4 +148,9 @@ pub async fn connect(address: &Address, worker: &str, trust: &Trust) -> anyhow::
 /// An address that may be none, as it may be printed: what stands behind `?` may be a secret where it does not belong.
 fn shown(address: &Address) -> String {
     address.to_string().split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+/// The content of a message: JSON, or the text as it is. What is no UTF-8 is a text, and so no transaction.
+fn content(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
 }

@@ -384,7 +384,10 @@ impl Queue for Stream {
         let lost = self.gone_unread(&group, waiting).await?;
         let parked: u64 = self.ask(&["XLEN", &self.parking()]).await?;
         let taken = (group.pending as u64).saturating_sub(gone.len() as u64 + left);
-        Ok(Survey { waiting, taken, left, parked, lost: Lost { taken: gone, waiting: lost } })
+        let unsure = "whether entries were deleted before they were read is not known".to_owned();
+        let remarks = if lost.is_none() { vec![unsure] } else { Vec::new() };
+        let lost = Lost { taken: gone, waiting: lost };
+        Ok(Survey { waiting, taken: Some(taken), left, parked, lost, is_closed: false, remarks })
     }
 
     async fn take(&self, limit: usize) -> anyhow::Result<Taken> {

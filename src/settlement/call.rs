@@ -227,6 +227,11 @@ impl Settlement for Calls {
     fn is_down(&self) -> Option<String> {
         self.bank.circuit.is_down().or_else(|| self.master.circuit.is_down())
     }
+
+    fn hurry(&self) {
+        self.bank.circuit.hurry();
+        self.master.circuit.hurry();
+    }
 }
 
 /// The path and the body of a call for a transaction.

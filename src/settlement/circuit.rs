@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::CallError;
 use crate::http::retry::Retry;
@@ -22,6 +23,9 @@ const TRIES: Retry = Retry { tries: 6, first_pause: Duration::from_millis(200) }
 
 /// How long a service may be down before the run gives up.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long a call may still take when the run is interrupted.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// How a request ended that is not to be believed yet.
 pub(super) enum Failure {
@@ -42,6 +46,7 @@ pub(super) struct Circuit {
     slots: Semaphore,
     interval: Duration,
     state: Mutex<State>,
+    hurry: CancellationToken,
     watch: Arc<dyn Watch>,
 }
 
@@ -62,11 +67,33 @@ impl Circuit {
     pub fn new(name: String, per_second: NonZeroU32, concurrency: NonZeroUsize, watch: Arc<dyn Watch>) -> Self {
         let state = State { next: Instant::now(), failures: 0, open: None, is_asked: false, down: None };
         let interval = Duration::from_secs(1) / per_second.get();
-        Self { name, slots: Semaphore::new(concurrency.get()), interval, state: Mutex::new(state), watch }
+        let slots = Semaphore::new(concurrency.get());
+        Self { name, slots, interval, state: Mutex::new(state), hurry: CancellationToken::new(), watch }
     }
 
-    /// Makes a call, as soon and as often as the service bears it.
+    /// Makes a call, as soon and as often as the service bears it; where there is [hurry](Self::hurry), what has no answer soon is
+    /// given up.
     pub async fn call<T, F>(&self, once: impl Fn() -> F + Send + Sync) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+        T: Send,
+    {
+        let soon = async {
+            self.hurry.cancelled().await;
+            sleep(GRACE).await;
+        };
+        tokio::select! {
+            ended = self.called(once) => ended,
+            () = soon => Err(CallError::Unavailable(format!("interrupted before {} answered", self.name))),
+        }
+    }
+
+    /// No call takes more than a few seconds any more, and none is tried again.
+    pub fn hurry(&self) {
+        self.hurry.cancel();
+    }
+
+    async fn called<T, F>(&self, once: impl Fn() -> F + Send + Sync) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, Failure>> + Send,
         T: Send,
@@ -103,7 +130,8 @@ impl Circuit {
                 self.rest(rest);
             }
             let is_open = self.fails(&why, counts);
-            let Some(pause) = pause.filter(|_| is_open || tried < TRIES.tries) else {
+            let again = !self.hurry.is_cancelled() && (is_open || tried < TRIES.tries);
+            let Some(pause) = pause.filter(|_| again) else {
                 return Err(CallError::Unavailable(format!("{} {why}", self.name)));
             };
             sleep(pause).await;

@@ -83,6 +83,9 @@ pub trait Settlement: Send + Sync {
 
     /// Why no more should be begun: a service has been down for too long. None while that is not so.
     fn is_down(&self) -> Option<String>;
+
+    /// The run is interrupted: from now on no call takes more than a few seconds.
+    fn hurry(&self);
 }
 
 /// The bank of this name, and the master.

@@ -49,6 +49,7 @@ fn told(survey: &Survey, seen: &Seen, address: &str, now: DateTime<Utc>) -> Find
         .with("left", survey.left)
         .with("parked", survey.parked)
         .with("lost", json!({ "taken": survey.lost.taken, "waiting": survey.lost.waiting }))
+        .with("remarks", json!(survey.remarks))
         .with("seen", seen.count())
         .with("oldest", instant(seen.oldest()))
         .with("issuers", issuers(seen))
@@ -80,19 +81,16 @@ fn sentence(survey: &Survey, seen: &Seen, address: &str, now: DateTime<Utc>) -> 
     };
     let told = |count: u64, what: &str| (count > 0).then(|| format!("{what}: {count}"));
     let lost = told(survey.lost.count(), "LOST by the queue").map(|lost| lost + ", look for them at the slaves");
-    let unsure = survey.lost.waiting.is_none();
-    let unsure = unsure.then(|| "whether entries were deleted before they were read is not known".to_owned());
     let parts = [
         Some(first),
         told(survey.left, "left by an earlier run"),
-        told(survey.taken, "taken by a worker that is at it or died"),
+        told(survey.taken.unwrap_or(0), "taken by a worker that is at it or died"),
         told(seen.malformed_count, "malformed"),
         told(survey.parked, "parked earlier"),
         lost,
-        unsure,
     ];
-    let text = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
-    if seen.count() < all {
+    let text = parts.into_iter().flatten().chain(survey.remarks.iter().cloned()).collect::<Vec<_>>().join("; ");
+    if seen.count() < all && !survey.is_closed {
         format!("{text}. Only the first {} were looked into (--limit)", seen.count())
     } else {
         text
@@ -161,10 +159,10 @@ mod tests {
         assert_eq!(finding.outcome, Outcome::Done);
         let expected = "no transaction waits in redis://h/missed; LOST by the queue: 3, look for them at the slaves";
         assert_eq!(finding.message, expected);
-        let unsure = Survey { lost: Lost { waiting: None, ..Lost::default() }, ..Survey::default() };
-        let told_of = told(&unsure, &Seen::default(), "redis://h/missed", at(0)).message;
-        let why = "whether entries were deleted before they were read is not known";
-        assert_eq!(told_of, format!("no transaction waits in redis://h/missed; {why}"));
+        let why = "what was deleted before is not known";
+        let closed = Survey { waiting: 2, is_closed: true, remarks: vec![why.to_owned()], ..Survey::default() };
+        let told_of = told(&closed, &Seen::default(), "redis://h/missed", at(0)).message;
+        assert_eq!(told_of, format!("2 transactions wait in redis://h/missed; {why}"));
         let none = told(&Survey::default(), &Seen::default(), "redis://h/missed", at(0));
         assert_eq!(
             (none.outcome, none.message.as_str()),

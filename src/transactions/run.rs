@@ -1,6 +1,7 @@
 //! The run: the queue is looked at, the plan shown, and each transaction settled.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::bail;
 use serde_json::{Map, json};
@@ -55,7 +56,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     }
     if survey.lost.count() > 0 {
         let count = survey.lost.count();
-        watch.warn(&format!("LOST by the queue: {count}. `get` names them; after this run Redis may no longer know"));
+        watch.warn(&format!("LOST by the queue: {count}. `get` names them; after this run the queue may no longer know"));
     }
     let plan = plan(&survey, &seen, queue.address(), (bank, &issuer), limit);
 
@@ -68,6 +69,8 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         return Ok(refusal);
     }
     let concurrency = settlement.concurrency();
+    // Where enough could be looked at, the messages are known to be transactions; else the first of them has to show it.
+    let is_sure = !seen.issuers.is_empty() || survey.count() < SUSPECT || !survey.is_closed;
     let batch = Arc::new(Transactions {
         queue,
         settlement,
@@ -75,13 +78,14 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         issuer,
         limit,
         ledger: Outcomes::default(),
+        is_sure: AtomicBool::new(is_sure),
         watch,
         feed: Mutex::default(),
     });
     let mut finding = BatchExecution { scope, batch: Arc::clone(&batch), plan, concurrency }.go().await?;
     // Where the runner tells what became of the items.
     if finding.details.contains_key("counts") {
-        finding.details.extend(batch.ledger.numbers());
+        finding.details.extend(batch.ledger.told());
     }
     Ok(finding)
 }
@@ -104,6 +108,7 @@ fn plan(survey: &Survey, seen: &Seen, address: &str, (bank, issuer): (&str, &str
     if seen.malformed_count > 0 {
         rows.push(vec!["to be parked, malformed".into(), format!("{about}{}", seen.malformed_count).into()]);
     }
+    rows.extend(survey.remarks.iter().map(|remark| vec!["to be known".into(), remark.as_str().into()]));
     if survey.lost.count() > 0 {
         rows.push(vec!["LOST by the queue".into(), survey.lost.count().to_string().into()]);
     }

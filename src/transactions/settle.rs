@@ -1,7 +1,7 @@
 //! What becomes of each transaction: the bank is asked, the master stores the result, and only then the queue is told.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::message::transaction;
 use crate::action::runner::{Batch, ItemEnd};
@@ -31,6 +31,9 @@ pub struct Transactions {
     pub limit: Option<usize>,
     /// What became of them.
     pub ledger: Outcomes,
+    /// Whether one of the messages was seen to be a transaction, or they are too few to say: else all may be read in the wrong way,
+    /// and none is parked.
+    pub is_sure: AtomicBool,
     /// Who is told.
     pub watch: Arc<dyn Watch>,
     /// What is taken from the queue; none before the first is asked for: then the plan was agreed to.
@@ -50,8 +53,14 @@ pub struct Feed {
     task: JoinHandle<()>,
 }
 
+/// How long the queue may take in the end for what was asked of it last.
+const SOON: Duration = Duration::from_secs(5);
+
 /// How long until it is asked again for what other workers may abandon.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// So many messages of which none is a transaction are enough to know that they are read in the wrong way.
+const UNREADABLE: u64 = 100;
 
 /// Takes messages from a queue, a few ahead of the work, until there are no more, `limit` were taken, or nobody listens.
 async fn feed(
@@ -94,9 +103,14 @@ async fn feed(
     }
 }
 
+/// So many settled transactions are named in the report; the others are only counted, so that memory does not grow with the queue.
+const NAMED: usize = 1000;
+
 /// How many transactions ended in which way.
 #[derive(Debug, Default)]
 pub struct Outcomes {
+    /// The first that were settled, and how.
+    settled: Lock<Vec<Value>>,
     committed: AtomicU64,
     cancelled: AtomicU64,
     pending: AtomicU64,
@@ -107,9 +121,29 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// The numbers, as a report has them.
+    /// Counts a transaction that is settled, and keeps its name while there are not too many.
+    fn settled(&self, Transaction { id, issuer, .. }: &Transaction, settled: Settled) {
+        let (counter, result) = match settled {
+            Settled::Committed => (&self.committed, "committed"),
+            Settled::Cancelled => (&self.cancelled, "cancelled"),
+        };
+        Self::count(counter);
+        let mut named = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.len() < NAMED {
+            named.push(json!({ "transaction": id, "issuer": issuer, "result": result }));
+        }
+    }
+
+    /// The numbers, and the first that were settled, as a report has them.
     #[must_use]
-    pub fn numbers(&self) -> Map<String, Value> {
+    pub fn told(&self) -> Map<String, Value> {
+        let mut told = self.numbers();
+        let named = self.settled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        told.insert("settled".to_owned(), named.into());
+        told
+    }
+
+    fn numbers(&self) -> Map<String, Value> {
         let numbers = [
             ("committed", &self.committed),
             ("cancelled", &self.cancelled),
@@ -182,10 +216,7 @@ impl Transactions {
         };
         match self.settlement.store(transaction, settled).await {
             Ok(()) => {
-                Outcomes::count(match settled {
-                    Settled::Committed => &self.ledger.committed,
-                    Settled::Cancelled => &self.ledger.cancelled,
-                });
+                self.ledger.settled(transaction, settled);
                 ItemEnd::Done
             }
             Err(error) => self.not_settled(error),
@@ -218,7 +249,12 @@ impl Batch for Transactions {
         }
         let mut feed = self.feed.lock().await;
         let message = feed.get_or_insert_with(|| self.begin()).taken.recv().await.transpose()?;
-        Ok(message.map(|message| Item { transaction: transaction(&message, &self.places), message }))
+        let item = |message| {
+            let transaction = transaction(&message, &self.places);
+            self.is_sure.fetch_or(transaction.is_ok(), Ordering::Relaxed);
+            Item { message, transaction }
+        };
+        Ok(message.map(item))
     }
 
     fn name(&self, Item { message, transaction }: &Item) -> String {
@@ -231,6 +267,12 @@ impl Batch for Transactions {
     async fn act(&self, Item { message, transaction }: &Item) -> ItemEnd {
         let transaction = match transaction {
             Ok(transaction) => transaction,
+            Err(why) if !self.is_sure.load(Ordering::Relaxed) => {
+                Outcomes::count(&self.ledger.failed);
+                self.leave(message).await;
+                let more = "it is not parked before one of the messages is a transaction: is `message` of the services right?";
+                return ItemEnd::Failed(format!("{why}; {more}"));
+            }
             Err(why) => {
                 return match self.queue.park(message, why).await {
                     Ok(place) => {
@@ -252,7 +294,15 @@ impl Batch for Transactions {
     }
 
     fn stopped(&self) -> Option<String> {
+        if !self.is_sure.load(Ordering::Relaxed) && number(&self.ledger.failed) >= UNREADABLE {
+            let why = "none of the messages is a transaction: is `message` of the services right? They wait in the queue";
+            return Some(why.to_owned());
+        }
         self.settlement.is_down().map(|why| format!("{why}; what was not settled waits in the queue"))
+    }
+
+    fn hurry(&self) {
+        self.settlement.hurry();
     }
 
     fn summary(&self) -> Option<String> {
@@ -262,8 +312,10 @@ impl Batch for Transactions {
     async fn close(&self) {
         if let Some(mut feed) = self.feed.lock().await.take() {
             feed.taken.close();
-            // It ends with what it is taking just now.
-            let _ = feed.task.await;
+            // It ends with what it is taking just now; where the queue cannot be reached, that takes too long.
+            if timeout(SOON, &mut feed.task).await.is_err() {
+                feed.task.abort();
+            }
         }
         if let Err(error) = self.queue.close().await {
             self.watch.warn(&format!("what this run had taken and not ended comes back a little later: {error:#}"));

@@ -18,6 +18,7 @@ use crate::author::Workshop;
 use crate::support::etcd::Etcd;
 use crate::support::program::{DrillFixture, PROGRAM};
 use crate::support::pty;
+use crate::support::queue::TestQueue as _;
 use crate::support::redis::Redis;
 
 /// The examples of a program's help.

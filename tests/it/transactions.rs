@@ -1,8 +1,11 @@
-//! `resolve_transactions` against a real Redis, and the drill's bank and master, which are as strict as the contract.
+//! `resolve_transactions` against a real Redis and a real RabbitMQ, and the drill's bank and master, which are as strict as the
+//! contract.
 
 mod faults;
 mod mapping;
+mod rabbit;
 mod role;
+mod trial;
 
 use std::process::Stdio;
 
@@ -13,13 +16,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::support::queue::TestQueue;
 use crate::support::redis::{GROUP, Redis, STREAM};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_resolve_transactions");
 
 /// A queue, a bank, a master, and a folder to run in.
-struct World {
-    redis: Redis,
+struct World<Q = Redis> {
+    queue: Q,
     settlement: Settlement,
     faults: Faults,
     folder: TempDir,
@@ -42,27 +46,42 @@ impl std::fmt::Debug for Ended {
 
 impl World {
     async fn open(settings: Settings) -> Self {
-        let faults = Faults::default();
-        let settlement = Settlement::start(settings, &faults, &Log::default()).await.expect("a bank and a master");
-        let redis = tokio::task::spawn_blocking(Redis::start).await.expect("a Redis");
-        Self { redis, settlement, faults, folder: tempfile::tempdir().expect("a folder") }
+        Self::of(settings, Redis::start).await
     }
 
-    /// Puts transactions into the queue; one of `primary` where no issuer is said: `confirmed-1`, `confirmed-1 of backup`.
+    /// Puts transactions into the queue; one of `primary` where no issuer is said: `confirmed-1`, `confirmed-1 of backup`. Their ids.
     fn add<'a>(&self, transactions: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-        let body = |text: &str| match text.split_once(" of ") {
-            Some((id, issuer)) => json!({ "id": id, "issuer": issuer }).to_string(),
-            None => json!({ "id": text, "issuer": "primary" }).to_string(),
-        };
         let bodies: Vec<String> = transactions.into_iter().map(body).collect();
-        self.redis.add(bodies.iter().map(String::as_str))
+        self.queue.add(bodies.iter().map(String::as_str))
+    }
+}
+
+/// The message of a transaction: see [`World::add`].
+fn body(text: &str) -> String {
+    match text.split_once(" of ") {
+        Some((id, issuer)) => json!({ "id": id, "issuer": issuer }).to_string(),
+        None => json!({ "id": text, "issuer": "primary" }).to_string(),
+    }
+}
+
+impl<Q: TestQueue> World<Q> {
+    async fn of(settings: Settings, start: impl FnOnce() -> Q + Send + 'static) -> Self {
+        let faults = Faults::default();
+        let settlement = Settlement::start(settings, &faults, &Log::default()).await.expect("a bank and a master");
+        let queue = tokio::task::spawn_blocking(start).await.expect("a queue");
+        Self { queue, settlement, faults, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// Puts transactions into the queue, as [`World::add`] does.
+    fn put<'a>(&self, transactions: impl IntoIterator<Item = &'a str>) {
+        self.queue.put(&transactions.into_iter().map(body).collect::<Vec<_>>());
     }
 
     fn command(&self, words: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(words.split_whitespace()).current_dir(self.folder.path()).env_clear();
         command.env("USER", "tester").env("XDG_STATE_HOME", self.folder.path());
-        command.env("FIREBREAK_QUEUE", self.redis.url());
+        command.env("FIREBREAK_QUEUE", self.queue.url());
         command.env("FIREBREAK_SERVICES", self.settlement.services().to_string());
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
@@ -110,11 +129,11 @@ fn numbers(report: &Value) -> [u64; 7] {
 async fn a_look_counts_everything_and_takes_nothing() {
     let world = World::open(quick()).await;
     let ids = world.add(["confirmed-1", "declined-1", "pending-1 of backup", "confirmed-2"]);
-    world.redis.add(["{", r#"{"amount": 1}"#]);
-    world.redis.take("slave", 2);
-    world.redis.ask::<u64>(&["XDEL", STREAM, &ids[0]]);
-    world.redis.ask::<u64>(&["XDEL", STREAM, &ids[3]]);
-    let before: Vec<String> = world.redis.pending();
+    world.queue.add(["{", r#"{"amount": 1}"#]);
+    world.queue.take("slave", 2);
+    world.queue.ask::<u64>(&["XDEL", STREAM, &ids[0]]);
+    world.queue.ask::<u64>(&["XDEL", STREAM, &ids[3]]);
+    let before: Vec<String> = world.queue.pending();
     let report = world.look("").await;
     let first = report["oldest"].as_str().expect("an instant");
     assert!(chrono::DateTime::parse_from_rfc3339(first).is_ok(), "{first}");
@@ -138,7 +157,7 @@ async fn a_look_counts_everything_and_takes_nothing() {
     let table = report["text"].as_str().expect("a text");
     assert!(table.contains("lost: ") && table.contains("malformed: ") && table.contains("backup"), "{table}");
     // Nothing has moved, and who looks again sees the same.
-    assert_eq!(world.redis.pending(), before);
+    assert_eq!(world.queue.pending(), before);
     assert_eq!(
         world.look("").await["message"].as_str().map(|text| text.split(", the oldest").next()),
         Some(message.split(", the oldest").next())
@@ -151,10 +170,13 @@ async fn a_look_counts_everything_and_takes_nothing() {
 async fn each_transaction_is_committed_cancelled_left_or_parked() {
     let world = World::open(quick()).await;
     world.add(["confirmed-1", "declined-1", "pending-1", "nobody-knows", "confirmed-9 of backup"]);
-    let malformed = world.redis.add(["{"]);
+    let malformed = world.queue.add(["{"]);
     let ended = world.run("").await;
     assert_eq!((ended.code, ended.report["outcome"].as_str()), (3, Some("needs_operator")), "{ended:?}");
     assert_eq!(numbers(&ended.report), [1, 1, 1, 1, 1, 1, 0]);
+    let named = ended.report["settled"].as_array().expect("those that were settled");
+    let named: std::collections::BTreeSet<_> = named.iter().map(|one| (one["transaction"].as_str(), one["result"].as_str())).collect();
+    assert_eq!(named, [(Some("confirmed-1"), Some("committed")), (Some("declined-1"), Some("cancelled"))].into());
     let effects = world.ledger().effects;
     let has = |issuer: &str, id: &str| effects.get(&(issuer.to_owned(), id.to_owned())).map(|all| all.join(" "));
     assert_eq!(
@@ -163,8 +185,8 @@ async fn each_transaction_is_committed_cancelled_left_or_parked() {
     );
     assert_eq!(effects.len(), 2);
     // What is not clear waits, and what is malformed lies aside with the reason.
-    assert_eq!(world.redis.pending().len(), 3);
-    let parked: redis::streams::StreamRangeReply = world.redis.ask(&["XRANGE", "missed:parked", "-", "+"]);
+    assert_eq!(world.queue.pending().len(), 3);
+    let parked: redis::streams::StreamRangeReply = world.queue.ask(&["XRANGE", "missed:parked", "-", "+"]);
     let field = |name: &str| parked.ids[0].get::<String>(name).expect("a field");
     assert_eq!(
         [field("id"), field("reason"), field("body")],
@@ -176,7 +198,7 @@ async fn each_transaction_is_committed_cancelled_left_or_parked() {
     // The next run takes what was left at once, and no worker stays behind in the group.
     let again = world.run("").await;
     assert_eq!((again.code, numbers(&again.report)), (0, [0, 0, 1, 1, 1, 0, 0]), "{again:?}");
-    let workers: redis::streams::StreamInfoConsumersReply = world.redis.ask(&["XINFO", "CONSUMERS", STREAM, GROUP]);
+    let workers: redis::streams::StreamInfoConsumersReply = world.queue.ask(&["XINFO", "CONSUMERS", STREAM, GROUP]);
     assert_eq!(workers.consumers.into_iter().map(|one| one.name).collect::<Vec<_>>(), ["firebreak-left"]);
     let other = world.run("--issuer=backup").await;
     assert_eq!((other.code, numbers(&other.report)), (0, [1, 0, 0, 0, 2, 0, 0]), "{other:?}");
@@ -193,7 +215,7 @@ async fn a_check_shows_the_plan_and_changes_nothing_and_an_empty_queue_has_nothi
     assert_eq!((planned.code, planned.report["outcome"].as_str()), (0, Some("planned")), "{planned:?}");
     let text = planned.report["text"].as_str().expect("the plan");
     assert!(text.contains("left, of other issuers") && text.contains("north"), "{text}");
-    assert_eq!((world.settlement.ledger().asked, world.redis.pending().len()), (0, 0));
+    assert_eq!((world.settlement.ledger().asked, world.queue.pending().len()), (0, 0));
     let one = world.run("--limit=1").await;
     assert_eq!((one.code, numbers(&one.report)), (0, [1, 0, 0, 0, 0, 0, 0]), "{one:?}");
     assert_eq!(world.look("").await["waiting"], 1);
@@ -205,7 +227,7 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
     world.add(["confirmed-1", "confirmed-2", "confirmed-3"]);
     let mut mispointed = world.settlement.services();
     mispointed["message"] = json!({ "id": "/nope" });
-    let url = world.redis.url();
+    let url = world.queue.url();
     let at = url.split('?').next().expect("the address");
     let server = at.rsplit_once('/').expect("a path").0;
     for (option, code, why) in [
@@ -213,7 +235,7 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
         (format!("--queue={at}"), 2, format!("'{at}' names no stream of Redis: it has no `?group=`")),
         (format!("--queue={at}?group=nobody"), 1, "has no group 'nobody'; it has 'master'".to_owned()),
         (format!("--queue={server}/none?group=master"), 1, "there is no stream 'none' at redis://".to_owned()),
-        ("--queue=amqp://h/q".to_owned(), 2, "'amqp://h/q' names no queue: known are redis://".to_owned()),
+        ("--queue=kafka://h/q".to_owned(), 2, "'kafka://h/q' names no queue: known are redis://".to_owned()),
         (
             "--queue=redis://127.0.0.1:1/a?group=b".to_owned(),
             1,
@@ -231,5 +253,5 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
         let message = ended.report["message"].as_str().unwrap_or_default();
         assert!(ended.code == code && message.contains(&why), "{words}: {ended:?}");
     }
-    assert_eq!((world.settlement.ledger().asked, world.redis.pending().len()), (0, 0));
+    assert_eq!((world.settlement.ledger().asked, world.queue.pending().len()), (0, 0));
 }

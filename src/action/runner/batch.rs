@@ -66,6 +66,9 @@ pub trait Batch: Send + Sync + 'static {
         None
     }
 
+    /// Called once when the run is interrupted: what waits for others is to give up soon.
+    fn hurry(&self) {}
+
     /// What became of the items, in words of its own; none for the runner's: `items: 3 done, 1 left`.
     fn summary(&self) -> Option<String> {
         None
@@ -250,12 +253,13 @@ impl<B: Batch> BatchExecution<'_, B> {
         let mut result = BatchResult::default();
         let mut under_way = JoinSet::new();
         let mut written = interval_at(Instant::now() + PACE, PACE);
-        let mut more = true;
+        let (mut more, mut hurried) = (true, false);
         while more || !under_way.is_empty() {
             tokio::select! {
                 biased;
-                () = section.interrupted(), if more => {
-                    more = false;
+                () = section.interrupted(), if !hurried => {
+                    (more, hurried) = (false, true);
+                    self.batch.hurry();
                     result.stopped = Some("interrupted".to_owned());
                 }
                 ended = under_way.join_next(), if !under_way.is_empty() => {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, Value as Answer};
 use serde_json::{Map, Value};
 
-use crate::queue::Message;
+use crate::queue::{Message, content};
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ fn body(fields: HashMap<Vec<u8>, Vec<u8>>) -> Value {
     }
     match all.values().next() {
         Some(Value::String(only)) if all.len() == 1 => {
-            serde_json::from_str(only).unwrap_or_else(|_| Value::String(only.clone()))
+            content(only.as_bytes())
         }
         _ => Value::Object(all),
     }

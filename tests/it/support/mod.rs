@@ -15,6 +15,8 @@ pub mod podman;
 pub mod program;
 pub mod proxy;
 pub mod pty;
+pub mod queue;
+pub mod rabbit;
 pub mod redis;
 pub mod registry;
 pub mod tls;

@@ -5,6 +5,7 @@ use std::process::Command;
 use redis::{FromRedisValue, cmd};
 use tempfile::TempDir;
 
+use super::queue::TestQueue;
 use super::{Server, free_port, need};
 
 /// A stream, and the group of those who work on it.
@@ -22,18 +23,12 @@ impl Redis {
     /// Starts it, with an empty stream and its group.
     pub fn start() -> Self {
         let mut redis = Self { port: free_port(), folder: tempfile::tempdir().expect("a folder"), server: None };
-        redis.up();
+        redis.begin();
         redis.ask::<()>(&["XGROUP", "CREATE", STREAM, GROUP, "0", "MKSTREAM"]);
         redis
     }
 
-    /// Ends it as a power cut does; what it had confirmed is there when it is [up](Self::up) again.
-    pub fn down(&mut self) {
-        self.server = None;
-    }
-
-    /// Starts it again.
-    pub fn up(&mut self) {
+    fn begin(&mut self) {
         let mut command = Command::new(need("redis-server", "redis-server"));
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
         command.args(["--port", &self.port.to_string(), "--dir"]).arg(self.folder.path());
@@ -49,11 +44,6 @@ impl Redis {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// The URL of the stream.
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/{STREAM}?group={GROUP}", self.port)
     }
 
     /// What the server answers.
@@ -93,5 +83,27 @@ impl Redis {
     pub fn pending(&self) -> Vec<String> {
         let found: redis::streams::StreamPendingCountReply = self.ask(&["XPENDING", STREAM, GROUP, "-", "+", "100000"]);
         found.ids.into_iter().map(|one| one.id).collect()
+    }
+}
+
+impl TestQueue for Redis {
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/{STREAM}?group={GROUP}", self.port)
+    }
+
+    fn put(&self, bodies: &[String]) {
+        self.add(bodies.iter().map(String::as_str));
+    }
+
+    fn left(&self) -> usize {
+        self.pending().len()
+    }
+
+    fn down(&mut self) {
+        self.server = None;
+    }
+
+    fn up(&mut self) {
+        self.begin();
     }
 }

@@ -34,6 +34,11 @@ impl SelfSigned {
         std::fs::write(&file, certificate.pem()).expect("a file in PEM");
         Self { file, certificate, key, _folder: folder }
     }
+
+    /// Its key, in PEM.
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
 }
 
 /// The server; its thread ends with the test program.

@@ -1,95 +1,12 @@
 //! What goes wrong meanwhile: each transaction has its one effect all the same, and none is lost.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::trial::{reconciled, transactions};
 use super::*;
 use crate::support::fake::{Fake, reply};
-
-/// So many of each kind.
-fn transactions(count: usize) -> Vec<String> {
-    let kinds = ["confirmed", "declined", "confirmed", "pending", "confirmed", "nobody"];
-    (0..count).map(|number| format!("{}-{number}", kinds[number % kinds.len()])).collect()
-}
-
-/// Runs until nothing is left but what the bank has not decided, and holds the ledger against what was put in, to the last one.
-async fn reconciled(world: &World, put: &[String]) -> String {
-    let ended = world.run("").await;
-    assert_eq!(ended.code, 0, "{ended:?}");
-    let again = world.run("").await;
-    let [committed, cancelled, pending, unknown, others, parked, failed] = numbers(&again.report);
-    assert_eq!([committed, cancelled, others, parked, failed], [0; 5], "{again:?}");
-    let ledger = world.ledger();
-    let settled: BTreeSet<&str> = ledger.effects.keys().map(|(_, id)| id.as_str()).collect();
-    let of = |kinds: &[&str]| -> BTreeSet<&str> {
-        put.iter().map(String::as_str).filter(|id| kinds.iter().any(|kind| id.starts_with(kind))).collect()
-    };
-    assert_eq!(settled, of(&["confirmed", "declined"]), "each has its effect, and no other");
-    assert_eq!((pending, unknown), (of(&["pending"]).len() as u64, of(&["nobody"]).len() as u64));
-    assert_eq!(world.redis.pending().len() as u64, pending + unknown, "they wait in the queue, and nothing else does");
-    let count = |result: &str| ledger.effects.values().filter(|all| all[0] == result).count();
-    format!(
-        "{} put in: {} committed, {} cancelled, {pending} pending, {unknown} unknown; the bank was asked {} times",
-        put.len(),
-        count("committed"),
-        count("cancelled"),
-        ledger.asked
-    )
-}
-
-/// Two workers at a time, of which one after the other is killed, while answers are lost: thousands of transactions.
-#[tokio::test(flavor = "multi_thread")]
-async fn workers_that_are_killed_and_answers_that_are_lost_leave_one_effect_each() {
-    let world = World::open(Settings { pause: Duration::from_millis(2), ..quick() }).await;
-    let put = transactions(3000);
-    world.add(put.iter().map(String::as_str));
-    let beside = |folder: &str| {
-        let mut command = world.command("run --bank=north --yes");
-        command.env("XDG_STATE_HOME", world.folder.path().join(folder)).stdout(Stdio::null()).stderr(Stdio::null());
-        command
-    };
-    let mut killed = 0;
-    for round in 0_u64..6 {
-        for fault in ["lose-reply=20", "reset=10"] {
-            world.faults.order(fault.parse().expect("a fault"));
-        }
-        // On a host of its own: another journal, another lock. One of them is the host that goes on in the end.
-        let mut workers = ["", "beside"].map(|host| beside(host).spawn().expect("a worker"));
-        tokio::time::sleep(Duration::from_millis(300 + 120 * round)).await;
-        for worker in &mut workers {
-            killed += usize::from(worker.try_wait().expect("its state").is_none());
-            worker.kill().await.expect("killed");
-        }
-    }
-    assert!(killed > 4, "only {killed} were killed while they worked");
-    let told = reconciled(&world, &put).await;
-    eprintln!("{killed} workers killed: {told}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_goes_away_and_comes_back_loses_nothing() {
-    let mut world = World::open(Settings { pause: Duration::from_millis(20), ..quick() }).await;
-    let put = transactions(600);
-    world.add(put.iter().map(String::as_str));
-    let mut command = world.command("run --bank=north --yes --format=json");
-    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
-    while world.settlement.ledger().effects.len() < 50 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    world.redis.down();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    world = tokio::task::spawn_blocking(move || {
-        world.redis.up();
-        world
-    })
-    .await
-    .expect("it is back");
-    let output = run.wait_with_output().await.expect("its end");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
-    assert!(report["committed"].as_u64() > Some(0), "{report:#}");
-    let told = reconciled(&world, &put).await;
-    eprintln!("a broker that was away: {told}");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bank_that_is_down_is_told_once_and_waited_for() {
@@ -166,7 +83,7 @@ async fn a_master_that_leads_to_a_page_has_stored_nothing() {
 async fn what_is_no_utf_8_is_parked() {
     let world = World::open(quick()).await;
     for (name, value) in [(&b"issuer"[..], &b"M\xfcller"[..]), (b"n\xfcmber", b"1")] {
-        world.redis.add_bytes(&[(b"id", b"confirmed-1"), (name, value)]);
+        world.queue.add_bytes(&[(b"id", b"confirmed-1"), (name, value)]);
     }
     world.add(["confirmed-2"]);
     let ended = world.run("").await;
@@ -185,7 +102,7 @@ async fn a_limit_gets_past_what_was_left() {
         assert_eq!(ended.code, 0, "{ended:?}");
         committed += numbers(&ended.report)[0];
     }
-    assert_eq!((committed, world.redis.pending().len()), (2, 2));
+    assert_eq!((committed, world.queue.pending().len()), (2, 2));
 }
 
 /// Entries that are trimmed before anybody read them are lost: the look counts them, and a run warns before it begins.
@@ -193,13 +110,13 @@ async fn a_limit_gets_past_what_was_left() {
 async fn what_is_trimmed_before_it_was_read_is_told() {
     let world = World::open(quick()).await;
     world.add(["confirmed-1", "confirmed-2", "confirmed-3", "confirmed-4"]);
-    world.redis.ask::<u64>(&["XTRIM", STREAM, "MAXLEN", "1"]);
+    world.queue.ask::<u64>(&["XTRIM", STREAM, "MAXLEN", "1"]);
     let look = world.look("").await;
     assert_eq!((&look["lost"]["waiting"], &look["waiting"]), (&json!(3), &json!(1)));
     let ended = world.run("").await;
     assert_eq!((ended.code, numbers(&ended.report)[0]), (0, 1), "{ended:?}");
     assert_eq!(ended.report["lost"]["waiting"], 3);
-    let warning = "LOST by the queue: 3. `get` names them; after this run Redis may no longer know";
+    let warning = "LOST by the queue: 3. `get` names them; after this run the queue may no longer know";
     assert_eq!(ended.report["warnings"], json!([warning]));
 }
 
@@ -225,5 +142,28 @@ async fn an_interrupt_ends_what_is_begun_and_gives_back_the_rest() {
         report["message"]
     );
     assert!(report["committed"].as_u64() >= Some(10), "{}", report["message"]);
+    reconciled(&world, &put).await;
+}
+
+/// A bank that is down is waited for, but not by somebody who has had enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_ends_the_waiting_for_a_bank_that_is_down() {
+    let world = World::open(quick()).await;
+    let put = transactions(60);
+    world.add(put.iter().map(String::as_str));
+    world.faults.order("bank-503=100000".parse().expect("a fault"));
+    let mut command = world.command("run --bank=north --yes --format=json");
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
+    let mut told = BufReader::new(run.stderr.take().expect("what it tells")).lines();
+    while !told.next_line().await.expect("a line").expect("that the bank is down").contains("is down") {}
+    let id = run.id().expect("it still runs").to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+    let output = run.wait_with_output().await.expect("its end");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!((output.status.code(), report["outcome"].as_str()), (Some(130), Some("interrupted")), "{report:#}");
+    // Its minute was not over: that would have been the reason.
+    assert!(!report["message"].as_str().is_some_and(|message| message.contains("has been down for")), "{report:#}");
+    assert_eq!(world.ledger().effects.len(), 0);
+    world.faults.clear();
     reconciled(&world, &put).await;
 }

@@ -67,7 +67,7 @@ async fn paths_bodies_and_fields_are_described_and_no_code_changes() {
     let message =
         |number: u32| json!({ "payment": { "reference": format!("a/{number}"), "brand": "primary", "amount": 7.5 } });
     let bodies: Vec<String> = (1..=5).map(|number| message(number).to_string()).collect();
-    world.redis.add(bodies.iter().map(String::as_str));
+    world.queue.add(bodies.iter().map(String::as_str));
     let mut command = world.command("run --bank=south --yes");
     command.env("FIREBREAK_SERVICES", services.to_string());
     let ended = world.ends(command).await;

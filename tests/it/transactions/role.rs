@@ -11,7 +11,7 @@ async fn the_playbook_looks_plans_and_acts_and_shows_no_secret() {
     world.add(["confirmed-1", "declined-2", "pending-3"]);
     let sandbox = AnsibleSandbox::of("resolve_transactions", PROGRAM.as_ref());
     let variables = sandbox.variables(&json!({
-        "resolve_transactions_queue": world.redis.url(),
+        "resolve_transactions_queue": world.queue.url(),
         "resolve_transactions_services": world.settlement.services(),
         "resolve_transactions_report": "report.json",
     }));
@@ -28,7 +28,7 @@ async fn the_playbook_looks_plans_and_acts_and_shows_no_secret() {
     let planned = play(&["--tags", "run", "--check", "--diff"]).await;
     assert!(planned.code == 0 && planned.recap("changed") == 1, "{}", planned.text);
     assert!(planned.text.contains("3 transactions wait\n") && planned.text.contains("+redis://"), "{}", planned.text);
-    assert_eq!((world.settlement.ledger().asked, world.redis.pending().len()), (0, 0));
+    assert_eq!((world.settlement.ledger().asked, world.queue.pending().len()), (0, 0));
     let acted = play(&["--tags", "run"]).await;
     assert!(acted.code == 0 && acted.recap("changed") == 1, "{}", acted.text);
     let report = std::fs::read(sandbox.path("report.json")).expect("the report");
