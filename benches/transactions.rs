@@ -25,7 +25,8 @@ const PER_SECOND: u32 = 1000;
 const CONCURRENCY: u32 = 64;
 
 /// What is to be reached.
-const BOUNDS: &str = "at most 1.3 × the time that the bank's limit allows; at least 10 × one by one, 1.5 × 16 threads; 40 MiB at most";
+const BOUNDS: &str =
+    "at most 1.3 × the time that the bank's limit allows; at least 10 × one by one, 1.5 × 16 threads; 40 MiB at most";
 
 #[tokio::main]
 async fn main() {
@@ -42,7 +43,10 @@ async fn compared<Q: TestQueue>(name: &str, kind: &str, start: fn() -> Q) {
     let few = rate(1000, Duration::ZERO, &Peer::Ours, start).await;
     let rate = ours.a_second;
     println!("{name}");
-    println!("  this program, 100,000     {rate:>8.0}   {:.2} × the time that the bank's limit allows", f64::from(PER_SECOND) / rate);
+    println!(
+        "  this program, 100,000     {rate:>8.0}   {:.2} × the time that the bank's limit allows",
+        f64::from(PER_SECOND) / rate
+    );
     println!("  Python, one by one        {:>8.0}   ours is {:.1} ×", one.a_second, rate / one.a_second);
     println!("  Python, 16 threads        {:>8.0}   ours is {:.1} ×", threads.a_second, rate / threads.a_second);
     println!("  memory at most            {:.1} MiB with 1,000, {:.1} MiB with 100,000", few.peak(), ours.peak());

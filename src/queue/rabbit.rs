@@ -6,6 +6,7 @@
 //! - A classic queue has everything back in its old order, marked as redelivered.
 //! - A quorum queue counts each time that a message comes back (`x-delivery-count`), and beyond its `x-delivery-limit` (20 in RabbitMQ
 //!   4, where nothing is said) drops it or dead-letters it. So nothing is looked into there.
+//! - A message that is kept for longer than `consumer_timeout` has its channel closed, also where no consumer took it.
 //! - An acknowledgement has no answer. What was acknowledged just before a connection broke may come again.
 
 mod address;
@@ -19,9 +20,9 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use async_trait::async_trait;
-use reqwest::header::HeaderMap;
 use lapin::Confirmation;
 use lapin::options::{BasicAckOptions, BasicPublishOptions, ConfirmSelectOptions};
+use reqwest::header::HeaderMap;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
@@ -172,7 +173,8 @@ impl Rabbit {
         let published = async {
             link.channel.confirm_select(ConfirmSelectOptions::default()).await?;
             let properties = message.set_aside(&place.queue, why);
-            let confirm = link.channel.basic_publish("".into(), queue.as_str().into(), options, &message.content, properties);
+            let confirm =
+                link.channel.basic_publish("".into(), queue.as_str().into(), options, &message.content, properties);
             confirm.await?.await
         };
         match self.door.answered(published).await? {
@@ -236,7 +238,9 @@ impl Queue for Rabbit {
         }
         let told = |(death, count)| format!("dead-lettered from {death}: {count}");
         remarks.extend(deaths.iter().flatten().map(told));
-        remarks.push("what the queue dropped by itself (too long, expired) is not known: RabbitMQ does not tell".to_owned());
+        remarks.push(
+            "what the queue dropped by itself (too long, expired) is not known: RabbitMQ does not tell".to_owned(),
+        );
         let lost = Lost { taken: Vec::new(), waiting: None };
         Ok(Survey { waiting, taken: None, left: 0, parked, lost, is_closed: deaths.is_none(), remarks })
     }
@@ -311,4 +315,3 @@ impl Queue for Rabbit {
         }
     }
 }
-

@@ -56,7 +56,9 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     }
     if survey.lost.count() > 0 {
         let count = survey.lost.count();
-        watch.warn(&format!("LOST by the queue: {count}. `get` names them; after this run the queue may no longer know"));
+        watch.warn(&format!(
+            "LOST by the queue: {count}. `get` names them; after this run the queue may no longer know"
+        ));
     }
     let plan = plan(&survey, &seen, queue.address(), (bank, &issuer), limit);
 

@@ -1,7 +1,7 @@
 //! What becomes of each transaction: the bank is asked, the master stores the result, and only then the queue is told.
 
-use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -270,7 +270,8 @@ impl Batch for Transactions {
             Err(why) if !self.is_sure.load(Ordering::Relaxed) => {
                 Outcomes::count(&self.ledger.failed);
                 self.leave(message).await;
-                let more = "it is not parked before one of the messages is a transaction: is `message` of the services right?";
+                let more =
+                    "it is not parked before one of the messages is a transaction: is `message` of the services right?";
                 return ItemEnd::Failed(format!("{why}; {more}"));
             }
             Err(why) => {
@@ -295,7 +296,8 @@ impl Batch for Transactions {
 
     fn stopped(&self) -> Option<String> {
         if !self.is_sure.load(Ordering::Relaxed) && number(&self.ledger.failed) >= UNREADABLE {
-            let why = "none of the messages is a transaction: is `message` of the services right? They wait in the queue";
+            let why =
+                "none of the messages is a transaction: is `message` of the services right? They wait in the queue";
             return Some(why.to_owned());
         }
         self.settlement.is_down().map(|why| format!("{why}; what was not settled waits in the queue"))

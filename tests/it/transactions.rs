@@ -175,7 +175,8 @@ async fn each_transaction_is_committed_cancelled_left_or_parked() {
     assert_eq!((ended.code, ended.report["outcome"].as_str()), (3, Some("needs_operator")), "{ended:?}");
     assert_eq!(numbers(&ended.report), [1, 1, 1, 1, 1, 1, 0]);
     let named = ended.report["settled"].as_array().expect("those that were settled");
-    let named: std::collections::BTreeSet<_> = named.iter().map(|one| (one["transaction"].as_str(), one["result"].as_str())).collect();
+    let named: std::collections::BTreeSet<_> =
+        named.iter().map(|one| (one["transaction"].as_str(), one["result"].as_str())).collect();
     assert_eq!(named, [(Some("confirmed-1"), Some("committed")), (Some("declined-1"), Some("cancelled"))].into());
     let effects = world.ledger().effects;
     let has = |issuer: &str, id: &str| effects.get(&(issuer.to_owned(), id.to_owned())).map(|all| all.join(" "));

@@ -41,7 +41,8 @@ impl Place {
         }
         let queue = url.query_pairs().map(|(_, queue)| queue.into_owned()).find(|queue| !queue.is_empty());
         let queue = queue.ok_or_else(|| refused("it has no `?queue=`".to_owned()))?;
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused("it has no host".to_owned()))?;
+        let host =
+            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused("it has no host".to_owned()))?;
         let path = url.path().strip_prefix('/').unwrap_or_default();
         if path.contains('/') {
             return Err(refused("its path has two parts: a `/` in the name of a vhost is written %2F".to_owned()));
@@ -50,8 +51,7 @@ impl Place {
         if vhost.len() > LONGEST || queue.len() + PARKED.len() > LONGEST {
             return Err(refused(format!("a name of AMQP has {LONGEST} bytes at most, also with '{PARKED}' behind it")));
         }
-        let (scheme, port) =
-            if url.scheme() == "amqps" { (AMQPScheme::AMQPS, 5671) } else { (AMQPScheme::AMQP, 5672) };
+        let (scheme, port) = if url.scheme() == "amqps" { (AMQPScheme::AMQPS, 5671) } else { (AMQPScheme::AMQP, 5672) };
         let userinfo = match (url.username(), url.password()) {
             ("", None) => AMQPUserInfo { username: "guest".to_owned(), password: "guest".to_owned() },
             (user, password) => {

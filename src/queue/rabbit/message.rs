@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn what_is_set_aside_keeps_what_it_had_and_never_expires() {
         let properties = BasicProperties::default().with_message_id("m".into()).with_expiration("5".into());
-        let aside = delivered(b"{", properties.with_user_id("slave".into())).set_aside("missed", "it is no JSON object");
+        let aside =
+            delivered(b"{", properties.with_user_id("slave".into())).set_aside("missed", "it is no JSON object");
         assert_eq!(aside.message_id().as_ref().map(ShortString::as_str), Some("m"));
         assert_eq!((aside.expiration(), aside.user_id(), aside.delivery_mode()), (&None, &None, &Some(2)));
         let headers = aside.headers().clone().expect("headers");

@@ -56,9 +56,7 @@ fn body(fields: HashMap<Vec<u8>, Vec<u8>>) -> Value {
         return Value::String(odd.join("\n"));
     }
     match all.values().next() {
-        Some(Value::String(only)) if all.len() == 1 => {
-            content(only.as_bytes())
-        }
+        Some(Value::String(only)) if all.len() == 1 => content(only.as_bytes()),
         _ => Value::Object(all),
     }
 }

@@ -89,7 +89,10 @@ impl Broker {
             ("RABBITMQ_DIST_PORT", self.distribution_port.to_string()),
             ("ERL_EPMD_PORT", self.names.0.to_string()),
             ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
-            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none".to_owned()),
+            (
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none".to_owned(),
+            ),
             // Its script is replaced by the broker, so that who ends the one ends the other.
             ("RUNNING_UNDER_SYSTEMD", "yes".to_owned()),
         ] {

@@ -66,7 +66,8 @@ async fn a_look_at_a_quorum_queue_only_counts() {
     let world = World::of(quick(), Quorum::start).await;
     world.put(["confirmed-1", "declined-2"]);
     let report = world.look("").await;
-    let why = "not looked into, for a quorum queue counts each look as a delivery, and may drop what it delivered too often";
+    let why =
+        "not looked into, for a quorum queue counts each look as a delivery, and may drop what it delivered too often";
     let address = format!("amqp://127.0.0.1:{}/%2F?queue={}", world.queue.ports()[0], world.queue.queue);
     assert_eq!(report["message"], format!("2 transactions wait in {address}; {why}; {UNKNOWN}"));
     assert_eq!((&report["waiting"], &report["seen"]), (&json!(2), &json!(0)));
@@ -166,13 +167,21 @@ async fn what_is_wrong_with_the_broker_or_the_queue_is_said() {
     let at = format!("amqp://127.0.0.1:{port}");
     for (address, code, why) in [
         (url(&world.queue, "none"), 1, format!("there is no queue 'none' in the vhost '/' at {at}/%2F")),
-        (format!("{at}/nope?queue={queue}"), 1, format!("RabbitMQ at {at}/nope does not let 'guest' into the vhost 'nope'")),
+        (
+            format!("{at}/nope?queue={queue}"),
+            1,
+            format!("RabbitMQ at {at}/nope does not let 'guest' into the vhost 'nope'"),
+        ),
         (
             format!("amqp://guest:hunter2@127.0.0.1:{port}/?queue={queue}"),
             1,
             format!("RabbitMQ at {at}/ refuses the user 'guest' or the password"),
         ),
-        (url(&world.queue, &exclusive), 1, format!("the queue '{exclusive}' at {at}/%2F belongs to one connection alone")),
+        (
+            url(&world.queue, &exclusive),
+            1,
+            format!("the queue '{exclusive}' at {at}/%2F belongs to one connection alone"),
+        ),
         ("amqp://127.0.0.1:1/?queue=a".to_owned(), 1, "failed to reach RabbitMQ at amqp://127.0.0.1:1/".to_owned()),
         (format!("amqps://127.0.0.1:{port}/?queue=a"), 1, "failed to reach RabbitMQ at amqps://127.0.0.1:".to_owned()),
         (format!("amqps://localhost:{tls_port}/?queue={queue}"), 1, "it can be named as --cacert".to_owned()),
@@ -185,7 +194,8 @@ async fn what_is_wrong_with_the_broker_or_the_queue_is_said() {
     }
     owner.close(200, "".into()).await.expect("its end");
     world.queue.publish(&stream, vec![message(b"{}", &[])]);
-    let streamed = world.ends(world.command(&format!("run --yes --bank=north --queue={}", url(&world.queue, &stream)))).await;
+    let streamed =
+        world.ends(world.command(&format!("run --yes --bank=north --queue={}", url(&world.queue, &stream)))).await;
     assert_eq!(streamed.code, 1, "{streamed:?}");
     let why = format!("the queue '{stream}' at {at}/%2F is of a kind that gives no single messages");
     assert!(streamed.report["message"].as_str().is_some_and(|message| message.contains(&why)), "{streamed:?}");
