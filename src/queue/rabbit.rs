@@ -227,6 +227,10 @@ impl Queue for Rabbit {
         let deaths = match sort {
             Sort::Classic => self.show(&link, limit, see).await?,
             Sort::Quorum | Sort::Unknown => None,
+            Sort::Stream => {
+                let Door { place, address, .. } = &self.door;
+                bail!("the queue '{}' at {address} is a stream, of a kind that gives no single messages", place.queue);
+            }
         };
         self.door.leave(link).await?;
         let mut remarks = Vec::new();

@@ -37,6 +37,8 @@ pub(super) enum Sort {
     Classic,
     /// Each delivery of a message is counted, and there may be a limit.
     Quorum,
+    /// A log, which gives no single messages: none can be taken there.
+    Stream,
     /// The broker does not say.
     Unknown,
 }
@@ -187,6 +189,7 @@ fn sort_in(refusal: &str) -> Sort {
         refusal.split_once("inequivalent arg 'x-queue-type'").and_then(|(_, rest)| rest.split_once("current is"));
     match current.map(|(_, current)| current) {
         Some(current) if current.contains("'quorum'") => Sort::Quorum,
+        Some(current) if current.contains("'stream'") => Sort::Stream,
         Some(current) if current.contains("'classic'") || current.trim() == "none" => Sort::Classic,
         _ => Sort::Unknown,
     }
@@ -209,7 +212,7 @@ mod tests {
                 Sort::Classic,
             ),
             ("received the value 'firebreak-asks' of type 'longstr' but current is none", Sort::Classic),
-            ("received 'firebreak-asks' but current is 'stream'", Sort::Unknown),
+            ("received 'firebreak-asks' but current is 'stream'", Sort::Stream),
             ("", Sort::Unknown),
         ] {
             assert_eq!(sort_in(&refused(rest)), sort, "{rest}");
