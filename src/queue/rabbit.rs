@@ -96,7 +96,7 @@ impl Own {
 impl Rabbit {
     pub(super) async fn open(address: &Address, worker: &str, trust: &Trust) -> anyhow::Result<Self> {
         let place = Place::read(address)?;
-        let tls = Arc::new(http::configuration(trust)?);
+        let tls = Arc::new(http::tls_configuration(trust, None)?);
         let door = Door { place, address: super::shown(address), tls, worker: worker.to_owned() };
         // The first must be there: who mistyped the address waits for no retries.
         let link = door.open(1).await?;
