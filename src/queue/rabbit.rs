@@ -6,6 +6,7 @@
 //! - A classic queue has everything back in its old order, marked as redelivered.
 //! - A quorum queue counts each time that a message comes back (`x-delivery-count`), and beyond its `x-delivery-limit` (20 in RabbitMQ
 //!   4, where nothing is said) drops it or dead-letters it. So nothing is looked into there.
+//! - A message that is kept for longer than `consumer_timeout` has its channel closed, also where no consumer took it.
 //! - An acknowledgement has no answer. What was acknowledged just before a connection broke may come again.
 
 mod address;
@@ -226,6 +227,10 @@ impl Queue for Rabbit {
         let deaths = match sort {
             Sort::Classic => self.show(&link, limit, see).await?,
             Sort::Quorum | Sort::Unknown => None,
+            Sort::Stream => {
+                let Door { place, address, .. } = &self.door;
+                bail!("the queue '{}' at {address} is a stream, of a kind that gives no single messages", place.queue);
+            }
         };
         self.door.leave(link).await?;
         let mut remarks = Vec::new();

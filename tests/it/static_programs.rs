@@ -16,7 +16,7 @@ const FOREIGN: [(&str, &[&str]); 6] = [
     ("firebreak", &["axum", "hickory-resolver", "hyper", "k8s-openapi", "kube", "reqwest", "ring", "rustls"]),
     (
         "firedrill",
-        &["redis", "kube", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"],
+        &["lapin", "redis", "kube", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"],
     ),
     (
         "rebuild_indexes",
@@ -29,7 +29,7 @@ const FOREIGN: [(&str, &[&str]); 6] = [
     ("resolve_transactions", &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"]),
     (
         "rollback_service",
-        &["redis", "axum", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"],
+        &["lapin", "redis", "axum", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"],
     ),
 ];
 

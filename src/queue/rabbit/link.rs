@@ -37,6 +37,8 @@ pub(super) enum Sort {
     Classic,
     /// Each delivery of a message is counted, and there may be a limit.
     Quorum,
+    /// A log, which gives no single messages: none can be taken there.
+    Stream,
     /// The broker does not say.
     Unknown,
 }
@@ -75,13 +77,11 @@ impl Door {
 
     /// What came of asking the broker.
     pub(super) async fn answered<T>(&self, asked: impl Future<Output = lapin::Result<T>>) -> Result<T, Trouble> {
-        match timeout(PATIENCE, asked).await {
-            Ok(answer) => answer.map_err(|error| self.trouble(&error)),
-            Err(_) => {
-                let why = format!("RabbitMQ at {} gives no answer for {PATIENCE:?}", self.address);
-                Err(Trouble { is_final: false, code: None, why })
-            }
-        }
+        let Ok(answer) = timeout(PATIENCE, asked).await else {
+            let why = format!("RabbitMQ at {} gives no answer for {PATIENCE:?}", self.address);
+            return Err(Trouble { is_final: false, code: None, why });
+        };
+        answer.map_err(|error| self.trouble(&error))
     }
 
     fn trouble(&self, error: &lapin::Error) -> Trouble {
@@ -172,8 +172,8 @@ impl Door {
     pub(super) async fn leave(&self, link: Link) -> Result<(), Trouble> {
         let all = BasicNackOptions { multiple: true, requeue: true };
         self.answered(link.channel.basic_nack(0, all)).await?;
-        // Who looks at the queue after an answer sees what was given back before it.
-        self.waiting(&link).await?;
+        // What is asked of a channel is done in order: who looks at the queue after this answer sees what was given back.
+        self.answered(link.channel.close(200, "done".into())).await?;
         self.answered(link.connection.close(200, "done".into())).await
     }
 }
@@ -189,6 +189,7 @@ fn sort_in(refusal: &str) -> Sort {
         refusal.split_once("inequivalent arg 'x-queue-type'").and_then(|(_, rest)| rest.split_once("current is"));
     match current.map(|(_, current)| current) {
         Some(current) if current.contains("'quorum'") => Sort::Quorum,
+        Some(current) if current.contains("'stream'") => Sort::Stream,
         Some(current) if current.contains("'classic'") || current.trim() == "none" => Sort::Classic,
         _ => Sort::Unknown,
     }
@@ -211,7 +212,7 @@ mod tests {
                 Sort::Classic,
             ),
             ("received the value 'firebreak-asks' of type 'longstr' but current is none", Sort::Classic),
-            ("received 'firebreak-asks' but current is 'stream'", Sort::Unknown),
+            ("received 'firebreak-asks' but current is 'stream'", Sort::Stream),
             ("", Sort::Unknown),
         ] {
             assert_eq!(sort_in(&refused(rest)), sort, "{rest}");

@@ -53,6 +53,7 @@ impl Reactor for Wires {
         self.0.interval(pause)
     }
 
+    #[expect(clippy::manual_async_fn, reason = "an async function would keep what it is called on")]
     fn tcp_connect_addr(&self, address: SocketAddr) -> impl Future<Output = io::Result<Wire>> + Send + 'static {
         async move { plain(address).await.map(wire) }
     }

@@ -197,7 +197,7 @@ async fn what_is_wrong_with_the_broker_or_the_queue_is_said() {
     let streamed =
         world.ends(world.command(&format!("run --yes --bank=north --queue={}", url(&world.queue, &stream)))).await;
     assert_eq!(streamed.code, 1, "{streamed:?}");
-    let why = format!("the queue '{stream}' at {at}/%2F is of a kind that gives no single messages");
+    let why = format!("the queue '{stream}' at {at}/%2F is a stream, of a kind that gives no single messages");
     assert!(streamed.report["message"].as_str().is_some_and(|message| message.contains(&why)), "{streamed:?}");
     assert_eq!((world.settlement.ledger().asked, world.queue.left()), (0, 1));
 }
