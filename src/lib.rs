@@ -20,6 +20,8 @@ pub mod history;
 pub mod http;
 pub mod image;
 pub mod journal;
+#[cfg(feature = "pipeline")]
+pub mod pipeline;
 #[cfg(feature = "platform")]
 pub mod platform;
 pub mod poll;
@@ -38,3 +40,5 @@ pub mod temporary;
 pub mod transactions;
 pub mod watch;
 pub mod words;
+#[cfg(feature = "yaml")]
+pub mod yaml;
