@@ -32,7 +32,7 @@ Options of get and run:
                         A variable, `name=value`; it wins over the inventory and the test.
   -r <dir>, --resources=<dir>
                         Where resources are. [default: resources]
-  -s <switch>, --system_env=<switch>
+  -s <switch>, --system-env=<switch>
                         Whether the variables of the environment are variables of the tests.
                         [choices: true false] [default: true]
   -m <module>, --modules=<module>

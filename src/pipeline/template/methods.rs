@@ -5,6 +5,9 @@ use minijinja::{Error, ErrorKind, State, Value};
 
 /// Calls a method that Jinja does not know by itself.
 pub(super) fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
     if value.kind() == ValueKind::String
         && let Some(text) = value.as_str()
         && let Some(result) = on_text(text, method, args)
