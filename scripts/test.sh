@@ -85,6 +85,7 @@ modules_of() {
     catalogue) echo author check completions derive examples finding manual pictures ;;
     drill) echo drill ;;
     history) echo history ;;
+    pipeline) echo pipeline ;;
     platform) echo containers digests engine kubernetes marathon ;;
     registry) echo registry ;;
     rollback) echo matrix on_kubernetes operators program ran reliability secrets sets temporary terminal undo ;;

@@ -47,7 +47,7 @@ Options of run:
   --shuffle=<seed>      In an order that this number gives; 0 for another one each time.
   --fail-fast           Begin no more tests after the first that did not pass.
   --keep                Leave what failed as it is, for a look: no clean-up there. It is named.
-  --timeout=<s>         Seconds that a test may take, and each step of its clean-up. [default: 600]
+  --timeout=<s>         Seconds that one step, such as a deployment, may take. [default: 600]
   --junit=<file>        Write the results as JUnit XML as well, for Jenkins.
   -p <format>, --output=<format>
                         Write all steps with their results into the folder `reports` as well. [choices: json]

@@ -19,15 +19,15 @@ pub fn finding(tested: &[Tested], all_steps: bool, interrupted: bool) -> Finding
     let results: Vec<Judged> = tested.iter().map(result).collect();
     let mut finding = judged(&results, WORDS);
     if tested.is_empty() {
-        finding.message = "there are no tests: nothing was judged".to_owned();
+        "there are no tests: nothing was judged".clone_into(&mut finding.message);
     }
     let skipped = tested.iter().filter(|test| test.state == TestState::Skipped).count();
     if skipped > 0 {
-        finding.message += &format!("; {skipped} of those that passed left out, as they say");
+        finding.message.extend([format!("; {skipped} of those that passed left out, as they say")]);
     }
     let left: usize = tested.iter().map(|test| test.left_behind.len()).sum();
     if left > 0 {
-        finding.message += &format!("; LEFT BEHIND: {left}, see above");
+        finding.message.extend([format!("; LEFT BEHIND: {left}, see above")]);
     }
     if interrupted {
         finding.outcome = Outcome::Interrupted;
@@ -79,7 +79,7 @@ fn step(record: &Record) -> Cell {
     Cell::new(tone, format!("{indent}{} [{:.3} s] {state}{said}", record.name, record.took.as_secs_f64()))
 }
 
-/// The results as JUnit XML: a case for each test.
+/// The results as XML of `JUnit`: a case for each test.
 ///
 /// # Errors
 /// When it cannot be written as XML.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::arguments::Arguments;
+use super::file::TestFile;
 use super::get::refusal;
 use super::record::{TestState, Tested};
 use super::report;
+use super::secrets::Secrets;
 use super::setup::{Found, Setup, set_up};
 use super::test::{Manner, execute};
 use super::world::Settings;
@@ -32,9 +34,12 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     let wrong: usize = setup.tests.iter().map(|found| found.wrong.len()).sum();
     if wrong > 0 {
         let unknown: usize = setup.tests.iter().map(|found| found.unknown.len()).sum();
-        return Ok(refusal(&setup, wrong + unknown));
+        let mut finding = refusal(&setup, wrong + unknown);
+        finding.message += ": no test was run";
+        return Ok(finding);
     }
     let Setup { folder, resources, scope, environment, secrets, tests } = setup;
+
     let settings = Arc::new(Settings {
         folder: folder.clone(),
         resources,
@@ -87,67 +92,81 @@ struct All {
 }
 
 impl All {
-    /// Runs them, and gives what they came to in their order.
-    async fn go(&self, tests: Vec<Found>, secrets: &super::secrets::Secrets) -> Vec<Tested> {
+    /// Runs them, as many at a time as that is allowed, and gives what they came to in their order.
+    async fn go(&self, tests: Vec<Found>, secrets: &Secrets) -> Vec<Tested> {
         let began = Instant::now();
-        let room = Arc::new(Semaphore::new(self.jobs));
         let mut locks: BTreeMap<String, Arc<Mutex<()>>> = BTreeMap::new();
         let (total, mut under_way, mut ended) = (tests.len(), JoinSet::new(), BTreeMap::new());
-        let stop = tokio_util::sync::CancellationToken::new();
-        for (at, found) in tests.into_iter().enumerate() {
-            let Some(test) = found.test else {
-                ended.insert(at, unknown(&found).masked(secrets));
-                continue;
-            };
-            let lock = test.exclusive.as_ref().map(|name| Arc::clone(locks.entry(name.clone()).or_default()));
-            let (settings, manner, section) =
-                (Arc::clone(&self.settings), self.manner.clone(), Arc::clone(&self.section));
-            let (room, stop, journal) = (Arc::clone(&room), stop.clone(), Arc::clone(&self.context.journal));
-            under_way.spawn(async move {
-                let _place = room.acquire().await;
-                let _alone = match &lock {
-                    Some(lock) => Some(lock.lock().await),
-                    None => None,
-                };
-                if stop.is_cancelled() || section.is_interrupted() {
-                    let why = if stop.is_cancelled() {
-                        "not begun, as another did not pass (--fail-fast)"
-                    } else {
-                        "not begun"
-                    };
-                    return (at, empty(&found.file, TestState::Interrupted, why));
+        let mut waiting = tests.into_iter().enumerate();
+        let mut stopped = None;
+        self.tell(total, &ended);
+        loop {
+            while under_way.len() < self.jobs
+                && let Some((at, found)) = waiting.next()
+            {
+                if self.section.is_interrupted() {
+                    stopped.get_or_insert("not begun, as the run was interrupted");
                 }
-                // Written down before it begins, so that whoever looks after a death knows which were under way.
-                let call = journal.intent("test", json!({ "test": found.file }));
-                let tested = execute(&test, &settings, &manner, &section, began).await;
-                if let Ok(call) = call {
-                    journal.answer(call, Answer::Taken(serde_json::Value::Null));
+                match (found.test.clone(), stopped) {
+                    (_, Some(why)) => drop(ended.insert(at, empty(&found.file, TestState::Interrupted, why))),
+                    (None, None) => drop(ended.insert(at, unknown(&found).masked(secrets))),
+                    (Some(test), None) => {
+                        let lock = test.exclusive.as_ref().map(|name| locks.entry(name.clone()).or_default());
+                        let lock = lock.map(|lock| Arc::clone(lock));
+                        drop(under_way.spawn(self.one(at, test, lock, began)));
+                    }
                 }
-                (at, tested)
-            });
-        }
-        self.tell(ended.len(), total, &ended);
-        while let Some(done) = under_way.join_next().await {
+            }
+            let Some(done) = under_way.join_next().await else { break };
             let Ok((at, tested)) = done else { continue };
             let tested = tested.masked(secrets);
-            let is_bad = matches!(tested.state, TestState::Failed | TestState::Unreachable);
-            if is_bad {
-                self.context.operator.say(&format!("  {}: did not pass: {}", tested.test, tested.why));
+            let ended_badly = match tested.state {
+                TestState::Failed => Some("did not pass"),
+                TestState::Unreachable => Some("could not be judged"),
+                _ => None,
+            };
+            if let Some(how) = ended_badly {
+                self.context.operator.say(&format!("  {}: {how}: {}", tested.test, tested.why));
                 if self.fail_fast {
-                    stop.cancel();
+                    stopped.get_or_insert("not begun, as another did not pass (--fail-fast)");
                 }
             }
             ended.insert(at, tested);
-            self.tell(ended.len(), total, &ended);
+            self.tell(total, &ended);
         }
         ended.into_values().collect()
     }
 
-    fn tell(&self, done: usize, total: usize, ended: &BTreeMap<usize, Tested>) {
+    /// One of them, with its place in the order.
+    fn one(
+        &self,
+        at: usize,
+        test: Arc<TestFile>,
+        lock: Option<Arc<Mutex<()>>>,
+        began: Instant,
+    ) -> impl Future<Output = (usize, Tested)> + use<> {
+        let (settings, manner, section) = (Arc::clone(&self.settings), self.manner.clone(), Arc::clone(&self.section));
+        let journal = Arc::clone(&self.context.journal);
+        async move {
+            let _alone = match &lock {
+                Some(lock) => Some(lock.lock().await),
+                None => None,
+            };
+            // Written down before it begins, so that whoever looks after a death knows which were under way.
+            let call = journal.intent("test", json!({ "test": &*test.file }));
+            let tested = execute(&test, &settings, &manner, &section, began).await;
+            if let Ok(call) = call {
+                journal.answer(call, Answer::Taken(serde_json::Value::Null));
+            }
+            (at, tested)
+        }
+    }
+
+    fn tell(&self, total: usize, ended: &BTreeMap<usize, Tested>) {
         let bad =
             ended.values().filter(|tested| !matches!(tested.state, TestState::Passed | TestState::Skipped)).count();
         let note = if bad == 0 { "ended".to_owned() } else { format!("ended, {bad} not well") };
-        self.context.watch.at("tests", &Progress { done: done as u64, total: total as u64, note });
+        self.context.watch.at("tests", &Progress { done: ended.len() as u64, total: total as u64, note });
     }
 }
 

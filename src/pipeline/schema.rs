@@ -146,9 +146,54 @@ fn argument(argument: &Argument) -> (String, Value) {
     (argument.name.to_owned(), schema)
 }
 
+/// The modules with their arguments, as a page of the documentation shows them.
+#[must_use]
+pub fn markdown() -> String {
+    let mut lines = Vec::new();
+    for module in MODULES {
+        let definition = module.definition();
+        lines.push(format!("### `{}`\n\n{} `OUTPUT`: {}\n", definition.name, definition.about, definition.output));
+        match definition.shape {
+            Shape::Arguments(arguments) => lines.push(rows(arguments)),
+            Shape::Commands(commands) => {
+                let mut same: Vec<(Vec<&str>, &[Argument])> = Vec::new();
+                for command in commands {
+                    let known = same.iter_mut().find(|(_, arguments)| std::ptr::eq(*arguments, command.arguments));
+                    match known {
+                        Some((names, _)) => names.push(command.name),
+                        None => same.push((vec![command.name], command.arguments)),
+                    }
+                }
+                for (names, arguments) in same {
+                    lines.push(format!("`{}`\n\n{}", names.join("`, `"), rows(arguments)));
+                }
+            }
+            Shape::Check => {}
+        }
+    }
+    lines.push(format!("### Every step\n\n{}", rows(COMMON)));
+    lines.join("\n")
+}
+
+fn rows(arguments: &[Argument]) -> String {
+    let row = |argument: &Argument| {
+        let must = if argument.required { " (needed)" } else { "" };
+        format!("| `{}`{must} | {} |\n", argument.name, argument.about.replace('|', "\\|"))
+    };
+    format!("| argument | what it means |\n|---|---|\n{}", arguments.iter().map(row).collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_of_the_documentation_has_what_the_definitions_say() {
+        let page = include_str!("../../docs/pipelines.md");
+        let (_, rest) = page.split_once("<!-- steps -->\n\n").expect("the beginning of the steps");
+        let (steps, _) = rest.split_once("\n<!-- end -->").expect("their end");
+        assert!(steps == markdown(), "docs/pipelines.md is to have between its marks:\n\n{}", markdown());
+    }
 
     #[test]
     fn each_module_and_each_argument_is_in_the_schema_with_its_words() {

@@ -106,9 +106,9 @@ fn scope(
 /// The tests that did not pass in the last run, by its journal.
 fn failed_last(action: &Context) -> anyhow::Result<BTreeSet<String>> {
     let (runs, _) = action.journal.folder()?.runs()?;
-    let ended =
+    let mut ended =
         runs.iter().filter(|run| run.began.action == action.journal.action() && run.id != action.journal.holder().run);
-    let results = ended.filter_map(|run| run.ended.as_ref()?.results.as_array()).next();
+    let results = ended.find_map(|run| run.ended.as_ref()?.results.as_array());
     let results = results.ok_or_else(|| Unfit("--failed: no earlier run of tests is in the journal".to_owned()))?;
     let failed = results.iter().filter(|result| result["state"] != "passed");
     Ok(failed.filter_map(|result| Some(result["subject"].as_str()?.to_owned())).collect())

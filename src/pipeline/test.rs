@@ -54,7 +54,7 @@ pub async fn execute(
         Err(End::Interrupted) => (tested.state, tested.why) = (TestState::Interrupted, "interrupted".to_owned()),
         Err(End::Failed(failure)) => {
             tested.state = if failure.fault == Fault::Unreachable { TestState::Unreachable } else { TestState::Failed };
-            (tested.why, tested.details) = (failure.why, failure.details);
+            (tested.why, tested.details) = (failure.to_string(), failure.details);
         }
     }
     if tested.state != TestState::Skipped {
@@ -80,14 +80,15 @@ impl From<Failure> for End {
 impl World {
     /// Variables, includes and steps of a test.
     async fn whole(&mut self, file: &Arc<TestFile>, manner: &Manner) -> Result<(), End> {
-        self.variables(file)?;
-        if let Some(ignore) = &file.ignore
-            && ignore.holds(&self.scope).map_err(Failure::failed)?
-        {
-            let is_plain = matches!(ignore, Condition::True(data) if data.fixed().is_some());
-            return Err(End::Skipped(if is_plain { "ignored" } else { "ignored: its check holds" }.to_owned()));
+        if let Some(ignore) = &file.ignore {
+            // What an include would give first is not there yet: a check that needs it says so itself.
+            let _ = self.variables(file);
+            if ignore.holds(&self.scope).map_err(Failure::failed)? {
+                let is_plain = matches!(ignore, Condition::True(data) if data.fixed().is_some());
+                return Err(End::Skipped(if is_plain { "ignored" } else { "ignored: its check holds" }.to_owned()));
+            }
+            self.scope.replace(Layer::Test, indexmap::IndexMap::new());
         }
-        self.scope.replace(Layer::Test, indexmap::IndexMap::new());
         self.includes(&file.includes).await?;
         self.variables(file)?;
         match self.run(&file.steps, manner.tag.as_deref()).await {
@@ -203,13 +204,13 @@ impl World {
         let why = match tokio::time::timeout(manner.limit, self.step(step)).await {
             Ok(Ok(())) => return,
             Ok(Err(failure)) if failure.fault == Fault::Stopped => return,
-            Ok(Err(failure)) => failure.why,
-            Err(_) => format!("it did not end within {} seconds", manner.limit.as_secs()),
+            Ok(Err(failure)) => failure.to_string(),
+            Err(_) => format!("{} did not end within {} seconds", what(step), manner.limit.as_secs()),
         };
-        tested.left_behind.push(format!("{}: {why}", what(step)));
+        tested.left_behind.push(format!("clean-up: {why}"));
     }
 }
 
 fn what(step: &Step) -> String {
-    format!("clean-up {} at {}", step.module.definition().name, step.place)
+    format!("{} at {}", step.module.definition().name, step.place)
 }

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::file::{Condition, Data, Step, TestFile, Until, short};
+use super::file::{Condition, Data, Step, TestFile, Until};
 use super::module::{Call, Failure, Fault};
 use super::record::{Record, StepState};
 use super::scope::{Layer, Scope};
-use super::value::Value;
+use super::value::{Value, short};
 use crate::http::Client;
 
 /// How many steps of a test are told of one by one; of more only those that did not pass.
@@ -139,13 +139,16 @@ impl World {
                 record.state = StepState::Passed;
                 Err(failure)
             }
-            Err(failure) => {
-                record.why = failure.why.clone();
+            Err(mut failure) => {
+                record.why = failure.to_string();
+                if failure.at.is_empty() {
+                    failure.at = format!("{}, {}", step.module.definition().name, step.place);
+                }
                 record.details.clone_from(&failure.details);
                 let ignored = step.ignore_errors.as_ref().map(|data| data.render(&self.scope)).transpose();
                 let ignored = ignored.ok().flatten().is_some_and(|value| value.same(&true.into()));
                 self.records[at].state = if ignored { StepState::Ignored } else { StepState::Failed };
-                if ignored { Ok(()) } else { Err(failure.within(step, depth)) }
+                if ignored { Ok(()) } else { Err(failure) }
             }
         }
     }
@@ -177,10 +180,10 @@ impl World {
                 Err(_) => last.unwrap_or_else(|| Failure::unreachable("it did not come to an end")),
             };
             if self.is_in_vain(fail_if.as_ref(), &failure)? {
-                return Err(Failure { why: format!("waiting is in vain (fail_if): {failure}"), ..failure });
+                return Err(Failure { why: format!("waiting is in vain (fail_if): {}", failure.why), ..failure });
             }
             if tokio::time::Instant::now() + pause >= deadline {
-                let why = format!("not within {} seconds: {failure}", limit.as_secs_f64());
+                let why = format!("not within {} seconds: {}", limit.as_secs_f64(), failure.why);
                 return Err(Failure { why, ..failure });
             }
             last = Some(failure);
@@ -228,16 +231,5 @@ impl World {
             None => self.scope.remove(Layer::Step, "OUTPUT"),
         }
         registered.map(|()| (output != Value::Null).then(|| short(&output)))
-    }
-}
-
-impl Failure {
-    /// With the step that it happened in, where that is not said yet.
-    fn within(mut self, step: &Step, depth: usize) -> Self {
-        let name = step.module.definition().name;
-        if depth == 0 || !self.why.ends_with(')') {
-            self.why = format!("{} ({name}, {})", self.why, step.place);
-        }
-        self
     }
 }

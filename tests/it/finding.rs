@@ -103,6 +103,7 @@ fn list_names_all_there_is() {
             "restart_workers",
             "roll_back",
             "rotate_certificate",
+            "test_pipeline",
             "unlock_accounts"
         ])
     );

@@ -134,8 +134,18 @@ fn every_module_of_the_tests_is_that_of_one_domain() {
     let text = std::fs::read_to_string(root().join("tests/it/main.rs")).expect("the modules of the tests");
     let mut modules: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')).collect();
     modules.retain(|module| *module != "support");
-    let domains =
-        ["catalogue", "drill", "history", "platform", "registry", "roles", "rollback", "toolkit", "transactions"];
+    let domains = [
+        "catalogue",
+        "drill",
+        "history",
+        "pipeline",
+        "platform",
+        "registry",
+        "roles",
+        "rollback",
+        "toolkit",
+        "transactions",
+    ];
     let mut found: Vec<_> = domains.into_iter().flat_map(modules_of).collect();
     found.sort();
     assert_eq!(found, modules, "scripts/test.sh says which modules are those of a domain");

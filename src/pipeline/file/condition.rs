@@ -2,7 +2,7 @@
 
 use super::data::Data;
 use crate::pipeline::scope::{Layer, Scope};
-use crate::pipeline::value::Value;
+use crate::pipeline::value::{Value, short};
 
 /// A check.
 #[derive(Debug, Clone)]
@@ -55,9 +55,12 @@ impl Condition {
                 when(!value.same(&true.into()), format!("{} is not true", short(&value)))
             }
             Self::Equals { the, is, negative } => {
-                let (the, is) = (the.render(scope)?, is.render(scope)?);
-                let is_word = if *negative { "is" } else { "is not" };
-                when(the.same(&is) == *negative, format!("{} {is_word} {}", short(&the), short(&is)))
+                let (the, is) = (the.render(scope)?, is.expected(scope)?);
+                match (is.refusal(&the), negative) {
+                    (None, true) => Ok(Some(format!("{} is what it should not be", short(&the)))),
+                    (refusal, false) => Ok(refusal),
+                    (Some(_), true) => Ok(None),
+                }
             }
             Self::Contains { the, within, negative } => {
                 let (the, within) = (the.render(scope)?, within.render(scope)?);
@@ -131,17 +134,5 @@ pub fn items(value: &Value) -> Result<Vec<Value>, String> {
             Ok(map.0.iter().map(pair).collect())
         }
         other => Err(format!("{} is {}: a list or a map is expected", short(other), other.kind())),
-    }
-}
-
-/// How much of a value is shown in a sentence.
-const SHOWN: usize = 300;
-
-/// A value as it is written, cut off where it is long.
-pub(in crate::pipeline) fn short(value: &Value) -> String {
-    let text = value.repr();
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}… ({} characters)", &text[..at], text.chars().count()),
-        None => text,
     }
 }

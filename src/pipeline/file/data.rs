@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::place::Place;
 use crate::pipeline::scope::Scope;
 use crate::pipeline::template::Template;
-use crate::pipeline::value::{Map, Value};
+use crate::pipeline::value::{Expected, Map, Value};
 
 /// Data at a place of a file.
 #[derive(Debug, Clone)]
@@ -44,6 +44,27 @@ impl Data {
             Form::Map(members) => {
                 let member = |(key, value): &(Self, Self)| Ok::<_, String>((key.render(scope)?, value.render(scope)?));
                 Ok(Value::Map(Map(members.iter().map(member).collect::<Result<IndexMap<_, _>, _>>()?)))
+            }
+        }
+    }
+
+    /// What it says a value should be: a text that stands in the file itself may be a matcher. What a template gives never is one, since
+    /// that may come from outside.
+    ///
+    /// # Errors
+    /// When a template in it fails, or a matcher is none.
+    pub fn expected(&self, scope: &Scope) -> Result<Expected, String> {
+        match &self.form {
+            Form::Fixed(Value::Text(text)) => Expected::of_text(text),
+            Form::Fixed(value) => Ok(Expected::Value(value.clone())),
+            Form::Template(template) => template.render(scope).map(Expected::Value),
+            Form::List(items) => {
+                Ok(Expected::List(items.iter().map(|item| item.expected(scope)).collect::<Result<_, _>>()?))
+            }
+            Form::Map(members) => {
+                let member =
+                    |(key, value): &(Self, Self)| Ok::<_, String>((key.render(scope)?, value.expected(scope)?));
+                Ok(Expected::Map(members.iter().map(member).collect::<Result<_, _>>()?))
             }
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::read::Reader;
 use super::{Include, Place, Problem, TestFile};
 use crate::pipeline::scope::{BUILT_IN, Scope};
+use crate::pipeline::value::Value;
 use crate::yaml::{self, Node};
 
 /// What a test file can have.
@@ -48,9 +49,30 @@ pub fn load(file: &str, folder: &Path, resources: &Path, scope: &Scope) -> Resul
     unknown.sort();
     unknown.dedup();
     match test {
+        // One that is not to be run need not be right: what it includes or needs may not be there yet.
+        Some(test) if is_ignored(&test) => Ok(TestFile { includes: Vec::new(), ..test }),
         Some(test) if wrong.is_empty() && unknown.is_empty() => Ok(test),
         _ => Err(Refused { wrong, unknown }),
     }
+}
+
+/// Whether it says by itself that it is not to be run, whatever the variables are.
+fn is_ignored(test: &TestFile) -> bool {
+    let Some(super::Condition::True(data)) = &test.ignore else { return false };
+    data.fixed().is_some_and(|value| value.same(&true.into()))
+}
+
+/// What a text says wrongly, taken for a test that includes nothing that is there.
+#[must_use]
+pub fn inspect(text: &str) -> Vec<Problem> {
+    let nowhere = Path::new("/nonexistent");
+    let mut loader =
+        Loader { folder: nowhere, resources: nowhere, above: Vec::new(), readers: Vec::new(), given: BTreeSet::new() };
+    let mut reader = Reader::new("test.yaml");
+    if let Some(node) = reader.document(text) {
+        loader.test(&mut reader, &node, "test.yaml");
+    }
+    reader.problems
 }
 
 /// Why a test cannot be run.
@@ -91,7 +113,7 @@ impl Loader<'_> {
         self.above.push(real);
         let mut reader = Reader::new(shown);
         let document = reader.document(&text);
-        let test = document.map(|node| self.test(&mut reader, &node, shown));
+        let parsed = document.map(|node| self.test(&mut reader, &node, shown));
         self.above.pop();
         if !reader.writes {
             for (name, place) in std::mem::take(&mut reader.resources) {
@@ -102,30 +124,11 @@ impl Loader<'_> {
             }
         }
         self.readers.push(reader);
-        let empty = || TestFile {
-            file: shown.into(),
-            includes: Vec::new(),
-            variables: Vec::new(),
-            steps: Vec::new(),
-            finally: Vec::new(),
-            catch: Vec::new(),
-            ignore: None,
-            exclusive: None,
-        };
-        Ok(test.unwrap_or_else(empty))
+        Ok(parsed.unwrap_or_else(|| TestFile::empty(shown)))
     }
 
     fn test(&mut self, reader: &mut Reader, node: &Node, shown: &str) -> TestFile {
-        let mut test = TestFile {
-            file: shown.into(),
-            includes: Vec::new(),
-            variables: Vec::new(),
-            steps: Vec::new(),
-            finally: Vec::new(),
-            catch: Vec::new(),
-            ignore: None,
-            exclusive: None,
-        };
+        let mut test = TestFile::empty(shown);
         for (name, key, value) in reader.members(node) {
             match name {
                 "include" => test.includes = self.includes(reader, value),
@@ -186,8 +189,8 @@ impl Loader<'_> {
                     "file" => file = Some(value),
                     "as" => alias = reader.plain_text(value, "`as`"),
                     "variables" => variables = reader.variables(value),
-                    "run_on_include" => runs = self.flag(reader, value),
-                    "ignore_errors" => drop(self.flag(reader, value)),
+                    "run_on_include" => runs = flag(reader, value),
+                    "ignore_errors" => drop(flag(reader, value)),
                     _ => reader.unknown(key, &INCLUDE, "an include"),
                 }
             }
@@ -218,14 +221,12 @@ impl Loader<'_> {
             }
         }
     }
+}
 
-    fn flag(&self, reader: &mut Reader, node: &Node) -> Option<bool> {
-        match super::scalar::value(node.text().unwrap_or_default(), true, None) {
-            crate::pipeline::value::Value::Bool(is) => Some(is),
-            _ => {
-                reader.wrong(reader.place(node), "true or false is expected here");
-                None
-            }
-        }
+fn flag(reader: &mut Reader, node: &Node) -> Option<bool> {
+    if let Value::Bool(is) = super::scalar::value(node.text().unwrap_or_default(), true, None) {
+        return Some(is);
     }
+    reader.wrong(reader.place(node), "true or false is expected here");
+    None
 }

@@ -13,10 +13,9 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-pub(super) use condition::short;
 pub use condition::{Condition, items};
 pub use data::{Data, Form};
-pub use include::load;
+pub use include::{Refused, inspect, load};
 pub use place::{Place, Problem};
 pub use read::values;
 
@@ -125,6 +124,20 @@ pub struct Until {
 }
 
 impl TestFile {
+    /// A test of nothing.
+    fn empty(file: &str) -> Self {
+        Self {
+            file: file.into(),
+            includes: Vec::new(),
+            variables: Vec::new(),
+            steps: Vec::new(),
+            finally: Vec::new(),
+            catch: Vec::new(),
+            ignore: None,
+            exclusive: None,
+        }
+    }
+
     /// Its own steps, and those within them, of all kinds.
     pub fn each_step<'a>(&'a self, take: &mut dyn FnMut(&'a Step)) {
         for steps in [&self.steps, &self.catch, &self.finally] {

@@ -11,7 +11,7 @@ use super::place::{Place, Problem};
 use super::scalar;
 use crate::action::arguments::nearest;
 use crate::pipeline::template::Template;
-use crate::pipeline::value::Value;
+use crate::pipeline::value::{Expected, Value};
 use crate::yaml::{self, Node};
 
 /// Reads one file, and notes all that is wrong with it.
@@ -200,6 +200,7 @@ impl Reader {
             }
             "equals" => {
                 let (the, is, negative) = self.pair(value, "equals", ["is", "is_not"])?;
+                self.matchers(&is);
                 Some(Condition::Equals { the, is, negative })
             }
             "contains" => {
@@ -222,6 +223,20 @@ impl Reader {
                 self.unknown(key, &OPERATORS, "a check");
                 None
             }
+        }
+    }
+
+    /// Notes what begins as a matcher, and is none.
+    fn matchers(&mut self, data: &Data) {
+        match &data.form {
+            Form::Fixed(Value::Text(text)) => {
+                if let Err(why) = Expected::of_text(text) {
+                    self.wrong(data.place.clone(), why);
+                }
+            }
+            Form::Fixed(_) | Form::Template(_) => {}
+            Form::List(items) => items.iter().for_each(|item| self.matchers(item)),
+            Form::Map(members) => members.iter().for_each(|(_, value)| self.matchers(value)),
         }
     }
 
@@ -263,13 +278,11 @@ impl Reader {
 
     /// A text without templates.
     pub fn plain_text(&mut self, node: &Node, what: &str) -> Option<String> {
-        match node.text().filter(|text| !text.is_empty() && !Template::is_one(text)) {
-            Some(text) => Some(text.to_owned()),
-            None => {
-                self.wrong(self.place(node), format!("{what} is a text without templates"));
-                None
-            }
+        if let Some(text) = node.text().filter(|text| !text.is_empty() && !Template::is_one(text)) {
+            return Some(text.to_owned());
         }
+        self.wrong(self.place(node), format!("{what} is a text without templates"));
+        None
     }
 
     /// The names that are used and not known, each with where.

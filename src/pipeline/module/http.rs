@@ -255,7 +255,7 @@ fn upload(fields: Option<&Value>, files: &Value, world: &World) -> Result<(Optio
     let mut body = String::new();
     if let Some(Value::Map(map)) = fields {
         for (key, value) in &map.0 {
-            body += &format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{key}\"\r\n\r\n{value}\r\n");
+            body.extend([format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{key}\"\r\n\r\n{value}\r\n")]);
         }
     }
     let single = std::slice::from_ref(files);
@@ -271,11 +271,9 @@ fn upload(fields: Option<&Value>, files: &Value, world: &World) -> Result<(Optio
         let path = path.to_string();
         let name = std::path::Path::new(&path).file_name().unwrap_or_default().to_string_lossy();
         let content = resource(&path, world)?;
-        body += &format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n{content}\r\n"
-        );
+        body.extend([format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n{content}\r\n")]);
     }
-    body += &format!("--{boundary}--\r\n");
+    body.extend([format!("--{boundary}--\r\n")]);
     Ok((Some(body.into_bytes()), Some(format!("multipart/form-data; boundary={boundary}"))))
 }
 

@@ -64,8 +64,9 @@ pub fn named(name: &str) -> Result<&'static dyn Module, String> {
         if let Some((_, instead)) = LEFT_OUT.iter().find(|(left_out, _)| *left_out == name) {
             return format!("{name}: this module is left out: {instead}");
         }
-        let near =
-            nearest(name, names.iter().copied()).map(|near| format!("the nearest is '{near}'; ")).unwrap_or_default();
+        // Of so short a word something is always near.
+        let near = nearest(name, names.iter().copied()).filter(|_| name.len() > 3);
+        let near = near.map(|near| format!("the nearest is '{near}'; ")).unwrap_or_default();
         format!("{name}: no module of this name yet; {near}modules: {}", names.join(", "))
     })
 }
@@ -167,6 +168,8 @@ pub struct Failure {
     pub why: String,
     /// More lines to it: the rows that differ, what a program said.
     pub details: Vec<String>,
+    /// The innermost step that it happened in, with its place; empty until that is known.
+    pub at: String,
 }
 
 /// Whose fault a failure is.
@@ -186,7 +189,7 @@ impl Failure {
     /// What is tested is not as it should be.
     #[must_use]
     pub fn failed(why: impl Into<String>) -> Self {
-        Self { fault: Fault::Failed, why: why.into(), details: Vec::new() }
+        Self { fault: Fault::Failed, why: why.into(), details: Vec::new(), at: String::new() }
     }
 
     /// What is tested could not be asked.
@@ -217,7 +220,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
+        match self.at.as_str() {
+            "" => f.write_str(&self.why),
+            at => write!(f, "{} ({at})", self.why),
+        }
     }
 }
 

@@ -79,7 +79,7 @@ impl Module for Wait {
                 Err(_) => Failure::failed("a step was still under way"),
             };
             if tokio::time::Instant::now() + pause >= deadline {
-                return Err(Failure { why: format!("not within {seconds} seconds: {failure}"), ..failure });
+                return Err(Failure { why: format!("not within {seconds} seconds: {}", failure.why), ..failure });
             }
             // The next try begins as the first did; only the last one is told of.
             world.scope = before.clone();

@@ -71,8 +71,7 @@ pub(super) fn from_jinja(value: &Jinja) -> Value {
         }
         ValueKind::Map => {
             let keys = value.try_iter().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
-            let member =
-                |key: Jinja| (from_jinja(&key), value.get_item(&key).map(|v| from_jinja(&v)).unwrap_or(Value::Null));
+            let member = |key: Jinja| (from_jinja(&key), value.get_item(&key).map_or(Value::Null, |v| from_jinja(&v)));
             Value::Map(Map(keys.into_iter().map(member).collect()))
         }
         _ => Value::Text(value.to_string()),

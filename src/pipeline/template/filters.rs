@@ -8,11 +8,12 @@ use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use super::convert::{from_jinja, to_jinja};
+use super::fake::hex_of as hex;
 use crate::pipeline::value::{Decimal, Value};
 
 /// Adds them.
 pub(super) fn add(jinja: &mut Environment<'_>) {
-    jinja.add_filter("hash", hash);
+    jinja.add_filter("hash", |value: Jinja, algorithm: Option<&str>| hash(&value, algorithm));
     jinja.add_filter("b64encode", |value: Jinja| STANDARD.encode(bytes(&value)));
     jinja.add_filter("b64decode", |text: &str| {
         let bytes = STANDARD.decode(text.trim()).map_err(|error| wrong(format!("this is no base64: {error}")))?;
@@ -91,9 +92,8 @@ fn as_list(value: &Value) -> Result<Jinja, Error> {
     }
 }
 
-fn hash(value: Jinja, algorithm: Option<&str>) -> Result<String, Error> {
-    let bytes = bytes(&value);
-    let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+fn hash(value: &Jinja, algorithm: Option<&str>) -> Result<String, Error> {
+    let bytes = bytes(value);
     Ok(match algorithm.unwrap_or("md5") {
         "md5" => hex(&Md5::digest(bytes)),
         "sha1" => hex(&Sha1::digest(bytes)),

@@ -21,6 +21,9 @@ use super::value::Value;
 pub(super) use fake::uuid;
 pub use time::Clock;
 
+/// How much a template may do: a loop of a few hundred thousand turns is within it, one without an end is not.
+const FUEL: u64 = 20_000_000;
+
 /// What compiles and runs templates.
 static JINJA: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut jinja = Environment::new();
@@ -28,6 +31,7 @@ static JINJA: LazyLock<Environment<'static>> = LazyLock::new(|| {
     jinja.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     jinja.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     jinja.set_recursion_limit(100);
+    jinja.set_fuel(Some(FUEL));
     jinja.set_unknown_method_callback(methods::call);
     filters::add(&mut jinja);
     fake::add(&mut jinja);
@@ -121,11 +125,17 @@ impl Template {
         let jinja: &Environment<'_> = &JINJA;
         let paths = jinja.template_from_str(&self.source).map(|template| template.undeclared_variables(true));
         let paths = paths.unwrap_or_default();
-        let missing = |path: &&String| {
-            jinja.compile_expression(path).and_then(|e| e.eval(scope.view())).is_ok_and(|value| value.is_undefined())
+        let is_missing = |path: &str| {
+            let value = jinja.compile_expression(path).and_then(|expression| expression.eval(scope.view()));
+            value.is_ok_and(|value| value.is_undefined())
         };
-        let mut missing: Vec<&str> = paths.iter().filter(missing).map(String::as_str).collect();
-        missing.sort_unstable();
+        // Of `a.b.c` it may be `a.b` that is not there.
+        let part = |path: &String| {
+            let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+            ends.map(|end| path[..end].to_owned()).find(|part| is_missing(part))
+        };
+        let missing: BTreeSet<String> = paths.iter().filter_map(part).collect();
+        let missing: Vec<String> = missing.into_iter().collect();
         let named = if missing.is_empty() { "something".to_owned() } else { missing.join(", ") };
         format!("'{}': {named} is not there", self.source.trim())
     }

@@ -99,6 +99,23 @@ impl Instant {
     }
 }
 
+/// The moment that a value tells, in seconds since 1970; a time without a zone is one of this host's.
+pub(super) fn moment(value: &super::Value) -> Option<f64> {
+    let of_local =
+        |local: NaiveDateTime| local.and_local_timezone(chrono::Local).earliest().map(|at| at.timestamp_micros());
+    let micros = match value {
+        super::Value::Instant(Instant::Zoned(zoned)) => zoned.timestamp_micros(),
+        super::Value::Instant(Instant::Local(local)) => of_local(*local)?,
+        super::Value::Text(text) => match zoned_of(text.trim()) {
+            Some(zoned) => zoned.timestamp_micros(),
+            None => of_local(local_of(text.trim())?)?,
+        },
+        _ => return None,
+    };
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of this age of the world fit")]
+    Some(micros as f64 / 1e6)
+}
+
 fn numbers(text: &str) -> Option<Vec<i64>> {
     text.split(", ").map(|part| part.parse().ok()).collect()
 }

@@ -4,6 +4,7 @@
 //! the empty text. [`literal`] reads what Python and JSON write, and runs nothing; [`print`](mod@print) writes as Python does.
 
 mod decimal;
+mod expected;
 mod instant;
 mod json;
 mod literal;
@@ -15,6 +16,7 @@ use indexmap::IndexMap;
 use num_bigint::BigInt;
 
 pub use decimal::Decimal;
+pub use expected::{Expected, Matcher, short};
 pub use instant::Instant;
 pub use json::{from_json, to_json};
 

@@ -48,7 +48,7 @@ fn quoted(text: &str) -> String {
             '\r' => written.push_str("\\r"),
             '\t' => written.push_str("\\t"),
             c if c == quote => written.extend(['\\', c]),
-            c if c.is_control() && u32::from(c) < 0x100 => written.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if c.is_control() && u32::from(c) < 0x100 => written.extend([format!("\\x{:02x}", u32::from(c))]),
             c => written.push(c),
         }
     }
@@ -67,7 +67,7 @@ fn bytes_of(bytes: &[u8]) -> String {
             b'\t' => written.push_str("\\t"),
             byte if char::from(byte) == quote => written.extend(['\\', quote]),
             byte @ 0x20..0x7f => written.push(char::from(byte)),
-            byte => written.push_str(&format!("\\x{byte:02x}")),
+            byte => written.extend([format!("\\x{byte:02x}")]),
         }
     }
     written.push(quote);
