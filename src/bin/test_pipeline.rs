@@ -30,6 +30,7 @@ Options of get and run:
                         The inventory: a YAML or JSON file of variables, which may be templates.
   -e <variable>, --environment=<variable> ...
                         A variable, `name=value`; it wins over the inventory and the test.
+                        [env: FIREBREAK_TEST_VARIABLE] [secret]
   -r <dir>, --resources=<dir>
                         Where resources are. [default: resources]
   -s <switch>, --system-env=<switch>

@@ -97,6 +97,7 @@ impl All {
         let began = Instant::now();
         let mut locks: BTreeMap<String, Arc<Mutex<()>>> = BTreeMap::new();
         let (total, mut under_way, mut ended) = (tests.len(), JoinSet::new(), BTreeMap::new());
+        let names: Vec<String> = tests.iter().map(|found| found.file.clone()).collect();
         let mut waiting = tests.into_iter().enumerate();
         let mut stopped = None;
         self.tell(total, &ended);
@@ -118,6 +119,7 @@ impl All {
                 }
             }
             let Some(done) = under_way.join_next().await else { break };
+            // What broke off is told of in the end.
             let Ok((at, tested)) = done else { continue };
             let tested = tested.masked(secrets);
             let ended_badly = match tested.state {
@@ -133,6 +135,11 @@ impl All {
             }
             ended.insert(at, tested);
             self.tell(total, &ended);
+        }
+        for (at, name) in names.iter().enumerate() {
+            let broken =
+                || empty(name, TestState::Failed, "this program broke off in it, which is a defect of the program");
+            ended.entry(at).or_insert_with(broken);
         }
         ended.into_values().collect()
     }

@@ -63,7 +63,10 @@ pub fn set_up(arguments: &Arguments, action: &Context) -> anyhow::Result<Setup> 
         Err(refused) => Found { file, test: None, wrong: refused.wrong, unknown: refused.unknown },
     });
     let tests = tests.collect();
-    let secrets = Secrets::of(scope.all());
+    let of_environment: Vec<(&str, Value)> =
+        environment.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str()))).collect();
+    let of_environment = of_environment.iter().map(|(name, value)| (*name, value));
+    let secrets = Secrets::of(scope.all().into_iter().chain(of_environment));
     Ok(Setup { folder, resources, scope, environment, secrets, tests })
 }
 

@@ -7,6 +7,7 @@ use super::file::{Condition, Include, RunIf, Step, TestFile};
 use super::module::{Failure, Fault};
 use super::record::{TestState, Tested};
 use super::scope::Layer;
+use super::secrets::Secrets;
 use super::world::{Settings, World};
 use crate::action::interrupt::CriticalSection;
 
@@ -62,7 +63,9 @@ pub async fn execute(
     }
     tested.steps = std::mem::take(&mut world.records);
     tested.took = start.elapsed();
-    tested
+    // What the test itself has set or fetched, besides what all tests begin with.
+    let own = [Layer::Test, Layer::Include, Layer::Earlier, Layer::Registered].map(|layer| world.scope.layer(layer));
+    tested.masked(&Secrets::of(own.into_iter().flatten().map(|(name, value)| (name.as_str(), value))))
 }
 
 enum End {

@@ -110,6 +110,17 @@ impl World {
         ended
     }
 
+    /// Where the test is: its variables, and whose steps are under way.
+    pub(super) fn here(&self) -> (Scope, Arc<TestFile>) {
+        (self.scope.clone(), Arc::clone(&self.file))
+    }
+
+    /// Back to there, from within steps that were cut off.
+    pub(super) fn back(&mut self, (scope, file): (Scope, Arc<TestFile>)) {
+        self.scope = scope;
+        self.file = file;
+    }
+
     /// One step.
     pub(super) async fn step(&mut self, step: &Step) -> Result<(), Failure> {
         let at = self.records.len();
@@ -173,11 +184,15 @@ impl World {
         let deadline = tokio::time::Instant::now() + limit;
         let mut last = None;
         loop {
+            let before = self.here();
             let failure = match tokio::time::timeout_at(deadline, self.once(step)).await {
                 Ok(Ok(output)) => return Ok(Some(output)),
                 Ok(Err(failure)) if matches!(failure.fault, Fault::Stopped | Fault::Wrong) => return Err(failure),
                 Ok(Err(failure)) => failure,
-                Err(_) => last.unwrap_or_else(|| Failure::unreachable("it did not come to an end")),
+                Err(_) => {
+                    self.back(before);
+                    last.unwrap_or_else(|| Failure::unreachable("it did not come to an end"))
+                }
             };
             if self.is_in_vain(fail_if.as_ref(), &failure)? {
                 return Err(Failure { why: format!("waiting is in vain (fail_if): {}", failure.why), ..failure });

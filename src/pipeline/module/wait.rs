@@ -68,7 +68,7 @@ impl Module for Wait {
             return Ok(Value::Null);
         }
         let deadline = tokio::time::Instant::now() + limit;
-        let before = world.scope.clone();
+        let before = world.here();
         loop {
             let at = world.records.len();
             let ended = tokio::time::timeout_at(deadline, world.within(steps, None)).await;
@@ -82,7 +82,7 @@ impl Module for Wait {
                 return Err(Failure { why: format!("not within {seconds} seconds: {}", failure.why), ..failure });
             }
             // The next try begins as the first did; only the last one is told of.
-            world.scope = before.clone();
+            world.back(before.clone());
             world.records.truncate(at);
             tokio::time::sleep(pause).await;
         }

@@ -145,7 +145,12 @@ impl Template {
 fn told(error: &Error) -> String {
     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{what}{cause}")
+    let hint = if what.contains("unsupported types") && what.contains("string") {
+        ": a text of digits is a text here, so write `x | asint` or `x | asfloat`"
+    } else {
+        ""
+    };
+    format!("{what}{cause}{hint}")
 }
 
 /// A variable as Jinja sees it.
@@ -266,8 +271,8 @@ mod tests {
 
     #[test]
     fn a_provider_that_is_not_known_is_refused_by_name_and_others_give_something() {
-        let unknown = rendered("{{ random('emial') }}");
-        assert!(unknown.contains("'emial'") && unknown.contains("'email'"), "{unknown}");
+        let unknown = rendered("{{ random('e-mail') }}");
+        assert!(unknown.contains("'e-mail'") && unknown.contains("'email'"), "{unknown}");
         assert_eq!(rendered("{{ random('uuid4')|length }}"), "36");
         assert_eq!(rendered("{{ random_int(3, 3) }}"), "3");
         assert_eq!(rendered("{{ random_choice([7]) }}"), "7");

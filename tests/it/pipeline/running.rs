@@ -70,17 +70,18 @@ fn secrets_are_masked_in_every_report() {
         ("dev.yml", "db: {password: 'hunter2 &x'}\napi_token: tok3n-abc\nconf: 'ann:pa55word@host:5432/db'\n"),
         (
             "a.yaml",
-            "steps:\n  - echo: '{{ db.password }} {{ api_token }} {{ conf }}'\n  - echo: '{{ db.password | b64encode }} {{ api_token | urlencode }}'\n  - sh: {command: \"sh -c 'echo {{ api_token }} >&2; exit 1'\", name: 'with {{ api_token }}'}\n",
+            "variables: {my_secret: s3cr3t-own}\nsteps:\n  - echo: '{{ my_secret }} {{ cli_token }}'\n  - echo: '{{ db.password }} {{ api_token }} {{ conf }}'\n  - echo: '{{ db.password | b64encode }} {{ api_token | urlencode }}'\n  - sh: {command: \"sh -c 'echo {{ api_token }} >&2; exit 1'\", name: 'with {{ api_token }}'}\n",
         ),
     ]);
-    let run = |words: &str| place.run(&format!("run a.yaml -i dev.yml --journal=journal {words}"));
+    let run =
+        |words: &str| place.run(&format!("run a.yaml -i dev.yml --journal=journal -e cli_token=t0k3n-cli {words}"));
     let ended = [run("-l debug --junit=out.xml -p json"), run("--format=json")];
     let mut texts: Vec<String> = ended.iter().flat_map(|ended| [ended.stdout.clone(), ended.stderr.clone()]).collect();
     texts.extend(["out.xml", "reports/report.json"].map(|name| place.read(name).expect(name)));
     let journals = std::fs::read_dir(place.path("journal")).expect("the journals");
     texts.extend(journals.filter_map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).ok()));
     assert!(texts.len() >= 7 && texts[0].contains("***"), "{texts:?}");
-    for secret in ["hunter2", "tok3n-abc", "pa55word", "aHVudGVyMiAmeA"] {
+    for secret in ["hunter2", "tok3n-abc", "pa55word", "s3cr3t-own", "t0k3n-cli", "aHVudGVyMiAmeA"] {
         assert!(!texts.iter().any(|text| text.contains(secret)), "{secret}: {texts:?}");
     }
 }
