@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use anyhow::{Context as _, anyhow};
 use tokio::process::Command;
 
-use super::story::{self, Stand};
+use super::story::{self, ShopState};
 use super::world::World;
 use super::{Drill, Platform, Proof};
 use crate::action::interrupt::Ends;
@@ -105,7 +105,7 @@ async fn typed(
 }
 
 /// The walk through a rollback.
-pub struct Walk<'a> {
+pub struct PracticeSession<'a> {
     /// The drill that it happens in.
     pub drill: &'a Drill,
     /// Whom it is told, and who chooses if there is somebody.
@@ -116,7 +116,7 @@ pub struct Walk<'a> {
     pub ends: Ends,
 }
 
-impl Walk<'_> {
+impl PracticeSession<'_> {
     /// Shows the broken shop, looks, goes back, and says how it ended: whether the services stand as they should.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Walk<'_> {
             "A shop runs four services in its environment `dev`, one of them with a worker besides. They were released",
         );
         say("today, and since then customers cannot pay. This is what runs:\n");
-        let rows = self.proof(Stand::Broken)?.services.into_iter();
+        let rows = self.proof(ShopState::Broken)?.services.into_iter();
         let rows = rows.map(|standing| vec![standing.service.into(), standing.found.into()]);
         let head = vec!["workload".to_owned(), "runs".to_owned()];
         self.operator.show(&Table { title: String::new(), head, rows: rows.collect(), legend: Vec::new() });
@@ -170,12 +170,12 @@ impl Walk<'_> {
     }
 
     fn end(&self, how: &str) -> anyhow::Result<bool> {
-        let proof = self.proof(Stand::Good)?;
+        let proof = self.proof(ShopState::Good)?;
         self.operator.show(&table(&proof));
         let day = story::good_day(self.drill.settings.now);
         if proof.holds {
             self.operator.say(&format!("{how} All four services stand as they did on {day}: the fire is out."));
-        } else if self.proof(Stand::Broken)?.holds {
+        } else if self.proof(ShopState::Broken)?.holds {
             self.operator.say(&format!("{how} The services run as before: still today's broken release."));
         } else {
             self.operator.say(&format!("{how} The services do not stand as they did on {day}: see above."));
@@ -183,7 +183,7 @@ impl Walk<'_> {
         Ok(proof.holds)
     }
 
-    fn proof(&self, stand: Stand) -> anyhow::Result<Proof> {
+    fn proof(&self, stand: ShopState) -> anyhow::Result<Proof> {
         self.drill.proof("dev", stand).context("the story has no environment 'dev'")
     }
 }
@@ -211,7 +211,7 @@ pub async fn resolve(
     let yes = Some("--yes").filter(|_| !operator.present());
     let words = ["run"].into_iter().chain(yes).chain(["--bank=north", "--env=dev"]).map(str::to_owned);
     let code = typed(world, operator, program, &words.collect::<Vec<_>>(), None, &mut ends).await?;
-    let proof = world.proof("dev", Stand::Good).context("the story has no environment 'dev'")?;
+    let proof = world.proof("dev", ShopState::Good).context("the story has no environment 'dev'")?;
     operator.show(&table(&proof));
     let end = if proof.holds {
         "Each transaction is where it should be."
@@ -240,8 +240,8 @@ pub fn table(proof: &Proof) -> Table {
 ///
 /// # Errors
 /// When it cannot be reached, or knows no such environment.
-pub async fn ask(control: &str, environment: &str, stand: Stand) -> anyhow::Result<Proof> {
-    let before = stand == Stand::Broken;
+pub async fn ask(control: &str, environment: &str, stand: ShopState) -> anyhow::Result<Proof> {
+    let before = stand == ShopState::Broken;
     let url = url::Url::parse_with_params(
         &format!("{control}/proof"),
         [("environment", environment), ("before", &before.to_string())],

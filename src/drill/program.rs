@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::faults::Fault;
-use super::story::Stand;
+use super::story::ShopState;
 use super::transactions::Transactions;
 use super::world::{Name, World};
 use super::{Drill, Platform, Settings, practice};
@@ -45,7 +45,7 @@ pub struct Args {
 /// When the drill cannot be set up or asked, or the program that rolls back cannot be run.
 pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Result<u8> {
     if args.cmd_proof {
-        let stand = if args.flag_before { Stand::Broken } else { Stand::Good };
+        let stand = if args.flag_before { ShopState::Broken } else { ShopState::Good };
         let proof = practice::ask(&args.flag_control, &args.flag_env, stand).await?;
         console.table(&practice::table(&proof));
         return Ok(u8::from(!proof.holds));
@@ -84,7 +84,7 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
         return Ok(code);
     }
     let program = sibling("rollback_service").context("failed to find where this program is")?;
-    let walk = practice::Walk { drill: &drill, operator: console, program, ends };
+    let walk = practice::PracticeSession { drill: &drill, operator: console, program, ends };
     Ok(u8::from(!walk.go().await?))
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use tempfile::TempDir;
 
 use crate::readme::{block, commands};
@@ -245,7 +245,7 @@ async fn the_collection_works_in_another_repository() {
         let played = play(other, home.path(), &fixture, line).await;
         assert_eq!(played.code, 0, "`{line}`: {}", played.text);
     }
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     let mistyped = play(
         other,
         home.path(),

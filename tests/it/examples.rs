@@ -11,7 +11,7 @@ use chrono::{TimeZone as _, Utc};
 use firebreak::drill::Log;
 use firebreak::drill::faults::Faults;
 use firebreak::drill::settlement::{self, Settlement};
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use rexpect::session::PtySession;
 
 use crate::author::Workshop;
@@ -96,7 +96,7 @@ async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
     let codes: Vec<_> = ends.iter().map(|(command, code, _)| (command.as_deref().unwrap_or_default(), *code)).collect();
     assert_eq!(codes, [("get", 0), ("run", 0)], "{ends:?}");
     assert!(ends[1].2.contains("4 services rolled back and verified"), "{ends:?}");
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]

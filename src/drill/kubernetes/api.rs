@@ -21,7 +21,7 @@ const PATCH: &str = "application/json-patch+json";
 const OTHER_PATCHES: [&str; 3] =
     ["application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"];
 
-pub(super) struct Desk {
+pub(super) struct Api {
     pub(super) world: Arc<Mutex<World>>,
     pub(super) faults: Faults,
 }
@@ -137,7 +137,7 @@ impl Target {
     }
 }
 
-impl Desk {
+impl Api {
     pub(super) fn answer(&self, path: &str, asked: &Asked) -> Result<Response, Refusal> {
         let user = user(asked.headers).ok_or_else(Refusal::who)?;
         let target = Target::read(path)?;

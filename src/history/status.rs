@@ -9,7 +9,7 @@ use crate::journal::{Run, Unreadable};
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy)]
-pub enum Life<'a> {
+pub enum RunStatus<'a> {
     /// It came to its end.
     Ended(&'a Ended),
     /// Its process is there.
@@ -24,7 +24,7 @@ pub enum Life<'a> {
     Unreadable(&'a Unreadable),
 }
 
-impl<'a> Life<'a> {
+impl<'a> RunStatus<'a> {
     /// How this run stands now.
     pub fn of(run: &'a Run, context: &Context) -> Self {
         match (&run.ended, run.is_open(), context.journal.is_alive(run)) {
@@ -76,11 +76,11 @@ impl<'a> Life<'a> {
 }
 
 /// How long a run took, or takes until now; until its last word where that is all that is known.
-pub fn took(run: &Run, life: Life<'_>, now: DateTime<Utc>) -> TimeDelta {
-    let end = match life {
-        Life::Ended(ended) => ended.at,
-        Life::UnderWay => now,
-        Life::DiedOpen | Life::Died | Life::Elsewhere | Life::Unreadable(_) => {
+pub fn took(run: &Run, status: RunStatus<'_>, now: DateTime<Utc>) -> TimeDelta {
+    let end = match status {
+        RunStatus::Ended(ended) => ended.at,
+        RunStatus::UnderWay => now,
+        RunStatus::DiedOpen | RunStatus::Died | RunStatus::Elsewhere | RunStatus::Unreadable(_) => {
             run.records.last().map_or(run.began.at, Record::at)
         }
     };
