@@ -103,7 +103,6 @@ fn list_names_all_there_is() {
             "restart_workers",
             "roll_back",
             "rotate_certificate",
-            "test_pipeline",
             "unlock_accounts"
         ])
     );
