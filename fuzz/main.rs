@@ -6,6 +6,7 @@ mod dump;
 mod headers;
 mod journal;
 mod manifest;
+mod members;
 mod pipeline;
 mod usage;
 
@@ -15,11 +16,12 @@ use std::sync::OnceLock;
 type Target = fn(&[u8]);
 
 /// By their names.
-const TARGETS: [(&str, Target); 6] = [
+const TARGETS: [(&str, Target); 7] = [
     ("dump", dump::take),
     ("headers", headers::take),
     ("journal", journal::take),
     ("manifest", manifest::take),
+    ("members", members::take),
     ("pipeline", pipeline::take),
     ("usage", usage::take),
 ];

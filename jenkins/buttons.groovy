@@ -3,6 +3,17 @@
 // What is asked before a build. The Jenkinsfile says the same, but Jenkins reads that only when a build begins: without this,
 // a button would ask nothing the first time, and each time that the seed has run.
 def questions = [
+    reelect_leader: {
+        choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
+        choiceParam('action', ['run', 'undo', 'resume'],
+            'What to do. undo: Moves the leadership back; resume: Ends a run that died.')
+        stringParam('to', '',
+            'The member that is to lead, by its name or id; without it the best of the others. Leave it empty: then as the environment has it.')
+        stringParam('run', '',
+            'The run; without it the last one. `firebreak history` shows them. Leave it empty: then as the environment has it.')
+        stringParam('LIMIT', '',
+            'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
+    },
     resolve_transactions: {
         choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
         stringParam('limit', '',

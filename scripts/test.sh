@@ -85,6 +85,7 @@ modules_of() {
     catalogue) echo author check completions derive examples finding manual pictures ;;
     drill) echo drill ;;
     history) echo history ;;
+    leaders) echo leaders ;;
     pipeline) echo pipeline ;;
     platform) echo containers digests engine kubernetes marathon ;;
     registry) echo registry ;;

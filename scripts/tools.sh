@@ -11,7 +11,9 @@ debian_packages=(
   skopeo               # pushes images to it; the bench measures beside it
   podman runc          # real containers that are really rolled back
   redis-server         # a real queue of missed transactions
-  etcd-server          # where a real Kubernetes keeps its objects
+  etcd-server          # where a real Kubernetes keeps its objects; a cluster whose leadership is moved
+  patroni python3-etcd # the same of PostgreSQL
+  postgresql           # under it; also for who writes there meanwhile
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
   gcc libc6-dev        # the programs are linked statically; a container of the tests runs a small one in C
@@ -26,7 +28,7 @@ debian_packages=(
 )
 
 # A package may start a service by itself. The tests start their own, on free ports.
-services=(docker-registry.service etcd.service redis-server.service podman.socket podman.service)
+services=(docker-registry.service etcd.service patroni.service postgresql.service redis-server.service podman.socket podman.service)
 
 install_debian_packages() {
   local missing=() package

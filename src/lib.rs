@@ -1,8 +1,8 @@
 //! Repair and rollback programs for people whose production is on fire.
 //!
-//! Three floors, and an arrow only ever points down: `src/bin` holds one file an action; the domains (`rollback`, `transactions`) know what
+//! Three floors, and an arrow only ever points down: `src/bin` holds one file an action; the domains (`rollback`, `transactions`, `leaders`) know what
 //! is to be done, `catalogue` what the toolkit holds, and `history` what was run; below them stands what every action shares
-//! ([`action`]) and the ports to the world (`registry`, `platform`, `queue`, `settlement`, `http`), and at the bottom [`watch`], [`words`]
+//! ([`action`]) and the ports to the world (`registry`, `platform`, `queue`, `cluster`, `settlement`, `http`), and at the bottom [`watch`], [`words`]
 //! and [`journal`].
 //! `drill` is the embedded world for practice, tests and benches.
 //!
@@ -12,6 +12,8 @@ pub mod action;
 pub mod address;
 #[cfg(feature = "catalogue")]
 pub mod catalogue;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 #[cfg(feature = "drill")]
 pub mod drill;
 #[cfg(feature = "history")]
@@ -20,6 +22,8 @@ pub mod history;
 pub mod http;
 pub mod image;
 pub mod journal;
+#[cfg(feature = "leaders")]
+pub mod leaders;
 #[cfg(feature = "pipeline")]
 pub mod pipeline;
 #[cfg(feature = "platform")]

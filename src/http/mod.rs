@@ -41,6 +41,15 @@ pub struct Trust {
     pub insecure: bool,
 }
 
+/// Who this program is to a server that asks for a certificate of its clients (mutual TLS).
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// A PEM file with the certificate, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// A PEM file with its key.
+    pub key: PathBuf,
+}
+
 /// A client for servers on the network. It repeats nothing by itself: see [`retry`].
 ///
 /// A redirect is followed within the server that was asked (same scheme, host and port). At any other place it stops,
@@ -49,8 +58,16 @@ pub struct Trust {
 /// # Errors
 /// When the file of authorities is missing, cannot be read or holds no certificate.
 pub fn client(trust: &Trust) -> anyhow::Result<reqwest::Client> {
+    client_as(trust, None)
+}
+
+/// The same, for servers that ask for a certificate of their clients.
+///
+/// # Errors
+/// As [`client`]; and when a file of the identity is missing, or holds no certificate or key, or they do not belong together.
+pub fn client_as(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<reqwest::Client> {
     builder(SILENCE)
-        .tls_backend_preconfigured(tls::configuration(trust)?)
+        .tls_backend_preconfigured(tls::configuration(trust, identity)?)
         .dns_resolver(Names::of_the_system())
         .proxy(proxy::of_the_environment())
         .build()

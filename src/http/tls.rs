@@ -4,22 +4,28 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+};
 
-use super::Trust;
+use super::{Identity, Trust};
 
 /// What [`super::client`] speaks TLS with.
-pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
+pub(super) fn configuration(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<ClientConfig> {
     let own = own(trust)?;
     let roots = roots(rustls_native_certs::load_native_certs().certs, &own, trust)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
-    let mut configuration = with_roots(RootCertStore::empty());
+    let mut configuration = match identity {
+        None => with_roots(RootCertStore::empty()).with_no_client_auth(),
+        Some(identity) => shown(identity)?,
+    };
     let verifier = Verifier { by_authority, own, named_as: "--cacert", insecure: trust.insecure };
     configuration.dangerous().set_certificate_verifier(Arc::new(verifier));
     configuration.alpn_protocols = vec![b"http/1.1".into()];
@@ -28,15 +34,33 @@ pub(super) fn configuration(trust: &Trust) -> anyhow::Result<ClientConfig> {
 
 /// For a client that never speaks TLS: it trusts nobody, and reads no file.
 pub(super) fn none() -> ClientConfig {
-    with_roots(RootCertStore::empty())
+    with_roots(RootCertStore::empty()).with_no_client_auth()
 }
 
-fn with_roots(roots: RootCertStore) -> ClientConfig {
+/// A client that shows a certificate to a server that asks for one.
+fn shown(identity: &Identity) -> anyhow::Result<ClientConfig> {
+    let Identity { certificate, key } = identity;
+    let read = |file: &Path, what: &str| {
+        std::fs::read(file).with_context(|| format!("failed to read the {what} {}", file.display()))
+    };
+    let chain: Vec<CertificateDer> = CertificateDer::pem_slice_iter(&read(certificate, "client certificate")?)
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("failed to use the client certificate {}", certificate.display()))?;
+    if chain.is_empty() {
+        bail!("there is no certificate in {} (PEM is expected)", certificate.display());
+    }
+    let own = PrivateKeyDer::from_pem_slice(&read(key, "client key")?)
+        .with_context(|| format!("failed to use the client key {} (PEM is expected)", key.display()))?;
+    with_roots(RootCertStore::empty()).with_client_auth_cert(chain, own).with_context(|| {
+        format!("the client certificate {} and the key {} do not belong together", certificate.display(), key.display())
+    })
+}
+
+fn with_roots(roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring has the cipher suites of TLS 1.2 and 1.3")
         .with_root_certificates(roots)
-        .with_no_client_auth()
 }
 
 /// The certificates that the operator names.

@@ -15,6 +15,7 @@ use firebreak::drill::story::ShopState;
 use rexpect::session::PtySession;
 
 use crate::author::Workshop;
+use crate::support::etcd::Etcd;
 use crate::support::program::{DrillFixture, PROGRAM};
 use crate::support::pty;
 use crate::support::redis::Redis;
@@ -57,7 +58,14 @@ fn each_program_has_its_examples_run_here() {
     names.sort();
     assert_eq!(
         names,
-        ["firebreak.rs", "firedrill.rs", "resolve_transactions.rs", "rollback_service.rs", "test_pipeline.rs"],
+        [
+            "firebreak.rs",
+            "firedrill.rs",
+            "reelect_leader.rs",
+            "resolve_transactions.rs",
+            "rollback_service.rs",
+            "test_pipeline.rs"
+        ],
         "run the examples of what came, too"
     );
 }
@@ -148,6 +156,40 @@ fn those_of_test_pipeline_run_what_is_there() {
         assert!(output.status.success(), "{line}: {output:?}");
     }
     assert!(folder.path().join("results.xml").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_of_reelect_leader_move_a_leadership_and_take_it_back() {
+    let etcd = Etcd::start().await;
+    etcd.lead("m1").await;
+    let (url, ports) = (etcd.url(), ["m1", "m2"].map(|name| etcd.port(name)));
+    let ends = tokio::task::spawn_blocking(move || {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("cluster.url"), url).expect("the cluster");
+        let mut ends = Vec::new();
+        for line in examples(env!("CARGO_BIN_EXE_reelect_leader")) {
+            let typed = line.replace("etcd1.example:2379", &format!("127.0.0.1:{}", ports[0]));
+            let typed = typed.replace("etcd2.example:2379", &format!("127.0.0.1:{}", ports[1]));
+            // The members of this cluster are called otherwise.
+            let typed = typed.replace("--to=etcd2", "--to=m2");
+            assert!(!typed.contains(".example"), "{typed}");
+            let mut session = pty::start(shell(&typed, folder.path()));
+            if !line.starts_with("reelect_leader get") {
+                session.exp_string("? [y/N]").expect("the question");
+                session.send("y\r").and_then(|_| session.flush()).expect("to type");
+            }
+            ends.push(leave(session));
+        }
+        ends
+    })
+    .await
+    .expect("every example to run");
+    let ended = |place: usize, said: &str| ends[place].0 == 0 && ends[place].1.contains(said);
+    assert!(
+        ends.len() == 3 && ended(0, "m1 leads ") && ended(1, "m1 to m2") && ended(2, "1 leader set back"),
+        "{ends:?}"
+    );
+    assert_eq!(etcd.leader().await, "m1");
 }
 
 /// Four free ports in a row begin here.

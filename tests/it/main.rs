@@ -19,6 +19,7 @@ mod finding;
 mod history;
 mod jenkins;
 mod kubernetes;
+mod leaders;
 mod manual;
 mod marathon;
 mod matrix;

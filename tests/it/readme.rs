@@ -138,6 +138,7 @@ fn every_module_of_the_tests_is_that_of_one_domain() {
         "catalogue",
         "drill",
         "history",
+        "leaders",
         "pipeline",
         "platform",
         "registry",

@@ -84,10 +84,18 @@ fn after<'a>(manual: &Manual, usage: &Usage, pattern: &Pattern, from: Vec<Left<'
                 }
             }
         }
-        Pattern::Options => others(manual, usage).fold(from, |from, option| {
-            let atom = Pattern::Atom(Atom::Option { name: option.name.clone(), placeholder: None });
-            or_not(&if option.repeats { Pattern::Repeat(Box::new(atom)) } else { atom }, from)
-        }),
+        // No other part of the pattern takes these: what is there is taken.
+        Pattern::Options => from
+            .into_iter()
+            .map(|mut left| {
+                for option in others(manual, usage) {
+                    if let Some(count) = left.options.get_mut(option.name.as_str()) {
+                        *count = if option.repeats { 0 } else { count.saturating_sub(1) };
+                    }
+                }
+                left
+            })
+            .collect(),
         Pattern::Atom(atom) => from.into_iter().filter_map(|left| take(atom, left)).collect(),
     }
 }

@@ -4,11 +4,13 @@
 pub mod ansible;
 pub mod contract;
 pub mod core;
+pub mod etcd;
 pub mod fake;
 pub mod git;
 pub mod kubernetes;
 pub mod marks;
 pub mod part;
+pub mod patroni;
 pub mod podman;
 pub mod program;
 pub mod proxy;
@@ -67,6 +69,12 @@ impl Server {
         let mut server = Self { child, log: log.to_owned() };
         server.wait_for(&name, ready);
         server
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        let id = i32::try_from(self.child.id()).expect("a process number");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), signal).expect("it runs");
     }
 
     /// Waits until `ready`; fails the test with the server's log where it ends or takes over a minute.
