@@ -107,11 +107,10 @@ fn pairs(wanted: &[Vec<Expected>], found: &[Vec<&Value>]) -> Vec<Option<usize>> 
             (taken[at], of_row[row]) = (Some(row), Some(at));
         }
     }
-    for at in 0..wanted.len() {
-        if taken[at].is_none() {
-            let mut seen = vec![false; found.len()];
-            place(at, wanted, found, &mut of_row, &mut seen);
-        }
+    let left: Vec<usize> = (0..).zip(&taken).filter(|(_, row)| row.is_none()).map(|(at, _)| at).collect();
+    for at in left {
+        let mut seen = vec![false; found.len()];
+        place(at, wanted, found, &mut of_row, &mut seen);
     }
     for (row, at) in of_row.iter().enumerate() {
         if let Some(at) = at {

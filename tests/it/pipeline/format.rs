@@ -7,7 +7,7 @@ fn unknown_keys_keys_that_are_there_twice_and_an_empty_file_are_refused_with_the
     let place = Place::with(&[
         (
             "t/a.yaml",
-            "variables: {a: 1, a: 2}\nstepz: []\nsteps:\n  - echo: {form: x}\n  - ecoh: x\n  - check: {equals: {teh: 1, is: 2}}\n",
+            "variables: {a: 1, a: 2}\nstepz: []\nsteps:\n  - echo: {form: x}\n  - ecoh: x\n  - check: {equals: {thee: 1, is: 2}}\n",
         ),
         ("t/empty.yaml", "\n"),
         ("t/none.json", "{\"variables\": {}}"),
@@ -21,7 +21,7 @@ t/a.yaml:2:1: 'stepz' is not known in a test: the nearest is 'steps'; known are 
 t/a.yaml:4:12: 'form' is not known in `echo`: the nearest is 'from'; known are from, from_file, to, name, register, ignore_errors, tag, skip_if, run_if, until, actions
 t/a.yaml:5:5: ecoh: no module of this name yet; the nearest is 'echo'; modules: check, echo, http, loop, run, sh, stop, wait
 t/a.yaml:6:21: `equals` takes `the`, and one of `is` and `is_not`
-t/a.yaml:6:22: 'teh' is not known in `equals`: the nearest is 'the'; known are the, is, is_not
+t/a.yaml:6:22: 'thee' is not known in `equals`: the nearest is 'the'; known are the, is, is_not
 t/empty.yaml: the file is empty
 t/no.yaml:2:1: this is no YAML: while parsing a node, did not find expected node content
 t/none.json: the file has no steps: a test that does nothing cannot pass
