@@ -57,7 +57,8 @@ fn records(text: &str) -> Result<Vec<(usize, Vec<Cell>)>, String> {
     let mut chars = text.chars().peekable();
     let take = |cell: &mut String, quoted: &mut bool| {
         let text = std::mem::take(cell);
-        let is_null = text.is_empty() && !std::mem::take(quoted);
+        let was_quoted = std::mem::take(quoted);
+        let is_null = text.is_empty() && !was_quoted;
         if is_null { Cell::Null } else { Cell::Text(text) }
     };
     while let Some(c) = chars.next() {

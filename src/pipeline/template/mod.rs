@@ -259,8 +259,8 @@ mod tests {
     #[test]
     fn what_is_not_there_is_named() {
         for (text, error) in [
-            ("{{ wrod }}", "error: there is no variable 'wrod'; the nearest is 'word'"),
-            ("{{ wrod.strip() }}", "error: there is no variable 'wrod'; the nearest is 'word'"),
+            ("{{ wordy }}", "error: there is no variable 'wordy'; the nearest is 'word'"),
+            ("{{ wordy.strip() }}", "error: there is no variable 'wordy'; the nearest is 'word'"),
             ("{{ map.x }}", "error: '{{ map.x }}': map.x is not there"),
             ("a {{ map.x.y }}", "error: 'a {{ map.x.y }}': map.x is not there"),
         ] {
