@@ -7,6 +7,7 @@ mod headers;
 mod journal;
 mod manifest;
 mod members;
+mod pipeline;
 mod usage;
 
 use std::sync::OnceLock;
@@ -15,12 +16,13 @@ use std::sync::OnceLock;
 type Target = fn(&[u8]);
 
 /// By their names.
-const TARGETS: [(&str, Target); 6] = [
+const TARGETS: [(&str, Target); 7] = [
     ("dump", dump::take),
     ("headers", headers::take),
     ("journal", journal::take),
     ("manifest", manifest::take),
     ("members", members::take),
+    ("pipeline", pipeline::take),
     ("usage", usage::take),
 ];
 

@@ -49,6 +49,15 @@ def questions = [
         stringParam('LIMIT', '',
             'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
     },
+    test_pipeline: {
+        choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
+        choiceParam('action', ['run', 'schema'],
+            'What to do. schema: Prints a JSON Schema by which editors complete such files.')
+        textParam('tests', '',
+            'The argument <tests>. One value a line. Leave it empty: then as the environment has it.')
+        stringParam('LIMIT', '',
+            'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
+    },
 ]
 
 folder('firebreak') {

@@ -86,6 +86,7 @@ modules_of() {
     drill) echo drill ;;
     history) echo history ;;
     leaders) echo leaders ;;
+    pipeline) echo pipeline ;;
     platform) echo containers digests engine kubernetes marathon ;;
     registry) echo registry ;;
     rollback) echo matrix on_kubernetes operators program ran reliability secrets sets temporary terminal undo ;;

@@ -26,6 +26,8 @@ pub mod indexes;
 pub mod journal;
 #[cfg(feature = "leaders")]
 pub mod leaders;
+#[cfg(feature = "pipeline")]
+pub mod pipeline;
 #[cfg(feature = "platform")]
 pub mod platform;
 pub mod poll;
@@ -46,3 +48,5 @@ pub mod temporary;
 pub mod transactions;
 pub mod watch;
 pub mod words;
+#[cfg(feature = "yaml")]
+pub mod yaml;

@@ -138,6 +138,52 @@ pub fn read_within(
     whole(stdout)
 }
 
+/// What a program that ended by itself has said.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code; none where a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed on stdout.
+    pub stdout: String,
+    /// What it said on stderr.
+    pub stderr: String,
+}
+
+/// Runs a program to its end, with these variables alone, and nothing to read on stdin. Where the future is dropped, it is ended with
+/// all that it started.
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn run_with(
+    program: &str,
+    words: &[String],
+    variables: &[(String, String)],
+    folder: &Path,
+) -> anyhow::Result<Ended> {
+    let mut command = tokio::process::Command::new(program);
+    command.args(words).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
+    command.current_dir(folder).process_group(0).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().with_context(|| format!("failed to start `{program}` in {}", folder.display()))?;
+    let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw));
+    let output = child.wait_with_output().await.with_context(|| format!("failed to wait for `{program}`"))?;
+    // It ended by itself: what it started and left running is meant to run.
+    group.0 = None;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) })
+}
+
+/// A group of processes that ends with whoever started it.
+struct Group(Option<rustix::process::Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 /// All that was written to a file.
 fn whole(mut file: File) -> anyhow::Result<String> {
     let mut bytes = Vec::new();

@@ -94,6 +94,12 @@ impl Console {
         code.max(1).into()
     }
 
+    /// Shows no colours from now on, as `--no-color` asks; `NO_COLOR` is heeded anyway.
+    pub fn no_colours(&self) {
+        console::set_colors_enabled(false);
+        console::set_colors_enabled_stderr(false);
+    }
+
     /// Prints a table on stdout.
     pub fn table(&self, table: &Table) {
         self.print(render(table, console::colors_enabled()).trim_end());

@@ -5,7 +5,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Local, Utc};
 
 use super::interrupt::Interrupt;
 use super::operator::Operator;
@@ -38,6 +38,25 @@ pub struct Context {
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The whole environment, as far as it is UTF-8.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// The folder that this process works in.
+///
+/// # Errors
+/// When it is gone, or may not be seen.
+pub fn working_folder() -> std::io::Result<PathBuf> {
+    env::current_dir()
+}
+
+/// What the clock shows now, in the zone of this host: for those to whom time is data.
+#[must_use]
+pub fn local_now() -> DateTime<Local> {
+    Local::now()
 }
 
 /// Who runs this process, as far as its environment tells.

@@ -81,6 +81,9 @@ where
         "json" => Format::Json,
         _ => Format::Table,
     };
+    if arguments.values.get_bool("--no-color") {
+        console.no_colours();
+    }
     let given = |option| arguments.values.find(option).map(|value| value.as_str().to_owned()).unwrap_or_default();
     let journal = Some(given("--journal")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let journal = journal.or_else(context::state_folder);

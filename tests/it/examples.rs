@@ -65,7 +65,8 @@ fn each_program_has_its_examples_run_here() {
             "rebuild_indexes.rs",
             "reelect_leader.rs",
             "resolve_transactions.rs",
-            "rollback_service.rs"
+            "rollback_service.rs",
+            "test_pipeline.rs",
         ],
         "run the examples of what came, too"
     );
@@ -140,6 +141,23 @@ async fn those_of_resolve_transactions_settle_what_waits() {
         "{ends:?}"
     );
     assert_eq!((settlement.ledger().effects.len(), settlement.ledger().wrong()), (2, Vec::new()));
+}
+
+#[test]
+fn those_of_test_pipeline_run_what_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    };
+    write("inventory/dev.yml", "day: today\n");
+    write("tests/orders.yaml", "steps: [{check: {contains: {the: '{{ day }}', in: [today, '2026-11-28']}}}]\n");
+    for line in examples(env!("CARGO_BIN_EXE_test_pipeline")) {
+        let output = shell(&line, folder.path()).stdin(Stdio::null()).output().expect("a shell");
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
+    assert!(folder.path().join("results.xml").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

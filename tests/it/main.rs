@@ -27,6 +27,7 @@ mod matrix;
 mod on_kubernetes;
 mod operators;
 mod pictures;
+mod pipeline;
 mod program;
 mod ran;
 mod readme;

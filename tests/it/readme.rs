@@ -140,6 +140,7 @@ fn every_module_of_the_tests_is_that_of_one_domain() {
         "history",
         "indexes",
         "leaders",
+        "pipeline",
         "platform",
         "registry",
         "roles",

@@ -31,6 +31,10 @@ const FOREIGN: [(&str, &[&str]); 6] = [
         "rollback_service",
         &["lapin", "redis", "axum", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"],
     ),
+    (
+        "test_pipeline",
+        &["axum", "k8s-openapi", "kube", "pulldown-cmark", "redis", "rust-stemmers", "similar", "syn", "toml_edit"],
+    ),
 ];
 
 /// What cargo knows of this package.

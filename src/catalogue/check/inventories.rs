@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::stock::{Stock, Yaml, is_variables};
-use super::yaml::{Node, Value};
 use super::{Violation, meant, nearest};
 use crate::catalogue::facts::{Kind, Role, Variable};
+use crate::yaml::{Node, Value};
 
 /// The group whose first host runs the programs.
 const GROUP: &str = "firebreak";

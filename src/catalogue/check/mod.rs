@@ -8,7 +8,6 @@ mod playbooks;
 mod roles;
 mod stock;
 mod texts;
-mod yaml;
 
 use std::path::{Path, PathBuf};
 

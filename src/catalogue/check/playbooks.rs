@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::stock::{Stock, Yaml};
-use super::yaml::Node;
 use super::{Violation, meant};
+use crate::yaml::Node;
 
 /// The roles that a file names: in `roles`, or by `include_role` and `import_role`. Those of collections (`a.b.c`), of
 /// other folders, and those that a variable names are somebody else's.

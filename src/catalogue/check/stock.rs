@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::yaml::{self, NoYaml, Node, Value};
 use super::{Toolkit, Violation};
 use crate::action::manual::Manual;
 use crate::catalogue::facts::Role;
 use crate::catalogue::source::Source;
 use crate::catalogue::{Program, UnreadableText, sync};
+use crate::yaml::{self, NoYaml, Node, Value};
 
 /// All that is checked.
 pub struct Stock {
