@@ -20,6 +20,8 @@ pub mod history;
 pub mod http;
 pub mod image;
 pub mod journal;
+#[cfg(feature = "pictures")]
+pub mod pictures;
 #[cfg(feature = "platform")]
 pub mod platform;
 pub mod poll;
@@ -35,6 +37,8 @@ pub mod rollback;
 pub mod settlement;
 #[cfg(feature = "sql")]
 pub mod sql;
+#[cfg(feature = "store")]
+pub mod store;
 pub mod temporary;
 #[cfg(feature = "transactions")]
 pub mod transactions;
