@@ -12,10 +12,9 @@ use super::source::Source;
 use super::template::Template;
 use crate::action::arguments::UsageError;
 use crate::action::standard::{Standard, number};
-use crate::http::retry::Retry;
-use crate::http::{Address, Trust, client};
+use crate::http::{Address, Trust};
 use crate::port::Unfit;
-use crate::store::{Access, Store, connect};
+use crate::store::{Access, Store, Web, connect};
 use crate::watch::Watch;
 
 /// More at a time help nobody.
@@ -117,13 +116,8 @@ impl Arguments {
         };
         let target = open(&address)?;
         let source = match from {
-            Template::Url(template) => Source::Server {
-                http: client(&trust)?,
-                template,
-                retry: Retry::default(),
-                watch: Arc::clone(watch),
-            },
-            Template::Store { address, before, behind } => Source::Store(open(&address)?, before, behind),
+            Template::Url(pattern) => Source::new(Box::new(Web::open(pattern, &trust, watch)?), String::new(), String::new()),
+            Template::Store { address, before, behind } => Source::new(open(&address)?, before, behind),
         };
         let largest = self.up_to("--largest", &self.flag_largest, "MiB", MOST_MIB)? << 20;
         Ok(Gallery::new(source, target, (before, behind), largest, Arc::clone(watch)))

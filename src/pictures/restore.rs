@@ -63,7 +63,7 @@ impl Ledger {
 
     /// The same in words: `8 stored; 1 not at the source`.
     fn sentence(&self) -> String {
-        let words = ["stored", "good by then", "not at the source", "at the source and no good picture", "not stored"];
+        let words = ["stored", "good by then", "not at the source", "of which the source gives no good picture", "not stored"];
         let numbers = self.all().map(|(_, number)| number.load(Ordering::Relaxed));
         let told = numbers.iter().zip(words).enumerate().filter(|(at, (number, _))| *at == 0 || **number > 0);
         let told: Vec<_> = told.map(|(_, (number, word))| format!("{number} {word}")).collect();
@@ -99,7 +99,8 @@ impl Pictures {
 
     /// A picture from the source, checked.
     async fn fetch(&self, wanted: &Wanted) -> Result<(Bytes, Kind), Fault> {
-        let (body, noted) = self.gallery.source.fetch(&wanted.key, self.gallery.largest).await?;
+        let object = self.gallery.source.fetch(&wanted.key, self.gallery.largest).await?;
+        let (body, noted) = (object.body, object.head.checksum);
         let kind = match self.gallery.inspector.inspect(body.clone()).await {
             Verdict::Good(kind) => kind,
             Verdict::Broken(why) | Verdict::Unclear(why) => {

@@ -1,24 +1,16 @@
 //! Where the picture of a key is: a text in which `{key}` stands for the key.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use url::Url;
-
 use crate::port::Unfit;
-use crate::store::Key;
+use crate::store::{Key, UrlPattern};
 
 /// What stands for the key.
 pub const PLACE: &str = "{key}";
-
-/// What is no letter of a path: all but what RFC 3986 leaves unreserved, and the `/` between parts.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
-/// What is no letter of a query: in one, a `/` is no border between parts.
-const QUERY: &AsciiSet = &PATH.add(b'/');
 
 /// Where pictures are, one for each key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Template {
     /// At URLs of a server.
-    Url(UrlTemplate),
+    Url(UrlPattern),
     /// In a store: its address, and how an object in it is called.
     Store {
         /// The address of the store.
@@ -28,26 +20,6 @@ pub enum Template {
         /// What stands behind it: `.png`.
         behind: String,
     },
-}
-
-/// A URL with a place for the key in its path or its query.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UrlTemplate {
-    before: String,
-    behind: String,
-    is_in_query: bool,
-}
-
-impl UrlTemplate {
-    /// The URL of a key's picture.
-    ///
-    /// # Errors
-    /// When there is no such URL.
-    pub fn url(&self, key: &Key) -> Result<Url, String> {
-        let set = if self.is_in_query { QUERY } else { PATH };
-        let text = format!("{}{}{}", self.before, utf8_percent_encode(key.as_str(), set), self.behind);
-        text.parse().map_err(|error| format!("there is no URL for it: {error}"))
-    }
 }
 
 impl Template {
@@ -117,21 +89,11 @@ fn url(address: &str, query: Option<&str>, refused: &dyn Fn(&str) -> Unfit) -> R
         return Err(refused("a `#` is written as %23"));
     }
     let (before, behind) = text.split_once(PLACE).unwrap_or((&text, ""));
-    let is_in_query = before.contains('?');
-    let tried: Url =
-        format!("{before}key{behind}").parse().map_err(|error| refused(&format!("it is no URL: {error}")))?;
-    // A key must not choose the server.
-    let rest = before.split_once("://").map_or("", |(_, rest)| rest);
-    if tried.host_str().is_none() || !rest.contains('/') && !is_in_query {
-        return Err(refused("the host has no key in it"));
-    }
-    Ok(Template::Url(UrlTemplate { before: before.to_owned(), behind: behind.to_owned(), is_in_query }))
+    UrlPattern::read(before, behind).map(Template::Url).map_err(|why| refused(&why))
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn store(text: &str) -> (String, String, String) {
@@ -196,22 +158,6 @@ mod tests {
             let error = Template::read("--source", text).expect_err(text).to_string();
             assert!(error.starts_with("--source cannot be '") && error.contains(why), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_key_changes_neither_the_server_nor_the_depth_nor_the_query(text in "[./?#%@:a-b\\\\ ]{1,12}|.{1,30}") {
-            let Ok(key) = Key::read(&text) else { return Ok(()) };
-            let Template::Url(template) = Template::read("--source", "https://h/x/{key}?s=1").expect("a template") else {
-                panic!("no URL")
-            };
-            let url = template.url(&key).expect("a URL");
-            prop_assert_eq!(url.host_str(), Some("h"));
-            prop_assert_eq!(url.query(), Some("s=1"));
-            let path = percent_encoding::percent_decode_str(url.path()).decode_utf8_lossy().into_owned();
-            prop_assert_eq!(path, format!("/x/{text}"));
-            prop_assert_eq!(url.path().matches('/').count(), 2 + text.matches('/').count());
         }
     }
 }

@@ -16,7 +16,7 @@ use rustix::fs::Access as Permission;
 use tempfile::NamedTempFile;
 
 use super::key::PARTS;
-use super::{Checksum, Head, Key, Listed, Object, Over, Store, StoreError, Stored};
+use super::{Checksum, Head, Key, Listed, Object, Over, Source, Store, StoreError, Stored};
 use crate::port::Unfit;
 
 /// A part that is older was left by a run that was killed.
@@ -174,6 +174,18 @@ fn walk(root: &Path, name: &str, prefix: &str, see: &mut dyn FnMut(Listed)) -> i
 }
 
 #[async_trait]
+impl Source for Folder {
+    async fn head(&self, key: &Key) -> Result<Option<Head>, StoreError> {
+        Ok(self.get(key, usize::MAX - 1).await?.map(|object| object.head))
+    }
+
+    async fn get(&self, key: &Key, limit: usize) -> Result<Option<Object>, StoreError> {
+        let path = self.path(key);
+        Self::at_leisure(move || read(&path, limit)).await
+    }
+}
+
+#[async_trait]
 impl Store for Folder {
     fn address(&self) -> &str {
         &self.address
@@ -202,15 +214,6 @@ impl Store for Folder {
 
     async fn list(&self, prefix: &str, see: &mut (dyn FnMut(Listed) + Send)) -> Result<u64, StoreError> {
         walk(&self.root, "", prefix, see).map_err(|error| failed("list", &self.root, &error))
-    }
-
-    async fn head(&self, key: &Key) -> Result<Option<Head>, StoreError> {
-        Ok(self.get(key, usize::MAX - 1).await?.map(|object| object.head))
-    }
-
-    async fn get(&self, key: &Key, limit: usize) -> Result<Option<Object>, StoreError> {
-        let path = self.path(key);
-        Self::at_leisure(move || read(&path, limit)).await
     }
 
     async fn put(&self, key: &Key, body: Bytes, _kind: &str, over: &Over) -> Result<Stored, StoreError> {

@@ -6,6 +6,7 @@
 mod folder;
 mod key;
 mod s3;
+mod web;
 
 use std::fmt::Write as _;
 
@@ -17,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 pub use folder::Folder;
 pub use key::Key;
 pub use s3::{Access, S3};
+pub use web::{UrlPattern, Web};
 
 use crate::http::Trust;
 
@@ -124,9 +126,25 @@ pub enum StoreError {
     TooLong(usize),
 }
 
+/// What objects can be had from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// What is said of an object; none where there is no such object.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn head(&self, key: &Key) -> Result<Option<Head>, StoreError>;
+
+    /// An object, whose content has `limit` bytes at most; none where there is no such object.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the content is longer.
+    async fn get(&self, key: &Key, limit: usize) -> Result<Option<Object>, StoreError>;
+}
+
 /// A store of objects.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Source {
     /// Where it is, without credentials.
     fn address(&self) -> &str;
 
@@ -147,18 +165,6 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     async fn list(&self, prefix: &str, see: &mut (dyn FnMut(Listed) + Send)) -> Result<u64, StoreError>;
-
-    /// What is said of an object; none where there is no such object.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    async fn head(&self, key: &Key) -> Result<Option<Head>, StoreError>;
-
-    /// An object, whose content has `limit` bytes at most; none where there is no such object.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or the content is longer.
-    async fn get(&self, key: &Key, limit: usize) -> Result<Option<Object>, StoreError>;
 
     /// Stores an object whole or not at all, over what is said. `kind` is its media type.
     ///

@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{Checksum, Head, Key, Listed, Object, Over, Store, StoreError, Stored};
+use super::{Checksum, Head, Key, Listed, Object, Over, Source, Store, StoreError, Stored};
 use crate::address::Address;
 use crate::http::retry::{Answer, NoAnswer, Retry};
 use crate::http::{Trust, client};
@@ -196,6 +196,38 @@ impl S3 {
 }
 
 #[async_trait]
+impl Source for S3 {
+    async fn head(&self, key: &Key) -> Result<Option<Head>, StoreError> {
+        let name = self.name(key);
+        let action = HeadObject::new(&self.bucket, self.credentials.as_ref(), &name);
+        let what = format!("look at '{name}'");
+        let answer = self.send(Method::HEAD, action, None, LONGEST_ANSWER).await;
+        let answer = answer.map_err(|error| self.lost(&what, error))?;
+        match answer.status {
+            status if status.is_success() => Ok(Some(head(&answer.headers, None))),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(self.refusal(&what, &answer)),
+        }
+    }
+
+    async fn get(&self, key: &Key, limit: usize) -> Result<Option<Object>, StoreError> {
+        let name = self.name(key);
+        let action = GetObject::new(&self.bucket, self.credentials.as_ref(), &name);
+        let what = format!("get '{name}'");
+        let answer = self.send(Method::GET, action, None, limit).await;
+        let answer = answer.map_err(|error| self.lost(&what, error))?;
+        match answer.status {
+            status if status.is_success() => {
+                let head = head(&answer.headers, Some(answer.body.len() as u64));
+                Ok(Some(Object { head, body: answer.body }))
+            }
+            StatusCode::NOT_FOUND if said(&answer.body, "Code").as_deref() != Some("NoSuchBucket") => Ok(None),
+            _ => Err(self.refusal(&what, &answer)),
+        }
+    }
+}
+
+#[async_trait]
 impl Store for S3 {
     fn address(&self) -> &str {
         &self.address
@@ -258,35 +290,6 @@ impl Store for S3 {
             if from.is_none() {
                 return Ok(count);
             }
-        }
-    }
-
-    async fn head(&self, key: &Key) -> Result<Option<Head>, StoreError> {
-        let name = self.name(key);
-        let action = HeadObject::new(&self.bucket, self.credentials.as_ref(), &name);
-        let what = format!("look at '{name}'");
-        let answer = self.send(Method::HEAD, action, None, LONGEST_ANSWER).await;
-        let answer = answer.map_err(|error| self.lost(&what, error))?;
-        match answer.status {
-            status if status.is_success() => Ok(Some(head(&answer.headers, None))),
-            StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(self.refusal(&what, &answer)),
-        }
-    }
-
-    async fn get(&self, key: &Key, limit: usize) -> Result<Option<Object>, StoreError> {
-        let name = self.name(key);
-        let action = GetObject::new(&self.bucket, self.credentials.as_ref(), &name);
-        let what = format!("get '{name}'");
-        let answer = self.send(Method::GET, action, None, limit).await;
-        let answer = answer.map_err(|error| self.lost(&what, error))?;
-        match answer.status {
-            status if status.is_success() => {
-                let head = head(&answer.headers, Some(answer.body.len() as u64));
-                Ok(Some(Object { head, body: answer.body }))
-            }
-            StatusCode::NOT_FOUND if said(&answer.body, "Code").as_deref() != Some("NoSuchBucket") => Ok(None),
-            _ => Err(self.refusal(&what, &answer)),
         }
     }
 
