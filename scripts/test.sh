@@ -90,6 +90,7 @@ modules_of() {
     rollback) echo matrix on_kubernetes operators program ran reliability secrets sets temporary terminal undo ;;
     roles) echo ansible dist jenkins ;;
     transactions) echo transactions ;;
+    pictures) echo images ;;
     toolkit) echo architecture runner readme static_programs ;;
     *) echo "$1" ;;
   esac

@@ -43,7 +43,7 @@ Options of run:
   --stale               Replace good pictures too, where the source has a newer or another one.
   --env=<env>           The environment that it is about; the name of a protected one is typed out.
   --slack=<url>         Tell this Slack webhook of the start, the results and the end. [env: FIREBREAK_SLACK] [secret]
-  --timeout=<s>         Seconds that one step, such as a picture, may take. [default: 600]
+  --timeout=<s>         Seconds that one step, such as a deployment, may take. [default: 600]
   --check               Plan and stop: change nothing.
   --yes                 Do not ask. Needed where no terminal is.
   --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]

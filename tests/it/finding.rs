@@ -123,9 +123,9 @@ fn list_names_all_there_is() {
             let mut words = line.split_whitespace();
             Some((words.next()?, words.next()?))
         })
-        .take(4)
+        .take(5)
         .collect();
-    let roles = [("resolve_transactions", "role"), ("rollback_service", "role")];
+    let roles = [("repopulate_images", "role"), ("resolve_transactions", "role"), ("rollback_service", "role")];
     assert_eq!(kinds, [[("firebreak", "program"), ("firedrill", "program")], roles].concat());
 }
 

@@ -135,7 +135,7 @@ fn every_module_of_the_tests_is_that_of_one_domain() {
     let mut modules: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')).collect();
     modules.retain(|module| *module != "support");
     let domains =
-        ["catalogue", "drill", "history", "platform", "registry", "roles", "rollback", "toolkit", "transactions"];
+        ["catalogue", "drill", "history", "pictures", "platform", "registry", "roles", "rollback", "toolkit", "transactions"];
     let mut found: Vec<_> = domains.into_iter().flat_map(modules_of).collect();
     found.sort();
     assert_eq!(found, modules, "scripts/test.sh says which modules are those of a domain");

@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod pty;
 pub mod redis;
 pub mod registry;
+pub mod s3;
 pub mod tls;
 pub mod wire;
 
