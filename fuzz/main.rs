@@ -6,6 +6,7 @@ mod dump;
 mod headers;
 mod journal;
 mod manifest;
+mod picture;
 mod usage;
 
 use std::sync::OnceLock;
@@ -14,11 +15,12 @@ use std::sync::OnceLock;
 type Target = fn(&[u8]);
 
 /// By their names.
-const TARGETS: [(&str, Target); 5] = [
+const TARGETS: [(&str, Target); 6] = [
     ("dump", dump::take),
     ("headers", headers::take),
     ("journal", journal::take),
     ("manifest", manifest::take),
+    ("picture", picture::take),
     ("usage", usage::take),
 ];
 

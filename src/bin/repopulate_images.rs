@@ -4,15 +4,16 @@ const USAGE: &str = "
 Put missing pictures back into their store.
 
 Problem:
-  A dashboard, a shop or a site shows broken pictures: they are gone from the store that serves them, or what lies there is no
-  picture any more.
+  A dashboard, a shop or a site shows broken pictures: they are gone from the store that serves them, or what lies
+  there is no picture any more.
 
 Solution:
-  `get` looks for each key whether its picture is there: it is read and really decoded (PNG, JPEG, WebP, GIF), and compared with the
-  source. It shows which are missing, broken and stale, and changes nothing. `run` looks as well, shows the plan, asks, and takes each
-  missing or broken picture from the source: it is checked in the same way, and stored whole or not at all. A good picture is never
-  overwritten; a stale one only with --stale. What the source does not have, or what it sends that is no picture, is told by key.
-  Run it again at any time: what is good by then is left. Every run is in a journal.
+  `get` looks for each key whether its picture is there: it is read and really decoded (PNG, JPEG, WebP, GIF), and
+  compared with the source. It shows which are missing, broken and stale, and changes nothing. `run` looks as well,
+  shows the plan, asks, and takes each missing or broken picture from the source: it is checked in the same way, and
+  stored whole or not at all. A good picture is never overwritten; a stale one only with --stale. What the source
+  does not have, or what it sends that is no picture, is told by key. Run it again at any time: what is good by then
+  is left. Every run is in a journal.
 
 Symptoms:
   Pictures, images, thumbnails or avatars are missing or broken on a dashboard, a shop or a site
@@ -25,8 +26,8 @@ Usage:
   repopulate_images -h | --help | --version
 
 Options of get and run:
-  --source=<from>       Where good pictures come from: a URL such as https://cdn.example/{key}.png, a folder, or s3://bucket/prefix.
-                        [env: FIREBREAK_PICTURES_SOURCE]
+  --source=<from>       Where good pictures come from: a URL such as https://cdn.example/{key}.png, a folder, or
+                        s3://bucket/prefix. [env: FIREBREAK_PICTURES_SOURCE]
   --target=<to>         Where they belong: a folder, or s3://bucket/prefix?endpoint=https://host&region=eu-west-1.
                         [env: FIREBREAK_PICTURES_TARGET]
   --keys=<file>         A file with a key a line; behind a tab the SHA-256 of its picture, where that is known.
@@ -58,15 +59,17 @@ General options:
 A secret is best given as @path, the name of a file that holds it: everybody on the host sees a command line.
 
 Names:
-  `{key}` stands in a source and a target where the key belongs; where it does not stand, the key follows behind a `/`. A key is
-  part of a path: `42`, `users/42.png`. One that would lead elsewhere (`../x`, `/x`) is refused by name, and the others go on.
+  `{key}` stands in a source and a target where the key belongs; where it does not stand, the key follows behind a
+  `/`. A key is part of a path: `42`, `users/42.png`. One that would lead elsewhere (`../x`, `/x`) is refused by
+  name, and the others go on.
 
 Verify:
-  The message says how many were stored, and which failed and why. `get` shows what is still missing. A second run stores only that.
+  The message says how many were stored, and which failed and why. `get` shows what is still missing. A second run
+  stores only that.
 
 Undo:
-  Not by this program: what was stored was missing or broken before. With --stale, the picture before is gone, unless the store
-  keeps versions.
+  Not by this program: what was stored was missing or broken before. With --stale, the picture before is gone, unless
+  the store keeps versions.
 
 Exit status:
   0    Done, or nothing to do; of get: it has looked, whatever it found.
@@ -78,7 +81,7 @@ Exit status:
 
 Examples:
   repopulate_images get --source='https://cdn.example/{key}.png' --target='/srv/dashboard/{key}.png' --keys=keys.txt
-  repopulate_images run --source=/backup/pictures --target='s3://dashboard/thumbs?region=eu-west-1' --access=@s3.keys --keys=keys.txt
+  repopulate_images run --source=/backup --target='s3://shop/thumbs?region=eu-west-1' --access=@s3.keys --keys=keys.txt
 ";
 
 fn main() -> std::process::ExitCode {

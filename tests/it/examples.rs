@@ -118,8 +118,8 @@ async fn those_of_repopulate_images_store_what_is_missing() {
         let mut ends = Vec::new();
         for line in examples(env!("CARGO_BIN_EXE_repopulate_images")) {
             let typed = line.replace("https://cdn.example", "http://127.0.0.1:9");
-            let typed = typed.replace("/srv/dashboard", "dashboard").replace("/backup/pictures", "backup");
-            let typed = typed.replace("s3://dashboard/thumbs?", &format!("{address}&"));
+            let typed = typed.replace("/srv/dashboard", "dashboard").replace("/backup", "backup");
+            let typed = typed.replace("s3://shop/thumbs?", &format!("{address}&"));
             assert!(!typed.contains(".example"), "{typed}");
             let mut session = pty::start(shell(&typed, folder.path()));
             if line.starts_with("repopulate_images run") {
