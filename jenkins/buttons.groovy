@@ -3,6 +3,19 @@
 // What is asked before a build. The Jenkinsfile says the same, but Jenkins reads that only when a build begins: without this,
 // a button would ask nothing the first time, and each time that the seed has run.
 def questions = [
+    rebuild_indexes: {
+        choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
+        stringParam('min_waste', '',
+            'From which percentage of empty space on an index is bloated, and 1 MiB of it. Leave it empty: then as the environment has it.')
+        stringParam('index', '',
+            'These indexes alone, whatever is wrong with them: with commas, with or without their schemas. Leave it empty: then as the environment has it.')
+        stringParam('table', '',
+            'The indexes of these tables alone. Leave it empty: then as the environment has it.')
+        stringParam('kind', '',
+            'Those of these kinds alone, with commas: leftover, invalid, bloated. All where it is not given. Leave it empty: then as the environment has it.')
+        stringParam('LIMIT', '',
+            'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
+    },
     repopulate_images: {
         choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
         stringParam('keys', '',

@@ -11,11 +11,13 @@ story="scripts/stories/$role.sh"
 
 # The domain of each role, and its world.
 case "$role" in
+  rebuild_indexes) domain=indexes world=(--world=indexes) ;;
   resolve_transactions) domain=transactions world=(--world=transactions) ;;
   *) domain=rollback world=(--platform="${PLATFORM:-marathon}") ;;
 esac
 
 scripts/tools.sh ansible
+[ "$domain" != indexes ] || [ -d /usr/lib/postgresql ] || scripts/tools.sh database
 [ "$domain" != transactions ] || command -v redis-server >/dev/null || scripts/tools.sh queue
 say "building what the story calls"
 # Compiled in the quick way, as for tests, and without what only other programs need: `make build` makes those for production.

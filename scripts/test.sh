@@ -89,6 +89,8 @@ modules_of() {
     registry) echo registry ;;
     rollback) echo matrix on_kubernetes operators program ran reliability secrets sets temporary terminal undo ;;
     roles) echo ansible dist jenkins ;;
+    indexes) echo indexes ;;
+    sql) echo sql ;;
     transactions) echo transactions ;;
     pictures) echo images ;;
     toolkit) echo architecture runner readme static_programs ;;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests and the drill need: everything, or only what is named. `ansible` is all that the drill of a rollback needs,
-# `queue` what that of missed transactions needs besides, `debian` and `bench` all that the bench needs, `lint` what finds faults;
+# `queue` what that of missed transactions needs besides, `database` what that of indexes needs, `debian` and `bench` all that the bench needs, `lint` what finds faults;
 # `packages` is all but Kubernetes, which is compiled. Safe to call again: what is there is left alone.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
@@ -13,6 +13,7 @@ debian_packages=(
   redis-server         # a real queue of missed transactions
   postgresql           # a real database whose indexes are rebuilt
   mariadb-server       # another
+  postgresql-15-repack # the bench measures beside it
   etcd-server          # where a real Kubernetes keeps its objects
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
@@ -90,6 +91,7 @@ case "${1:-all}" in
   ansible) install_python_packages requirements.txt ;;
   debian) install_debian_packages "${debian_packages[@]}" ;;
   queue) install_debian_packages redis-server ;;
+  database) install_debian_packages postgresql ;;
   lint) install_python_packages "${lists[@]}" ;;
   bench) install_python_packages requirements.txt requirements-bench.txt ;;
   packages)
@@ -100,5 +102,5 @@ case "${1:-all}" in
     "$0" packages
     scripts/kubernetes.sh
     ;;
-  *) fail "usage: tools.sh [ansible|bench|debian|lint|packages|queue|all]" ;;
+  *) fail "usage: tools.sh [ansible|bench|database|debian|lint|packages|queue|all]" ;;
 esac

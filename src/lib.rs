@@ -1,8 +1,8 @@
 //! Repair and rollback programs for people whose production is on fire.
 //!
-//! Three floors, and an arrow only ever points down: `src/bin` holds one file an action; the domains (`rollback`, `transactions`) know what
+//! Three floors, and an arrow only ever points down: `src/bin` holds one file an action; the domains (`rollback`, `transactions`, `indexes`) know what
 //! is to be done, `catalogue` what the toolkit holds, and `history` what was run; below them stands what every action shares
-//! ([`action`]) and the ports to the world (`registry`, `platform`, `queue`, `settlement`, `http`), and at the bottom [`watch`], [`words`]
+//! ([`action`]) and the ports to the world (`registry`, `platform`, `queue`, `settlement`, `sql`, `http`), and at the bottom [`watch`], [`words`]
 //! and [`journal`].
 //! `drill` is the embedded world for practice, tests and benches.
 //!
@@ -19,6 +19,8 @@ pub mod history;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod image;
+#[cfg(feature = "indexes")]
+pub mod indexes;
 pub mod journal;
 #[cfg(feature = "pictures")]
 pub mod pictures;

@@ -62,6 +62,12 @@ impl Interrupt {
         CriticalSection { interrupt: self.clone() }
     }
 
+    /// Is cancelled when somebody interrupts a section: for an item of a batch that takes so long that it is better broken off.
+    #[must_use]
+    pub fn told(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
     /// Notes an interrupt and says what it means.
     #[must_use]
     pub fn arrive(&self) -> Meaning {

@@ -9,7 +9,7 @@ use super::facts::Role;
 use super::help::{Help, Kind, contradictions, options};
 use super::name::is_secret;
 use super::new::NewRole;
-use super::package::{Laid, Package, Piece, put};
+use super::package::{Package, Piece, UnpackedPackage, put};
 use super::sync::{self, Stale};
 use super::usage_text::{Tag, usage_text};
 use super::{Adopted, PYTHON, Program, Toolkit, again, calls, name, written};
@@ -217,7 +217,7 @@ async fn prepared(toolkit: &Toolkit, path: &Path, stranger: &Stranger, context: 
     if package.requirements.is_some() {
         context.operator.say("Installing its packages, to ask it for its help");
     }
-    let laid = Laid::out(&package)?;
+    let laid = UnpackedPackage::out(&package)?;
     let help = Help::of(&laid)?;
     for (line, note) in &help.notes {
         context.watch.warn(&format!("line {line} of what `{file} --help` prints: {note}"));
@@ -284,7 +284,7 @@ async fn prepared(toolkit: &Toolkit, path: &Path, stranger: &Stranger, context: 
 }
 
 /// Has somebody at the terminal try the look, with values for what it cannot do without.
-async fn trial(laid: &Laid, role: &Role, manual: &Manual, context: &Context) -> anyhow::Result<()> {
+async fn trial(laid: &UnpackedPackage, role: &Role, manual: &Manual, context: &Context) -> anyhow::Result<()> {
     let look = &role.get;
     let secret = look.variables.iter().any(|it| it.secret && it.required.contains(&look.entry));
     if look.word.is_none() || secret || !context.operator.present() {

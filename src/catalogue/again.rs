@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::facts::paragraph;
 use super::help::Help;
 use super::new::Brief;
-use super::package::{Laid, Package};
+use super::package::{Package, UnpackedPackage};
 use super::sync::{self, Stale};
 use super::usage_text::{Tag, usage_text};
 use super::{Adopted, Program, Toolkit};
@@ -33,7 +33,7 @@ pub fn add_known(toolkit: &Toolkit, program: &Program, package: &mut Package) {
 pub fn text(toolkit: &Toolkit, program: &Program, adopted: &Adopted, help: &Help) -> anyhow::Result<String> {
     let usage = program.source.path.display().to_string();
     let known = Package::of(toolkit, program).with_context(|| format!("'{}' was not adopted", program.name))?;
-    let before = Laid::out(&known).and_then(|laid| Help::of(&laid));
+    let before = UnpackedPackage::out(&known).and_then(|laid| Help::of(&laid));
     let before = before.with_context(|| {
         format!("what {usage} was made of cannot be asked any more, so that changes cannot be told from yours")
     })?;

@@ -73,11 +73,11 @@ pub fn compare(old: &[Program], new: &[Program]) -> Vec<Change> {
     let mut changes = Vec::new();
     for (before, after) in pairs(old, new, |program| program.name.clone()) {
         let name = &before.or(after).expect("one of a pair is there").name;
-        let mut paper = Paper { program: name, changes: &mut changes };
+        let mut changes_of = ProgramChanges { program: name, changes: &mut changes };
         match (before, after) {
-            (Some(before), Some(after)) => paper.program(before, after),
+            (Some(before), Some(after)) => changes_of.program(before, after),
             (before, after) => {
-                paper.one(&PROGRAM, name, before.map(|it| &it.name), after.map(|it| &it.name));
+                changes_of.one(&PROGRAM, name, before.map(|it| &it.name), after.map(|it| &it.name));
             }
         }
     }
@@ -86,12 +86,12 @@ pub fn compare(old: &[Program], new: &[Program]) -> Vec<Change> {
 }
 
 /// Where the changes of one program are written.
-struct Paper<'a> {
+struct ProgramChanges<'a> {
     program: &'a str,
     changes: &'a mut Vec<Change>,
 }
 
-impl Paper<'_> {
+impl ProgramChanges<'_> {
     fn write(&mut self, level: Level, what: String) {
         self.changes.push(Change { level, program: self.program.to_owned(), what });
     }
@@ -319,17 +319,17 @@ fn options(manual: &Manual, command: Option<&str>) -> Vec<Opt> {
     manual.options_of(command).cloned().collect()
 }
 
-struct Place {
+struct Positional {
     name: String,
     needed: bool,
     repeats: bool,
 }
 
-fn positionals(manual: &Manual, command: Option<&str>) -> Vec<Place> {
-    let mut places: Vec<Place> = Vec::new();
+fn positionals(manual: &Manual, command: Option<&str>) -> Vec<Positional> {
+    let mut places: Vec<Positional> = Vec::new();
     for usage in usages(manual, command) {
         for name in &usage.positionals {
-            let place = Place {
+            let place = Positional {
                 name: name.clone(),
                 needed: manual.is_needed(command.unwrap_or(""), name),
                 repeats: manual.positionals.iter().any(|known| known.name == *name && known.repeats),

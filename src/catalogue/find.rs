@@ -20,7 +20,7 @@ const TAIL: f64 = 0.3;
 
 /// A role that fits.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Hit {
+pub struct RankedRole {
     /// The role's name.
     pub role: String,
     /// How well it fits, beside others of the same search.
@@ -84,15 +84,15 @@ impl<'a> Page<'a> {
 
 /// The roles that fix what `asked` says, best first.
 #[must_use]
-pub fn find(asked: &str, roles: &[Role]) -> Vec<Hit> {
+pub fn find(asked: &str, roles: &[Role]) -> Vec<RankedRole> {
     let pages: Vec<Page> = roles.iter().map(Page::of).collect();
     let single = distinct(words(asked));
     let clear = single.iter().filter(|word| !word.is_vague()).count();
     // Two words that are written as one count where a role does so as well, and are never missed.
     let pairs = distinct(joined(asked)).into_iter().map(|word| (word, true));
-    let mut hits: Vec<(Hit, usize, usize)> = pages
+    let mut roles: Vec<(RankedRole, usize, usize)> = pages
         .iter()
-        .map(|page| (Hit { role: page.role.name.clone(), score: 0.0, weak: false, why: Vec::new() }, 0, 0))
+        .map(|page| (RankedRole { role: page.role.name.clone(), score: 0.0, weak: false, why: Vec::new() }, 0, 0))
         .collect();
     for (word, pair) in single.into_iter().map(|word| (word, false)).chain(pairs) {
         let worth = |slips: bool| pages.iter().map(|page| page.worth(&word, slips)).collect::<Vec<_>>();
@@ -103,17 +103,17 @@ pub fn find(asked: &str, roles: &[Role]) -> Vec<Hit> {
         }
         let rarity = (1.0 + count(pages.len()) / count(worths.iter().flatten().count().max(1))).ln();
         let weight = rarity * if word.is_vague() { VAGUE } else { 1.0 };
-        for (worth, (hit, told, mentioned)) in worths.iter().zip(&mut hits) {
+        for (worth, (role, told, mentioned)) in worths.iter().zip(&mut roles) {
             if let Some((worth, place, found)) = worth {
-                hit.score += weight * worth;
+                role.score += weight * worth;
                 // Two words in the same order are worth more, and are no reason of their own where one of them is a reason:
                 // of the term `crash loop` neither is.
                 let is_half = |it: &&Match| word.said.starts_with(&it.said) || word.said.ends_with(&it.said);
                 let is_reason = |it: &Match| !word.is_term() || words(&it.said).iter().any(|half| !half.is_vague());
-                if pair && hit.why.iter().filter(is_half).any(is_reason) {
+                if pair && role.why.iter().filter(is_half).any(is_reason) {
                     continue;
                 }
-                hit.why.push(Match { said: word.said.clone(), found: found.said.clone(), place: FIELDS[*place].0 });
+                role.why.push(Match { said: word.said.clone(), found: found.said.clone(), place: FIELDS[*place].0 });
                 if !word.is_vague() {
                     // Nobody says a number by accident: `502` is as good as two words.
                     let number = word.said.chars().all(|letter| letter.is_ascii_digit());
@@ -123,16 +123,16 @@ pub fn find(asked: &str, roles: &[Role]) -> Vec<Hit> {
         }
     }
     // One word of many fits by accident; so does what only stands in the description of an option.
-    hits.retain(|(hit, told, mentioned)| {
-        !hit.why.is_empty()
+    roles.retain(|(role, told, mentioned)| {
+        !role.why.is_empty()
             && (clear == 0 || *told >= 2 || told * 4 >= clear.max(1) && *told > 0 || *mentioned >= clear)
     });
-    let judged = hits.into_iter().map(|(hit, told, _)| Hit { weak: told == 0 || told * 2 < clear, ..hit });
-    let mut hits: Vec<Hit> = judged.collect();
-    hits.sort_by(|one, other| other.score.total_cmp(&one.score));
-    let least = hits.first().map_or(0.0, |best| best.score * TAIL);
-    hits.retain(|hit| hit.score >= least);
-    hits
+    let judged = roles.into_iter().map(|(role, told, _)| RankedRole { weak: told == 0 || told * 2 < clear, ..role });
+    let mut roles: Vec<RankedRole> = judged.collect();
+    roles.sort_by(|one, other| other.score.total_cmp(&one.score));
+    let least = roles.first().map_or(0.0, |best| best.score * TAIL);
+    roles.retain(|role| role.score >= least);
+    roles
 }
 
 /// Each word once, whatever its form.
@@ -164,9 +164,9 @@ mod tests {
         // What callers say, slips and all, behind the role that fixes it.
         let lines = include_str!("../../tests/catalogue/asked.txt").lines();
         for (role, asked) in lines.filter_map(|line| line.split_once(": ")) {
-            let hits = find(asked, &roles);
-            if hits.first().map(|hit| hit.role.as_str()) != Some(role) {
-                wrong.push(format!("'{asked}': {role} expected, {hits:#?}"));
+            let roles = find(asked, &roles);
+            if roles.first().map(|role| role.role.as_str()) != Some(role) {
+                wrong.push(format!("'{asked}': {role} expected, {roles:#?}"));
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -193,11 +193,11 @@ mod tests {
 
     #[test]
     fn says_which_words_fit_and_where() {
-        let hits = find("slvaes lost the leader", &roles());
+        let roles = find("slvaes lost the leader", &roles());
         let at = |said: &str, found: &str, place| Match { said: said.to_owned(), found: found.to_owned(), place };
-        assert_eq!(hits[0].role, "elect_leader");
+        assert_eq!(roles[0].role, "elect_leader");
         assert_eq!(
-            hits[0].why,
+            roles[0].why,
             [at("slvaes", "slaves", "symptoms"), at("lost", "lost", "symptoms"), at("leader", "master", "symptoms")]
         );
     }
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_long_story_is_read_to_its_end() {
         let story = format!("{} slaves lost their master", "we had a long day and drank tea ".repeat(150));
-        assert_eq!(find(&story, &roles()).first().map(|hit| hit.role.clone()).as_deref(), Some("elect_leader"));
+        assert_eq!(find(&story, &roles()).first().map(|role| role.role.clone()).as_deref(), Some("elect_leader"));
         let odd: Vec<_> = (0..1000).map(|number| format!("wörd{number}’s")).collect();
         assert_eq!(find(&odd.join(" "), &roles()), []);
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::facts::Role;
-use super::package::{Laid, Package};
+use super::package::{Package, UnpackedPackage};
 use super::reference::rewritten;
 use super::{Program, Toolkit, calls};
 use crate::action::manual::{Manual, Opt};
@@ -89,7 +89,7 @@ impl Help {
     ///
     /// # Errors
     /// When it does not print its help, or no docopt text.
-    pub fn of(laid: &Laid) -> anyhow::Result<Self> {
+    pub fn of(laid: &UnpackedPackage) -> anyhow::Result<Self> {
         Self::read(&laid.name, &laid.help()?)
     }
 }
@@ -109,7 +109,7 @@ pub struct Contradiction {
 /// When the program cannot be asked.
 pub fn held_against_help(toolkit: &Toolkit, program: &Program) -> anyhow::Result<Vec<Contradiction>> {
     let Some(package) = Package::of(toolkit, program) else { return Ok(Vec::new()) };
-    let help = Help::of(&Laid::out(&package)?)?;
+    let help = Help::of(&UnpackedPackage::out(&package)?)?;
     let mut found = contradictions(&program.manual, &help.manual);
     let line_of = |key: &str| 1 + program.text.lines().position(|line| line.trim_start().starts_with(key)).unwrap_or(0);
     let check = program.adopted.as_ref().and_then(|adopted| adopted.check.as_ref());

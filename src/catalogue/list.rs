@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::facts::{Role, exits, paragraph};
-use super::find::{Hit, find};
+use super::find::{RankedRole, find};
 use super::{Program, Toolkit};
 use crate::action::arguments::{UsageError, nearest};
 use crate::action::manual::Opt;
@@ -103,25 +103,25 @@ fn section(title: &str, lines: &[String]) -> Option<Table> {
 pub fn found(toolkit: &Toolkit, words: &[String]) -> Finding {
     let asked = words.join(" ");
     let roles: Vec<Role> = toolkit.roles().map(Role::of).collect();
-    let hits = find(&asked, &roles);
-    if hits.is_empty() {
+    let roles = find(&asked, &roles);
+    if roles.is_empty() {
         let shown: String = asked.chars().take(60).collect();
         let more = if shown.len() < asked.len() { "…" } else { "" };
         let message = format!(
             "no role fits '{shown}{more}': say what users see in other words, or read `firebreak list` for all there is"
         );
-        return Finding::new(Outcome::Failed, message).with("roles", Vec::<Hit>::new());
+        return Finding::new(Outcome::Failed, message).with("roles", Vec::<RankedRole>::new());
     }
     let mut tables = Vec::new();
     let mut details = Vec::new();
-    for (hit, program) in hits.iter().filter_map(|hit| Some((hit, toolkit.program(&hit.role)?))) {
-        let why = hit.why.iter().map(|it| match &it.found {
+    for (role, program) in roles.iter().filter_map(|role| Some((role, toolkit.program(&role.role)?))) {
+        let why = role.why.iter().map(|it| match &it.found {
             found if *found == it.said => format!("{} ({})", it.said, it.place),
             found => format!("{} → {found} ({})", it.said, it.place),
         });
         let title = format!("{}: {}", program.name, program.manual.title.trim_end_matches('.'));
         let mut lines = vec![Cell::new(Tone::Quiet, format!("  why     {}", why.collect::<Vec<_>>().join(", ")))];
-        if hit.weak {
+        if role.weak {
             lines.push(Cell::new(Tone::Bad, WEAK));
         }
         let look = looks(program);
@@ -129,11 +129,11 @@ pub fn found(toolkit: &Toolkit, words: &[String]) -> Finding {
         lines.push(format!("  button  {}", button(program)).into());
         tables.push(Table { title, ..Table::lines(lines) });
         details.push(serde_json::json!({
-            "name": program.name, "title": program.manual.title.trim_end_matches('.'), "why": hit.why, "weak": hit.weak,
+            "name": program.name, "title": program.manual.title.trim_end_matches('.'), "why": role.why, "weak": role.weak,
             "look": look, "button": button(program),
         }));
     }
-    let best = &hits[0].role;
+    let best = &roles[0].role;
     let message = format!("`firebreak show {best}` tells more of the first");
     let mut finding = Finding::new(Outcome::Done, message).with("roles", details);
     finding.tables = tables;

@@ -1,10 +1,10 @@
-//! What Cargo.toml says of one program: its `[[bin]]` with the features that it is built with, and how large it may be. It is
-//! changed as text, since a person writes it.
+//! What Cargo.toml says of one program: its `[[bin]]` with the features that it is built with, and how large it may be. All
+//! else stays as it was written.
 
-use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context as _;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::sync::Stale;
 
@@ -18,127 +18,104 @@ const FEATURE: &str = "http";
 const LARGEST: &str = "6_000_000";
 
 /// The table of the limits.
-const LIMITS: &str = "[package.metadata.largest]";
+const LIMITS: [&str; 3] = ["package", "metadata", "largest"];
 
 /// Cargo.toml with a new program; none where there is no such file.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or is no TOML.
 pub fn added(root: &Path, program: &str) -> anyhow::Result<Option<Stale>> {
-    changed(root, |text| with(text, program))
+    changed(root, |manifest| add(manifest, program))
 }
 
 /// Cargo.toml without a program; none where it says nothing of that.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or is no TOML.
 pub fn removed(root: &Path, program: &str) -> anyhow::Result<Option<Stale>> {
-    changed(root, |text| without(text, program))
+    changed(root, |manifest| remove(manifest, program))
 }
 
-fn changed(root: &Path, change: impl Fn(&str) -> String) -> anyhow::Result<Option<Stale>> {
+fn changed(root: &Path, change: impl Fn(&mut DocumentMut)) -> anyhow::Result<Option<Stale>> {
     let path = root.join(FILE);
     if !path.exists() {
         return Ok(None);
     }
     let old = std::fs::read_to_string(path).with_context(|| format!("failed to read {FILE}"))?;
-    let new = change(&old);
+    let mut manifest: DocumentMut = old.parse().with_context(|| format!("{FILE} is no TOML"))?;
+    change(&mut manifest);
+    let new = manifest.to_string();
     Ok((new != old).then(|| Stale { path: FILE.into(), old: Some(old), new: Some(new) }))
 }
 
-/// A table: from its heading to the end of the last line that belongs to it.
-struct Table {
-    heading: String,
-    range: Range<usize>,
-    /// Where each of its lines lies.
-    lines: Vec<Range<usize>>,
+/// The position of a table behind all others.
+const END: isize = isize::MAX;
+
+/// Adds what is not there yet: the `[[bin]]` behind the last of those that lie in src/bin, and the limit.
+fn add(manifest: &mut DocumentMut, program: &str) {
+    // Without that feature a program is built with all there are.
+    let has_feature = manifest.get("features").is_some_and(|features| features.get(FEATURE).is_some());
+    let bins = manifest.entry("bin").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+    let bins = bins.as_array_of_tables_mut().filter(|bins| has_feature && !bins.iter().any(|bin| is_of(bin, program)));
+    if let Some(bins) = bins {
+        let own = bins.iter().filter(|bin| !bin.contains_key("path")).last();
+        let mut bin = Table::new();
+        // Of two at one position the one that was pushed later comes later.
+        bin.set_position(own.map_or(Some(END - 1), Table::position));
+        bin.insert("name", value(program));
+        bin.insert("required-features", value(Array::from_iter([FEATURE])));
+        bin.decor_mut().set_prefix("\n");
+        bins.push(bin);
+    }
+    let mut limits = manifest.as_table_mut();
+    for name in LIMITS {
+        let mut empty = Table::new();
+        empty.set_implicit(name != LIMITS[LIMITS.len() - 1]);
+        empty.set_position(Some(END));
+        let Some(table) = limits.entry(name).or_insert(Item::Table(empty)).as_table_mut() else { return };
+        limits = table;
+    }
+    limits.entry(program).or_insert_with(|| Item::Value(LARGEST.parse().expect("a number")));
 }
 
-impl Table {
-    fn all(text: &str) -> Vec<Self> {
-        let mut tables: Vec<Self> = Vec::new();
-        let mut at = 0;
-        for line in text.split_inclusive('\n') {
-            let range = at..at + line.len();
-            at = range.end;
-            let words = line.trim_end();
-            // An item of a list that goes over several lines is indented.
-            if words.starts_with('[') {
-                tables.push(Self { heading: words.to_owned(), range, lines: Vec::new() });
-            } else if let Some(table) = tables.last_mut().filter(|_| !words.is_empty() && !words.starts_with('#')) {
-                table.range.end = range.end;
-                table.lines.push(range);
-            }
-        }
-        tables
+/// Takes out what is said of a program; a table of limits that holds nothing else goes with it.
+fn remove(manifest: &mut DocumentMut, program: &str) {
+    if let Some(bins) = manifest.get_mut("bin").and_then(Item::as_array_of_tables_mut) {
+        bins.retain(|bin| !is_of(bin, program));
     }
-
-    /// The line that gives a value to this key.
-    fn line(&self, text: &str, key: &str) -> Option<Range<usize>> {
-        let gives = |line: &&Range<usize>| value(&text[(*line).clone()], key).is_some();
-        self.lines.iter().find(gives).cloned()
-    }
-
-    /// Whether it is the `[[bin]]` of this program.
-    fn is_bin(&self, text: &str, program: &str) -> bool {
-        let name = self.line(text, "name").and_then(|line| value(&text[line], "name"));
-        self.heading == "[[bin]]" && name.is_some_and(|name| name.trim_matches(['"', '\'']) == program)
-    }
-}
-
-/// What a line gives to a key.
-fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
-    line.trim().strip_prefix(key)?.trim_start().strip_prefix('=').map(str::trim)
-}
-
-/// The text with a program that it does not name yet: its `[[bin]]` behind the last of those that lie in src/bin.
-fn with(text: &str, program: &str) -> String {
-    let mut text = text.trim_end().to_owned() + "\n";
-    let tables = Table::all(&text);
-    let features = tables.iter().find(|table| table.heading == "[features]");
-    // Without that feature it is built with all there are.
-    if features.is_some_and(|table| table.line(&text, FEATURE).is_some())
-        && !tables.iter().any(|table| table.is_bin(&text, program))
-    {
-        let own = |table: &&Table| table.heading == "[[bin]]" && table.line(&text, "path").is_none();
-        let at = tables.iter().rfind(own).map_or(text.len(), |table| table.range.end);
-        text.insert_str(at, &format!("\n[[bin]]\nname = \"{program}\"\nrequired-features = [\"{FEATURE}\"]\n"));
-    }
-    let limit = format!("{program} = {LARGEST}\n");
-    match Table::all(&text).iter().find(|table| table.heading == LIMITS) {
-        Some(table) if table.line(&text, program).is_some() => {}
-        Some(table) => text.insert_str(table.range.end, &limit),
-        None => text.extend(["\n", LIMITS, "\n", &limit]),
-    }
-    text
-}
-
-/// The text without what it says of a program.
-fn without(text: &str, program: &str) -> String {
-    let tables = Table::all(text);
-    let mut ranges: Vec<Range<usize>> = tables
+    let tables = LIMITS[..LIMITS.len() - 1]
         .iter()
-        .filter_map(|table| {
-            let limit = table.line(text, program).filter(|_| table.heading == LIMITS);
-            // A table of limits that holds nothing else goes with it.
-            if table.is_bin(text, program) || (limit.is_some() && table.lines.len() == 1) {
-                Some(table.range.start - usize::from(text[..table.range.start].ends_with("\n\n"))..table.range.end)
-            } else {
-                limit
-            }
-        })
-        .collect();
-    ranges.sort_by_key(|range| range.start);
-    let mut left = text.to_owned();
-    for range in ranges.into_iter().rev() {
-        left.replace_range(range, "");
+        .try_fold(manifest.as_table_mut(), |table, name| table.get_mut(name).and_then(Item::as_table_mut));
+    let Some(metadata) = tables else { return };
+    let name = LIMITS[LIMITS.len() - 1];
+    let Some(limits) = metadata.get_mut(name).and_then(Item::as_table_mut) else { return };
+    if limits.remove(program).is_some() && limits.is_empty() {
+        metadata.remove(name);
     }
-    left
+}
+
+/// Whether this is the `[[bin]]` of a program.
+fn is_of(bin: &Table, program: &str) -> bool {
+    bin.get("name").and_then(Item::as_str) == Some(program)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn changed(text: &str, change: impl Fn(&mut DocumentMut)) -> String {
+        let mut manifest = text.parse().expect("TOML");
+        change(&mut manifest);
+        manifest.to_string()
+    }
+
+    fn with(text: &str, program: &str) -> String {
+        changed(text, |manifest| add(manifest, program))
+    }
+
+    fn without(text: &str, program: &str) -> String {
+        changed(text, |manifest| remove(manifest, program))
+    }
 
     const TEXT: &str = "[package]
 name = \"kit\"

@@ -84,7 +84,7 @@ pub struct Program {
 /// A usage text that cannot be read, so that its program is not among the others.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{}: {why}", place.path.display(), place.line_of(*line))]
-pub struct Unread {
+pub struct UnreadableText {
     /// What the program would be called.
     pub name: String,
     /// Where the text stands.
@@ -131,14 +131,14 @@ impl Toolkit {
     ///
     /// # Errors
     /// Where `root` is not the toolkit.
-    pub fn survey(root: &Path) -> anyhow::Result<(Self, Vec<Unread>)> {
+    pub fn survey(root: &Path) -> anyhow::Result<(Self, Vec<UnreadableText>)> {
         anyhow::ensure!(
             is_toolkit(root),
             "'{}' is not the toolkit's folder (it has no src/bin and roles): call this there, or name it with --root",
             root.display()
         );
         let (mut programs, mut unread) = (Vec::new(), Vec::new());
-        let mut sort = |read: Result<Option<Program>, Unread>| match read {
+        let mut sort = |read: Result<Option<Program>, UnreadableText>| match read {
             Ok(program) => programs.extend(program),
             Err(why) => unread.push(why),
         };
@@ -215,33 +215,35 @@ impl Program {
     ///
     /// # Errors
     /// Where it cannot be read: with its file and line.
-    pub fn from_text(path: &Path, text: String) -> Result<Option<Self>, Unread> {
+    pub fn from_text(path: &Path, text: String) -> Result<Option<Self>, UnreadableText> {
         if path.extension().is_some_and(|extension| extension == "rs") {
-            let mut program = Unread::at(path, &path.with_extension(""));
+            let mut program = UnreadableText::at(path, &path.with_extension(""));
             return match usage_in_rust(&text) {
                 Ok(None) => Ok(None),
                 Ok(Some((text, line))) => {
                     (program.text, program.place.line) = (text, line);
                     program.read().map(Some)
                 }
-                Err(error) => Err(Unread { why: format!("{error:#}"), ..program }),
+                Err(error) => Err(UnreadableText { why: format!("{error:#}"), ..program }),
             };
         }
-        let mut program = Unread { text, ..Unread::at(path, path.parent().unwrap_or(path)) }.read()?;
+        let mut program = UnreadableText { text, ..UnreadableText::at(path, path.parent().unwrap_or(path)) }.read()?;
         program.adopted = Some(Adopted::read(program.manual.section("Adopted").unwrap_or_default()));
         Ok(Some(program))
     }
 
-    fn in_file(root: &Path, path: &Path) -> Result<Option<Self>, Unread> {
+    fn in_file(root: &Path, path: &Path) -> Result<Option<Self>, UnreadableText> {
         let shown = path.strip_prefix(root).unwrap_or(path);
         match std::fs::read_to_string(path) {
             Ok(text) => Self::from_text(shown, text),
-            Err(error) => Err(Unread { why: error.to_string(), ..Unread::at(shown, &shown.with_extension("")) }),
+            Err(error) => {
+                Err(UnreadableText { why: error.to_string(), ..UnreadableText::at(shown, &shown.with_extension("")) })
+            }
         }
     }
 }
 
-impl Unread {
+impl UnreadableText {
     /// A text that nobody has tried to read yet.
     fn at(path: &Path, named: &Path) -> Self {
         let path = path.to_owned();

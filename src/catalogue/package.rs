@@ -129,7 +129,7 @@ fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// A package laid out in a folder of its own.
 #[derive(Debug)]
-pub struct Laid {
+pub struct UnpackedPackage {
     /// What the program's file is called.
     pub name: String,
     folder: TempDir,
@@ -139,7 +139,7 @@ pub struct Laid {
     hint: &'static str,
 }
 
-impl Laid {
+impl UnpackedPackage {
     /// Lays a package out, with the Python packages that it needs in a virtual environment.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ const END: &str = "<!-- end -->";
 
 /// A marked part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part<'a> {
+struct MarkedPart<'a> {
     name: &'a str,
     /// Where its text begins and ends, in bytes.
     range: std::ops::Range<usize>,
@@ -43,7 +43,7 @@ pub fn renew(text: &str, fresh: &str) -> Result<String, String> {
     Ok(renewed)
 }
 
-fn parts(text: &str) -> Vec<Part<'_>> {
+fn parts(text: &str) -> Vec<MarkedPart<'_>> {
     let mut parts = Vec::new();
     let mut open: Option<(&str, usize)> = None;
     let mut at = 0;
@@ -53,7 +53,7 @@ fn parts(text: &str) -> Vec<Part<'_>> {
         if let Some(name) = mark.strip_prefix("<!-- derived: ").and_then(|rest| rest.strip_suffix(" -->")) {
             open = Some((name, next));
         } else if let Some((name, start)) = open.filter(|_| mark == END) {
-            parts.push(Part { name, range: start..at });
+            parts.push(MarkedPart { name, range: start..at });
             open = None;
         }
         at = next;

@@ -52,10 +52,10 @@ pub fn diff(toolkit: &Toolkit, revision: &str) -> anyhow::Result<Finding> {
     Ok(finding)
 }
 
-type Unread = Vec<(String, String)>;
+type Unreadable = Vec<(String, String)>;
 
 /// The programs at a revision, and the texts that cannot be read: each with why.
-fn read(root: &Path, revision: &str) -> anyhow::Result<(Vec<Program>, Unread)> {
+fn read(root: &Path, revision: &str) -> anyhow::Result<(Vec<Program>, Unreadable)> {
     let git = Repository::of(root)?;
     let commit = format!("{revision}^{{commit}}");
     let commit = git.read(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).map_err(|error| {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::faults::{Fault, Faults, UnknownFault};
 use super::server::{Log, Server};
-use super::story::Stand;
+use super::story::ShopState;
 use super::world::Inspect;
 
 /// Starts it: `GET`, `POST` and `DELETE /faults`, `GET /proof?environment=dev`, `GET /requests`.
@@ -65,7 +65,7 @@ struct Asked {
 }
 
 fn prove(inspector: &dyn Inspect, asked: &Asked) -> Response {
-    let stand = if asked.before { Stand::Broken } else { Stand::Good };
+    let stand = if asked.before { ShopState::Broken } else { ShopState::Good };
     match inspector.proof(&asked.environment, stand) {
         Some(proof) => axum::Json(proof).into_response(),
         None => (StatusCode::NOT_FOUND, format!("there is no environment '{}'\n", asked.environment)).into_response(),

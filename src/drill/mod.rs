@@ -5,6 +5,7 @@
 
 mod control;
 pub mod faults;
+pub mod indexes;
 pub mod kubernetes;
 pub mod marathon;
 mod platform_server;
@@ -36,7 +37,7 @@ use self::registry::{Auth, Registry};
 use self::server::Server;
 pub use self::server::{Log, Request};
 use self::slack::Slack;
-use self::story::Stand;
+use self::story::ShopState;
 use self::world::{Inspect as _, World};
 use crate::temporary;
 
@@ -102,17 +103,17 @@ impl Drill {
 
         let shop = registry::Settings { port: port(0), auth: settings.auth.clone(), ..registry::Settings::default() };
         let registry = Registry::start(shop, &faults, &log).await?;
-        story::stock(registry.shelves(), settings.now);
+        story::stock(registry.images(), settings.now);
 
         let prefix = format!("{}/", registry.address());
-        let (shelves, host) = (registry.shelves().clone(), prefix.clone());
+        let (images, host) = (registry.images().clone(), prefix.clone());
         let pullable: Pullable =
-            Arc::new(move |image: &str| image.strip_prefix(&host).and_then(|image| shelves.pulled(image)));
+            Arc::new(move |image: &str| image.strip_prefix(&host).and_then(|image| images.pulled(image)));
         let platform_server =
             open(&settings, port(1), &registry.address().to_string(), pullable, (&faults, &log)).await?;
 
         let slack = Slack::start(port(2), &faults, &log).await?;
-        let inspector = Inspector::new(registry.shelves().clone(), platform_server.shop(), prefix);
+        let inspector = Inspector::new(registry.images().clone(), platform_server.shop(), prefix);
         let control = control::start(port(3), &faults, &log, Arc::new(inspector.clone())).await?;
         let journal = temporary::folder()?;
         Ok(Self { registry, slack, faults, log, platform_server, control, inspector, settings, journal })
@@ -148,7 +149,7 @@ impl Drill {
 
     /// Whether the services of an environment stand as they should. None: there is no such environment.
     #[must_use]
-    pub fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+    pub fn proof(&self, environment: &str, stand: ShopState) -> Option<Proof> {
         self.inspector.proof(environment, stand)
     }
 
@@ -181,7 +182,7 @@ impl World for Drill {
         self.environment()
     }
 
-    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+    fn proof(&self, environment: &str, stand: ShopState) -> Option<Proof> {
         self.proof(environment, stand)
     }
 

@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use anyhow::{Context as _, anyhow};
 use tokio::process::Command;
 
-use super::story::{self, Stand};
+use super::story::{self, ShopState};
 use super::world::World;
 use super::{Drill, Platform, Proof};
 use crate::action::interrupt::Ends;
@@ -105,7 +105,7 @@ async fn typed(
 }
 
 /// The walk through a rollback.
-pub struct Walk<'a> {
+pub struct PracticeSession<'a> {
     /// The drill that it happens in.
     pub drill: &'a Drill,
     /// Whom it is told, and who chooses if there is somebody.
@@ -116,7 +116,7 @@ pub struct Walk<'a> {
     pub ends: Ends,
 }
 
-impl Walk<'_> {
+impl PracticeSession<'_> {
     /// Shows the broken shop, looks, goes back, and says how it ended: whether the services stand as they should.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Walk<'_> {
             "A shop runs four services in its environment `dev`, one of them with a worker besides. They were released",
         );
         say("today, and since then customers cannot pay. This is what runs:\n");
-        let rows = self.proof(Stand::Broken)?.services.into_iter();
+        let rows = self.proof(ShopState::Broken)?.services.into_iter();
         let rows = rows.map(|standing| vec![standing.service.into(), standing.found.into()]);
         let head = vec!["workload".to_owned(), "runs".to_owned()];
         self.operator.show(&Table { title: String::new(), head, rows: rows.collect(), legend: Vec::new() });
@@ -170,12 +170,12 @@ impl Walk<'_> {
     }
 
     fn end(&self, how: &str) -> anyhow::Result<bool> {
-        let proof = self.proof(Stand::Good)?;
+        let proof = self.proof(ShopState::Good)?;
         self.operator.show(&table(&proof));
         let day = story::good_day(self.drill.settings.now);
         if proof.holds {
             self.operator.say(&format!("{how} All four services stand as they did on {day}: the fire is out."));
-        } else if self.proof(Stand::Broken)?.holds {
+        } else if self.proof(ShopState::Broken)?.holds {
             self.operator.say(&format!("{how} The services run as before: still today's broken release."));
         } else {
             self.operator.say(&format!("{how} The services do not stand as they did on {day}: see above."));
@@ -183,7 +183,7 @@ impl Walk<'_> {
         Ok(proof.holds)
     }
 
-    fn proof(&self, stand: Stand) -> anyhow::Result<Proof> {
+    fn proof(&self, stand: ShopState) -> anyhow::Result<Proof> {
         self.drill.proof("dev", stand).context("the story has no environment 'dev'")
     }
 }
@@ -192,34 +192,74 @@ impl Walk<'_> {
 ///
 /// # Errors
 /// When the program that resolves them cannot be run.
-pub async fn resolve(
-    world: &dyn World,
-    operator: &dyn Operator,
-    program: &Path,
-    mut ends: Ends,
-) -> anyhow::Result<bool> {
-    operator.say(
-        "This is a drill. A Redis, a bank, a master and a Slack run on this machine only; nothing here is real.\n",
-    );
-    operator.say("Under load the slaves lost the master, and saved what they could not process in a queue.\n");
-    operator.say("Step 1 of 2, look: nothing is taken from the queue by this.\n");
-    if typed(world, operator, program, &["get".to_owned()], None, &mut ends).await? != 0 {
-        operator.say("The look failed, so nothing was changed.");
-        return Ok(false);
-    }
-    operator.say("Step 2 of 2, act.\n");
-    let yes = Some("--yes").filter(|_| !operator.present());
-    let words = ["run"].into_iter().chain(yes).chain(["--bank=north", "--env=dev"]).map(str::to_owned);
-    let code = typed(world, operator, program, &words.collect::<Vec<_>>(), None, &mut ends).await?;
-    let proof = world.proof("dev", Stand::Good).context("the story has no environment 'dev'")?;
-    operator.show(&table(&proof));
-    let end = if proof.holds {
-        "Each transaction is where it should be."
-    } else {
-        "Not each is where it should be: see above."
+pub async fn resolve(world: &dyn World, operator: &dyn Operator, program: &Path, ends: Ends) -> anyhow::Result<bool> {
+    let walk = RepairWalk {
+        story: [
+            "This is a drill. A Redis, a bank, a master and a Slack run on this machine only; nothing here is real.\n",
+            "Under load the slaves lost the master, and saved what they could not process in a queue.\n",
+            "Step 1 of 2, look: nothing is taken from the queue by this.\n",
+        ],
+        words: &["--bank=north", "--env=dev"],
+        command: "resolve_transactions run",
+        ends: ["Each transaction is where it should be.", "Not each is where it should be: see above."],
     };
-    operator.say(&format!("`resolve_transactions run` ended with exit code {code}. {end}"));
-    Ok(proof.holds)
+    walk.go(world, operator, program, ends).await
+}
+
+/// The walk through broken indexes; whether all are well in the end.
+///
+/// # Errors
+/// When the program that rebuilds them cannot be run.
+pub async fn rebuild(world: &dyn World, operator: &dyn Operator, program: &Path, ends: Ends) -> anyhow::Result<bool> {
+    let walk = RepairWalk {
+        story: [
+            "This is a drill. A PostgreSQL, an application that writes and a Slack run on this machine only; nothing here is real.\n",
+            "Most orders were archived, and an index of the customers' addresses was made while two of them had the same.\n",
+            "Step 1 of 2, look: nothing is changed by this.\n",
+        ],
+        words: &["--env=dev"],
+        command: "rebuild_indexes run",
+        ends: ["All indexes are well, and no order was refused.", "Not all is as it should be: see above."],
+    };
+    walk.go(world, operator, program, ends).await
+}
+
+/// A walk through a repair: look, act, and the proof.
+struct RepairWalk {
+    story: [&'static str; 3],
+    /// What `run` is given.
+    words: &'static [&'static str],
+    command: &'static str,
+    /// What is said in the end: where all is well, and where not.
+    ends: [&'static str; 2],
+}
+
+impl RepairWalk {
+    async fn go(
+        &self,
+        world: &dyn World,
+        operator: &dyn Operator,
+        program: &Path,
+        mut ends: Ends,
+    ) -> anyhow::Result<bool> {
+        for sentence in self.story {
+            operator.say(sentence);
+        }
+        if typed(world, operator, program, &["get".to_owned()], None, &mut ends).await? != 0 {
+            operator.say("The look failed, so nothing was changed.");
+            return Ok(false);
+        }
+        operator.say("Step 2 of 2, act.\n");
+        let yes = Some("--yes").filter(|_| !operator.present());
+        let words = ["run"].into_iter().chain(yes).chain(self.words.iter().copied()).map(str::to_owned);
+        let code = typed(world, operator, program, &words.collect::<Vec<_>>(), None, &mut ends).await?;
+        let proof = world.proof("dev", ShopState::Good).context("the story has no environment 'dev'")?;
+        operator.show(&table(&proof));
+        let [well, ill] = self.ends;
+        let end = if proof.holds { well } else { ill };
+        operator.say(&format!("`{}` ended with exit code {code}. {end}", self.command));
+        Ok(proof.holds)
+    }
 }
 
 /// A proof for people.
@@ -240,8 +280,8 @@ pub fn table(proof: &Proof) -> Table {
 ///
 /// # Errors
 /// When it cannot be reached, or knows no such environment.
-pub async fn ask(control: &str, environment: &str, stand: Stand) -> anyhow::Result<Proof> {
-    let before = stand == Stand::Broken;
+pub async fn ask(control: &str, environment: &str, stand: ShopState) -> anyhow::Result<Proof> {
+    let before = stand == ShopState::Broken;
     let url = url::Url::parse_with_params(
         &format!("{control}/proof"),
         [("environment", environment), ("before", &before.to_string())],

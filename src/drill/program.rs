@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::faults::Fault;
-use super::story::Stand;
+use super::indexes::Indexes;
+use super::story::ShopState;
 use super::transactions::Transactions;
 use super::world::{Name, World};
 use super::{Drill, Platform, Settings, practice};
@@ -45,7 +46,7 @@ pub struct Args {
 /// When the drill cannot be set up or asked, or the program that rolls back cannot be run.
 pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Result<u8> {
     if args.cmd_proof {
-        let stand = if args.flag_before { Stand::Broken } else { Stand::Good };
+        let stand = if args.flag_before { ShopState::Broken } else { ShopState::Good };
         let proof = practice::ask(&args.flag_control, &args.flag_env, stand).await?;
         console.table(&practice::table(&proof));
         return Ok(u8::from(!proof.holds));
@@ -55,11 +56,22 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     let port = args.flag_port.unwrap_or(0);
     // From here on a signal ends the drill by its own way out, which removes its files.
     let mut ends = Ends::listen()?;
-    if args.flag_world == Name::Transactions {
-        if args.flag_dcos || args.flag_platform != Platform::default() {
-            let why = "--dcos and --platform: the world 'transactions' has no platform";
-            return Err(UsageError(why.to_owned()).into());
+    if args.flag_world != Name::Shop && (args.flag_dcos || args.flag_platform != Platform::default()) {
+        let world = if args.flag_world == Name::Indexes { "indexes" } else { "transactions" };
+        return Err(UsageError(format!("--dcos and --platform: the world '{world}' has no platform")).into());
+    }
+    if args.flag_world == Name::Indexes {
+        let world = tokio::select! {
+            world = Indexes::start(port, &faults) => world?,
+            () = ends.any() => return Ok(1),
+        };
+        if let Some(code) = lent(&world, &args, console, &mut ends).await {
+            return Ok(code);
         }
+        let program = sibling("rebuild_indexes").context("failed to find where this program is")?;
+        return Ok(u8::from(!practice::rebuild(&world, console, &program, ends).await?));
+    }
+    if args.flag_world == Name::Transactions {
         let world = tokio::select! {
             world = Transactions::start(port, &faults) => world?,
             () = ends.any() => return Ok(1),
@@ -84,7 +96,7 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
         return Ok(code);
     }
     let program = sibling("rollback_service").context("failed to find where this program is")?;
-    let walk = practice::Walk { drill: &drill, operator: console, program, ends };
+    let walk = practice::PracticeSession { drill: &drill, operator: console, program, ends };
     Ok(u8::from(!walk.go().await?))
 }
 

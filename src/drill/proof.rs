@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::platform_server::{Application, Shop};
-use super::registry::Shelves;
-use super::story::{self, Stand};
+use super::registry::ImageStore;
+use super::story::{self, ShopState};
 use super::world::Inspect;
 
 /// How one workload stands.
@@ -36,7 +36,7 @@ pub struct Proof {
 /// What a proof is made from.
 #[derive(Debug, Clone)]
 pub(super) struct Inspector {
-    shelves: Shelves,
+    images: ImageStore,
     shop: Shop,
     /// `127.0.0.1:5000/`, what the registry's images begin with.
     prefix: String,
@@ -46,18 +46,18 @@ pub(super) struct Inspector {
 
 impl Inspector {
     /// Takes the shop as it is now for what it was before.
-    pub(super) fn new(shelves: Shelves, shop: Shop, prefix: String) -> Self {
+    pub(super) fn new(images: ImageStore, shop: Shop, prefix: String) -> Self {
         let mut placed = BTreeMap::new();
         for (environment, _) in story::ENVIRONMENTS {
             for (workload, _) in story::workloads(shop.platform()) {
                 placed.extend(shop.application(environment, workload).map(|app| ((environment, workload), app)));
             }
         }
-        Self { shelves, shop, prefix, placed }
+        Self { images, shop, prefix, placed }
     }
 
     /// Looks at every workload of an environment.
-    fn looked(&self, environment: &str, stand: Stand) -> Option<Proof> {
+    fn looked(&self, environment: &str, stand: ShopState) -> Option<Proof> {
         let tag = story::tag_of(environment)?;
         let mut services = Vec::new();
         for (workload, service) in story::workloads(self.shop.platform()) {
@@ -75,7 +75,7 @@ impl Inspector {
             return Standing { service: workload.to_owned(), wanted, found: String::new(), wrong };
         };
         let found = app.image.strip_prefix(&self.prefix).unwrap_or(&app.image).to_owned();
-        let digest = self.shelves.digest(service, tag).unwrap_or_default();
+        let digest = self.images.digest(service, tag).unwrap_or_default();
         let mut wrong = Vec::new();
         // A pinned image is as good as the tag that names it.
         if found != wanted && found != format!("{service}@{digest}") && found != format!("{wanted}@{digest}") {
@@ -88,7 +88,7 @@ impl Inspector {
 }
 
 impl Inspect for Inspector {
-    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+    fn proof(&self, environment: &str, stand: ShopState) -> Option<Proof> {
         self.looked(environment, stand)
     }
 }

@@ -138,7 +138,7 @@ impl Server {
             .await
             .with_context(|| format!("failed to listen on port {port} of loopback for the drill's {name}"))?;
         let address = listener.local_addr().context("failed to read the port that the system gave")?;
-        let desk = Arc::new(Desk {
+        let api = Arc::new(Shared {
             name,
             service: TowerToHyperService::new(router(address)),
             faults: faults.clone(),
@@ -149,7 +149,7 @@ impl Server {
             loop {
                 // An accept that fails is one caller's misfortune (it left, or the process has no file handle left).
                 if let Ok((stream, _)) = listener.accept().await {
-                    connections.spawn(Arc::clone(&desk).serve(stream));
+                    connections.spawn(Arc::clone(&api).serve(stream));
                 }
                 while connections.try_join_next().is_some() {}
             }
@@ -169,19 +169,19 @@ impl Drop for Server {
 }
 
 /// What every connection of a server shares.
-struct Desk {
+struct Shared {
     name: &'static str,
     service: TowerToHyperService<Router>,
     faults: Faults,
     log: Log,
 }
 
-impl Desk {
+impl Shared {
     async fn serve(self: Arc<Self>, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         let answer = service_fn(move |request| {
-            let desk = Arc::clone(&self);
-            async move { desk.answer(request).await }
+            let api = Arc::clone(&self);
+            async move { api.answer(request).await }
         });
         // The error is the caller's (a connection that broke off) or was ordered: nobody is to be told.
         let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer).await;

@@ -23,7 +23,7 @@ use chrono::{DateTime, Days, FixedOffset, NaiveDate, SecondsFormat, SubsecRound 
 use serde_json::{Value, json};
 
 use super::Platform;
-use super::registry::{Description, Format, Shelves};
+use super::registry::{Description, Format, ImageStore};
 
 /// The services, each with a repository of its name: three back ends and a front end.
 pub const SERVICES: [&str; 4] = ["billing", "orders", "users", "web"];
@@ -87,7 +87,7 @@ const NEVER_RAN: (&str, &str) = ("users", "1.2.0");
 
 /// How the services can stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stand {
+pub enum ShopState {
     /// As the broken release of today left them.
     Broken,
     /// As [`good_day`] requires.
@@ -96,9 +96,9 @@ pub enum Stand {
 
 /// The version that a service runs: what a rollback is checked against.
 #[must_use]
-pub fn version(service: &str, stand: Stand) -> Option<&'static str> {
+pub fn version(service: &str, stand: ShopState) -> Option<&'static str> {
     let (_, broken, good) = VERSIONS.into_iter().find(|(name, ..)| *name == service)?;
-    Some(if stand == Stand::Broken { broken } else { good })
+    Some(if stand == ShopState::Broken { broken } else { good })
 }
 
 /// The day to go back to: yesterday.
@@ -163,7 +163,7 @@ fn deployed_at(now: DateTime<Utc>, days_ago: u64, place: i32) -> DateTime<Utc> {
 
 /// Fills a registry: every environment has the same releases, and each repository something that is no image of it.
 /// `stage` has what needs a careful look as well.
-pub fn stock(shelves: &Shelves, now: DateTime<Utc>) {
+pub fn stock(images: &ImageStore, now: DateTime<Utc>) {
     let mut place = 0;
     for (_, tag) in ENVIRONMENTS {
         for (days_ago, service, version, format) in RELEASES {
@@ -172,33 +172,33 @@ pub fn stock(shelves: &Shelves, now: DateTime<Utc>) {
             let image = dated(Description::new(service, &format!("{version}-{tag}"), format), at);
             let inherits = tag == ODD_TAG && service == "billing" && format == Format::Oci;
             let base = (at - TimeDelta::days(25)).to_rfc3339();
-            shelves.put(&if inherits { image.annotated(base) } else { image });
+            images.put(&if inherits { image.annotated(base) } else { image });
         }
         // Undated ones, which nobody may take for old or for new: without a date, and with a reproducible build's.
-        shelves.put(&Description::new("orders", &format!("1.1.1-{tag}"), Format::Docker));
-        shelves.put(&Description::new("users", &format!("0.9.0-{tag}"), Format::Oci).created("1970-01-01T00:00:00Z"));
+        images.put(&Description::new("orders", &format!("1.1.1-{tag}"), Format::Docker));
+        images.put(&Description::new("users", &format!("0.9.0-{tag}"), Format::Oci).created("1970-01-01T00:00:00Z"));
         // It ends with the environment's name and is of none.
         let late = built(now, 1, 180);
-        shelves.put(&dated(Description::new("billing", &format!("1.9.0-pre{tag}"), Format::Oci), late));
+        images.put(&dated(Description::new("billing", &format!("1.9.0-pre{tag}"), Format::Oci), late));
     }
     // A chart beside the images, dated like them.
     let chart = Description::new("orders", &format!("1.1.2-{ODD_TAG}"), Format::Chart);
-    shelves.put(&chart.annotated(built(now, 1, 181).to_rfc3339()));
+    images.put(&chart.annotated(built(now, 1, 181).to_rfc3339()));
     // Tags that move.
-    if let Some(newest) = shelves.digest("users", "1.4.0-develop") {
-        shelves.tag("users", "develop", &newest);
+    if let Some(newest) = images.digest("users", "1.4.0-develop") {
+        images.tag("users", "develop", &newest);
     }
     for service in SERVICES {
-        let newest =
-            version(service, Stand::Broken).and_then(|version| shelves.digest(service, &format!("{version}-master")));
+        let newest = version(service, ShopState::Broken)
+            .and_then(|version| images.digest(service, &format!("{version}-master")));
         let Some(newest) = newest else { continue };
-        shelves.tag(service, "latest", &newest);
+        images.tag(service, "latest", &newest);
         let signed = newest.replace(':', "-");
         for tag in [format!("{signed}.sig"), format!("{signed}.att"), signed] {
-            shelves.put(&Description::new(service, &tag, Format::Signature));
+            images.put(&Description::new(service, &tag, Format::Signature));
         }
     }
-    shelves.put(&Description::new("proxy", "1.0.0-develop", Format::Oci).created("2024-01-01T00:00:00Z"));
+    images.put(&Description::new("proxy", "1.0.0-develop", Format::Oci).created("2024-01-01T00:00:00Z"));
 }
 
 /// Dates an image in one of the ways that are found: with nanoseconds, with an offset, as an annotation.
@@ -221,7 +221,7 @@ fn dated(description: Description, at: DateTime<Utc>) -> Description {
 pub fn applications(host: &str, environment: &str) -> Vec<Value> {
     let Some(tag) = tag_of(environment) else { return Vec::new() };
     let image =
-        |service: &str| format!("{host}/{service}:{}-{tag}", version(service, Stand::Broken).unwrap_or_default());
+        |service: &str| format!("{host}/{service}:{}-{tag}", version(service, ShopState::Broken).unwrap_or_default());
     let id = |service| application_id(environment, service);
     let check = json!([{
         "protocol": "MESOS_HTTP", "path": "/health", "portIndex": 0, "gracePeriodSeconds": 300, "intervalSeconds": 10,

@@ -18,7 +18,7 @@ use super::proof::{Proof, Standing};
 use super::server::{Log, Server};
 use super::settlement::{self, Settlement};
 use super::slack::Slack;
-use super::story::Stand;
+use super::story::ShopState;
 use super::world::{Inspect, World};
 use crate::action::arguments::UsageError;
 use crate::poll::Looks;
@@ -162,7 +162,7 @@ impl World for Transactions {
         format!("  resolve_transactions get\n  resolve_transactions run --bank=north --env={ENVIRONMENT}")
     }
 
-    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+    fn proof(&self, environment: &str, stand: ShopState) -> Option<Proof> {
         self.inspector.proof(environment, stand)
     }
 }
@@ -175,7 +175,7 @@ struct Inspector {
 }
 
 impl Inspect for Inspector {
-    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof> {
+    fn proof(&self, environment: &str, stand: ShopState) -> Option<Proof> {
         (environment == ENVIRONMENT).then_some(())?;
         let ledger = self.settlement.ledger();
         let effects = |word: &str| ledger.effects.values().filter(|all| all.iter().any(|one| one == word)).count();
@@ -188,7 +188,7 @@ impl Inspect for Inspector {
         // Who means the other issuer as well may have resolved some of its transactions.
         let others = ledger.effects.keys().filter(|(issuer, _)| issuer != "primary").count();
         let (committed, cancelled) = (said("confirmed") + others, said("declined"));
-        let is_before = stand == Stand::Broken;
+        let is_before = stand == ShopState::Broken;
         let number = |number: usize| if is_before { "0".to_owned() } else { number.to_string() };
         let rows = [
             ("committed", effects("committed").to_string(), number(committed)),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::proof::Proof;
-use super::story::Stand;
+use super::story::ShopState;
 
 /// A world that runs.
 pub trait World: Send + Sync {
@@ -14,13 +14,13 @@ pub trait World: Send + Sync {
     fn commands(&self) -> String;
 
     /// Where things stand in an environment, and whether that is where they should. None: there is no such environment.
-    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof>;
+    fn proof(&self, environment: &str, stand: ShopState) -> Option<Proof>;
 }
 
 /// What says where things stand in a world, and whether that is where they should.
 pub(super) trait Inspect: Send + Sync {
     /// None: there is no such environment.
-    fn proof(&self, environment: &str, stand: Stand) -> Option<Proof>;
+    fn proof(&self, environment: &str, stand: ShopState) -> Option<Proof>;
 }
 
 /// The worlds.
@@ -32,4 +32,6 @@ pub enum Name {
     Shop,
     /// Transactions that were missed: a queue, a bank, a master.
     Transactions,
+    /// Indexes that are broken and bloated: a database, and an application that writes.
+    Indexes,
 }

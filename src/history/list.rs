@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::life::{Life, took, words};
+use super::status::{RunStatus, took, words};
 use super::{environment, shown};
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table};
@@ -12,7 +12,13 @@ use crate::journal::Run;
 use crate::journal::folder::ELSEWHERE;
 
 /// The runs that were asked for, of so many in a folder, besides those that cannot be read.
-pub fn listed(runs: &[(&Run, Life<'_>)], all: usize, unreadable: usize, folder: &Path, context: &Context) -> Finding {
+pub fn listed(
+    runs: &[(&Run, RunStatus<'_>)],
+    all: usize,
+    unreadable: usize,
+    folder: &Path,
+    context: &Context,
+) -> Finding {
     let folder = folder.display();
     let message = match (runs.len(), all) {
         (0, 0) if unreadable > 0 => format!("no journal in '{folder}' can be read"),
@@ -20,7 +26,7 @@ pub fn listed(runs: &[(&Run, Life<'_>)], all: usize, unreadable: usize, folder: 
         (0, _) => format!("none of the runs in '{folder}' is like that"),
         _ => "`firebreak history <id>` tells all of one".to_owned(),
     };
-    let values: Vec<_> = runs.iter().map(|(run, life)| value(run, *life, context)).collect();
+    let values: Vec<_> = runs.iter().map(|(run, status)| value(run, *status, context)).collect();
     let outcome = if runs.is_empty() { Outcome::NothingToDo } else { Outcome::Done };
     let mut finding = Finding::new(outcome, message).with("runs", values).with("folder", folder.to_string());
     if !runs.is_empty() {
@@ -31,8 +37,8 @@ pub fn listed(runs: &[(&Run, Life<'_>)], all: usize, unreadable: usize, folder: 
     finding
 }
 
-fn table(runs: &[(&Run, Life<'_>)], context: &Context) -> Table {
-    let row = |(run, life): &(&Run, Life<'_>)| {
+fn table(runs: &[(&Run, RunStatus<'_>)], context: &Context) -> Table {
+    let row = |(run, status): &(&Run, RunStatus<'_>)| {
         let state = run.state.map(|(state, _)| state.to_string()).unwrap_or_default();
         vec![
             run.id.as_str().into(),
@@ -41,22 +47,22 @@ fn table(runs: &[(&Run, Life<'_>)], context: &Context) -> Table {
             environment(run).unwrap_or_default().into(),
             run.began.who.to_string().into(),
             state.into(),
-            Cell::new(life.tone(), life.name().replace('_', " ")),
-            words(took(run, *life, context.started)).into(),
+            Cell::new(status.tone(), status.name().replace('_', " ")),
+            words(took(run, *status, context.started)).into(),
         ]
     };
     Table {
         title: String::new(),
         head: ["run", "when", "action", "environment", "who", "state", "outcome", "took"].map(str::to_owned).to_vec(),
         rows: runs.iter().map(row).collect(),
-        legend: runs.iter().filter_map(|(run, life)| life.sentence(run)).collect(),
+        legend: runs.iter().filter_map(|(run, status)| status.sentence(run)).collect(),
     }
 }
 
 /// A run for programs.
-pub fn value(run: &Run, life: Life<'_>, context: &Context) -> Value {
-    let ended = match life {
-        Life::Ended(ended) => Some(ended),
+pub fn value(run: &Run, status: RunStatus<'_>, context: &Context) -> Value {
+    let ended = match status {
+        RunStatus::Ended(ended) => Some(ended),
         _ => None,
     };
     json!({
@@ -70,8 +76,8 @@ pub fn value(run: &Run, life: Life<'_>, context: &Context) -> Value {
         "who": run.began.who,
         "host": run.began.host,
         "state": run.state.map(|(state, _)| state),
-        "outcome": life.name(),
-        "message": ended.map_or_else(|| life.sentence(run), |ended| Some(ended.message.clone())),
-        "seconds": took(run, life, context.started).num_seconds(),
+        "outcome": status.name(),
+        "message": ended.map_or_else(|| status.sentence(run), |ended| Some(ended.message.clone())),
+        "seconds": took(run, status, context.started).num_seconds(),
     })
 }

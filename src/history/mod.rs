@@ -1,15 +1,15 @@
 //! What was run on this host: `firebreak history`, read from the journals.
 
 mod events;
-mod life;
 mod list;
 mod one;
 mod prune;
+mod status;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use serde::Deserialize;
 
-use self::life::Life;
+use self::status::RunStatus;
 use crate::action::arguments::UsageError;
 use crate::action::consent::Consent;
 use crate::action::context::Context;
@@ -39,9 +39,9 @@ pub async fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
     }
     if let Some(id) = &args.arg_id {
         return match Run::read(&folder.journal(id)?) {
-            Ok(run) => Ok(one::shown_of(&run, Life::of(&run, context), context)),
+            Ok(run) => Ok(one::shown_of(&run, RunStatus::of(&run, context), context)),
             Err(error) => match &error.run {
-                Some(run) => Ok(one::shown_of(run, Life::Unreadable(&error), context)),
+                Some(run) => Ok(one::shown_of(run, RunStatus::Unreadable(&error), context)),
                 None => Err(error.into()),
             },
         };
@@ -51,13 +51,13 @@ pub async fn go(args: &Args, context: &Context) -> anyhow::Result<Finding> {
     for error in &unreadable {
         context.watch.warn(&error.to_string());
     }
-    let runs: Vec<_> = runs.iter().map(|run| (run, Life::of(run, context))).collect();
-    let wanted = |(run, life): &&(&Run, Life)| {
+    let runs: Vec<_> = runs.iter().map(|run| (run, RunStatus::of(run, context))).collect();
+    let wanted = |(run, status): &&(&Run, RunStatus)| {
         let is =
             |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
         is(&args.flag_action, Some(&run.began.action))
             && is(&args.flag_env, environment(run))
-            && is(&args.flag_outcome, Some(life.name()))
+            && is(&args.flag_outcome, Some(status.name()))
             && since.is_none_or(|since| run.began.at >= since)
     };
     let shown: Vec<_> = runs.iter().filter(wanted).copied().collect();

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::events::events;
-use super::life::{Life, took, words};
 use super::list::value;
+use super::status::{RunStatus, took, words};
 use super::{environment, shown};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome, Table};
@@ -13,32 +13,32 @@ use crate::journal::record::Planned;
 use crate::journal::{Run, Subject};
 
 /// Everything of a run.
-pub fn shown_of(run: &Run, life: Life<'_>, context: &Context) -> Finding {
-    let outcome = if matches!(life, Life::Unreadable(_)) { Outcome::Failed } else { Outcome::Done };
-    let message = match life {
-        Life::Ended(ended) => format!("{}: {}", ended.outcome.replace('_', " "), ended.message),
-        _ => life.sentence(run).unwrap_or_default(),
+pub fn shown_of(run: &Run, status: RunStatus<'_>, context: &Context) -> Finding {
+    let outcome = if matches!(status, RunStatus::Unreadable(_)) { Outcome::Failed } else { Outcome::Done };
+    let message = match status {
+        RunStatus::Ended(ended) => format!("{}: {}", ended.outcome.replace('_', " "), ended.message),
+        _ => status.sentence(run).unwrap_or_default(),
     };
-    let mut tables = vec![facts(run, life, context)];
+    let mut tables = vec![facts(run, status, context)];
     let steps: Vec<_> = run.planned.iter().flat_map(steps).collect();
     if !steps.is_empty() {
         tables.push(Table { title: "The plan:".to_owned(), ..Table::lines(steps) });
     }
     tables.push(events(run));
     let mut finding =
-        Finding::new(outcome, message).with("run", value(run, life, context)).with("records", &run.records);
+        Finding::new(outcome, message).with("run", value(run, status, context)).with("records", &run.records);
     finding.tables = tables;
     finding
 }
 
-fn facts(run: &Run, life: Life<'_>, context: &Context) -> Table {
+fn facts(run: &Run, status: RunStatus<'_>, context: &Context) -> Table {
     let began = &run.began;
     let mut rows = vec![
         ("action", format!("{} {}, version {}", began.action, began.command, began.version)),
         ("who", began.who.to_string()),
         ("host", format!("{}, process {}", began.host, began.process)),
         ("began", shown(began.at)),
-        ("took", words(took(run, life, context.started))),
+        ("took", words(took(run, status, context.started))),
     ];
     rows.extend(environment(run).map(|environment| ("environment", environment.to_owned())));
     if let Some(planned) = &run.planned {

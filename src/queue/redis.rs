@@ -229,12 +229,15 @@ impl Stream {
         }
         let mut next = Some("-".to_owned());
         while let Some(from) = next {
+            // As it was before the page was asked for: what is done meanwhile is on the page still.
+            let held = self.lock().held.clone();
             let page = self.pending(&from, Duration::ZERO).await?;
             next = behind(&page, |one| &one.id);
             // Its own as well that it does not know of: the answer was lost by which it took them.
             let ids: Vec<String> = {
                 let own = self.lock();
-                let is_out = |one: &&StreamPendingId| one.consumer != LEFT && !own.knows(&one.id);
+                let is_out =
+                    |one: &&StreamPendingId| one.consumer != LEFT && !held.contains(&one.id) && !own.knows(&one.id);
                 page.iter().filter(is_out).map(|one| one.id.clone()).collect()
             };
             if !ids.is_empty() && self.contents(&ids).await?.iter().any(Option::is_some) {

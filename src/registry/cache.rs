@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
     use crate::registry::dates::Dates;
-    use crate::registry::{DateSource, Undated};
+    use crate::registry::{DateSource, MissingDate};
     use crate::watch::Progress;
 
     #[derive(Default)]
@@ -192,14 +192,14 @@ mod tests {
         let (place, watch) = (Some(folder.path()), Warnings::default());
         let mut memory = Memory::load(place, "r", "billing", &watch);
         memory.learn("1-develop", "sha256:a", &date(20));
-        memory.learn("2-develop", "sha256:b", &Found::Image(Dates::none(Undated::Absent)));
+        memory.learn("2-develop", "sha256:b", &Found::Image(Dates::none(MissingDate::Absent)));
         let chart = Found::Other { kind: "a/chart".to_owned() };
         memory.learn("3-develop", "sha256:c", &chart);
         memory.save(None, &watch);
         let again = Memory::load(place, "r", "billing", &watch);
         assert_eq!(again.content, memory.content);
         assert_eq!((again.tag("1-develop"), again.found("sha256:a")), (Some("sha256:a"), Some(date(20))));
-        assert_eq!(again.found("sha256:b"), Some(Found::Image(Dates::none(Undated::Absent))));
+        assert_eq!(again.found("sha256:b"), Some(Found::Image(Dates::none(MissingDate::Absent))));
         assert_eq!(again.found("sha256:c"), Some(chart));
         for (registry, repository) in [("other", "billing"), ("r", "web")] {
             assert_eq!(Memory::load(place, registry, repository, &watch).tag("1-develop"), None);

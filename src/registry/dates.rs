@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{DateSource, Dated, Image, Undated};
+use super::{DateSource, Dated, Image, MissingDate};
 
 /// No image is older than containers are. Earlier years are what reproducible builds write: 1970, 1980 or 1.
 const FIRST_YEAR: i32 = 2013;
@@ -22,28 +22,28 @@ pub struct Dates {
     /// The newest that stands in an annotation, or in a label of the config.
     noted: Option<Dated>,
     /// Why there is none, where there is none.
-    lack: Undated,
+    lack: MissingDate,
 }
 
 impl Dates {
     /// None, and why.
-    pub(super) fn none(lack: Undated) -> Self {
+    pub(super) fn none(lack: MissingDate) -> Self {
         Self { inside: None, noted: None, lack }
     }
 
     /// What a text says, or that there is none.
     pub(super) fn read(text: Option<&str>, date_from: DateSource) -> Self {
         let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
-            return Self::none(Undated::Absent);
+            return Self::none(MissingDate::Absent);
         };
         let date = match DateTime::parse_from_rfc3339(text).map(|instant| instant.to_utc()) {
-            Ok(instant) if instant.year() < FIRST_YEAR => return Self::none(Undated::Epoch),
+            Ok(instant) if instant.year() < FIRST_YEAR => return Self::none(MissingDate::Epoch),
             Ok(created) => Some(Dated { created, date_from }),
-            Err(_) => return Self::none(Undated::Unreadable),
+            Err(_) => return Self::none(MissingDate::Unreadable),
         };
         match date_from {
-            DateSource::Annotation | DateSource::Label => Self { noted: date, ..Self::none(Undated::Absent) },
-            DateSource::Config => Self { inside: date, ..Self::none(Undated::Absent) },
+            DateSource::Annotation | DateSource::Label => Self { noted: date, ..Self::none(MissingDate::Absent) },
+            DateSource::Config => Self { inside: date, ..Self::none(MissingDate::Absent) },
         }
     }
 
@@ -61,12 +61,12 @@ impl Dates {
 }
 
 /// Which reason says more, where several hold.
-fn weight(reason: Undated) -> u8 {
+fn weight(reason: MissingDate) -> u8 {
     match reason {
-        Undated::NoChild => 0,
-        Undated::Absent => 1,
-        Undated::Unreadable => 2,
-        Undated::Epoch | Undated::Future | Undated::SameInstant => 3,
+        MissingDate::NoChild => 0,
+        MissingDate::Absent => 1,
+        MissingDate::Unreadable => 2,
+        MissingDate::Epoch | MissingDate::Future | MissingDate::SameInstant => 3,
     }
 }
 
@@ -75,7 +75,7 @@ pub(super) fn image(repository: &str, tag: &str, digest: String, dates: Dates, n
     let image = Image::undated(repository.to_owned(), tag.to_owned(), digest);
     let Some(newest) = dates.newest() else { return Image { undated: Some(dates.lack), ..image } };
     if newest.created > now {
-        return Image { undated: Some(Undated::Future), ..image };
+        return Image { undated: Some(MissingDate::Future), ..image };
     }
     let older = dates.inside.min(dates.noted);
     let older_date = older.filter(|older| newest.created - older.created > ONE_BUILD);
@@ -93,7 +93,7 @@ pub(super) fn distrust_one_instant(images: &mut [Image]) {
     }
     for image in images.iter_mut().filter(|image| image.created.is_some()) {
         (image.created, image.date_from, image.older_date) = (None, None, None);
-        image.undated = Some(Undated::SameInstant);
+        image.undated = Some(MissingDate::SameInstant);
     }
 }
 
@@ -112,11 +112,11 @@ mod tests {
     }
 
     fn inside(text: &str) -> Dates {
-        Dates { inside: Some(dated(text, DateSource::Config)), ..Dates::none(Undated::Absent) }
+        Dates { inside: Some(dated(text, DateSource::Config)), ..Dates::none(MissingDate::Absent) }
     }
 
     fn noted(text: &str) -> Dates {
-        Dates { noted: Some(dated(text, DateSource::Annotation)), ..Dates::none(Undated::Absent) }
+        Dates { noted: Some(dated(text, DateSource::Annotation)), ..Dates::none(MissingDate::Absent) }
     }
 
     #[test]
@@ -125,15 +125,15 @@ mod tests {
             (Some("2026-11-20T08:00:00Z"), inside("2026-11-20T08:00:00Z")),
             (Some("2026-11-20T08:00:00.123456789+02:00"), inside("2026-11-20T06:00:00.123456789Z")),
             (Some(" 2026-11-20T08:00:00Z\n"), inside("2026-11-20T08:00:00Z")),
-            (None, Dates::none(Undated::Absent)),
-            (Some(""), Dates::none(Undated::Absent)),
-            (Some("1970-01-01T00:00:00Z"), Dates::none(Undated::Epoch)),
-            (Some("1970-01-01T00:00:00+14:00"), Dates::none(Undated::Epoch)),
-            (Some("1980-01-01T00:00:01Z"), Dates::none(Undated::Epoch)),
-            (Some("0001-01-01T00:00:00Z"), Dates::none(Undated::Epoch)),
-            (Some("0000-01-01T00:00:00+23:59"), Dates::none(Undated::Epoch)),
-            (Some("2026-11-20"), Dates::none(Undated::Unreadable)),
-            (Some("yesterday"), Dates::none(Undated::Unreadable)),
+            (None, Dates::none(MissingDate::Absent)),
+            (Some(""), Dates::none(MissingDate::Absent)),
+            (Some("1970-01-01T00:00:00Z"), Dates::none(MissingDate::Epoch)),
+            (Some("1970-01-01T00:00:00+14:00"), Dates::none(MissingDate::Epoch)),
+            (Some("1980-01-01T00:00:01Z"), Dates::none(MissingDate::Epoch)),
+            (Some("0001-01-01T00:00:00Z"), Dates::none(MissingDate::Epoch)),
+            (Some("0000-01-01T00:00:00+23:59"), Dates::none(MissingDate::Epoch)),
+            (Some("2026-11-20"), Dates::none(MissingDate::Unreadable)),
+            (Some("yesterday"), Dates::none(MissingDate::Unreadable)),
         ] {
             assert_eq!(Dates::read(text, DateSource::Config), expected, "{text:?}");
         }
@@ -145,13 +145,13 @@ mod tests {
     fn the_first_of_two_places_with_a_date_counts_or_the_best_reason() {
         let (one, other) = (inside("2026-11-20T08:00:00Z"), inside("2026-11-21T08:00:00Z"));
         assert_eq!(one.and(other).newest(), one.newest().max(other.newest()));
-        assert_eq!(Dates::none(Undated::Epoch).and(other).newest(), other.newest());
-        let nothing = [Undated::Absent, Undated::Epoch, Undated::Unreadable].map(Dates::none);
+        assert_eq!(Dates::none(MissingDate::Epoch).and(other).newest(), other.newest());
+        let nothing = [MissingDate::Absent, MissingDate::Epoch, MissingDate::Unreadable].map(Dates::none);
         assert_eq!(nothing[0].and(nothing[1]).and(nothing[2]), nothing[1]);
         assert_eq!(nothing[0].and(nothing[2]).and(nothing[0]), nothing[2]);
     }
 
-    fn at(dates: Dates) -> (Option<Dated>, Option<Dated>, Option<Undated>) {
+    fn at(dates: Dates) -> (Option<Dated>, Option<Dated>, Option<MissingDate>) {
         let image = image("billing", "1", "a".to_owned(), dates, instant("2026-12-01T00:00:00Z"));
         let newest = image.created.zip(image.date_from).map(|(created, date_from)| Dated { created, date_from });
         (newest, image.older_date, image.undated)
@@ -181,19 +181,19 @@ mod tests {
     fn where_one_of_two_is_in_the_future_there_is_no_date() {
         let (past, future) = ("2026-11-02T08:00:00Z", "2026-12-02T08:00:00Z");
         for dates in [inside(past).and(noted(future)), inside(future).and(noted(past)), inside(future)] {
-            assert_eq!(at(dates), (None, None, Some(Undated::Future)));
+            assert_eq!(at(dates), (None, None, Some(MissingDate::Future)));
         }
     }
 
     fn made(digest: &str, created: Option<&str>) -> Image {
-        let dates = created.map_or(Dates::none(Undated::Absent), inside);
+        let dates = created.map_or(Dates::none(MissingDate::Absent), inside);
         image("billing", digest, digest.to_owned(), dates, instant("2026-12-01T00:00:00Z"))
     }
 
     #[test]
     fn a_date_in_the_future_is_none() {
         let future = made("a", Some("2026-12-01T00:00:00.000000001Z"));
-        assert_eq!((future.created, future.date_from, future.undated), (None, None, Some(Undated::Future)));
+        assert_eq!((future.created, future.date_from, future.undated), (None, None, Some(MissingDate::Future)));
         let present = made("a", Some("2026-12-01T00:00:00Z"));
         assert_eq!(present.created, Some(instant("2026-12-01T00:00:00Z")));
         assert_eq!((present.date_from, present.undated), (Some(DateSource::Config), None));
@@ -205,7 +205,10 @@ mod tests {
         let mut images = [made("a", same), made("b", Some("2026-11-20T09:00:00+01:00")), made("c", None)];
         distrust_one_instant(&mut images);
         let reasons = images.each_ref().map(|image| image.undated);
-        assert_eq!(reasons, [Some(Undated::SameInstant), Some(Undated::SameInstant), Some(Undated::Absent)]);
+        assert_eq!(
+            reasons,
+            [Some(MissingDate::SameInstant), Some(MissingDate::SameInstant), Some(MissingDate::Absent)]
+        );
         assert!(images.iter().all(|image| image.created.is_none() && image.date_from.is_none()));
     }
 

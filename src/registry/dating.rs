@@ -12,7 +12,7 @@ use super::dates::Dates;
 use super::error::RegistryError;
 use super::images::Reading;
 use super::manifest::{Child, Config, Manifest};
-use super::{DateSource, Undated, digest};
+use super::{DateSource, MissingDate, digest};
 
 /// An index in an index in an index…: deeper ones are not read.
 pub(super) const DEEPEST: u8 = 4;
@@ -72,7 +72,7 @@ impl Reading<'_> {
                 }
                 Ok(Manifest::Schema1) => Dating::other("Docker's schema 1"),
                 Ok(Manifest::Other { kind }) => Dating::other(kind),
-                Err(_) => Dating::complete(Dates::none(Undated::Unreadable)),
+                Err(_) => Dating::complete(Dates::none(MissingDate::Unreadable)),
             })
         })
     }
@@ -105,14 +105,14 @@ impl Reading<'_> {
 
     async fn date_of_config(&self, digest: String) -> Result<Dating, RegistryError> {
         self.once(&digest, async {
-            let unreadable = Dating::complete(Dates::none(Undated::Unreadable));
+            let unreadable = Dating::complete(Dates::none(MissingDate::Unreadable));
             if !digest::is_digest(&digest) {
                 return Ok(unreadable);
             }
             let Some(body) = self.registry.config(self.repository, &digest, self.watch).await? else {
                 let repository = self.repository;
                 self.watch.warn(&format!("an image of repository '{repository}' lacks its config {digest}"));
-                return Ok(Dating { found: Found::Image(Dates::none(Undated::Absent)), complete: false });
+                return Ok(Dating { found: Found::Image(Dates::none(MissingDate::Absent)), complete: false });
             };
             let Ok(config) = Config::parse(&body) else { return Ok(unreadable) };
             let created = Dates::read(config.created.as_deref(), DateSource::Config);

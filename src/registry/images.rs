@@ -13,7 +13,7 @@ use super::dates::{Dates, distrust_one_instant, image};
 use super::dating::{DEEPEST, Dating, Found, ReadOnce};
 use super::error::RegistryError;
 use super::manifest::Manifest;
-use super::{Image, NotAnImage, Tagged, Undated, tags};
+use super::{Image, MissingDate, NotAnImage, Tagged, tags};
 use crate::watch::{Progress, Watch};
 use crate::words::{counted, of_them};
 
@@ -238,7 +238,7 @@ impl<'a> Reading<'a> {
         };
         let named = |digest: String, found: Found| match found {
             Found::Image(dates) => Named::Image(image(repository, tag, digest, dates, now)),
-            Found::Hollow => Named::Image(image(repository, tag, digest, Dates::none(Undated::NoChild), now)),
+            Found::Hollow => Named::Image(image(repository, tag, digest, Dates::none(MissingDate::NoChild), now)),
             Found::Other { kind } => {
                 Named::NotAnImage(NotAnImage { repository: repository.to_owned(), tag: tag.to_owned(), kind })
             }

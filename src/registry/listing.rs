@@ -2,7 +2,8 @@
 //!
 //! A registry that cuts its list says so with a `Link` to the next page. Some obey the `n` that they are asked for and
 //! send no link (seen with groups of repositories), and the newest tags are those that are missing then. So where a
-//! single page is as long as pages are, it is found out what the end of the list means.
+//! single page is as long as pages are, it is found out what the end of the list means; and where it has any other length,
+//! whether something comes after its last tag.
 
 use indexmap::IndexSet;
 use reqwest::header::LINK;
@@ -22,6 +23,8 @@ use crate::words::counted;
 const IN_A_PAGE: usize = 1000;
 /// Where a registry chooses the length of its pages, it is a multiple of this.
 const ROUND: usize = 50;
+/// No registry is known whose pages are shorter than this.
+const SHORTEST_PAGE: usize = 20;
 /// No repository has so many pages.
 const MOST_PAGES: usize = 10_000;
 /// A bound on a page, in bytes; some registries give all tags in one.
@@ -72,35 +75,42 @@ impl Listing<'_> {
             Err(RegistryError::Status { status: StatusCode::BAD_REQUEST, .. }) => self.list(None, "").await?,
             list => list?,
         };
-        if !list.may_be_cut(Some(IN_A_PAGE)) {
-            return Ok(list.tags);
-        }
-        // Does the registry say so when it cuts a list? It is asked to, by one tag. Where it gives as many as before,
-        // it gives all, whatever is asked for.
-        let one_less = list.end.entries.min(IN_A_PAGE) - 1;
-        let (less, link) = self.page(self.url(&[("n", &one_less.to_string())])?, TO_SEE).await?;
-        if link.is_some() || less.entries == list.end.entries {
+        if list.may_be_cut(Some(IN_A_PAGE)) {
+            // Does the registry say so when it cuts a list? It is asked to, by one tag. Where it gives as many as before,
+            // it gives all, whatever is asked for.
+            let one_less = list.end.entries.min(IN_A_PAGE) - 1;
+            let (less, link) = self.page(self.url(&[("n", &one_less.to_string())])?, TO_SEE).await?;
+            if link.is_some() || less.entries == list.end.entries {
+                return Ok(list.tags);
+            }
+        } else if list.pages > 1 || list.end.entries < SHORTEST_PAGE || self.ends(&list).await? {
             return Ok(list.tags);
         }
         let unbound = self.list(None, TO_SEE).await?;
         let has_all = unbound.tags.len() >= list.tags.len();
         let is_longer = unbound.end.entries > list.end.entries && !unbound.may_be_cut(None);
         let is_whole = has_all && (unbound.pages > 1 || is_longer);
-        let mut longest = if unbound.tags.len() > list.tags.len() { unbound } else { list };
-        if is_whole {
+        let longest = if unbound.tags.len() > list.tags.len() { unbound } else { list };
+        if is_whole || self.after(&longest).await?.is_some_and(|more| more.entries == 0) {
             return Ok(longest.tags);
-        }
-        if let Some(last) = longest.end.last.take() {
-            let after = self.url(&[("n", &IN_A_PAGE.to_string()), ("last", &last)])?;
-            if self.page(after, TO_SEE).await?.0.entries == 0 {
-                return Ok(longest.tags);
-            }
         }
         let came = counted(longest.end.entries, "tag");
         Err(self.paging(format!(
             "the registry cuts its lists without saying so, and {came} came: there may be more. Give the address of a \
              registry that lists them all, not that of a group of repositories"
         )))
+    }
+
+    /// Whether nothing comes after this list, as far as the registry tells: one that knows no `last` gives the same again.
+    async fn ends(&self, list: &List) -> Result<bool, RegistryError> {
+        Ok(self.after(list).await?.is_none_or(|more| more.entries == 0 || more.last == list.end.last))
+    }
+
+    /// What comes after the last entry; nothing where the list is in no order.
+    async fn after(&self, list: &List) -> Result<Option<Page>, RegistryError> {
+        let Some(last) = &list.end.last else { return Ok(None) };
+        let after = self.url(&[("n", &IN_A_PAGE.to_string()), ("last", last)])?;
+        Ok(Some(self.page(after, TO_SEE).await?.0))
     }
 
     /// The list as the registry pages it, where so many tags are asked for at once. `why`: see [`Self::page`].

@@ -59,7 +59,7 @@ pub struct Image {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub older_date: Option<Dated>,
     /// Why there is no date that could be relied upon.
-    pub undated: Option<Undated>,
+    pub undated: Option<MissingDate>,
 }
 
 impl Image {
@@ -94,7 +94,7 @@ pub enum DateSource {
 /// Why an image has no date that could be relied upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Undated {
+pub enum MissingDate {
     /// No date stands anywhere.
     Absent,
     /// A date that reproducible builds write, from before there were containers: the year 1970, 1980 or 1.

@@ -104,7 +104,7 @@ pub fn pull_login(registry: &Registry) -> Option<RegistryLogin> {
 
 /// Where the services run, and as whom it is reached.
 #[derive(Debug)]
-pub struct Place {
+pub struct PlatformLogin {
     /// The platform.
     pub platform: Address,
     /// The user there.
@@ -115,14 +115,14 @@ pub struct Place {
 
 /// What every command takes that changes something.
 #[derive(Debug)]
-pub struct Means {
+pub struct ActOptions {
     /// Where the services run.
-    pub place: Place,
+    pub place: PlatformLogin,
     /// What every action takes.
     pub standard: Standard,
 }
 
-impl Place {
+impl PlatformLogin {
     /// The platform; every write to it is written down in the journal of the context.
     ///
     /// # Errors
@@ -162,7 +162,7 @@ pub struct Look {
     /// How many dates are offered.
     pub keep: usize,
     /// Where the services run, if what ran is to be read.
-    pub place: Option<Place>,
+    pub place: Option<PlatformLogin>,
     /// The environment in the names of the running services.
     pub running: String,
 }
@@ -173,7 +173,7 @@ pub struct Act {
     /// What all take.
     pub shared: Shared,
     /// What those take that act.
-    pub means: Means,
+    pub means: ActOptions,
     /// The folder of `rollback.json`.
     pub dump: PathBuf,
     /// The moment to go back to; none: ask.
@@ -190,7 +190,7 @@ pub struct Again {
     /// What all take.
     pub shared: Shared,
     /// What those take that act.
-    pub means: Means,
+    pub means: ActOptions,
     /// The run; none: the last one.
     pub run: Option<String>,
 }
@@ -216,8 +216,11 @@ impl Arguments {
             registry_password: self.flag_registry_pwd,
             trust: Trust { authorities: self.flag_cacert, insecure: self.flag_insecure },
         };
-        let place =
-            self.flag_platform.map(|platform| Place { platform, user: self.flag_user, password: self.flag_pwd });
+        let place = self.flag_platform.map(|platform| PlatformLogin {
+            platform,
+            user: self.flag_user,
+            password: self.flag_pwd,
+        });
         if self.cmd_get {
             let keep = number("--keep", &self.flag_keep, "dates")?;
             let running = self.flag_running.map(|running| word("--running", &running));
@@ -232,7 +235,7 @@ impl Arguments {
                 shared,
             }));
         }
-        let means = Means { place: place.expect("the usage text asks for it"), standard: self.arg_standard };
+        let means = ActOptions { place: place.expect("the usage text asks for it"), standard: self.arg_standard };
         means.standard.limit()?;
         if !self.cmd_run {
             let again = Again { shared, means, run: self.flag_run };

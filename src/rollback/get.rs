@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::arguments::Look;
 use super::dump::Dump;
 use super::matrix::{Matrix, Memories, ran_table};
-use super::members::crew;
+use super::members::workloads;
 use super::points::{Point, points};
 use super::remember::remember;
 use crate::action::arguments::UsageError;
@@ -126,8 +126,8 @@ async fn ran(look: &Look, dump: &Dump, http: &http::Client, context: &Context) -
         );
         let mut services = Vec::new();
         for repository in &look.repositories {
-            match crew(repository, dump, &applications, &[]) {
-                Ok(crew) => services.push((repository.clone(), crew.members)),
+            match workloads(repository, dump, &applications, &[]) {
+                Ok(workloads) => services.push((repository.clone(), workloads.members)),
                 Err(problem) => context.watch.warn(&format!("what '{repository}' ran is not known: {problem}")),
             }
         }

@@ -31,7 +31,7 @@ pub struct Matrix<'a> {
 }
 
 /// What is to be said of a service on a day: whether what was built ran at the end of it.
-enum Told<'a> {
+enum RanVerdict<'a> {
     AsBuilt(&'a Ran),
     Otherwise(&'a Ran),
     Unsure(String),
@@ -51,10 +51,10 @@ impl<'a> Matrix<'a> {
         let mut date = json!({"date": point.date, "complete": point.is_complete(), "services": services});
         let told = self.repositories.iter().zip(&point.images).filter_map(|(repository, image)| {
             let told = match self.told(point, repository, *image)? {
-                Told::AsBuilt(ran) => json!({"image": ran.image, "as_built": true}),
-                Told::Otherwise(ran) => json!({"image": ran.image, "as_built": false}),
-                Told::Unsure(why) => json!({"image": null, "unsure": why}),
-                Told::Unknown => Value::Null,
+                RanVerdict::AsBuilt(ran) => json!({"image": ran.image, "as_built": true}),
+                RanVerdict::Otherwise(ran) => json!({"image": ran.image, "as_built": false}),
+                RanVerdict::Unsure(why) => json!({"image": null, "unsure": why}),
+                RanVerdict::Unknown => Value::Null,
             };
             Some((repository.clone(), told))
         });
@@ -93,23 +93,25 @@ impl<'a> Matrix<'a> {
             Some(image) => Cell::new(Tone::Quiet, format!("↑ {}", image.tag)),
         };
         match self.told(point, repository, image) {
-            None | Some(Told::AsBuilt(_)) => {}
-            Some(Told::Otherwise(ran)) => {
+            None | Some(RanVerdict::AsBuilt(_)) => {}
+            Some(RanVerdict::Otherwise(ran)) => {
                 cell = Cell::new(Tone::Bad, format!("{} {DIFFERS} {}", cell.text, ran.image.short()));
             }
-            Some(Told::Unsure(_) | Told::Unknown) => cell.text.push_str(NOT_KNOWN),
+            Some(RanVerdict::Unsure(_) | RanVerdict::Unknown) => cell.text.push_str(NOT_KNOWN),
         }
         cell
     }
 
     /// None where what ran was not read.
-    fn told(&self, point: &Point<'_>, repository: &str, image: Option<&Image>) -> Option<Told<'a>> {
+    fn told(&self, point: &Point<'_>, repository: &str, image: Option<&Image>) -> Option<RanVerdict<'a>> {
         let spans = self.ran?.get(repository).map(Vec::as_slice).unwrap_or_default();
         Some(match held(spans, Target::Day(point.date).last_instant()) {
-            Held::Ran(ran) if image.is_some_and(|image| is_image(&ran.image, image, self.images)) => Told::AsBuilt(ran),
-            Held::Ran(ran) => Told::Otherwise(ran),
-            Held::Unsure(why) => Told::Unsure(why),
-            Held::Unknown => Told::Unknown,
+            Held::Ran(ran) if image.is_some_and(|image| is_image(&ran.image, image, self.images)) => {
+                RanVerdict::AsBuilt(ran)
+            }
+            Held::Ran(ran) => RanVerdict::Otherwise(ran),
+            Held::Unsure(why) => RanVerdict::Unsure(why),
+            Held::Unknown => RanVerdict::Unknown,
         })
     }
 }

@@ -42,7 +42,7 @@ impl fmt::Display for Left {
 
 /// The workloads of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Crew {
+pub struct RepositoryWorkloads {
     /// Those that are set, each with its images of the repository; once for each registry that it pulls them from.
     pub members: Vec<Application>,
     /// Those that are left as they are.
@@ -96,27 +96,34 @@ const NO_ENVIRONMENTS: [&str; 37] = [
 ///
 /// # Errors
 /// When no workload that could be set runs the repository, or all run images of other environments than the dump's.
-pub fn crew(repository: &str, dump: &Dump, applications: &[Application], only: &[String]) -> Result<Crew, Problem> {
-    let mut crew = Crew::default();
+pub fn workloads(
+    repository: &str,
+    dump: &Dump,
+    applications: &[Application],
+    only: &[String],
+) -> Result<RepositoryWorkloads, Problem> {
+    let mut workloads = RepositoryWorkloads::default();
     let (mut settable, mut foreign) = (false, None);
     for application in runners(repository, &dump.all, &dump.registry, applications) {
         settable |= !matches!(application.apart, Some(Apart::Fixed(_)));
         if let Some(apart) = &application.apart {
-            crew.left.push(Left::of(&application, apart.why()));
+            workloads.left.push(Left::of(&application, apart.why()));
         } else if !only.is_empty() && !only.iter().any(|name| is_called(&application, name)) {
-            crew.unnamed.push(application.service);
+            workloads.unnamed.push(application.service);
         } else if let Some((image, theirs)) = foreign_image(&application, dump) {
-            crew.left.push(Left::of(&application, &format!("its image is one of '{theirs}', not of '{}'", dump.env)));
+            workloads
+                .left
+                .push(Left::of(&application, &format!("its image is one of '{theirs}', not of '{}'", dump.env)));
             let (application, ours) = (application.id, dump.env.clone());
             foreign.get_or_insert(Problem::OtherEnvironment { application, image, theirs, ours });
         } else {
-            crew.members.push(application);
+            workloads.members.push(application);
         }
     }
     match foreign {
-        Some(problem) if crew.members.is_empty() => Err(problem),
-        _ if !settable => Err(nobody(repository, applications, &crew.left)),
-        _ => Ok(crew),
+        Some(problem) if workloads.members.is_empty() => Err(problem),
+        _ if !settable => Err(nobody(repository, applications, &workloads.left)),
+        _ => Ok(workloads),
     }
 }
 
@@ -248,10 +255,10 @@ mod tests {
     }
 
     /// Names of those that are set with their images, and what is said of those that are left, or were not named.
-    fn told(found: Result<Crew, Problem>) -> (Vec<String>, Vec<String>) {
-        let crew = found.expect("a crew");
-        let members = crew.members.iter().map(|one| format!("{}: {}", one.service, one.images.join(" ")));
-        (members.collect(), crew.left.iter().map(ToString::to_string).chain(crew.unnamed).collect())
+    fn told(found: Result<RepositoryWorkloads, Problem>) -> (Vec<String>, Vec<String>) {
+        let workloads = found.expect("a workloads");
+        let members = workloads.members.iter().map(|one| format!("{}: {}", one.service, one.images.join(" ")));
+        (members.collect(), workloads.left.iter().map(ToString::to_string).chain(workloads.unnamed).collect())
     }
 
     #[test]
@@ -263,7 +270,7 @@ mod tests {
             workload("dev/deployment/two", &["r:5000/team/billing:1-develop", "r:5000/team/billing:2-develop"]),
             workload("dev/deployment/mirrored", &["m:5000/team/billing:1-develop", "r:5000/team/billing:2-develop"]),
         ];
-        let (members, left) = told(crew("team/billing", &set(), &applications, &[]));
+        let (members, left) = told(workloads("team/billing", &set(), &applications, &[]));
         let expected = [
             "shop-billing: r:5000/team/billing:2-develop",
             "report: r:5000/team/billing:1-develop",
@@ -285,7 +292,7 @@ mod tests {
             Application { apart: fixed, ..workload("dev/job/7", &[image]) },
             workload("dev/canary", &["r:5000/team/billing:3-master"]),
         ];
-        let (members, left) = told(crew("team/billing", &set(), &applications, &[]));
+        let (members, left) = told(workloads("team/billing", &set(), &applications, &[]));
         assert_eq!(members, ["billing: r:5000/team/billing:2-develop"]);
         let expected = [
             "held: left as it is, with 2-develop: it is held (firebreak.io/hold: incident 7)",
@@ -293,17 +300,17 @@ mod tests {
             "canary: left as it is, with 3-master: its image is one of 'master', not of 'develop'",
         ];
         assert_eq!(left, expected);
-        let problem = crew("team/billing", &set(), &applications[2..], &[]).expect_err("a refusal").to_string();
+        let problem = workloads("team/billing", &set(), &applications[2..], &[]).expect_err("a refusal").to_string();
         assert!(
             problem.starts_with("'dev/canary' runs 'r:5000/team/billing:3-master', an image of 'master'"),
             "{problem}"
         );
-        let problem = crew("team/billing", &set(), &applications[2..3], &[]).expect_err("a refusal").to_string();
+        let problem = workloads("team/billing", &set(), &applications[2..3], &[]).expect_err("a refusal").to_string();
         assert_eq!(
             problem,
             "no workload of the environment that could be set runs 'team/billing': there is 'dev/job/7', a job under way"
         );
-        let (members, left) = told(crew("team/billing", &set(), &applications[1..2], &[]));
+        let (members, left) = told(workloads("team/billing", &set(), &applications[1..2], &[]));
         assert_eq!((members.len(), left.len()), (0, 1), "whoever holds it means it");
     }
 
@@ -333,7 +340,7 @@ mod tests {
         ];
         let only = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         for name in ["report", "cronjob/report", "dev/cronjob/report"] {
-            let (members, left) = told(crew("team/billing", &set(), &applications, &only(&[name])));
+            let (members, left) = told(workloads("team/billing", &set(), &applications, &only(&[name])));
             assert_eq!(members, ["report: r:5000/team/billing:2-develop"], "{name}");
             assert_eq!(left, ["billing"], "{name}");
         }
@@ -352,8 +359,8 @@ mod tests {
     fn below_a_prefix_images_are_named_with_it_and_the_whole_name_goes_first() {
         let applications = [workload("a", &["r:5000/mirror/team/billing:1-develop"])];
         let dump = dump("https://r:5000/mirror/", &["team/billing", "mirror/team/billing"]);
-        assert!(crew("team/billing", &dump, &applications, &[]).is_err());
-        assert_eq!(told(crew("mirror/team/billing", &dump, &applications, &[])).0.len(), 1);
+        assert!(workloads("team/billing", &dump, &applications, &[]).is_err());
+        assert_eq!(told(workloads("mirror/team/billing", &dump, &applications, &[])).0.len(), 1);
     }
 
     #[test]

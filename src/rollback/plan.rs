@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::dump::Dump;
-use super::members::{Environment, Left, crew, environment_of, place, unknown_names};
+use super::members::{Environment, Left, environment_of, place, unknown_names, workloads};
 use super::points::{newest, rivals};
 use super::ran::{Held, held, is_image};
 use super::refusal::{Problem, Refusal};
@@ -141,17 +141,17 @@ pub fn plan(dump: &Dump, applications: &[Application], target: Target, request: 
     let mut draft = Draft::begin(dump, applications, request);
     for repository in &dump.all {
         let image = newest(&dump.images, repository, at);
-        let crew = crew(repository, dump, applications, &request.only);
-        let members = crew.as_ref().map_or(1, |crew| crew.members.len());
+        let workloads = workloads(repository, dump, applications, &request.only);
+        let members = workloads.as_ref().map_or(1, |workloads| workloads.members.len());
         if image.is_none() && request.allow_partial && members > 0 {
             draft.left_out.push(repository.clone());
             continue;
         }
-        match crew {
-            Ok(crew) => {
-                draft.left.extend(crew.left);
-                draft.unnamed.extend(crew.unnamed);
-                for application in crew.members.iter().filter_map(|one| Some((one, image?))) {
+        match workloads {
+            Ok(workloads) => {
+                draft.left.extend(workloads.left);
+                draft.unnamed.extend(workloads.unnamed);
+                for application in workloads.members.iter().filter_map(|one| Some((one, image?))) {
                     match built(dump, application.1, application.0, at, request.pin) {
                         Ok(step) => draft.steps.push(step),
                         Err(problem) => draft.problems.push(problem),

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use indexmap::IndexMap;
 
 use super::dump::Dump;
-use super::members::{Environment, crew, environment_of, is_of};
+use super::members::{Environment, environment_of, is_of, workloads};
 use super::plan::{By, Draft, Pin, Plan, PlanRequest, Step, notes, step};
 use super::points::newest;
 use super::ran::{Held, held, is_image};
@@ -42,19 +42,19 @@ pub fn plan_ran(
     let at = target.last_instant();
     let mut draft = Draft::begin(dump, applications, request);
     for repository in &dump.all {
-        let crew = match crew(repository, dump, applications, &request.only) {
-            Ok(crew) => crew,
+        let workloads = match workloads(repository, dump, applications, &request.only) {
+            Ok(workloads) => workloads,
             Err(problem) => {
                 draft.problems.push(problem);
                 continue;
             }
         };
-        draft.left.extend(crew.left);
-        draft.unnamed.extend(crew.unnamed);
-        if crew.members.is_empty() {
+        draft.left.extend(workloads.left);
+        draft.unnamed.extend(workloads.unnamed);
+        if workloads.members.is_empty() {
             continue;
         }
-        match steps_to(repository, &crew.members, dump, (at, request.pin.into()), memory) {
+        match steps_to(repository, &workloads.members, dump, (at, request.pin.into()), memory) {
             Ok(steps) => draft.steps.extend(steps),
             Err(Problem::NothingKnown { .. }) if request.allow_partial => draft.left_out.push(repository.clone()),
             Err(problem) => draft.problems.push(problem),

@@ -87,7 +87,7 @@ pub(super) mod tests {
             created: minute.map(|minute| start + chrono::TimeDelta::minutes(minute)),
             date_from: minute.map(|_| crate::registry::DateSource::Config),
             older_date: None,
-            undated: minute.is_none().then_some(crate::registry::Undated::Absent),
+            undated: minute.is_none().then_some(crate::registry::MissingDate::Absent),
         }
     }
 

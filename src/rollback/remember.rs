@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use indexmap::IndexMap;
 
 use super::dump::Dump;
-use super::members::crew;
+use super::members::workloads;
 use super::plan::PlanRequest;
 use super::plan_ran::{Memory, unknown_images};
 use super::ran::{Past, merge};
@@ -65,8 +65,8 @@ pub async fn memory(
 ) -> anyhow::Result<Memory> {
     let RunScope { environment, context, .. } = *scope;
     let members = |repository: &String| {
-        let crew = crew(repository, dump, applications, &request.only).ok()?;
-        Some((repository.clone(), crew.members))
+        let workloads = workloads(repository, dump, applications, &request.only).ok()?;
+        Some((repository.clone(), workloads.members))
     };
     let services = dump.all.iter().filter_map(members).collect();
     let spans = remember(services, environment, platform, context).await?;

@@ -10,7 +10,7 @@ use super::WORDS;
 use super::arguments::Arguments;
 use super::get::look;
 use super::message::Seen;
-use super::settle::{Ledger, Transactions};
+use super::settle::{Outcomes, Transactions};
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::report::{Finding, Table};
@@ -74,7 +74,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         places: services.message,
         issuer,
         limit,
-        ledger: Ledger::default(),
+        ledger: Outcomes::default(),
         watch,
         feed: Mutex::default(),
     });

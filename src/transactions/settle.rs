@@ -30,7 +30,7 @@ pub struct Transactions {
     /// How many are taken at most; none for all.
     pub limit: Option<usize>,
     /// What became of them.
-    pub ledger: Ledger,
+    pub ledger: Outcomes,
     /// Who is told.
     pub watch: Arc<dyn Watch>,
     /// What is taken from the queue; none before the first is asked for: then the plan was agreed to.
@@ -96,7 +96,7 @@ async fn feed(
 
 /// How many transactions ended in which way.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct Outcomes {
     committed: AtomicU64,
     cancelled: AtomicU64,
     pending: AtomicU64,
@@ -106,7 +106,7 @@ pub struct Ledger {
     failed: AtomicU64,
 }
 
-impl Ledger {
+impl Outcomes {
     /// The numbers, as a report has them.
     #[must_use]
     pub fn numbers(&self) -> Map<String, Value> {
@@ -164,25 +164,25 @@ impl Transactions {
     /// Has a transaction settled; the queue is told of nothing.
     async fn settle(&self, transaction: &Transaction) -> ItemEnd {
         if transaction.issuer != self.issuer {
-            Ledger::count(&self.ledger.others);
+            Outcomes::count(&self.ledger.others);
             return ItemEnd::Left(format!("its issuer is '{}'", transaction.issuer));
         }
         let settled = match self.settlement.confirm(transaction).await {
             Ok(Confirmation::Confirmed) => Settled::Committed,
             Ok(Confirmation::Declined) => Settled::Cancelled,
             Ok(Confirmation::Pending) => {
-                Ledger::count(&self.ledger.pending);
+                Outcomes::count(&self.ledger.pending);
                 return ItemEnd::Left("the bank has not decided yet".to_owned());
             }
             Ok(Confirmation::Unknown) => {
-                Ledger::count(&self.ledger.unknown);
+                Outcomes::count(&self.ledger.unknown);
                 return ItemEnd::Left("the bank knows of no such transaction".to_owned());
             }
             Err(error) => return self.not_settled(error),
         };
         match self.settlement.store(transaction, settled).await {
             Ok(()) => {
-                Ledger::count(match settled {
+                Outcomes::count(match settled {
                     Settled::Committed => &self.ledger.committed,
                     Settled::Cancelled => &self.ledger.cancelled,
                 });
@@ -193,7 +193,7 @@ impl Transactions {
     }
 
     fn not_settled(&self, error: CallError) -> ItemEnd {
-        Ledger::count(&self.ledger.failed);
+        Outcomes::count(&self.ledger.failed);
         match error {
             CallError::Unavailable(why) => ItemEnd::Left(why),
             CallError::Refused(why) => ItemEnd::Failed(why),
@@ -234,7 +234,7 @@ impl Batch for Transactions {
             Err(why) => {
                 return match self.queue.park(message, why).await {
                     Ok(place) => {
-                        Ledger::count(&self.ledger.malformed);
+                        Outcomes::count(&self.ledger.malformed);
                         ItemEnd::SetAside(format!("{why}; it is in '{place}' now"))
                     }
                     Err(error) => ItemEnd::Failed(format!("{why}, and it could not be parked: {error:#}")),

@@ -120,7 +120,7 @@ fn people_get_a_table_and_programs_get_json() {
     let folder = toolkit(Some(&place("bad/inventories/choice")));
     let table = "place                                        finding                    fix           rule\n\
                  inventories/dev/group_vars/all/10_env.yml:2  mend_env cannot be 'pord'  write `prod`  variable-choice\n\n";
-    let message = "1 finding in 1 usage text, 1 role, 1 inventory, 4 YAML files and 1 Jenkinsfile. Fix what is listed, \
+    let message = "1 finding in 1 usage text, 1 role, 1 inventory and 4 YAML files. Fix what is listed, \
                    then run `firebreak check` again";
     assert_eq!(run(folder.path(), &["check"]), (1, table.to_owned(), format!("firebreak error: {message}\n")));
     let (code, stdout, _) = run(folder.path(), &["check", "--format=json"]);
@@ -134,7 +134,7 @@ fn people_get_a_table_and_programs_get_json() {
     });
     assert_eq!((code, &report["findings"], &report["message"]), (1, &json!([finding]), &json!(message)));
 
-    let fine = "1 usage text, 1 role, 1 inventory, 4 YAML files and 1 Jenkinsfile: nothing is wrong\n";
+    let fine = "1 usage text, 1 role, 1 inventory and 4 YAML files: nothing is wrong\n";
     assert_eq!(run(toolkit(None).path(), &["check"]), (0, fine.to_owned(), String::new()));
 }
 
@@ -159,11 +159,9 @@ fn mutated(text: &'static str) -> impl Strategy<Value = String> {
         Just("${".to_owned()),
         Just("\n  --".to_owned()),
         Just("\"".to_owned()),
-        Just("'''".to_owned()),
-        Just("é/*".to_owned()),
+        Just("é".to_owned()),
         Just("{[(".to_owned()),
         Just("\u{0}\r\t".to_owned()),
-        Just("input ".to_owned()),
     ];
     let change = (any::<prop::sample::Index>(), 0..40_usize, piece);
     prop::collection::vec(change, 1..6).prop_map(move |changes| {
@@ -179,7 +177,6 @@ fn mutated(text: &'static str) -> impl Strategy<Value = String> {
 
 const USAGE: &str = include_str!("../check/good/adopted/roles/old_script/usage.txt");
 const VARIABLES: &str = include_str!("../check/good/inventory/inventories/dev/group_vars/all/10_env.yml");
-const PIPELINE: &str = include_str!("../check/good/jenkins/roles/mend/Jenkinsfile");
 const README: &str = include_str!("../check/good/readme/roles/mend/README.md");
 
 proptest! {
@@ -191,7 +188,6 @@ proptest! {
         rust in mutated(USAGE),
         variables in mutated(VARIABLES),
         hosts in mutated("[firebreak]\nhost\n"),
-        pipeline in mutated(PIPELINE),
         readme in mutated(README),
     ) {
         let folder = toolkit(None);
@@ -201,7 +197,6 @@ proptest! {
             ("inventories/dev/group_vars/all/10_env.yml", variables.clone()),
             ("playbooks/mend.yml", variables),
             ("inventories/dev/hosts.ini", hosts),
-            ("roles/mend/Jenkinsfile", pipeline),
             ("roles/mend/README.md", readme),
         ];
         for (path, text) in files {

@@ -2,7 +2,7 @@
 //! the way back, and for whoever ends the run later.
 
 use firebreak::drill::Platform::Kubernetes;
-use firebreak::drill::story::{self, SERVICES, Stand};
+use firebreak::drill::story::{self, SERVICES, ShopState};
 use serde_json::{Value, json};
 
 use crate::support::program::{DrillFixture, Output, until};
@@ -36,19 +36,19 @@ fn told(output: &Output) -> (i32, String, Vec<String>, Value) {
 }
 
 /// How each workload ended: the services, and of billing its cron job, of which nothing can be seen, and its worker.
-fn rows(stand: Stand, state: &str, cron_job: &str) -> Vec<String> {
+fn rows(stand: ShopState, state: &str, cron_job: &str) -> Vec<String> {
     let row = |state: &str, service: &str| format!("{state} {}", image(service, stand));
     let [billing, others @ ..] = SERVICES;
     let of_billing = [state, cron_job, state].map(|state| row(state, billing));
     of_billing.into_iter().chain(others.map(|service| row(state, service))).collect()
 }
 
-fn image(service: &str, stand: Stand) -> String {
+fn image(service: &str, stand: ShopState) -> String {
     format!("REGISTRY/{service}:{}-develop", story::version(service, stand).expect("a version"))
 }
 
 /// What the cluster has: each image of this stand with its digest.
-fn pinned(fixture: &DrillFixture, stand: Stand) {
+fn pinned(fixture: &DrillFixture, stand: ShopState) {
     fixture.stands(stand);
     for service in SERVICES {
         let object = fixture.drill.kubernetes().objects().object(story::kubernetes::kind(service), "dev", service);
@@ -56,7 +56,7 @@ fn pinned(fixture: &DrillFixture, stand: Stand) {
         let containers = object["spec"]["template"]["spec"]["containers"].as_array().expect("containers");
         let own = containers.iter().find(|one| one["name"] == service).expect("its own");
         let tag = format!("{}-develop", story::version(service, stand).expect("a version"));
-        let digest = fixture.drill.registry.shelves().digest(service, &tag).expect("a digest");
+        let digest = fixture.drill.registry.images().digest(service, &tag).expect("a digest");
         let expected = format!("{}/{service}:{tag}@{digest}", fixture.drill.registry.address());
         assert_eq!(own["image"], expected.as_str());
     }
@@ -67,23 +67,23 @@ async fn a_run_is_done_and_undone_where_a_webhook_adds_digests() {
     let fixture = fixture(&[]).await;
     let expected = |stand| rows(stand, "target", "set");
     let done = told(&fixture.run(RUN).await);
-    assert_eq!(done, (0, "done".to_owned(), expected(Stand::Good), Value::Null));
-    pinned(&fixture, Stand::Good);
+    assert_eq!(done, (0, "done".to_owned(), expected(ShopState::Good), Value::Null));
+    pinned(&fixture, ShopState::Good);
     let again = fixture.run(RUN).await;
     let report: Value = serde_json::from_str(&again.stdout).expect("a report");
     assert_eq!((again.code, &report["outcome"]), (0, &json!("nothing_to_do")), "{report:#}");
     let undone = told(&fixture.run("undo --env=dev --yes --format=json").await);
-    assert_eq!(undone, (0, "done".to_owned(), expected(Stand::Broken), Value::Null));
-    pinned(&fixture, Stand::Broken);
+    assert_eq!(undone, (0, "done".to_owned(), expected(ShopState::Broken), Value::Null));
+    pinned(&fixture, ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_is_restored_where_a_webhook_adds_digests() {
     let fixture = fixture(&["unhealthy=billing"]).await;
     let (code, outcome, images, by_hand) = told_of_failure(&fixture.run(&format!("{RUN} --timeout=2")).await);
-    let expected = rows(Stand::Broken, "before", "before");
+    let expected = rows(ShopState::Broken, "before", "before");
     assert_eq!((code, outcome.as_str(), images, by_hand), (1, "restored", expected, Value::Null));
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 /// The same where it was warned of what failed.
@@ -95,7 +95,7 @@ fn told_of_failure(output: &Output) -> (i32, String, Vec<String>, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_died_is_finished_or_taken_back_where_a_webhook_adds_digests() {
-    for (way, stand) in [("resume", Stand::Good), ("undo", Stand::Broken)] {
+    for (way, stand) in [("resume", ShopState::Good), ("undo", ShopState::Broken)] {
         let fixture = fixture(&["latency=50"]).await;
         let mut child = fixture.command(RUN).spawn().expect("a start");
         until("the second change", || fixture.changes() >= 2).await;
@@ -119,8 +119,8 @@ async fn a_lost_answer_is_made_up_for_by_the_trial() {
     fixture.drill.faults.order("lose-reply=3".parse().expect("a fault"));
     let (code, outcome, _, by_hand) = told_of_failure(&fixture.end(child).await);
     assert_eq!((code, outcome.as_str(), by_hand), (0, "done", Value::Null));
-    pinned(&fixture, Stand::Good);
+    pinned(&fixture, ShopState::Good);
     let (code, outcome, ..) = told_of_failure(&fixture.run("undo --env=dev --yes --format=json").await);
     assert_eq!((code, outcome.as_str()), (0, "done"));
-    pinned(&fixture, Stand::Broken);
+    pinned(&fixture, ShopState::Broken);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use tempfile::TempDir;
 
 use crate::readme::{block, commands};
@@ -25,7 +25,7 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 fn programs(folder: &Path) {
     let strip = Command::new(need("strip", "gcc")).arg("-o").arg(folder.join("rollback_service")).arg(PROGRAM).status();
     assert!(strip.expect("strip").success());
-    for name in ["firebreak", "firedrill", "resolve_transactions"] {
+    for name in ["firebreak", "firedrill", "rebuild_indexes", "resolve_transactions"] {
         let path = folder.join(name);
         std::fs::write(&path, format!("#!/bin/sh\necho {name}\n")).expect("a program");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
@@ -211,7 +211,7 @@ fn the_collection_names_the_repository_where_git_knows_one_that_others_reach() {
     let programs = tempfile::tempdir().expect("a folder");
     shell(
         programs.path(),
-        "for name in rollback_service resolve_transactions firebreak firedrill; do echo '#!/bin/sh' >$name; chmod +x $name; done",
+        "for name in rollback_service rebuild_indexes resolve_transactions firebreak firedrill; do echo '#!/bin/sh' >$name; chmod +x $name; done",
     );
     for (remote, repository) in [
         ("", "null"),
@@ -245,7 +245,7 @@ async fn the_collection_works_in_another_repository() {
         let played = play(other, home.path(), &fixture, line).await;
         assert_eq!(played.code, 0, "`{line}`: {}", played.text);
     }
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     let mistyped = play(
         other,
         home.path(),

@@ -11,14 +11,14 @@ use chrono::{TimeZone as _, Utc};
 use firebreak::drill::Log;
 use firebreak::drill::faults::Faults;
 use firebreak::drill::settlement::{self, Settlement};
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use rexpect::session::PtySession;
 
 use crate::author::Workshop;
 use crate::support::program::{DrillFixture, PROGRAM};
-use crate::support::pty;
 use crate::support::redis::Redis;
 use crate::support::s3::{ACCESS, Bucket};
+use crate::support::{postgres, pty};
 
 /// The examples of a program's help.
 fn examples(program: &str) -> Vec<String> {
@@ -58,7 +58,14 @@ fn each_program_has_its_examples_run_here() {
     names.sort();
     assert_eq!(
         names,
-        ["firebreak.rs", "firedrill.rs", "repopulate_images.rs", "resolve_transactions.rs", "rollback_service.rs"],
+        [
+            "firebreak.rs",
+            "firedrill.rs",
+            "rebuild_indexes.rs",
+            "repopulate_images.rs",
+            "resolve_transactions.rs",
+            "rollback_service.rs"
+        ],
         "run the examples of what came, too"
     );
 }
@@ -97,7 +104,7 @@ async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
     let codes: Vec<_> = ends.iter().map(|(command, code, _)| (command.as_deref().unwrap_or_default(), *code)).collect();
     assert_eq!(codes, [("get", 0), ("run", 0)], "{ends:?}");
     assert!(ends[1].2.contains("4 services rolled back and verified"), "{ends:?}");
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
 }
 
 /// The paths of the examples are led to folders of the test, the bucket and its keys to a real S3.
@@ -169,6 +176,34 @@ async fn those_of_resolve_transactions_settle_what_waits() {
         "{ends:?}"
     );
     assert_eq!((settlement.ledger().effects.len(), settlement.ledger().wrong()), (2, Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_of_rebuild_indexes_mend_a_broken_index() {
+    let database = postgres::Database::new().await;
+    database.run("CREATE TABLE orders (id int PRIMARY KEY); CREATE INDEX orders_id ON orders (id); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_id'::regclass").await;
+    let url = database.url();
+    let ends = tokio::task::spawn_blocking(move || {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("shop.url"), &url).expect("the database");
+        let mut ends = Vec::new();
+        for line in examples(env!("CARGO_BIN_EXE_rebuild_indexes")) {
+            let typed = line.replace("postgres://repair@db.example/shop", &url);
+            assert!(!typed.contains(".example"), "{typed}");
+            let mut session = pty::start(shell(&typed, folder.path()));
+            if line.starts_with("rebuild_indexes run") && !line.contains("--check") {
+                session.exp_string("while others write? [y/N]").expect("the question");
+                session.send("y\r").and_then(|_| session.flush()).expect("to type");
+            }
+            ends.push(leave(session));
+        }
+        ends
+    })
+    .await
+    .expect("every example to run");
+    let ended = |place: usize, said: &str| ends[place].0 == 0 && ends[place].1.contains(said);
+    let all = ended(0, "1 invalid") && ended(1, "invalid: queries do not use it") && ended(2, "1 rebuilt");
+    assert!(ends.len() == 3 && all, "{ends:?}");
 }
 
 /// Four free ports in a row begin here.

@@ -123,10 +123,11 @@ fn list_names_all_there_is() {
             let mut words = line.split_whitespace();
             Some((words.next()?, words.next()?))
         })
-        .take(5)
+        .take(6)
         .collect();
-    let roles = [("repopulate_images", "role"), ("resolve_transactions", "role"), ("rollback_service", "role")];
-    assert_eq!(kinds, [[("firebreak", "program"), ("firedrill", "program")], roles].concat());
+    let programs = [("firebreak", "program"), ("firedrill", "program")];
+    let roles = ["rebuild_indexes", "repopulate_images", "resolve_transactions", "rollback_service"].map(|name| (name, "role"));
+    assert_eq!(kinds, [&programs[..], &roles[..]].concat());
 }
 
 #[test]

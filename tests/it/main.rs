@@ -18,6 +18,7 @@ mod examples;
 mod finding;
 mod history;
 mod images;
+mod indexes;
 mod jenkins;
 mod kubernetes;
 mod manual;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use chrono::Utc;
 use firebreak::drill::faults::Fault;
-use firebreak::drill::story::{self, SECRET, SERVICES, Stand};
+use firebreak::drill::story::{self, SECRET, SERVICES, ShopState};
 use firebreak::drill::{Drill, Settings};
 use firebreak::http::{self, Trust};
 use firebreak::platform::{Access, Application, Change, DeployError, Platform, Standing, connect};
@@ -43,12 +43,12 @@ async fn platform(url: &str) -> Box<dyn Platform> {
     connect(&url.into(), "dev", access(http, None, None)).await.expect("a platform")
 }
 
-fn image(drill: &Drill, service: &str, stand: Stand) -> String {
+fn image(drill: &Drill, service: &str, stand: ShopState) -> String {
     format!("{}/{service}:{}-develop", drill.registry.address(), story::version(service, stand).expect("a version"))
 }
 
 fn targets(drill: &Drill) -> Vec<(String, String)> {
-    SERVICES.iter().map(|service| ((*service).to_owned(), image(drill, service, Stand::Good))).collect()
+    SERVICES.iter().map(|service| ((*service).to_owned(), image(drill, service, ShopState::Good))).collect()
 }
 
 /// The applications of the services as the Marathon has them, without what tells their state and their versions.
@@ -146,7 +146,7 @@ async fn applications_are_those_of_the_environment() {
     ];
     assert_eq!(told, expected);
     let billing = drill.marathon().applications().app("/shop/dev/shop/billing").expect("an application");
-    assert_eq!(applications[0].images, [image(&drill, "billing", Stand::Broken)]);
+    assert_eq!(applications[0].images, [image(&drill, "billing", ShopState::Broken)]);
     assert_eq!(applications[0].revision, billing["version"].as_str().expect("a version"));
     let error = platform.applications("nowhere").await.expect_err("nothing there").to_string();
     let compared = "was compared with the second part of each id";
@@ -159,7 +159,7 @@ async fn the_set_is_one_write_that_changes_the_images_and_nothing_else() {
     let (drill, platform, planned) = drill(&[]).await;
     let mut expected = definitions(&drill);
     for (app, service) in expected.iter_mut().zip(SERVICES) {
-        app["container"]["docker"]["image"] = image(&drill, service, Stand::Good).into();
+        app["container"]["docker"]["image"] = image(&drill, service, ShopState::Good).into();
     }
     platform.deploy(&planned, LIMIT, &Unwatched).await.expect("a deployment");
     assert_eq!(look(&*platform, &planned).await, [Target, Target, Target, Target]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use firebreak::drill::Platform;
-use firebreak::drill::story::{Stand, application_id, workloads};
+use firebreak::drill::story::{ShopState, application_id, workloads};
 use firebreak::http::{self, Trust};
 use firebreak::journal::Folder;
 use futures_util::future::join_all;
@@ -20,7 +20,7 @@ use crate::support::program::{DrillFixture, Output};
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What one operator was told.
-struct Told {
+struct ToldOperator {
     code: i32,
     outcome: String,
     message: String,
@@ -29,7 +29,7 @@ struct Told {
 /// Who came when the first had set all services, and not yet brought them to their targets. On one host its lock says who.
 const HOW: &str = "told how the services stand";
 
-impl Told {
+impl ToldOperator {
     fn of(output: &Output) -> Self {
         let report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
         let text = |name: &str| report[name].as_str().unwrap_or_default().to_owned();
@@ -53,14 +53,14 @@ impl Told {
 }
 
 /// One operator for each of these folders of journals begins, all at once. They want back to these days in turn.
-async fn act(fixture: &DrillFixture, folders: &[PathBuf], days: &[String]) -> Vec<Told> {
+async fn act(fixture: &DrillFixture, folders: &[PathBuf], days: &[String]) -> Vec<ToldOperator> {
     let children = folders.iter().zip(days.iter().cycle()).map(|(folder, day)| {
         let mut command = fixture.command(&format!("run --date={day} --env=dev --yes --format=json"));
         command.env("FIREBREAK_JOURNAL", folder).spawn().expect("a start")
     });
     let ends: Vec<_> = children.collect::<Vec<_>>().into_iter().map(|child| fixture.end(child)).collect();
     let outputs = tokio::time::timeout(PATIENCE, join_all(ends)).await.expect("nobody waits for ever");
-    outputs.iter().map(Told::of).collect()
+    outputs.iter().map(ToldOperator::of).collect()
 }
 
 /// How many writes to the applications the platform took: on Marathon one is for all services, on Kubernetes for one.
@@ -108,7 +108,7 @@ async fn crowd(platform: Platform, operators: usize, hosts: usize, is_of_one_min
 
     let mut kinds = BTreeMap::<&str, usize>::new();
     for one in &told {
-        let Told { code, outcome, message } = one;
+        let ToldOperator { code, outcome, message } = one;
         *kinds.entry(one.kind().unwrap_or_else(|| panic!("{outcome}, {code}: {message}"))).or_default() += 1;
     }
     let line = format!(
@@ -127,7 +127,7 @@ async fn crowd(platform: Platform, operators: usize, hosts: usize, is_of_one_min
     // Where Marathon alone decides, others may have set what was set already: that is taken, and changes nothing.
     assert!(taken(&fixture) == by || (platform == Platform::Marathon && hosts > 1), "{line}");
     if is_of_one_mind {
-        fixture.stands(Stand::Good);
+        fixture.stands(ShopState::Good);
     }
     let mut ended = 0;
     for home in homes {

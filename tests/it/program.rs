@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use firebreak::drill::registry::Auth;
-use firebreak::drill::story::{SECRET, Stand};
+use firebreak::drill::story::{SECRET, ShopState};
 use serde_json::Value;
 
 use crate::support::program::{DrillFixture, Output, send, until};
@@ -43,7 +43,7 @@ async fn get_shows_the_dates_and_writes_them_down() {
     assert_eq!(dates.len(), 5);
     assert!(dates.is_sorted_by(|a, b| a > b), "{dates:?}");
     assert_eq!(dump["all"], serde_json::json!(["billing", "orders", "users", "web"]));
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +63,7 @@ async fn run_takes_the_set_back_and_the_second_time_there_is_nothing_to_do() {
     fixture.look().await;
     let output = fixture.run(&format!("{RUN} --format=json")).await;
     assert_eq!(output.code, 0, "{output:?}");
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     let done = report(&output);
     assert_eq!((&done["outcome"], &done["changed"]), (&"done".into(), &true.into()));
     assert_eq!(done["message"], "5 workloads of 4 services rolled back and verified");
@@ -126,7 +126,7 @@ async fn check_plans_and_changes_nothing() {
     let output = fixture.run("run --date=DAY --env=dev --check --format=json").await;
     let report = report(&output);
     assert_eq!((output.code, &report["outcome"], &report["changed"]), (0, &"planned".into(), &true.into()));
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
     assert_eq!(fixture.told(), Vec::<String>::new());
 }
 
@@ -137,7 +137,7 @@ async fn pin_writes_digests() {
     let output = fixture.run(&format!("{RUN} --pin")).await;
     assert_eq!(output.code, 0, "{output:?}");
     let app = fixture.drill.marathon().applications().app("/shop/dev/shop/billing").expect("the application");
-    let digest = fixture.drill.registry.shelves().digest("billing", "1.2.0-develop").expect("the image");
+    let digest = fixture.drill.registry.images().digest("billing", "1.2.0-develop").expect("the image");
     let image = app["container"]["docker"]["image"].as_str().expect("an image");
     assert_eq!(image, format!("{}/billing@{digest}", fixture.drill.registry.address()));
     assert_eq!(fixture.run(RUN).await.code, 0, "the pinned image is recognised");
@@ -155,7 +155,7 @@ async fn without_a_terminal_run_needs_a_date_and_a_yes() {
         output.stderr.ends_with("error: --yes is needed where no terminal is: nothing was changed\n"),
         "{output:?}"
     );
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +191,7 @@ async fn a_wrong_command_line_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_registry_does_not_have_is_named_and_the_old_dump_stays() {
     let fixture = DrillFixture::open(&[]).await;
-    fixture.drill.registry.shelves().create("empty");
+    fixture.drill.registry.images().create("empty");
     fixture.look().await;
     let before = std::fs::read(fixture.dump()).expect("the dump");
     for (words, part) in [
@@ -265,7 +265,7 @@ async fn a_dump_that_is_missing_cut_short_edited_or_of_another_environment_is_re
     assert_eq!(output.code, 1);
     let line = "'/shop/dev/shop/billing' runs 'REGISTRY/billing:1.3.0-develop', an image of 'develop', and rollback.json is of 'master'";
     assert!(output.stderr.contains(line), "{output:?}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,27 +277,27 @@ async fn a_date_before_everything_is_refused_with_each_service_named() {
     for service in ["billing", "orders", "users", "web"] {
         assert!(output.stderr.contains(&format!("'{service}' has no image that old")), "{output:?}");
     }
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_went_or_a_tag_that_moved_since_get_is_refused() {
     let fixture = DrillFixture::open(&[]).await;
     fixture.look().await;
-    let shelves = fixture.drill.registry.shelves();
-    let other = shelves.digest("billing", "1.0.0-develop").expect("an image");
-    shelves.tag("billing", "1.2.0-develop", &other);
+    let images = fixture.drill.registry.images();
+    let other = images.digest("billing", "1.0.0-develop").expect("an image");
+    images.tag("billing", "1.2.0-develop", &other);
     let output = fixture.run(RUN).await;
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stderr.contains("the tag '1.2.0-develop' of 'billing' now points at sha256:"), "{output:?}");
-    shelves.untag("billing", "1.2.0-develop");
+    images.untag("billing", "1.2.0-develop");
     let output = fixture.run(RUN).await;
     assert!(output.stderr.contains("the tag '1.2.0-develop' of 'billing' is gone"), "{output:?}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 /// Runs `run` under a fault and expects this end; the set must stand like this.
-async fn ends(fault: &str, options: &str, code: i32, outcome: &str, stand: Stand) -> Value {
+async fn ends(fault: &str, options: &str, code: i32, outcome: &str, stand: ShopState) -> Value {
     let fixture = DrillFixture::open(&[fault]).await;
     fixture.look().await;
     let output = fixture.run(&format!("{RUN} --format=json {options}")).await;
@@ -310,7 +310,7 @@ async fn ends(fault: &str, options: &str, code: i32, outcome: &str, stand: Stand
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_changes_nothing() {
-    let refused = ends("refuse=users", "", 1, "failed", Stand::Broken).await;
+    let refused = ends("refuse=users", "", 1, "failed", ShopState::Broken).await;
     assert_eq!(refused["changed"], false);
 }
 
@@ -325,7 +325,7 @@ async fn an_application_that_somebody_else_changes_or_holds_is_named_and_nothing
         let report = report(&output);
         assert_eq!((output.code, report["outcome"].as_str()), (1, Some("failed")), "{output:?}");
         assert!(report["message"].as_str().expect("a message").contains(part), "{report}");
-        for service in fixture.drill.proof("dev", Stand::Broken).expect("an environment").services {
+        for service in fixture.drill.proof("dev", ShopState::Broken).expect("an environment").services {
             assert_eq!(service.found, service.wanted);
         }
     }
@@ -333,15 +333,15 @@ async fn an_application_that_somebody_else_changes_or_holds_is_named_and_nothing
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_restored() {
-    ends("unhealthy=billing", "--timeout=2", 1, "restored", Stand::Broken).await;
-    ends("hang", "--timeout=2", 1, "restored", Stand::Broken).await;
+    ends("unhealthy=billing", "--timeout=2", 1, "restored", ShopState::Broken).await;
+    ends("hang", "--timeout=2", 1, "restored", ShopState::Broken).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_looks_like_a_failure_is_none() {
-    ends("lose-reply", "", 0, "done", Stand::Good).await;
-    ends("lock=web:300", "", 0, "done", Stand::Good).await;
-    let report = ends("slack-fails", "", 0, "done", Stand::Good).await;
+    ends("lose-reply", "", 0, "done", ShopState::Good).await;
+    ends("lock=web:300", "", 0, "done", ShopState::Good).await;
+    let report = ends("slack-fails", "", 0, "done", ShopState::Good).await;
     assert_eq!(report["outcome"], "done");
 }
 
@@ -377,13 +377,13 @@ async fn the_first_interrupt_takes_the_set_back() {
         assert_eq!(report["message"], "interrupted; all that had been changed was restored");
         let states: Vec<&Value> = report["results"].as_array().expect("results").iter().map(|r| &r["state"]).collect();
         assert_eq!(states, ["before"; 5]);
-        fixture.stands(Stand::Broken);
+        fixture.stands(ShopState::Broken);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
-    for (way, stand) in [("resume", Stand::Good), ("undo", Stand::Broken)] {
+    for (way, stand) in [("resume", ShopState::Good), ("undo", ShopState::Broken)] {
         let fixture = DrillFixture::open(&["latency=30"]).await;
         fixture.look().await;
         let mut child = fixture.command(RUN).spawn().expect("a start");
@@ -443,14 +443,14 @@ async fn to_undo_twice_undoes_once() {
     let fixture = DrillFixture::open(&[]).await;
     fixture.look().await;
     assert_eq!(fixture.run(RUN).await.code, 0);
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     let undo = "undo --env=dev --yes";
     assert_eq!(fixture.run(undo).await.code, 0);
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
     let output = fixture.run(undo).await;
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stdout.contains("was an undo already, as before run"), "{output:?}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -475,10 +475,10 @@ async fn dc_os_is_logged_into_and_a_wrong_password_is_named_without_being_shown(
     let output = fixture.end(wrong).await;
     assert_eq!(output.code, 1);
     assert!(!output.stderr.contains("wrong-guess"), "{output:?}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
     let output = fixture.run(&words).await;
     assert_eq!(output.code, 0, "{output:?}");
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
 }
 
 /// A kill -9 after each so many requests: a dump that was there stays whole, nothing half-written takes its place, and
@@ -534,7 +534,7 @@ async fn a_platform_that_cannot_be_is_a_wrong_command_line() {
             assert_eq!(found, (2, Some("usage"), Some(&*why)), "{command} {options}: {output:?}");
         }
     }
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use firebreak::drill::registry::{Description, Format};
-use firebreak::drill::story::{SECRET, Stand, application_id};
+use firebreak::drill::story::{SECRET, ShopState, application_id};
 use firebreak::http::{self, Trust};
 use firebreak::rollback::dump::Dump;
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ async fn make_again(fixture: &DrillFixture, service: &str) {
 
 /// The images that the services of `dev` are set to, without the registry.
 fn tags(fixture: &DrillFixture) -> Vec<String> {
-    let proof = fixture.drill.proof("dev", Stand::Good).expect("an environment");
+    let proof = fixture.drill.proof("dev", ShopState::Good).expect("an environment");
     proof.services.into_iter().map(|service| service.found).collect()
 }
 
@@ -106,7 +106,7 @@ async fn get_marks_where_built_and_ran_disagree_and_tells_what_ran() {
         assert_eq!(pair[1][3], pair[0][2], "one ends where the next begins");
     }
     assert!(of_users[1][4].starts_with("set by Marathon's version DAYT"), "{of_users:?}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +159,7 @@ async fn where_what_ran_cannot_be_read_the_dates_are_offered_all_the_same() {
         assert!(report["dates"][0].get("ran").is_none(), "{report}");
     }
     let nobodys = Description::new("other", "1.0.0-develop", Format::Oci).created("2024-01-01T00:00:00Z");
-    fixture.drill.registry.shelves().put(&nobodys);
+    fixture.drill.registry.images().put(&nobodys);
     let output = fixture.run("get --repo=users,other --env=develop --running=dev").await;
     assert_eq!(output.code, 0, "{output:?}");
     let line = "what 'other' ran is not known: no workload of the environment that could be set runs 'other'";
@@ -205,7 +205,7 @@ async fn on_the_good_day_what_ran_is_what_was_built_and_the_memory_is_read_anew(
     let output = fixture.run("run --date=DAY --by=ran --env=dev --yes").await;
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stderr.contains("back to DAY, with images of 'develop', by what ran then"), "{output:?}");
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     let again = fixture.run("run --date=DAY --by=ran --env=dev --yes --format=json").await;
     assert_eq!(report(&again)["outcome"], "nothing_to_do", "{again:?}");
 }
@@ -255,7 +255,7 @@ async fn what_is_not_sure_is_refused_by_name_also_in_part() {
     let at = put(&fixture, "orders", &tried).await;
     put(&fixture, "orders", &back).await;
     quiet(&fixture).await;
-    let shelves = fixture.drill.registry.shelves();
+    let images = fixture.drill.registry.images();
     let date = at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     for options in ["", "--allow-partial"] {
         let output = fixture.run(&format!("run --date={date} --by=ran --env=dev --yes {options}")).await;
@@ -265,15 +265,15 @@ async fn what_is_not_sure_is_refused_by_name_also_in_part() {
         assert!(output.stderr.contains(reason), "{output:?}");
     }
     // A tag that names another image now than the one that ran.
-    let younger = shelves.digest("web", "2.3.0-develop").expect("an image");
-    shelves.tag("web", "2.2.0-develop", &younger);
+    let younger = images.digest("web", "2.3.0-develop").expect("an image");
+    images.tag("web", "2.2.0-develop", &younger);
     look(&fixture).await;
     let output = fixture.run("run --date=DAY --by=ran --env=dev --yes").await;
     assert_eq!(output.code, 1, "{output:?}");
     let reason = "what '/shop/dev/shop/web' ran then is not sure: the tag '2.2.0-develop' was moved since";
     assert!(output.stderr.contains(reason), "{output:?}");
     // And one that is gone.
-    shelves.untag("web", "2.2.0-develop");
+    images.untag("web", "2.2.0-develop");
     look(&fixture).await;
     let output = fixture.run("run --date=DAY --by=ran --env=dev --yes").await;
     let reason = "'/shop/dev/shop/web' ran 'REGISTRY/web:2.2.0-develop' then, and the registry has it no longer";
@@ -287,9 +287,9 @@ async fn what_is_not_sure_is_refused_by_name_also_in_part() {
 async fn an_image_that_get_does_not_know_is_asked_for() {
     let fixture = DrillFixture::open(&[]).await;
     look(&fixture).await;
-    let shelves = fixture.drill.registry.shelves();
-    let digest = shelves.digest("users", "1.1.0-develop").expect("an image");
-    shelves.tag("users", "hotfix", &digest);
+    let images = fixture.drill.registry.images();
+    let digest = images.digest("users", "1.1.0-develop").expect("an image");
+    images.tag("users", "hotfix", &digest);
     let app = fixture.drill.marathon().applications().app(&application_id("dev", "users")).expect("users");
     let mut container = app["container"].clone();
     container["docker"]["image"] = format!("{}/users:hotfix", fixture.drill.registry.address()).into();

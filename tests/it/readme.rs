@@ -1,5 +1,5 @@
 //! Every command that a README shows is run, as it stands there: the programs and playbooks against a drill. Each must say
-//! what it is there for, and leave the services as it should: see [`Desk::does`].
+//! what it is there for, and leave the services as it should: see [`Sandbox::does`].
 //!
 //! Only three things are put in the place of others: the dates by the drill's day, the inventory by the local one, and
 //! `make` targets that would run this test again by a look whether they are there.
@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 
 use crate::support::ansible::AnsibleSandbox;
 use crate::support::core::Core;
@@ -38,19 +38,19 @@ pub fn block(readme: &str, begins: &str) -> String {
 }
 
 /// Where the commands of one README run: a copy of the playbooks, and the programs on the path.
-struct Desk {
+struct Sandbox {
     fixture: DrillFixture,
     sandbox: AnsibleSandbox,
     /// How the services must stand by what was run so far.
-    stand: Stand,
+    stand: ShopState,
 }
 
-impl Desk {
+impl Sandbox {
     async fn set_up() -> Self {
         Self {
             fixture: DrillFixture::open(&[]).await,
             sandbox: AnsibleSandbox::with(PROGRAM.as_ref()),
-            stand: Stand::Broken,
+            stand: ShopState::Broken,
         }
     }
 
@@ -97,10 +97,10 @@ impl Desk {
             _ if line.starts_with("firebreak sync") => ("all that is derived is up to date", self.stand),
             _ if line.starts_with("firebreak check") => ("nothing is wrong", self.stand),
             _ if has("resume") => ("nothing to do", self.stand),
-            _ if has("undo") && !looks => ("set back to what ran before run", Stand::Broken),
-            _ if has("run") && looks && self.stand == Stand::Good => ("nothing to do", Stand::Good),
-            _ if has("run") && looks => ("would change 5 workloads of 4 services", Stand::Broken),
-            _ if has("run") => ("4 services rolled back and verified", Stand::Good),
+            _ if has("undo") && !looks => ("set back to what ran before run", ShopState::Broken),
+            _ if has("run") && looks && self.stand == ShopState::Good => ("nothing to do", ShopState::Good),
+            _ if has("run") && looks => ("would change 5 workloads of 4 services", ShopState::Broken),
+            _ if has("run") => ("4 services rolled back and verified", ShopState::Good),
             // It looks: the day before the release can be gone back to.
             _ => (&*self.fixture.day(), self.stand),
         };
@@ -134,8 +134,20 @@ fn every_module_of_the_tests_is_that_of_one_domain() {
     let text = std::fs::read_to_string(root().join("tests/it/main.rs")).expect("the modules of the tests");
     let mut modules: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')).collect();
     modules.retain(|module| *module != "support");
-    let domains =
-        ["catalogue", "drill", "history", "pictures", "platform", "registry", "roles", "rollback", "toolkit", "transactions"];
+    let domains = [
+        "catalogue",
+        "drill",
+        "history",
+        "indexes",
+        "pictures",
+        "platform",
+        "registry",
+        "roles",
+        "rollback",
+        "sql",
+        "toolkit",
+        "transactions",
+    ];
     let mut found: Vec<_> = domains.into_iter().flat_map(modules_of).collect();
     found.sort();
     assert_eq!(found, modules, "scripts/test.sh says which modules are those of a domain");
@@ -154,21 +166,21 @@ fn make_knows(target: &str) {
 async fn every_command_runs(path: PathBuf) {
     let lines = commands(&path);
     assert!(!lines.is_empty(), "{} shows no command", path.display());
-    let mut desk = Desk::set_up().await;
+    let mut sandbox = Sandbox::set_up().await;
     tokio::task::spawn_blocking(move || {
         for line in lines {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
                 ["make", target] => make_knows(target),
                 ["make", "test", option] if option.starts_with("ONLY=") => is_tested(&option["ONLY=".len()..]),
                 ["make", "test", "FULL=1"] => make_knows("test"),
-                ["rollback_service" | "firedrill" | "ansible-playbook", ..] => desk.does(&line, &line),
-                ["firebreak", ..] => desk.does(&line, &format!("cd '{}' && {line}", root().display())),
+                ["rollback_service" | "firedrill" | "ansible-playbook", ..] => sandbox.does(&line, &line),
+                ["firebreak", ..] => sandbox.does(&line, &format!("cd '{}' && {line}", root().display())),
                 ["cargo", "test", "--lib"] => {}
                 ["cargo", "test", "--test", "it", module] => assert!(is_module(module), "no module '{module}'"),
                 _ => panic!("{}: this test does not know how to run `{line}`", path.display()),
             }
         }
-        desk
+        sandbox
     })
     .await
     .expect("every command to run");
@@ -187,15 +199,15 @@ async fn every_command_of_the_roles_readme_runs() {
 /// The playbook that the role's README shows, in the place of ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_playbook_of_the_roles_readme_takes_the_set_back() {
-    let desk = Desk::set_up().await;
+    let sandbox = Sandbox::set_up().await;
     let readme = std::fs::read_to_string(root().join("roles/rollback_service/README.md")).expect("the README");
-    let own = block(&readme, "- name:").replace("2026-11-20", &desk.fixture.day());
-    std::fs::write(desk.sandbox.path("playbooks/own.yml"), own).expect("a playbook");
-    let desk = tokio::task::spawn_blocking(move || {
-        desk.run("ansible-playbook -i inventories/dev playbooks/own.yml");
-        desk
+    let own = block(&readme, "- name:").replace("2026-11-20", &sandbox.fixture.day());
+    std::fs::write(sandbox.sandbox.path("playbooks/own.yml"), own).expect("a playbook");
+    let sandbox = tokio::task::spawn_blocking(move || {
+        sandbox.run("ansible-playbook -i inventories/dev playbooks/own.yml");
+        sandbox
     });
-    desk.await.expect("the playbook to run").fixture.stands(Stand::Good);
+    sandbox.await.expect("the playbook to run").fixture.stands(ShopState::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,15 +231,15 @@ fn make_drill_plays_the_whole_story() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_to_look_plan_and_act_take_the_set_back() {
-    let desk = Desk::set_up().await;
+    let sandbox = Sandbox::set_up().await;
     let lines = commands(&root().join("README.md"));
-    let desk = tokio::task::spawn_blocking(move || {
+    let sandbox = tokio::task::spawn_blocking(move || {
         let steps = ["rollback_service get", "rollback_service run"];
         let is_step = |line: &&String| steps.iter().any(|step| line.starts_with(step));
-        lines.iter().filter(is_step).for_each(|line| drop(desk.run(line)));
-        desk
+        lines.iter().filter(is_step).for_each(|line| drop(sandbox.run(line)));
+        sandbox
     });
-    desk.await.expect("the commands to run").fixture.stands(Stand::Good);
+    sandbox.await.expect("the commands to run").fixture.stands(ShopState::Good);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use firebreak::http::Trust;
-use firebreak::registry::{DateSource, Image, Options, Registry, RegistryError, Tagged, Undated};
+use firebreak::registry::{DateSource, Image, MissingDate, Options, Registry, RegistryError, Tagged};
 use firebreak::watch::{Progress, Unwatched, Watch};
 
 use crate::support::registry::{DockerRegistry, Guard, PASSWORD, USER, config};
@@ -23,12 +23,12 @@ const NOW: &str = "2026-12-01T00:00:00Z";
 
 /// Keeps what it is told.
 #[derive(Default)]
-struct Told {
+struct WatchLog {
     warnings: Mutex<Vec<String>>,
     progress: Mutex<Vec<(String, u64, u64)>>,
 }
 
-impl Watch for Told {
+impl Watch for WatchLog {
     fn at(&self, subject: &str, progress: &Progress) {
         self.progress.lock().unwrap().push((subject.to_owned(), progress.done, progress.total));
     }
@@ -38,7 +38,7 @@ impl Watch for Told {
     }
 }
 
-impl Told {
+impl WatchLog {
     fn warnings(&self) -> Vec<String> {
         self.warnings.lock().unwrap().clone()
     }
@@ -71,7 +71,7 @@ fn dated(repository: &str, tag: &str, digest: &str, created: &str, from: DateSou
     Image { created, date_from, ..image }
 }
 
-fn undated(repository: &str, tag: &str, digest: &str, why: Undated) -> Image {
+fn undated(repository: &str, tag: &str, digest: &str, why: MissingDate) -> Image {
     Image { undated: Some(why), ..Image::undated(repository.into(), tag.into(), digest.into()) }
 }
 
@@ -107,7 +107,7 @@ async fn every_kind_of_image_is_dated_in_the_least_requests() {
     let wire = Wire::to(server.port, Duration::ZERO);
     let url = format!("http://127.0.0.1:{}", wire.port);
     let folder = tempfile::tempdir().unwrap();
-    let told = Told::default();
+    let told = WatchLog::default();
     let cold = open(&url, remembering(folder.path()));
     let images = cold.images(&names(&[repository, repository]), "develop", now(), &told).await.unwrap();
     assert_eq!(images.images, expected);
@@ -156,7 +156,7 @@ async fn one_instant_for_all_images_of_a_repository_is_no_date() {
     let mut expected = Vec::new();
     for (tag, mark) in [("1-develop", "one"), ("2-develop", "two"), ("3-develop", "two")] {
         let digest = server.push_oci("kaniko", Some(tag), config(Some("2026-11-20T08:00:00Z"), mark)).await;
-        expected.push(undated("kaniko", tag, &digest, Undated::SameInstant));
+        expected.push(undated("kaniko", tag, &digest, MissingDate::SameInstant));
     }
     for tag in ["1-develop", "2-develop"] {
         let digest = server.push_oci("retagged", Some(tag), config(Some("2026-11-20T08:00:00Z"), "one")).await;
@@ -181,7 +181,7 @@ async fn repositories_that_cannot_be_read_are_named() {
         error("../web").await,
         "'../web' is not the name of a repository; write it as team/billing, without registry and tag"
     );
-    let told = Told::default();
+    let told = WatchLog::default();
     assert_eq!(registry.images(&names(&["web"]), "develop", now(), &told).await.unwrap(), Tagged::default());
     let only = "the only tag of repository 'web' of registry";
     let warning = format!("{only} {name}, '1-stage', is not of environment 'develop'");

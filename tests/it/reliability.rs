@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use firebreak::drill::Platform;
 use firebreak::drill::faults::Fault;
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use firebreak::journal::Folder;
 use firebreak::journal::record::Record;
 use futures_util::StreamExt as _;
@@ -162,17 +162,17 @@ fn answered(fixture: &DrillFixture, method: &str) -> usize {
 
 /// What the services of `dev` are set to.
 fn found(fixture: &DrillFixture) -> Vec<String> {
-    let proof = fixture.drill.proof("dev", Stand::Broken).expect("an environment");
+    let proof = fixture.drill.proof("dev", ShopState::Broken).expect("an environment");
     proof.services.into_iter().map(|service| service.found).collect()
 }
 
 fn stands(fixture: &DrillFixture, then: Then, report: &Value) -> bool {
     let proof = |stand| fixture.drill.proof("dev", stand).expect("an environment");
     match then {
-        Target => proof(Stand::Good).holds,
-        Before => proof(Stand::Broken).holds,
-        Theirs => proof(Stand::Broken).services.iter().all(|service| service.found == service.wanted),
-        TargetTheirs => proof(Stand::Good).services.iter().all(|service| service.found == service.wanted),
+        Target => proof(ShopState::Good).holds,
+        Before => proof(ShopState::Broken).holds,
+        Theirs => proof(ShopState::Broken).services.iter().all(|service| service.found == service.wanted),
+        TargetTheirs => proof(ShopState::Good).services.iter().all(|service| service.found == service.wanted),
         Named => {
             let results = report["results"].as_array().cloned().unwrap_or_default();
             let message = report["message"].as_str().unwrap_or_default();

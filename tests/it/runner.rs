@@ -20,18 +20,18 @@ const BATCH: &str = env!("CARGO_BIN_EXE_batch_lines");
 const LINES: usize = 10_000;
 
 /// A folder with two files to be set, lines to be stored, and a journal.
-struct Desk {
+struct Sandbox {
     folder: TempDir,
 }
 
-impl Desk {
+impl Sandbox {
     fn new() -> Self {
-        let desk = Self { folder: tempfile::tempdir().expect("a folder") };
+        let sandbox = Self { folder: tempfile::tempdir().expect("a folder") };
         for name in ["files", "store", "journals"] {
-            fs::create_dir(desk.path(name)).expect("a folder");
+            fs::create_dir(sandbox.path(name)).expect("a folder");
         }
-        desk.set(["old", "old"]);
-        desk
+        sandbox.set(["old", "old"]);
+        sandbox
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -108,34 +108,34 @@ const OLD: [&str; 2] = ["old", "old"];
 
 #[test]
 fn a_set_is_looked_at_planned_set_and_undone_once() {
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     assert_eq!(
-        desk.run(SET, "get").stdout,
+        sandbox.run(SET, "get").stdout,
         "The plan: to what is asked\nfile  from  to\na     old\nb     old\n\n2 files\n"
     );
-    let (code, planned) = desk.report(SET, "run --to=new --check");
-    assert_eq!((code, &planned["outcome"], desk.files()), (0, &"planned".into(), OLD.map(str::to_owned)));
+    let (code, planned) = sandbox.report(SET, "run --to=new --check");
+    assert_eq!((code, &planned["outcome"], sandbox.files()), (0, &"planned".into(), OLD.map(str::to_owned)));
     let step = serde_json::json!({"subject": "a", "before": "old", "after": "new", "unchanged": false, "note": ""});
     assert_eq!(planned["steps"][0], step);
-    assert_eq!(desk.journals(), 0, "who only plans leaves no journal");
-    let declined = desk.run(SET, "run --to=new");
+    assert_eq!(sandbox.journals(), 0, "who only plans leaves no journal");
+    let declined = sandbox.run(SET, "run --to=new");
     assert_eq!(declined.code, 4, "{declined:?}");
-    let done = desk.run(SET, "run --to=new --yes");
-    assert_eq!((done.code, desk.files()), (0, NEW.map(str::to_owned)));
+    let done = sandbox.run(SET, "run --to=new --yes");
+    assert_eq!((done.code, sandbox.files()), (0, NEW.map(str::to_owned)));
     assert_eq!(done.stdout, "file  state  content\na     set    new\nb     set    new\n\n2 files set and verified\n");
-    let (code, again) = desk.report(SET, "run --to=new --yes");
+    let (code, again) = sandbox.report(SET, "run --to=new --yes");
     assert_eq!((code, &again["outcome"]), (0, &"nothing_to_do".into()));
-    let (code, undone) = desk.report(SET, "undo --yes");
-    assert_eq!((code, &undone["outcome"], desk.files()), (0, &"done".into(), OLD.map(str::to_owned)));
-    let (code, twice) = desk.report(SET, "undo --yes");
-    assert_eq!((code, &twice["outcome"], desk.files()), (0, &"nothing_to_do".into(), OLD.map(str::to_owned)));
+    let (code, undone) = sandbox.report(SET, "undo --yes");
+    assert_eq!((code, &undone["outcome"], sandbox.files()), (0, &"done".into(), OLD.map(str::to_owned)));
+    let (code, twice) = sandbox.report(SET, "undo --yes");
+    assert_eq!((code, &twice["outcome"], sandbox.files()), (0, &"nothing_to_do".into(), OLD.map(str::to_owned)));
 }
 
 #[test]
 fn a_set_that_does_not_get_well_is_restored() {
-    let desk = Desk::new();
-    let (code, report) = desk.report(SET, "run --to=sick --yes --timeout=1");
-    assert_eq!((code, &report["outcome"], desk.files()), (1, &"restored".into(), OLD.map(str::to_owned)));
+    let sandbox = Sandbox::new();
+    let (code, report) = sandbox.report(SET, "run --to=sick --yes --timeout=1");
+    assert_eq!((code, &report["outcome"], sandbox.files()), (1, &"restored".into(), OLD.map(str::to_owned)));
     let message = report["message"].as_str().expect("a message");
     assert!(message.starts_with("a did not become healthy: it is sick"), "{message}");
 }
@@ -150,16 +150,16 @@ fn a_set_whose_process_is_killed_at_any_point_is_finished_or_taken_back() {
 
 /// Kills a run of the set at this point, and ends it; the exit code of a new run that came between.
 fn killed_at(point: u64, recovery: &str) -> i32 {
-    let desk = Desk::new();
-    let mut child = desk.command(SET, "run --to=new --yes --pace=40").spawn().expect("the program starts");
-    desk.until_recorded("\"locked\"");
+    let sandbox = Sandbox::new();
+    let mut child = sandbox.command(SET, "run --to=new --yes --pace=40").spawn().expect("the program starts");
+    sandbox.until_recorded("\"locked\"");
     std::thread::sleep(Duration::from_millis(20 * point));
     child.kill().expect("to kill it");
     child.wait().expect("its end");
-    let between = desk.run(SET, "run --to=other --yes");
-    let (code, report) = desk.report(SET, &format!("{recovery} --yes"));
+    let between = sandbox.run(SET, "run --to=other --yes");
+    let (code, report) = sandbox.report(SET, &format!("{recovery} --yes"));
     assert_eq!(code, 0, "{recovery} at {point}: {report}");
-    let files = desk.files();
+    let files = sandbox.files();
     let is = |contents: [&str; 2]| files == contents.map(str::to_owned);
     // One that died before it changed anything, or after its end, stands in nobody's way.
     if between.code == 0 {
@@ -173,38 +173,38 @@ fn killed_at(point: u64, recovery: &str) -> i32 {
 
 #[test]
 fn a_batch_ends_each_item_by_itself_and_names_those_that_need_somebody() {
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     let of = |number: usize| match number % 2500 {
         7 => format!("pending {number}"),
         8 => format!("malformed {number}"),
         9 => format!("broken {number}"),
         _ => format!("line-{number}"),
     };
-    desk.lines((0..LINES).map(of));
-    let looked = desk.run(BATCH, "get");
+    sandbox.lines((0..LINES).map(of));
+    let looked = sandbox.run(BATCH, "get");
     assert!(looked.stdout.ends_with("\n10000 lines to do\n"), "{looked:?}");
-    let (code, report) = desk.report(BATCH, "run --yes");
+    let (code, report) = sandbox.report(BATCH, "run --yes");
     assert_eq!((code, &report["outcome"]), (3, &"needs_operator".into()), "{}", report["message"]);
     assert_eq!(report["message"], "lines: 9988 done, 4 left, 4 failed, 4 set aside");
-    assert_eq!((desk.stored(), report["results"].as_array().map(Vec::len)), (9988, Some(12)));
+    assert_eq!((sandbox.stored(), report["results"].as_array().map(Vec::len)), (9988, Some(12)));
     let path = report["journal"].as_str().expect("a journal");
     let text = fs::read_to_string(path).expect("the journal");
     assert!(text.lines().count() < 40, "an item that is done has no line of its own: {}", text.lines().count());
     assert_eq!(text.matches("\"record\":\"item\"").count(), 8, "each that needs somebody has one");
-    let (code, again) = desk.report(BATCH, "run --yes");
+    let (code, again) = sandbox.report(BATCH, "run --yes");
     assert_eq!((code, again["message"].as_str()), (3, Some("lines: 0 done, 4 left, 4 failed, 4 set aside")));
 }
 
 #[test]
 fn a_batch_whose_process_is_killed_is_simply_run_again() {
-    let desk = Desk::new();
-    desk.lines((0..LINES).map(|number| format!("line-{number}")));
+    let sandbox = Sandbox::new();
+    sandbox.lines((0..LINES).map(|number| format!("line-{number}")));
     let mut runs = 0;
-    while desk.stored() < LINES && runs < 4 {
-        let before = desk.stored();
-        let mut child = desk.command(BATCH, "run --yes --pace=3").spawn().expect("the program starts");
+    while sandbox.stored() < LINES && runs < 4 {
+        let before = sandbox.stored();
+        let mut child = sandbox.command(BATCH, "run --yes --pace=3").spawn().expect("the program starts");
         for _ in 0..3000 {
-            if desk.stored() > before + 200 || child.try_wait().expect("its state").is_some() {
+            if sandbox.stored() > before + 200 || child.try_wait().expect("its state").is_some() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -213,31 +213,31 @@ fn a_batch_whose_process_is_killed_is_simply_run_again() {
         child.wait().expect("its end");
         runs += 1;
     }
-    let (code, report) = desk.report(BATCH, "run --yes");
-    assert_eq!((code, desk.stored()), (0, LINES), "{report}");
+    let (code, report) = sandbox.report(BATCH, "run --yes");
+    assert_eq!((code, sandbox.stored()), (0, LINES), "{report}");
     assert_eq!(runs, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_takes_a_set_back_and_ends_a_batch_where_it_is() {
-    let desk = Desk::new();
-    let child = desk.command(SET, "run --to=new --yes --pace=300").spawn().expect("the program starts");
-    while desk.files()[0] != "new" {
+    let sandbox = Sandbox::new();
+    let child = sandbox.command(SET, "run --to=new --yes --pace=300").spawn().expect("the program starts");
+    while sandbox.files()[0] != "new" {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     kill(&child, "-INT");
-    let end = desk.end(child);
-    assert_eq!((end.code, desk.files()), (130, OLD.map(str::to_owned)), "{end:?}");
+    let end = sandbox.end(child);
+    assert_eq!((end.code, sandbox.files()), (130, OLD.map(str::to_owned)), "{end:?}");
     assert!(end.stderr.contains("interrupted; all that had been changed was restored"), "{end:?}");
 
-    desk.lines((0..LINES).map(|number| format!("line-{number}")));
-    let child = desk.command(BATCH, "run --yes --pace=20").spawn().expect("the program starts");
-    while desk.stored() < 100 {
+    sandbox.lines((0..LINES).map(|number| format!("line-{number}")));
+    let child = sandbox.command(BATCH, "run --yes --pace=20").spawn().expect("the program starts");
+    while sandbox.stored() < 100 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     kill(&child, "-TERM");
-    let end = desk.end(child);
-    let stored = desk.stored();
+    let end = sandbox.end(child);
+    let stored = sandbox.stored();
     assert_eq!(end.code, 130, "{end:?}");
     assert!((100..LINES).contains(&stored));
     let said = format!("interrupted; lines: {stored} done. What is done stays done: run it again to go on");
@@ -251,19 +251,19 @@ fn kill(child: &Child, signal: &str) {
 #[test]
 fn of_twenty_operators_one_acts_and_the_others_are_told_why_not() {
     for (program, words) in [(SET, "run --to=new --yes --pace=20000"), (BATCH, "run --yes --pace=20000")] {
-        let desk = Desk::new();
-        desk.lines((0..64).map(|number| format!("line-{number}")));
-        let first = desk.command(program, words).spawn().expect("the program starts");
-        desk.until_recorded("\"applying\"");
-        let others: Vec<_> = (0..19).map(|_| desk.command(program, words).spawn().expect("it starts")).collect();
+        let sandbox = Sandbox::new();
+        sandbox.lines((0..64).map(|number| format!("line-{number}")));
+        let first = sandbox.command(program, words).spawn().expect("the program starts");
+        sandbox.until_recorded("\"applying\"");
+        let others: Vec<_> = (0..19).map(|_| sandbox.command(program, words).spawn().expect("it starts")).collect();
         for other in others {
-            let end = desk.end(other);
+            let end = sandbox.end(other);
             assert_eq!(end.code, 1, "{end:?}");
             assert!(end.stderr.contains("tester on "), "who holds it: {end:?}");
             assert!(end.stderr.contains("nothing was changed"), "{end:?}");
         }
         kill(&first, "-INT");
-        let end = desk.end(first);
+        let end = sandbox.end(first);
         assert_eq!(end.code, 130, "{end:?}");
     }
 }
@@ -271,10 +271,10 @@ fn of_twenty_operators_one_acts_and_the_others_are_told_why_not() {
 #[test]
 fn a_protected_environment_must_be_typed_out() {
     for (program, words) in [(SET, "run --to=new --env=prod"), (BATCH, "run --env=prod")] {
-        let desk = Desk::new();
-        desk.lines(["line-1".to_owned()]);
+        let sandbox = Sandbox::new();
+        sandbox.lines(["line-1".to_owned()]);
         let codes = ["y", "prod"].map(|word| {
-            let mut command = desk.command(program, words);
+            let mut command = sandbox.command(program, words);
             command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit()).env("TERM", "xterm");
             let mut session = pty::start(command);
             session.exp_string("Type the environment's name to change").expect("the question");
@@ -298,18 +298,18 @@ async fn slack_is_told_and_its_failure_stops_nothing() {
         (SET, "run --to=new --yes --env=dev", "dev: 2 files set and verified"),
         (BATCH, "run --yes --env=dev", "dev: lines: 1 done"),
     ] {
-        let desk = Desk::new();
-        desk.lines(["line-1".to_owned()]);
-        let child = desk.command(program, words).env("FIREBREAK_SLACK", &slack).spawn().expect("it starts");
-        let end = tokio::task::spawn_blocking(move || (desk.end(child), desk)).await.expect("the end");
+        let sandbox = Sandbox::new();
+        sandbox.lines(["line-1".to_owned()]);
+        let child = sandbox.command(program, words).env("FIREBREAK_SLACK", &slack).spawn().expect("it starts");
+        let end = tokio::task::spawn_blocking(move || (sandbox.end(child), sandbox)).await.expect("the end");
         assert_eq!(end.0.code, 0, "{:?}", end.0);
         assert_eq!(fixture.told().last().map(String::as_str), Some(last));
     }
     fixture.drill.faults.order("slack-fails".parse::<Fault>().expect("a fault"));
-    let desk = Desk::new();
-    let child = desk.command(SET, "run --to=new --yes").env("FIREBREAK_SLACK", &slack).spawn().expect("it starts");
-    let (end, desk) = tokio::task::spawn_blocking(move || (desk.end(child), desk)).await.expect("the end");
-    assert_eq!((end.code, desk.files()), (0, NEW.map(str::to_owned)), "{end:?}");
+    let sandbox = Sandbox::new();
+    let child = sandbox.command(SET, "run --to=new --yes").env("FIREBREAK_SLACK", &slack).spawn().expect("it starts");
+    let (end, sandbox) = tokio::task::spawn_blocking(move || (sandbox.end(child), sandbox)).await.expect("the end");
+    assert_eq!((end.code, sandbox.files()), (0, NEW.map(str::to_owned)), "{end:?}");
     assert!(end.stderr.contains("Slack was not told"), "{end:?}");
 }
 
@@ -319,15 +319,15 @@ fn on_a_full_disk_nothing_is_begun() {
     for (program, words) in
         [(SET, "run --to=new --yes --folder=files"), (BATCH, "run --yes --lines=lines --store=store")]
     {
-        let desk = Desk::new();
-        desk.lines(["line-1".to_owned()]);
+        let sandbox = Sandbox::new();
+        sandbox.lines(["line-1".to_owned()]);
         let script = "mount -t tmpfs -o size=64k none journals && dd if=/dev/zero of=journals/ballast bs=1k 2>/dev/null; exec \"$@\"";
         let mut command = Command::new("sh");
         command.args(["-c", UNSHARE, "sh", "sh", "-c", script, "sh", program]).args(words.split_whitespace());
-        command.current_dir(desk.folder.path()).env("FIREBREAK_JOURNAL", desk.path("journals"));
-        let end =
-            desk.end(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh"));
-        assert_eq!((end.code, desk.files(), desk.stored()), (1, OLD.map(str::to_owned), 0), "{end:?}");
+        command.current_dir(sandbox.folder.path()).env("FIREBREAK_JOURNAL", sandbox.path("journals"));
+        let end = sandbox
+            .end(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh"));
+        assert_eq!((end.code, sandbox.files(), sandbox.stored()), (1, OLD.map(str::to_owned), 0), "{end:?}");
         assert!(end.stderr.contains("No space left on device"), "{end:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use firebreak::action::arguments::{Request, parse};
 use firebreak::drill::kubernetes::OPERATOR;
 use firebreak::drill::registry::Auth;
-use firebreak::drill::story::{SECRET, Stand};
+use firebreak::drill::story::{SECRET, ShopState};
 use firebreak::drill::{Platform, Settings};
 use firebreak::rollback::arguments::Arguments;
 use serde_json::json;
@@ -167,7 +167,7 @@ async fn whatever_way_they_are_given_and_however_it_ends_nothing_shows_them() {
         scene.play(&format!("{RUN} --timeout=2 --format=json"), Way::Variable, code).await;
         scene.fixture.drill.faults.clear();
         scene.play(&format!("{then} --env=dev --yes"), Way::Word, 0).await;
-        scene.fixture.stands(Stand::Broken);
+        scene.fixture.stands(ShopState::Broken);
     }
     scene.history().await;
     let outcome = scene.end();

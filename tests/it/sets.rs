@@ -3,7 +3,7 @@
 
 use chrono::Utc;
 use firebreak::drill::Platform;
-use firebreak::drill::story::{Stand, application_id};
+use firebreak::drill::story::{ShopState, application_id};
 use firebreak::http::{self, Trust};
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ async fn a_worker_a_cron_job_and_an_init_container_go_back_with_their_service() 
         "its containers billing-worker, migrate run the same repository and move together; no readiness probe: that it runs \
          is all that can be seen"
     );
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
 
     let output = fixture.run("undo --env=dev --yes").await;
     assert_eq!(output.code, 0, "{output:?}");
@@ -97,7 +97,7 @@ async fn a_worker_a_cron_job_and_an_init_container_go_back_with_their_service() 
     assert_eq!(rows[1], ["billing", "set", "back", "1.3.0-develop"]);
     assert_eq!(rows[2], ["billing-report", "set", "1.3.0-develop"]);
     assert!(output.stdout.contains("billing-report: its next job runs this image\n"), "{output:?}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,7 +171,7 @@ async fn only_narrows_the_set_and_a_name_that_nobody_has_is_refused() {
     assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
     let reason = "  - --only: no workload of the set is called 'biling-worker': did you mean 'billing-worker'?\n";
     assert!(refused.stderr.ends_with(reason), "{refused:?}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 
     let output = fixture.run(&format!("{RUN} --only=billing-worker,/shop/dev/shop/web --format=json")).await;
     let done = report(&output);
@@ -181,7 +181,7 @@ async fn only_narrows_the_set_and_a_name_that_nobody_has_is_refused() {
     let found = ["billing", "billing-worker", "orders", "web"].map(|workload| image(&fixture, workload));
     assert_eq!(found, ["billing:1.3.0-develop", "billing:1.2.0-develop", "orders:1.2.0-develop", "web:2.2.0-develop"]);
     assert_eq!(fixture.run("undo --env=dev --yes").await.code, 0);
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +222,7 @@ async fn what_cannot_be_set_is_named_and_left() {
     ] {
         assert!(output.stdout.contains(line), "{line}{output:?}");
     }
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,7 +256,7 @@ async fn a_pod_of_marathon_that_runs_an_image_of_the_set_is_named_and_left() {
     for absent in ["pod/mesh", "/shop/stage"] {
         assert!(!output.stdout.contains(absent), "{absent}: {output:?}");
     }
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,7 +275,7 @@ async fn what_has_no_instances_is_set_and_not_said_to_be_verified() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_pinned_stays_pinned_and_its_tag_is_shown() {
     let fixture = on(Platform::Marathon).await;
-    let digest = |tag: &str| fixture.drill.registry.shelves().digest("billing", tag).expect("an image");
+    let digest = |tag: &str| fixture.drill.registry.images().digest("billing", tag).expect("an image");
     let pinned = |tag: &str| format!("billing:{tag}@{}", digest(tag));
     set(&fixture, "billing", &pinned("1.3.0-develop")).await;
     let planned = fixture.run("run --date=DAY --env=dev --check").await;
@@ -291,7 +291,7 @@ async fn what_is_pinned_stays_pinned_and_its_tag_is_shown() {
     let again = fixture.run(&format!("{RUN} --format=json")).await;
     assert_eq!(report(&again)["outcome"], "nothing_to_do", "{again:?}");
     // What it was pinned to is there still, whatever its tag says by now.
-    fixture.drill.registry.shelves().tag("billing", "1.3.0-develop", &digest("1.0.0-develop"));
+    fixture.drill.registry.images().tag("billing", "1.3.0-develop", &digest("1.0.0-develop"));
     let refused = fixture.run("undo --env=dev --yes").await;
     assert!(
         refused.code == 1 && refused.stderr.contains("the tag '1.3.0-develop' of 'billing' now points at"),

@@ -12,11 +12,15 @@ use crate::support::registry::{DockerRegistry, Guard, config};
 use crate::support::{UNSHARE, need};
 
 /// Crates that a program must not have: whoever copies or reviews it pays for them, and it does nothing with them.
-const FOREIGN: [(&str, &[&str]); 5] = [
+const FOREIGN: [(&str, &[&str]); 6] = [
     ("firebreak", &["axum", "hickory-resolver", "hyper", "k8s-openapi", "kube", "reqwest", "ring", "rustls"]),
     (
         "firedrill",
         &["redis", "kube", "minijinja", "pulldown-cmark", "rust-stemmers", "saphyr-parser", "similar", "syn"],
+    ),
+    (
+        "rebuild_indexes",
+        &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "redis", "saphyr-parser", "syn"],
     ),
     ("repopulate_images", &["redis", "axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"]),
     ("resolve_transactions", &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"]),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use rexpect::session::PtySession;
 
 use crate::support::program::DrillFixture;
@@ -79,7 +79,7 @@ async fn the_day_is_chosen_and_the_plan_confirmed() {
     assert_eq!(code, 0, "{screen}");
     assert!(screen.contains("5 workloads of 4 services rolled back and verified"), "{screen}");
     assert!(screen.contains("\u{1b}[32mrolled back"), "colours on a terminal: {screen}");
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +105,7 @@ async fn a_no_and_an_escape_change_nothing() {
         assert_eq!(*code, 4, "{screen}");
         assert!(screen.contains(message), "{screen}");
     }
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +123,7 @@ async fn what_was_typed_before_the_question_is_no_answer() {
     })
     .await;
     assert_eq!(code, 4, "{screen}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +143,7 @@ async fn a_protected_environment_must_be_typed_out() {
     })
     .await;
     assert_eq!((codes[0].1, codes[1].1), (4, 0), "{codes:?}");
-    assert!(fixture.drill.proof("prod", Stand::Good).expect("an environment").holds);
+    assert!(fixture.drill.proof("prod", ShopState::Good).expect("an environment").holds);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +169,7 @@ async fn control_c_at_a_question_ends_at_once_and_gives_the_cursor_back() {
         assert!(screen.contains("interrupted: nothing was changed"), "{screen}");
         assert!(screen.contains("\u{1b}[?25h"), "the cursor is shown again: {screen:?}");
     }
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,7 +188,7 @@ async fn control_c_while_services_change_takes_the_set_back() {
     assert_eq!(code, 130, "{screen}");
     assert!(screen.contains("Interrupted: taking the set back."), "{screen}");
     assert!(screen.contains("interrupted; all that had been changed was restored"), "{screen}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 /// What a line of the shell shows at a terminal, `PROGRAM` being the program. It must end well.
@@ -282,5 +282,5 @@ async fn where_the_cursor_cannot_be_moved_all_is_lines() {
     assert_eq!(code, 0, "{screen}");
     assert!(!screen.contains('\u{1b}'), "{screen:?}");
     assert!(screen.contains("5 workloads of 4 services rolled back and verified"), "{screen}");
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
 }

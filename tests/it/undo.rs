@@ -5,7 +5,7 @@ use std::process::Command;
 
 use chrono::Utc;
 use firebreak::drill::Platform;
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use firebreak::journal::folder::ELSEWHERE;
 
 use crate::support::program::{DrillFixture, until};
@@ -63,7 +63,7 @@ async fn rolled_back() -> DrillFixture {
     let fixture = DrillFixture::open(&["latency=30"]).await;
     fixture.look().await;
     assert_eq!(fixture.run(RUN).await.code, 0);
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     fixture
 }
 
@@ -100,7 +100,7 @@ async fn a_damaged_journal_stops_whoever_acts_until_it_is_moved_away() {
     for words in [RESUME, UNDO] {
         fails(&fixture, &format!("{words} --run=1"), damage).await;
     }
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
 
     let refusal = fixture.command(UNDO).output().await.expect("an end");
     let refusal = String::from_utf8(refusal.stderr).expect("UTF-8");
@@ -157,10 +157,10 @@ async fn an_undo_that_died_is_not_undone_by_the_next_press() {
     fails(&fixture, UNDO, died).await;
     assert_eq!(fixture.changes(), changes);
     assert_eq!(fixture.run(RESUME).await.code, 0);
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
     says(&fixture, UNDO, "the last run, RUN, was an undo already, as before run RUN; to undo that one, give --run=RUN")
         .await;
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,9 +168,9 @@ async fn an_undo_that_was_taken_back_is_as_if_it_had_not_been() {
     let fixture = rolled_back().await;
     dies(&fixture, UNDO).await;
     assert_eq!(fixture.run(&format!("{UNDO} --run=2")).await.code, 0);
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     assert_eq!(fixture.run(UNDO).await.code, 0);
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,9 +192,9 @@ async fn the_run_before_one_that_left_nothing_changed_is_not_undone() {
     assert_eq!(output.code, 1, "{output:?}");
     fixture.drill.faults.clear();
     says(&fixture, UNDO, said).await;
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     assert_eq!(fixture.run(&format!("{UNDO} --run=1")).await.code, 0);
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +207,7 @@ async fn what_undo_left_to_an_operator_is_undone_by_the_next_one() {
     fixture.drill.faults.clear();
     let output = fixture.run(UNDO).await;
     assert_eq!(output.code, 0, "{output:?}");
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,7 +260,7 @@ async fn what_another_operator_did_is_not_taken_for_what_a_run_did_that_wrote_no
             let output = fixture.run(UNDO).await;
             assert!(output.code == 0 && output.stdout.contains("\nno run changed 'dev' on "), "{output:?}");
             assert_eq!(fixture.changes(), changes);
-            fixture.stands(Stand::Good);
+            fixture.stands(ShopState::Good);
         }
     }
 }

@@ -3,12 +3,12 @@
 use docopt::Docopt;
 
 use super::UsageError;
-use super::words::{Part, command_of, given};
+use super::words::{Word, command_of, given};
 use crate::action::manual::{Atom, Manual, Opt, Pattern, Usage};
 use crate::address::printable;
 
 /// Why docopt refused these parts, each of which it knows.
-pub(super) fn explain(manual: &Manual, parts: &[Part]) -> UsageError {
+pub(super) fn explain(manual: &Manual, parts: &[Word]) -> UsageError {
     let commands = manual.commands();
     let command = command_of(manual, parts).unwrap_or_default();
     let alone = |usage: &&Usage| usage.foreign().is_none() && !usage.is_about_itself();
@@ -36,12 +36,12 @@ struct Line<'a> {
     command: &'a str,
     options: Vec<&'a str>,
     /// The words that stand for themselves.
-    plain: Vec<&'a Part>,
+    plain: Vec<&'a Word>,
     pattern: Pattern,
 }
 
 impl<'a> Line<'a> {
-    fn new(manual: &'a Manual, command: &'a str, parts: &'a [Part], usage: &Usage) -> Self {
+    fn new(manual: &'a Manual, command: &'a str, parts: &'a [Word], usage: &Usage) -> Self {
         let plain = parts.iter().filter(|part| part.plain().is_some()).collect();
         Self { manual, command, options: given(parts), plain, pattern: usage.pattern.of(command) }
     }
@@ -88,7 +88,7 @@ impl<'a> Line<'a> {
     }
 
     /// The words that are no command of this line.
-    fn positional(&self) -> Vec<&'a Part> {
+    fn positional(&self) -> Vec<&'a Word> {
         let atoms = self.pattern.atoms();
         let mut commands: Vec<&str> = atoms.iter().filter_map(|atom| atom.command()).collect();
         let mut words = self.plain.clone();
@@ -196,7 +196,7 @@ impl<'a> Line<'a> {
         }
         if let Some(part) = most.and_then(|most| words.get(most)) {
             let word = match part {
-                Part::Hidden(_) => "the word behind an option that has an empty value".to_owned(),
+                Word::Hidden(_) => "the word behind an option that has an empty value".to_owned(),
                 part => format!("'{}'", printable(part.plain().unwrap_or_default())),
             };
             found.push(error(format!("{} does not take {word}", self.subject())));
@@ -274,7 +274,7 @@ fn owners<'a>(manual: &'a Manual, name: &str) -> Vec<&'a str> {
     manual.commands().into_iter().filter(|owner| manual.option_of(owner, name).is_some()).collect()
 }
 
-fn no_command(manual: &Manual, parts: &[Part]) -> UsageError {
+fn no_command(manual: &Manual, parts: &[Word]) -> UsageError {
     let mut commands: Vec<&str> = Vec::new();
     for command in manual.usages.iter().flat_map(|usage| usage.pattern.heads()) {
         if !commands.contains(&command) {
@@ -282,7 +282,7 @@ fn no_command(manual: &Manual, parts: &[Part]) -> UsageError {
         }
     }
     let known = commands.iter().map(|command| format!("`{command}`")).collect::<Vec<_>>().join(", ");
-    match parts.iter().find_map(|part| part.plain().filter(|_| !matches!(part, Part::Hidden(_)))) {
+    match parts.iter().find_map(|part| part.plain().filter(|_| !matches!(part, Word::Hidden(_)))) {
         None => error(format!("a command is missing, one of {known}")),
         Some(word) => {
             let hint = nearest(word, commands.iter().copied())

@@ -12,7 +12,7 @@ use super::manual::{Manual, Opt, has_tags};
 use crate::address::printable;
 use explain::{broken, explain, refuse_choice};
 pub use explain::{missing, nearest};
-use words::Part;
+use words::Word;
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -134,16 +134,16 @@ fn commands(docopt: &Docopt, values: &ArgvMap, words: &[String]) -> Vec<String> 
 
 /// The command line with what the environment adds and what secrets' files hold; options given as nothing
 /// (`--slack=`) are left out, so that a play or a job can pass a variable that is empty.
-fn complete(manual: &Manual, parts: Vec<Part>, lookup: Lookup<'_>) -> Result<Vec<Part>, UsageError> {
+fn complete(manual: &Manual, parts: Vec<Word>, lookup: Lookup<'_>) -> Result<Vec<Word>, UsageError> {
     let command = words::command_of(manual, &parts).unwrap_or_default().to_owned();
-    let mut complete: Vec<Part> = Vec::with_capacity(parts.len());
+    let mut complete: Vec<Word> = Vec::with_capacity(parts.len());
     for part in parts {
         match part {
-            Part::Option { value: Some(value), .. } if value.is_empty() => {}
-            Part::Option { name, value: Some(value) } => {
+            Word::Option { value: Some(value), .. } if value.is_empty() => {}
+            Word::Option { name, value: Some(value) } => {
                 let option = manual.option_of(&command, &name).or_else(|| manual.option(&name));
                 let value = option.map_or(Ok(value.clone()), |option| reveal(option, &option.name, &value))?;
-                complete.push(Part::Option { name, value: Some(value) });
+                complete.push(Word::Option { name, value: Some(value) });
             }
             part => complete.push(part),
         }
@@ -156,7 +156,7 @@ fn complete(manual: &Manual, parts: Vec<Part>, lookup: Lookup<'_>) -> Result<Vec
         let Some(variable) = option.environment.as_deref() else { continue };
         if let Some(value) = lookup(variable).filter(|value| !value.is_empty() && !excluded()) {
             let value = option.placeholder.is_some().then(|| reveal(option, variable, &value)).transpose()?;
-            added.push(Part::Option { name: option.name.clone(), value });
+            added.push(Word::Option { name: option.name.clone(), value });
         }
     }
     // In front: behind a `--` they would be taken for something else.
@@ -181,13 +181,13 @@ fn reveal(option: &Opt, source: &str, value: &str) -> Result<String, UsageError>
 
 /// Whether words were taken for somebody else's command line that do not stand behind a `--`: docopt cannot require
 /// one, and without it every slip of a command of our own would be run as a program.
-fn is_foreign(manual: &Manual, parts: &[Part], values: &ArgvMap) -> bool {
+fn is_foreign(manual: &Manual, parts: &[Word], values: &ArgvMap) -> bool {
     let mut names = manual.usages.iter().filter_map(|usage| usage.foreign());
-    !parts.iter().any(|part| matches!(part, Part::Dashes)) && names.any(|name| !values.get_vec(name).is_empty())
+    !parts.iter().any(|part| matches!(part, Word::Dashes)) && names.any(|name| !values.get_vec(name).is_empty())
 }
 
 /// Refuses what only the headings forbid: to docopt `[options]` are all that are described.
-fn refuse_misplaced(manual: &Manual, commands: &[String], parts: &[Part]) -> Result<(), UsageError> {
+fn refuse_misplaced(manual: &Manual, commands: &[String], parts: &[Word]) -> Result<(), UsageError> {
     let belongs =
         |option: &Opt| option.commands.is_empty() || option.commands.iter().any(|command| commands.contains(command));
     let misplaced = words::given(parts)
@@ -198,7 +198,7 @@ fn refuse_misplaced(manual: &Manual, commands: &[String], parts: &[Part]) -> Res
 }
 
 /// docopt knows but the last description of an option that is described for several commands.
-fn give_defaults(manual: &Manual, command: &str, parts: &[Part], values: &mut ArgvMap) {
+fn give_defaults(manual: &Manual, command: &str, parts: &[Word], values: &mut ArgvMap) {
     let given = words::given(parts);
     for option in manual.options_of(command).filter(|option| !given.contains(&option.name.as_str())) {
         let last = manual.options.iter().rfind(|other| other.name == option.name);

@@ -201,7 +201,7 @@ where
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-struct Tally {
+struct BatchResult {
     counts: Counts,
     /// The first that are not done, and why.
     named: Vec<(String, ItemState, String)>,
@@ -234,20 +234,20 @@ impl<B: Batch> BatchExecution<'_, B> {
             journal.enter(State::Applying)?;
             Ok(self.work(journal, &section).await)
         };
-        let (id, tally) = match self.scope.carry_out(intention, act).await? {
-            (id, Ok(tally)) => (id, tally),
+        let (id, result) = match self.scope.carry_out(intention, act).await? {
+            (id, Ok(result)) => (id, result),
             (_, Err(refused)) => return Ok(self.end(refused)),
         };
-        let finding = self.finding(&tally, section.is_interrupted());
-        let urgent = tally.named.iter().filter(|(_, state, _)| *state != ItemState::Left);
+        let finding = self.finding(&result, section.is_interrupted());
+        let urgent = result.named.iter().filter(|(_, state, _)| *state != ItemState::Left);
         let sentences: Vec<_> = urgent.take(3).map(|(item, state, why)| format!("{item}: {state}, {why}")).collect();
         self.scope.tell(&sentences, &finding.message, &section).await;
         Ok(self.end(finding).with("plan", id))
     }
 
     /// Works through the items, as many at a time as that is allowed, and writes down how far it came.
-    async fn work(&self, journal: &Journal, section: &CriticalSection) -> Tally {
-        let mut tally = Tally::default();
+    async fn work(&self, journal: &Journal, section: &CriticalSection) -> BatchResult {
+        let mut result = BatchResult::default();
         let mut under_way = JoinSet::new();
         let mut written = interval_at(Instant::now() + PACE, PACE);
         let mut more = true;
@@ -256,14 +256,14 @@ impl<B: Batch> BatchExecution<'_, B> {
                 biased;
                 () = section.interrupted(), if more => {
                     more = false;
-                    tally.stopped = Some("interrupted".to_owned());
+                    result.stopped = Some("interrupted".to_owned());
                 }
                 ended = under_way.join_next(), if !under_way.is_empty() => {
                     let ended = ended.expect("there are some");
-                    tally.add(ended.unwrap_or_else(|error| (String::new(), ItemEnd::Failed(error.to_string()))));
-                    self.progress(&tally);
+                    result.add(ended.unwrap_or_else(|error| (String::new(), ItemEnd::Failed(error.to_string()))));
+                    self.progress(&result);
                 }
-                _ = written.tick() => self.write(&mut tally, journal),
+                _ = written.tick() => self.write(&mut result, journal),
                 next = self.batch.next(), if more && under_way.len() < self.concurrency => match next {
                     Ok(Some(item)) => {
                         let (batch, limit) = (Arc::clone(&self.batch), self.scope.limit);
@@ -272,32 +272,32 @@ impl<B: Batch> BatchExecution<'_, B> {
                     Ok(None) => more = false,
                     Err(error) => {
                         more = false;
-                        tally.stopped = Some(format!("{error:#}"));
+                        result.stopped = Some(format!("{error:#}"));
                     }
                 },
             }
         }
-        tally.stopped = tally.stopped.or_else(|| self.batch.stopped());
+        result.stopped = result.stopped.or_else(|| self.batch.stopped());
         self.batch.close().await;
         section.over();
-        self.write(&mut tally, journal);
-        if let Err(error) = journal.enter(tally.state()) {
+        self.write(&mut result, journal);
+        if let Err(error) = journal.enter(result.state()) {
             self.scope.context.watch.warn(&format!("{error:#}"));
         }
-        tally
+        result
     }
 
-    fn progress(&self, tally: &Tally) {
-        let (done, total) = (tally.counts.all(), self.plan.total.unwrap_or(0));
-        let note = if total == 0 { tally.counts.to_string() } else { String::new() };
+    fn progress(&self, result: &BatchResult) {
+        let (done, total) = (result.counts.all(), self.plan.total.unwrap_or(0));
+        let note = if total == 0 { result.counts.to_string() } else { String::new() };
         self.scope.context.watch.at(self.scope.words.many, &Progress { done, total, note });
     }
 
-    fn write(&self, tally: &mut Tally, journal: &Journal) {
-        let news = tally.named[tally.written..].iter().filter(|(_, state, _)| *state != ItemState::Left).cloned();
+    fn write(&self, result: &mut BatchResult, journal: &Journal) {
+        let news = result.named[result.written..].iter().filter(|(_, state, _)| *state != ItemState::Left).cloned();
         let news: Vec<_> = news.collect();
-        tally.written = tally.named.len();
-        if let Err(error) = journal.count(tally.counts, news) {
+        result.written = result.named.len();
+        if let Err(error) = journal.count(result.counts, news) {
             self.scope.context.watch.warn(&format!("{error:#}"));
         }
     }
@@ -316,24 +316,24 @@ impl<B: Batch> BatchExecution<'_, B> {
         Proposal { plan: self.plan.table.clone(), what: self.what(), place, word: self.scope.protected() }
     }
 
-    fn finding(&self, tally: &Tally, interrupted: bool) -> Finding {
-        let outcome = match tally.state() {
+    fn finding(&self, result: &BatchResult, interrupted: bool) -> Finding {
+        let outcome = match result.state() {
             State::Done => Outcome::Done,
             State::NeedsOperator => Outcome::NeedsOperator,
             _ if interrupted => Outcome::Interrupted,
             _ => Outcome::Failed,
         };
         let mut message =
-            self.batch.summary().unwrap_or_else(|| format!("{}: {}", self.scope.words.many, tally.counts));
-        if let Some(why) = &tally.stopped {
+            self.batch.summary().unwrap_or_else(|| format!("{}: {}", self.scope.words.many, result.counts));
+        if let Some(why) = &result.stopped {
             message = format!("{why}; {message}. What is done stays done: run it again to go on");
         }
         let value =
             |(item, end, why): &(String, ItemState, String)| json!({ "subject": item, "state": end, "detail": why });
-        let results: Vec<_> = tally.named.iter().map(value).collect();
-        let mut finding = Finding::new(outcome, message).with("counts", tally.counts).with("results", results);
-        finding.changed = tally.counts.done + tally.counts.set_aside > 0;
-        finding.tables = tally.table(self.scope.words.one).into_iter().collect();
+        let results: Vec<_> = result.named.iter().map(value).collect();
+        let mut finding = Finding::new(outcome, message).with("counts", result.counts).with("results", results);
+        finding.changed = result.counts.done + result.counts.set_aside > 0;
+        finding.tables = result.table(self.scope.words.one).into_iter().collect();
         finding
     }
 
@@ -355,7 +355,7 @@ async fn act<B: Batch>(batch: &B, item: &B::Item, limit: Duration) -> (String, I
     (batch.name(item), end.unwrap_or_else(|_| ItemEnd::Failed(format!("it had no end within {limit:?}"))))
 }
 
-impl Tally {
+impl BatchResult {
     fn add(&mut self, (name, end): (String, ItemEnd)) {
         let (count, state, why) = match end {
             ItemEnd::Done => return self.counts.done += 1,

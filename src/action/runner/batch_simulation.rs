@@ -24,13 +24,13 @@ use crate::port::NoRemoteLock;
 use crate::watch::Unwatched;
 
 /// The other side: how often each item had its effect. It outlives every process, and knows keys.
-type Ledger = Arc<Mutex<BTreeMap<u64, u64>>>;
+type Effects = Arc<Mutex<BTreeMap<u64, u64>>>;
 
 /// What becomes of item `n` is `fates[n]`; the process dies, or somebody interrupts, at the item of that number.
 struct Simulated {
     items: Mutex<VecDeque<u64>>,
     fates: Vec<u8>,
-    ledger: Ledger,
+    ledger: Effects,
     dies: Option<(u64, Arc<Notify>)>,
     interrupted: Option<(u64, Interrupt)>,
 }
@@ -115,7 +115,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
-        let ledger = Ledger::default();
+        let ledger = Effects::default();
         let count = fates.len() as u64;
         let simulated = |dies: Option<u64>, interrupted: Option<(u64, Interrupt)>| Simulated {
             // What had its effect is known by its key, and not offered again.

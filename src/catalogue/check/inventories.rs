@@ -233,8 +233,7 @@ pub fn nowhere(stock: &Stock) -> Vec<Violation> {
                     || file.path.starts_with(folder.join("defaults"))
                     || file.path.starts_with(folder.join("vars"))
             });
-            let button = stock.pipelines.iter().any(|pipeline| pipeline.groovy.names(&variable.name).next().is_some());
-            if !button && !files.any(gives) {
+            if !files.any(gives) {
                 let option = variable.option.as_deref().unwrap_or_default();
                 let line = super::texts::blocks(text)
                     .iter()

@@ -1,10 +1,8 @@
-//! `check`: every rule over every usage text, role, playbook, inventory and Jenkinsfile. A rule is a small function
+//! `check`: every rule over every usage text, role, playbook and inventory. A rule is a small function
 //! with a name; all of them stand in [`RULES`].
 
 mod clone;
-mod groovy;
 mod inventories;
-mod jenkins;
 mod manuals;
 mod playbooks;
 mod roles;
@@ -20,7 +18,7 @@ use super::Toolkit;
 use crate::action::arguments::nearest;
 use crate::action::manual::Manual;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
-use stock::{Pipeline, Stock, Text};
+use stock::{Stock, Text};
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,8 +61,6 @@ enum Look {
     Manual(fn(&Text, &Manual) -> Vec<Violation>),
     /// The same, where nothing else is wrong with it.
     Examples(fn(&Text, &Manual) -> Vec<Violation>),
-    /// A Jenkinsfile.
-    Pipeline(fn(&Pipeline, &Stock) -> Vec<Violation>),
     /// All that there is.
     Stock(fn(&Stock) -> Vec<Violation>),
 }
@@ -129,16 +125,6 @@ pub const RULES: &[Rule] = &[
     Rule { name: "variable-choice", look: Look::Stock(inventories::choice) },
     Rule { name: "variable-nowhere", look: Look::Stock(inventories::nowhere) },
     Rule { name: "secret-plain", look: Look::Stock(inventories::plain_secret) },
-    Rule { name: "jenkins-extra-vars", look: Look::Pipeline(jenkins::extra_vars) },
-    Rule { name: "jenkins-typed-extras", look: Look::Pipeline(jenkins::typed_extras) },
-    Rule { name: "jenkins-typed-shell", look: Look::Pipeline(jenkins::typed_shell) },
-    Rule { name: "jenkins-lock", look: Look::Pipeline(jenkins::lock) },
-    Rule { name: "jenkins-input-limit", look: Look::Pipeline(jenkins::input_limit) },
-    Rule { name: "jenkins-input-submitter", look: Look::Pipeline(jenkins::input_submitter) },
-    Rule { name: "jenkins-slurper", look: Look::Pipeline(jenkins::slurper) },
-    Rule { name: "jenkins-agent", look: Look::Pipeline(jenkins::agent) },
-    Rule { name: "jenkins-path", look: Look::Pipeline(jenkins::path) },
-    Rule { name: "jenkins-credential", look: Look::Pipeline(jenkins::credential) },
 ];
 
 /// What is wrong in the toolkit's folder, by file and line.
@@ -193,7 +179,6 @@ fn look_at(stock: &Stock) -> Vec<Violation> {
     }
     for rule in RULES {
         let found: Vec<Violation> = match rule.look {
-            Look::Pipeline(look) => stock.pipelines.iter().flat_map(|pipeline| look(pipeline, stock)).collect(),
             Look::Stock(look) => look(stock),
             Look::Grammar(_) | Look::Text(_) | Look::Manual(_) | Look::Examples(_) => continue,
         };

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::groovy::Groovy;
 use super::yaml::{self, NoYaml, Node, Value};
 use super::{Toolkit, Violation};
 use crate::action::manual::Manual;
 use crate::catalogue::facts::Role;
 use crate::catalogue::source::Source;
-use crate::catalogue::{Program, Unread, sync};
+use crate::catalogue::{Program, UnreadableText, sync};
 
 /// All that is checked.
 pub struct Stock {
@@ -23,8 +22,6 @@ pub struct Stock {
     pub folders: Vec<String>,
     /// Every YAML file of roles, playbooks and inventories.
     pub yaml: Vec<Yaml>,
-    /// Every Jenkinsfile.
-    pub pipelines: Vec<Pipeline>,
     /// The folders in `inventories`, below the toolkit's folder.
     pub inventories: Vec<PathBuf>,
     /// The files that cannot be read, and why.
@@ -61,14 +58,6 @@ pub struct Yaml {
     pub documents: Result<Vec<Node>, NoYaml>,
 }
 
-/// A Jenkinsfile.
-pub struct Pipeline {
-    /// The file, below the toolkit's folder.
-    pub path: PathBuf,
-    /// Its text, with strings and comments told from code.
-    pub groovy: Groovy,
-}
-
 impl Stock {
     /// Reads all that is checked.
     pub fn take(root: &Path) -> anyhow::Result<Self> {
@@ -84,7 +73,6 @@ impl Stock {
             derived,
             folders: Vec::new(),
             yaml: Vec::new(),
-            pipelines: Vec::new(),
             inventories: Vec::new(),
             unreadable: Vec::new(),
             toolkit,
@@ -95,10 +83,12 @@ impl Stock {
                 stock.folders.push(folder);
             }
             let in_files = path.components().nth(2).is_some_and(|part| part.as_os_str() == "files");
-            stock.read(&path, !in_files && is_yaml(&path), !in_files && is_pipeline(&path));
+            if !in_files {
+                stock.read(&path, is_yaml(&path));
+            }
         }
         for path in stock.files("playbooks") {
-            stock.read(&path, is_yaml(&path), false);
+            stock.read(&path, is_yaml(&path));
         }
         for path in stock.files("inventories") {
             let holds = path.components().nth(1).map(|part| Path::new("inventories").join(part));
@@ -108,10 +98,7 @@ impl Stock {
             }
             // Ansible reads variables from files without an ending, too.
             let variables = path.components().any(|part| is_variables(Path::new(&part)));
-            stock.read(&path, is_yaml(&path) || (variables && path.extension().is_none()), false);
-        }
-        for path in stock.files("jenkins").into_iter().chain([PathBuf::from("Jenkinsfile")]) {
-            stock.read(&path, false, is_pipeline(&path));
+            stock.read(&path, is_yaml(&path) || (variables && path.extension().is_none()));
         }
         Ok(stock)
     }
@@ -145,19 +132,16 @@ impl Stock {
         self.yaml.iter().filter(move |file| file.path.starts_with(folder))
     }
 
-    fn read(&mut self, path: &Path, is_yaml: bool, is_pipeline: bool) {
+    fn read(&mut self, path: &Path, is_yaml: bool) {
         let full = self.path(path);
         // A link that leads nowhere has a rule of its own.
-        if !(is_yaml || is_pipeline) || !full.is_file() {
+        if !is_yaml || !full.is_file() {
             return;
         }
         match std::fs::read_to_string(&full) {
             // A vault's file is not for our eyes.
             Ok(text) if text.starts_with("$ANSIBLE_VAULT") => {}
-            Ok(text) if is_yaml => {
-                self.yaml.push(Yaml { path: path.to_owned(), documents: yaml::read(&text), text });
-            }
-            Ok(text) => self.pipelines.push(Pipeline { path: path.to_owned(), groovy: Groovy::read(&text) }),
+            Ok(text) => self.yaml.push(Yaml { path: path.to_owned(), documents: yaml::read(&text), text }),
             Err(error) => self.unreadable.push((path.to_owned(), error.to_string())),
         }
     }
@@ -168,12 +152,11 @@ impl std::fmt::Display for Stock {
         let count = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
         write!(
             f,
-            "{}, {}, {}, {} and {}",
+            "{}, {}, {} and {}",
             count(self.texts.len(), "usage text", "usage texts"),
             count(self.folders.len(), "role", "roles"),
             count(self.inventories.len(), "inventory", "inventories"),
             count(self.yaml.len(), "YAML file", "YAML files"),
-            count(self.pipelines.len(), "Jenkinsfile", "Jenkinsfiles"),
         )
     }
 }
@@ -191,7 +174,7 @@ impl Text {
         }
     }
 
-    fn refused(unread: Unread) -> Self {
+    fn refused(unread: UnreadableText) -> Self {
         Self {
             name: unread.name,
             own: unread.place.path.starts_with("src"),
@@ -224,10 +207,6 @@ impl Yaml {
 
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml")
-}
-
-fn is_pipeline(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("Jenkinsfile"))
 }
 
 /// Whether a folder is one of Ansible's two for variables.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::pods::Fate;
 use super::replica_set::{self, Counts};
 use super::resource::{Key, Resource};
-use super::status::{Told, conditions};
+use super::status::{RolloutStatus, conditions};
 use super::store::{Store, letters, number, owner};
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -276,7 +276,7 @@ fn report(store: &mut Store, key: &Key, seen: &Seen, idle: &mut u32) -> bool {
     let name = new.map(|set| set.name.as_str()).unwrap_or_default();
     let failure = new.into_iter().chain(old).find_map(|set| replica_set::failure(store, set));
     let least = wanted.saturating_sub(Bounds::of(&deployment["spec"]).unavailable);
-    let told = Told {
+    let told = RolloutStatus {
         set: name,
         reason: match told {
             _ if is_paused => "DeploymentPaused",

@@ -5,10 +5,10 @@
 //! resource versions and generations, takes JSON Patch alone, and rolls out in small steps that take time. `kubectl` does
 //! not work with it: that one sends no token by plain HTTP.
 
+mod api;
 mod daemon_set;
 mod definition;
 mod deployment;
-mod desk;
 pub(super) mod pods;
 mod refusal;
 mod replica_set;
@@ -33,7 +33,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use self::desk::{Asked, Desk};
+use self::api::{Api, Asked};
 use self::resource::{Key, Resource};
 use self::world::World;
 use super::faults::Faults;
@@ -73,11 +73,11 @@ impl Kubernetes {
     pub async fn start(settings: Settings, pullable: Pullable, faults: &Faults, log: &Log) -> anyhow::Result<Self> {
         let pulls = Pulls(pullable);
         let world = Arc::new(Mutex::new(World::new(faults, settings.pace, pulls.clone())));
-        let (desk, ordered) = (Arc::new(Desk { world: Arc::clone(&world), faults: faults.clone() }), faults.clone());
+        let (api, ordered) = (Arc::new(Api { world: Arc::clone(&world), faults: faults.clone() }), faults.clone());
         let server = Server::start("kubernetes", settings.port, faults, log, |_| {
             Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| async move {
                 let asked = Asked::new(&method, &uri, &headers, &body);
-                through_faults(&ordered, asked.writes(), || desk.answer(uri.path(), &asked))
+                through_faults(&ordered, asked.writes(), || api.answer(uri.path(), &asked))
             })
         })
         .await?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::store::written;
 
 /// What is to be told of a Deployment.
-pub(super) struct Told<'a> {
+pub(super) struct RolloutStatus<'a> {
     /// Its current ReplicaSet.
     pub(super) set: &'a str,
     /// Why it progresses or does not; empty: as before.
@@ -19,7 +19,7 @@ pub(super) struct Told<'a> {
 }
 
 /// The conditions that follow on those of the status `before`.
-pub(super) fn conditions(before: &Value, told: &Told) -> Value {
+pub(super) fn conditions(before: &Value, told: &RolloutStatus) -> Value {
     let (set, reason) = (told.set, told.reason);
     let (available, why) = if told.is_available {
         ("MinimumReplicasAvailable", "Deployment has minimum availability.")

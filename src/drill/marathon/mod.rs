@@ -70,10 +70,10 @@ impl Marathon {
     /// When the port cannot be taken.
     pub async fn start(settings: Settings, pullable: Pullable, faults: &Faults, log: &Log) -> anyhow::Result<Self> {
         let world = Arc::new(Mutex::new(World::new(faults)));
-        let desk = Arc::new(Desk { world: Arc::clone(&world), faults: faults.clone(), login: settings.login });
+        let api = Arc::new(Api { world: Arc::clone(&world), faults: faults.clone(), login: settings.login });
         let server = Server::start("marathon", settings.port, faults, log, |_| {
             Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| async move {
-                desk.answer(&method, &uri, &headers, &body)
+                api.answer(&method, &uri, &headers, &body)
             })
         })
         .await?;
@@ -145,7 +145,7 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Desk {
+struct Api {
     world: Arc<Mutex<World>>,
     faults: Faults,
     login: Option<(String, String)>,
@@ -186,7 +186,7 @@ impl Asked<'_> {
     }
 }
 
-impl Desk {
+impl Api {
     fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Response {
         let writes = ![Method::GET, Method::HEAD].contains(method) && !uri.path().starts_with("/acs/");
         let query = Url::parse(&format!("http://drill{uri}")).map(|url| url.query_pairs().into_owned().collect());

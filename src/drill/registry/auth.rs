@@ -30,15 +30,15 @@ pub enum Auth {
     },
 }
 
-/// The door: what was configured, and the tokens that were given out with the repositories that they open.
+/// The access: what was configured, and the tokens that were given out with the repositories that they open.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct AccessControl {
     auth: Auth,
     host: String,
     tokens: Mutex<HashMap<String, Vec<String>>>,
 }
 
-impl Door {
+impl AccessControl {
     pub(super) fn new(auth: Auth, host: String) -> Self {
         Self { auth, host, tokens: Mutex::default() }
     }

@@ -16,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use url::Url;
 
+use self::auth::AccessControl;
 pub use self::auth::Auth;
-use self::auth::Door;
 use self::image::{Body, DOCKER_MANIFEST};
 pub use self::image::{Description, Format, digest};
 use super::faults::{Fault, Faults};
@@ -43,7 +43,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Registry {
     server: Server,
-    shelves: Shelves,
+    images: ImageStore,
 }
 
 impl Registry {
@@ -52,17 +52,17 @@ impl Registry {
     /// # Errors
     /// When the port cannot be taken.
     pub async fn start(settings: Settings, faults: &Faults, log: &Log) -> anyhow::Result<Self> {
-        let shelves = Shelves::default();
-        let (kept, ordered) = (shelves.clone(), faults.clone());
+        let images = ImageStore::default();
+        let (kept, ordered) = (images.clone(), faults.clone());
         let server = Server::start("registry", settings.port, faults, log, |address| {
-            let door = Door::new(settings.auth.clone(), address.to_string());
-            let desk = Arc::new(Desk { shelves: kept, door, faults: ordered, settings });
+            let access = AccessControl::new(settings.auth.clone(), address.to_string());
+            let api = Arc::new(Api { images: kept, access, faults: ordered, settings });
             Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap| async move {
-                desk.answer(&method, &uri, &headers)
+                api.answer(&method, &uri, &headers)
             })
         })
         .await?;
-        Ok(Self { server, shelves })
+        Ok(Self { server, images })
     }
 
     /// Where it listens.
@@ -73,14 +73,14 @@ impl Registry {
 
     /// What is kept in it; a handle that outlives it and can be changed while it runs.
     #[must_use]
-    pub fn shelves(&self) -> &Shelves {
-        &self.shelves
+    pub fn images(&self) -> &ImageStore {
+        &self.images
     }
 }
 
 /// The repositories of a registry.
 #[derive(Debug, Clone, Default)]
-pub struct Shelves(Arc<Mutex<HashMap<String, Repository>>>);
+pub struct ImageStore(Arc<Mutex<HashMap<String, Repository>>>);
 
 #[derive(Debug, Default)]
 struct Repository {
@@ -90,7 +90,7 @@ struct Repository {
     blobs: HashMap<String, Body>,
 }
 
-impl Shelves {
+impl ImageStore {
     /// Makes a repository without any tag, unless it is there.
     pub fn create(&self, repository: &str) {
         self.lock().entry(repository.to_owned()).or_default();
@@ -172,9 +172,9 @@ impl Repository {
 }
 
 /// What the handler of a request needs.
-struct Desk {
-    shelves: Shelves,
-    door: Door,
+struct Api {
+    images: ImageStore,
+    access: AccessControl,
     faults: Faults,
     settings: Settings,
 }
@@ -184,7 +184,7 @@ fn error(status: StatusCode, code: &str, message: &str) -> Response {
     (status, axum::Json(json!({"errors": [{"code": code, "message": message, "detail": null}]}))).into_response()
 }
 
-impl Desk {
+impl Api {
     fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
         let mut response = self.ordered().unwrap_or_else(|| self.honest(method, uri, headers));
         let version = header::HeaderValue::from_static("registry/2.0");
@@ -214,7 +214,7 @@ impl Desk {
             return error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "the operation is unsupported");
         }
         if uri.path() == "/token" {
-            return self.door.token(headers, &uri.to_string());
+            return self.access.token(headers, &uri.to_string());
         }
         let Some(path) = uri.path().strip_prefix("/v2/") else { return StatusCode::NOT_FOUND.into_response() };
         let asked = if let Some(name) = path.strip_suffix("/tags/list") {
@@ -223,20 +223,20 @@ impl Desk {
             match path.rsplitn(3, '/').collect::<Vec<_>>()[..] {
                 [reference, what @ ("manifests" | "blobs"), name] => (name, what, reference),
                 _ if path.is_empty() => {
-                    return self.door.refusal(headers, None).unwrap_or_else(|| axum::Json(json!({})).into_response());
+                    return self.access.refusal(headers, None).unwrap_or_else(|| axum::Json(json!({})).into_response());
                 }
                 _ => return StatusCode::NOT_FOUND.into_response(),
             }
         };
         let (name, what, reference) = asked;
-        if let Some(refusal) = self.door.refusal(headers, Some(name)) {
+        if let Some(refusal) = self.access.refusal(headers, Some(name)) {
             return if self.settings.hides {
                 error(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "repository name not known to registry")
             } else {
                 refusal
             };
         }
-        let repositories = self.shelves.lock();
+        let repositories = self.images.lock();
         let repository = repositories.get(name);
         match (what, repository) {
             ("tags", Some(repository)) => self.tags(name, repository, uri),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::container::{Container, Place};
+use super::container::{Container, ContainerRole};
 use super::own::OwnWrites;
 use super::{Engine, Service};
 use crate::platform::{Change, quoted};
@@ -49,9 +49,10 @@ fn lines<'a>(
             let _ = write!(text, "{}# the old container {} is gone", separator(&text), short(id));
             continue;
         };
-        let stands = |one: &&Container| one.name == old.name && one.place == Place::Standing && one.id != old.id;
+        let stands =
+            |one: &&Container| one.name == old.name && one.place == ContainerRole::Standing && one.id != old.id;
         let mut steps = Vec::new();
-        if let Place::Aside { ran } = old.place {
+        if let ContainerRole::Aside { ran } = old.place {
             let name = quoted(&old.name);
             if let Some(new) = service.0.iter().find(stands) {
                 steps.push(format!("stop {name}"));
@@ -66,7 +67,7 @@ fn lines<'a>(
         } else if !old.runs() {
             steps.push(format!("start {}", quoted(old.called())));
         }
-        let prepared = |one: &&Container| one.name == old.name && one.place == Place::Prepared;
+        let prepared = |one: &&Container| one.name == old.name && one.place == ContainerRole::Prepared;
         steps.extend(service.0.iter().find(prepared).map(|one| format!("rm {}", quoted(one.called()))));
         if !steps.is_empty() {
             let steps: Vec<_> = steps.iter().map(|step| format!("{program} {step}")).collect();

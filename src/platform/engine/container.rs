@@ -21,7 +21,7 @@ pub(super) const PROJECT: &str = "com.docker.compose.project";
 
 /// What a container is for a rollback; its name says it, so that a later run can tell as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum ContainerRole {
     /// It bears the name that people gave it.
     Standing,
     /// It was moved aside to make room, and kept for going back.
@@ -39,7 +39,7 @@ pub(super) struct Container {
     pub(super) id: String,
     /// The name that people gave it, whatever it is called now.
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) place: ContainerRole,
     /// The image as the container was told.
     pub(super) image: WrittenImage,
     /// The id of that image.
@@ -199,19 +199,19 @@ pub(super) fn image_id(text: &str) -> String {
 }
 
 /// The name that people gave a container, and what it is now.
-pub(super) fn place(name: &str) -> (&str, Place) {
+pub(super) fn place(name: &str) -> (&str, ContainerRole) {
     if let Some(name) = name.strip_suffix(PREPARED) {
-        return (name, Place::Prepared);
+        return (name, ContainerRole::Prepared);
     }
     for (mark, ran) in [(ASIDE_RAN, true), (ASIDE_STOPPED, false)] {
         if let Some((name, id)) = name.rsplit_once(mark)
             && id.len() == 12
             && id.chars().all(|digit| digit.is_ascii_hexdigit())
         {
-            return (name, Place::Aside { ran });
+            return (name, ContainerRole::Aside { ran });
         }
     }
-    (name, Place::Standing)
+    (name, ContainerRole::Standing)
 }
 
 fn is_number(text: &str) -> bool {
@@ -316,10 +316,10 @@ mod tests {
         #[test]
         fn a_name_aside_leads_back_to_the_name(name in "[a-z][a-z0-9_-]{0,20}", runs: bool) {
             let found = container(&name, &json!({"Running": runs}));
-            prop_assume!(found.place == Place::Standing);
+            prop_assume!(found.place == ContainerRole::Standing);
             let (aside, prepared) = (found.aside_name(), found.prepared_name());
-            prop_assert_eq!(place(&aside), (name.as_str(), Place::Aside { ran: runs }));
-            prop_assert_eq!(place(&prepared), (name.as_str(), Place::Prepared));
+            prop_assert_eq!(place(&aside), (name.as_str(), ContainerRole::Aside { ran: runs }));
+            prop_assert_eq!(place(&prepared), (name.as_str(), ContainerRole::Prepared));
         }
     }
 }

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::container::{Container, Place};
+use super::container::{Container, ContainerRole};
 use super::fidelity::{Read, differences};
 use super::{Engine, configuration, health, late};
 use crate::platform::Change;
@@ -159,7 +159,7 @@ async fn prepare(engine: &Engine, old: &Container, name: &str, to: &str) -> anyh
 /// Removes the new containers that were made and not started.
 pub(super) async fn remove_prepared(engine: &Engine, changes: &[Change]) -> anyhow::Result<()> {
     for service in engine.services(changes).await? {
-        for left in service.0.iter().filter(|one| one.place == Place::Prepared) {
+        for left in service.0.iter().filter(|one| one.place == ContainerRole::Prepared) {
             let removed = engine.client.remove(left).await;
             removed.with_context(|| format!("failed to remove '{}'", left.called()))?;
         }
@@ -185,12 +185,12 @@ async fn replace(engine: &Engine, Replacement { old, new }: &Replacement) -> any
     if (&now.name, now.place) != (&old.name, old.place) {
         bail!("it was put aside or renamed by others");
     }
-    let Some(new) = engine.inspect(new).await?.filter(|new| new.place == Place::Prepared) else {
+    let Some(new) = engine.inspect(new).await?.filter(|new| new.place == ContainerRole::Prepared) else {
         bail!("what was to take its place was removed or renamed by others");
     };
     let aside = match now.place {
         // The name comes first: it remembers whether the container ran.
-        Place::Standing => client.rename(&now, &now.aside_name()).await?,
+        ContainerRole::Standing => client.rename(&now, &now.aside_name()).await?,
         _ => now,
     };
     client.stop(&aside).await?;

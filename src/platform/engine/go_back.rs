@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::time::timeout;
 
-use super::container::{Container, Place};
+use super::container::{Container, ContainerRole};
 use super::deploy::remove_prepared;
 use super::{Engine, Service, health, late};
 use crate::platform::Change;
@@ -70,8 +70,8 @@ async fn restore_one(engine: &Engine, service: &Service, id: &str) -> anyhow::Re
         client.stop(old).await?;
     }
     let (back, ran) = match old.place {
-        Place::Aside { ran } => {
-            let now_there = |one: &&Container| one.name == old.name && one.place == Place::Standing;
+        ContainerRole::Aside { ran } => {
+            let now_there = |one: &&Container| one.name == old.name && one.place == ContainerRole::Standing;
             if let Some(new) = service.0.iter().find(now_there) {
                 if !engine.own.made(&new.id) {
                     bail!("others put '{}' into the place of container '{}': left as it is", new.image, old.name);
@@ -83,7 +83,7 @@ async fn restore_one(engine: &Engine, service: &Service, id: &str) -> anyhow::Re
             (client.rename(old, &old.name).await?, ran)
         }
         // An earlier try may have ended between the name and the start.
-        Place::Standing | Place::Prepared => (old.clone(), engine.own.put_back(id)),
+        ContainerRole::Standing | ContainerRole::Prepared => (old.clone(), engine.own.put_back(id)),
     };
     if !ran {
         return Ok(());

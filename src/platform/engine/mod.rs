@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use self::client::Client;
-use self::container::{Container, PROJECT, Place, image_id, may_be_of};
+use self::container::{Container, ContainerRole, PROJECT, image_id, may_be_of};
 use self::own::OwnWrites;
 use super::connect::RegistryLogin;
 use super::image::{ImageName, WrittenImage};
@@ -206,11 +206,11 @@ impl Service {
     /// Those that make up the service now: the ones that stand, and one kept aside where a rollback was cut short
     /// before the new one had its name.
     fn current(&self) -> Vec<&Container> {
-        let stands = |name: &str| self.0.iter().any(|one| one.name == name && one.place == Place::Standing);
+        let stands = |name: &str| self.0.iter().any(|one| one.name == name && one.place == ContainerRole::Standing);
         let is_current = |one: &&Container| match one.place {
-            Place::Standing => true,
-            Place::Aside { .. } => !stands(&one.name),
-            Place::Prepared => false,
+            ContainerRole::Standing => true,
+            ContainerRole::Aside { .. } => !stands(&one.name),
+            ContainerRole::Prepared => false,
         };
         self.0.iter().filter(is_current).collect()
     }
@@ -223,7 +223,7 @@ impl Service {
     }
 
     fn standing(&self) -> Vec<&Container> {
-        self.0.iter().filter(|one| one.place == Place::Standing).collect()
+        self.0.iter().filter(|one| one.place == ContainerRole::Standing).collect()
     }
 
     fn notes(&self) -> Vec<String> {
@@ -239,7 +239,7 @@ impl Service {
         if down > 0 {
             notes.push(format!("{down} of {} not running: will be started", counted(current.len(), "container")));
         }
-        if self.0.iter().any(|one| one.place != Place::Standing) {
+        if self.0.iter().any(|one| one.place != ContainerRole::Standing) {
             notes.push("an earlier rollback was cut short and left containers behind".into());
         }
         if current.iter().any(|one| one.label(PROJECT).is_some()) {
@@ -268,7 +268,7 @@ impl Service {
         let trouble = current.iter().find_map(|one| Some((one, one.trouble()?)));
         let standing = self.standing();
         let all_back = before.iter().all(|id| standing.iter().any(|one| one.id == *id));
-        let prepared = self.0.iter().any(|one| one.place == Place::Prepared);
+        let prepared = self.0.iter().any(|one| one.place == ContainerRole::Prepared);
         if all_back && !prepared {
             return Standing::Before { trouble: trouble.map(|(_, why)| why) };
         }
@@ -277,7 +277,7 @@ impl Service {
             (first, "a new container was made and not started".to_owned())
         } else if current.len() < before.len() {
             (first, format!("{} of {} there", current.len(), counted(before.len(), "container")))
-        } else if let Some(aside) = current.iter().find(|one| one.place != Place::Standing) {
+        } else if let Some(aside) = current.iter().find(|one| one.place != ContainerRole::Standing) {
             (aside, "put aside, and nothing in its place".to_owned())
         } else if let Some((one, why)) = trouble {
             (one, why)
@@ -403,7 +403,7 @@ impl Settable for Engine {
         let mut kept = Vec::new();
         for service in self.services(changes).await? {
             let standing = service.standing();
-            for old in service.0.iter().filter(|one| one.place != Place::Standing) {
+            for old in service.0.iter().filter(|one| one.place != ContainerRole::Standing) {
                 if standing.iter().any(|one| one.name == old.name)
                     && let Err(error) = self.client.remove(old).await
                 {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::client::call;
-use super::container::{Place, place};
+use super::container::{ContainerRole, place};
 use crate::journal::{Answer, Call};
 
 /// What a run did on the engine, by the ids of containers.
@@ -91,12 +91,12 @@ impl Known {
                     known.made.extend(answer["id"].as_str().map(str::to_owned));
                 }
                 // Where the answer of its making was lost, its id is here.
-                (call::JOIN | call::RENAME, _, Place::Prepared) => drop(known.made.insert(id)),
-                (call::RENAME, _, Place::Aside { ran: true }) => drop(known.put_back.insert(id)),
+                (call::JOIN | call::RENAME, _, ContainerRole::Prepared) => drop(known.made.insert(id)),
+                (call::RENAME, _, ContainerRole::Aside { ran: true }) => drop(known.put_back.insert(id)),
                 (call::START, Some(Answer::Taken(_)), _) => drop(known.put_back.remove(&id)),
                 (call::STOP, None | Some(Answer::Lost(_)), _) => drop(known.stopping.insert(id)),
                 (call::STOP, Some(_), _) => drop(known.stopping.remove(&id)),
-                (call::REMOVE, _, Place::Aside { .. }) => known.cleaned_up = true,
+                (call::REMOVE, _, ContainerRole::Aside { .. }) => known.cleaned_up = true,
                 _ => {}
             }
         }

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use self::client::Client;
 use self::lease::Held;
 use self::own::OwnWrites;
-use self::place::Place;
+use self::place::ClusterAccess;
 use self::workload::{Kind, parts};
 use super::image::WrittenImage;
 use super::{Application, Change, DeployError, Platform, Ran, RemoteLock, Settable, Standing, quoted};
@@ -71,7 +71,7 @@ impl Kubernetes {
         kubeconfigs: Option<&str>,
         ledger: Arc<dyn Ledger>,
     ) -> anyhow::Result<Self> {
-        let place = Place::at(url, environment, kubeconfigs).await?;
+        let place = ClusterAccess::at(url, environment, kubeconfigs).await?;
         let kubeconfig = place.kubeconfig.as_ref().map(|path| path.display().to_string());
         let mut kubectl = "kubectl".to_owned();
         for (option, value) in [("kubeconfig", &kubeconfig), ("context", &place.context)] {

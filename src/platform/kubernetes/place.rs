@@ -23,7 +23,7 @@ use crate::port::Unfit;
 pub(in super::super) const SCHEME: &str = "kubernetes://";
 
 /// Where applications are, and the way there.
-pub(super) struct Place {
+pub(super) struct ClusterAccess {
     /// The context of the kubeconfig; none within a cluster.
     pub(super) context: Option<String>,
     /// The kubeconfig that the URL names.
@@ -38,7 +38,7 @@ pub(super) struct Place {
     pub(super) plugin: Option<Plugin>,
 }
 
-impl Place {
+impl ClusterAccess {
     /// The place at a URL: `kubernetes://<context>/<namespace>?kubeconfig=<path>`, where each part may be left out. The
     /// context is then the current one, or the cluster that this runs in; the namespace is named by the environment.
     pub(super) async fn at(url: &str, environment: &str, kubeconfigs: Option<&str>) -> anyhow::Result<Self> {

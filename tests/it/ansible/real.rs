@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use firebreak::drill::faults::Fault;
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use serde_json::json;
 
 use super::succeeds;
@@ -31,7 +31,7 @@ async fn the_real_program_takes_a_broken_release_back() {
     let planned = play(&["--tags", "run", "-e", &day, "--check", "--diff"]).await;
     succeeds(&planned, 1);
     assert!(planned.text.contains("\n-billing: ") && planned.text.contains("\n+billing: "), "{}", planned.text);
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 
     fixture.drill.faults.order("unhealthy=billing".parse().expect("a fault"));
     let failed = play(&["--tags", "run", "-e", &day, "-e", "rollback_service_timeout=2"]).await;
@@ -39,11 +39,11 @@ async fn the_real_program_takes_a_broken_release_back() {
     for line in ["rc: 1", "dev: failed to bring the services to their targets (limit 2s): time ran out", "as before"] {
         assert!(failed.text.contains(line), "'{line}' is missing: {}", failed.text);
     }
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 
     fixture.drill.faults.clear();
     succeeds(&play(&["--tags", "run", "-e", &day]).await, 1);
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     succeeds(&play(&["--tags", "run", "-e", &day]).await, 0);
     assert_eq!(sandbox.left_over(), [""; 0]);
 }
@@ -80,14 +80,14 @@ async fn a_run_that_died_is_finished_and_taken_back_by_tags() {
     assert!(planned.text.contains("died while applying. So it stands:"), "{}", planned.text);
     assert_eq!(sandbox.records().len(), 1, "only what was refused is over");
     succeeds(&play(&["--tags", "resume"]).await, 1);
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     assert_eq!(sandbox.records().len(), 2, "its journal was brought to the controller");
 
     let planned = play(&["--tags", "undo", "--check", "--diff"]).await;
     succeeds(&planned, 1);
     assert!(planned.text.contains("\n-billing: ") && planned.text.contains("\n+billing: "), "{}", planned.text);
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     succeeds(&play(&["--tags", "undo"]).await, 1);
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
     assert_eq!(sandbox.left_over(), [""; 0]);
 }

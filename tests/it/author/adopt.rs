@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use serde_json::json;
 
 use super::{AWKWARD, Workshop, output, repository, unsafe_text};
@@ -77,15 +77,15 @@ Adopted:
     let refused = workshop.play(&fixture, "rollback", &["--tags", "run", "-vvv"], &values("dev", AWKWARD)).await;
     assert_ne!(refused.code, 0, "{}", refused.text);
     assert!(refused.text.contains(&format!("there is no rollback of '{AWKWARD}'")), "{}", refused.text);
-    fixture.stands(Stand::Broken);
+    fixture.stands(ShopState::Broken);
 
     let done = workshop.play(&fixture, "rollback", &["--tags", "run"], &values("dev", &fixture.day())).await;
     assert_eq!(done.code, 0, "{}", done.text);
     let deadline = Instant::now() + Duration::from_mins(1);
-    while !fixture.drill.proof("dev", Stand::Good).is_some_and(|proof| proof.holds) && Instant::now() < deadline {
+    while !fixture.drill.proof("dev", ShopState::Good).is_some_and(|proof| proof.holds) && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    fixture.stands(Stand::Good);
+    fixture.stands(ShopState::Good);
     assert_eq!(fixture.told(), ["dev: back to DAY"]);
     for played in [looked, refused, done] {
         assert!(!played.text.contains("geheim"), "{}", played.text);

@@ -6,7 +6,7 @@ mod rollout;
 use std::time::Duration;
 
 use firebreak::drill::kubernetes::{OPERATOR, READER};
-use firebreak::drill::story::{self, Stand};
+use firebreak::drill::story::{self, ShopState};
 use firebreak::drill::{Drill, Platform, Settings};
 use firebreak::http::{self, Trust};
 use firebreak::platform::connect;
@@ -329,9 +329,9 @@ async fn the_proof_sees_a_careful_rollback_and_a_careless_one() {
     let drill = start(&[]).await;
     let cluster = Cluster::of(&drill);
     for (environment, _) in story::ENVIRONMENTS {
-        assert!(drill.proof(environment, Stand::Broken).expect("an environment").holds);
+        assert!(drill.proof(environment, ShopState::Broken).expect("an environment").holds);
     }
-    let proof = || drill.proof("dev", Stand::Good).expect("an environment");
+    let proof = || drill.proof("dev", ShopState::Good).expect("an environment");
     let images = [
         (BILLING, "billing:1.2.0"),
         (ORDERS, "orders:1.1.0"),

@@ -76,7 +76,7 @@ async fn a_manifest_is_served_to_those_who_accept_it() {
     ] {
         let answer = manifest(&api, Method::GET, name, tag, media_type).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, media_type));
-        let wanted = drill.registry.shelves().digest(name, tag).expect("a digest");
+        let wanted = drill.registry.images().digest(name, tag).expect("a digest");
         assert_eq!(answer.header("docker-content-digest"), wanted);
         assert_eq!(answer.header("etag"), format!("\"{wanted}\""));
         for accept in ["*/*", "application/json"] {
@@ -124,9 +124,9 @@ async fn tags_come_unsorted_in_pages_linked_one_to_the_next() {
     let (registry, faults, ..) = &own(Settings { page: Some(4), ..Settings::default() }).await;
     let api = Api { client: client(), base: format!("http://{}", registry.address()) };
     for number in 0..10 {
-        registry.shelves().put(&Description::new("team/app", &format!("1.{number}"), Format::Docker));
+        registry.images().put(&Description::new("team/app", &format!("1.{number}"), Format::Docker));
     }
-    registry.shelves().create("empty");
+    registry.images().create("empty");
     assert_eq!(api.get("/v2/empty/tags/list").await.body, json!({"name": "empty", "tags": null}));
     let (mut path, mut tags, mut pages) = ("/v2/team/app/tags/list?n=1000".to_owned(), Vec::new(), Vec::new());
     loop {
@@ -153,7 +153,7 @@ async fn tags_come_unsorted_in_pages_linked_one_to_the_next() {
 async fn it_cuts_its_list_without_a_word_where_it_is_to() {
     let (registry, _, _, api) = own(Settings { silent: true, ..Settings::default() }).await;
     for tag in ["c", "a", "d", "b"] {
-        registry.shelves().put(&Description::new("app", tag, Format::Oci));
+        registry.images().put(&Description::new("app", tag, Format::Oci));
     }
     for (query, tags) in [
         ("", json!(["a", "b", "c", "d"])),
@@ -170,7 +170,7 @@ async fn it_cuts_its_list_without_a_word_where_it_is_to() {
 async fn it_hides_what_it_has_where_it_is_to() {
     let auth = Auth::Basic { user: "robot".into(), password: "secret".into() };
     let (registry, _, _, api) = own(Settings { auth, hides: true, ..Settings::default() }).await;
-    registry.shelves().put(&Description::new("app", "1", Format::Docker));
+    registry.images().put(&Description::new("app", "1", Format::Docker));
     for path in ["/v2/app/tags/list", "/v2/app/manifests/1", "/v2/none/tags/list"] {
         let answer = api.get(path).await;
         assert_eq!((answer.status, &answer.body["errors"][0]["code"]), (404, &json!("NAME_UNKNOWN")), "{path}");
@@ -184,7 +184,7 @@ async fn it_hides_what_it_has_where_it_is_to() {
 async fn a_chart_is_kept_as_helm_pushes_it() {
     let (registry, _, _, api) = own(Settings::default()).await;
     let dated = "2026-01-01T00:00:00Z";
-    registry.shelves().put(&Description::new("app", "1", Format::Chart).annotated(dated));
+    registry.images().put(&Description::new("app", "1", Format::Chart).annotated(dated));
     let chart = manifest(&api, Method::GET, "app", "1", MANIFEST).await.body;
     assert_eq!(chart["config"]["mediaType"], "application/vnd.cncf.helm.config.v1+json");
     assert_eq!(chart["layers"][0]["mediaType"], "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
@@ -194,23 +194,21 @@ async fn a_chart_is_kept_as_helm_pushes_it() {
 #[tokio::test]
 async fn tags_move_and_manifests_vanish() {
     let (registry, _, _, api) = own(Settings::default()).await;
-    let shelves = registry.shelves();
-    let old = shelves.put(&Description::new("app", "1", Format::Docker).created("2026-01-01T00:00:00Z"));
-    let new = shelves.put(&Description::new("app", "1", Format::Docker).created("2026-01-02T00:00:00Z"));
+    let images = registry.images();
+    let old = images.put(&Description::new("app", "1", Format::Docker).created("2026-01-01T00:00:00Z"));
+    let new = images.put(&Description::new("app", "1", Format::Docker).created("2026-01-02T00:00:00Z"));
     assert_ne!(old, new);
     let digest =
         async || manifest(&api, Method::HEAD, "app", "1", DOCKER).await.header("docker-content-digest").to_owned();
     assert_eq!(digest().await, new);
-    shelves.tag("app", "1", &old);
+    images.tag("app", "1", &old);
     assert_eq!(digest().await, old);
-    assert!(
-        shelves.has("app:1") && shelves.has(&format!("app@{new}")) && !shelves.has("app") && !shelves.has("other:1")
-    );
-    shelves.remove("app", &old);
+    assert!(images.has("app:1") && images.has(&format!("app@{new}")) && !images.has("app") && !images.has("other:1"));
+    images.remove("app", &old);
     assert_eq!(manifest(&api, Method::GET, "app", "1", DOCKER).await.status, 404);
     assert_eq!(api.get("/v2/app/tags/list").await.body["tags"], json!(["1"]));
-    assert!(!shelves.has("app:1"));
-    shelves.untag("app", "1");
+    assert!(!images.has("app:1"));
+    images.untag("app", "1");
     assert_eq!(api.get("/v2/app/tags/list").await.body["tags"], json!(null));
 }
 
@@ -229,7 +227,7 @@ async fn it_asks_for_a_password() {
 async fn it_gives_tokens_for_a_password() {
     let auth = Auth::Token { user: "robot".into(), password: "secret".into() };
     let (registry, _, log, api) = own(Settings { auth, ..Settings::default() }).await;
-    registry.shelves().put(&Description::new("team/app", "1", Format::Docker));
+    registry.images().put(&Description::new("team/app", "1", Format::Docker));
     let refused = api.get("/v2/team/app/tags/list").await;
     let realm = format!("{}/token", api.base);
     let challenge = format!("Bearer realm=\"{realm}\",service=\"drill\",scope=\"repository:team/app:pull\"");
@@ -286,7 +284,7 @@ async fn skopeo_reads_it() {
         let found = skopeo(&["inspect", "--no-tags", "--tls-verify=false", &format!("docker://{host}/{name}:{tag}")]);
         let instant = |text: &str| chrono::DateTime::parse_from_rfc3339(text).expect("an instant");
         assert_eq!(instant(found["Created"].as_str().expect("a date")), instant(created), "{name}:{tag}");
-        assert_eq!(found["Digest"].as_str(), drill.registry.shelves().digest(name, tag).as_deref());
+        assert_eq!(found["Digest"].as_str(), drill.registry.images().digest(name, tag).as_deref());
         assert_eq!(found["Labels"], json!({"drill.name": format!("{name}:{tag}")}));
     }
 }

@@ -1,6 +1,6 @@
 //! What the drill is filled with, and what its oracle and its other ports say.
 
-use firebreak::drill::story::{self, Stand};
+use firebreak::drill::story::{self, ShopState};
 use firebreak::drill::{Drill, Settings};
 use proptest::prelude::*;
 use reqwest::Method;
@@ -12,15 +12,15 @@ use super::{Api, client, noon, quick, start, within};
 async fn it_begins_with_the_broken_release_in_every_environment() {
     let drill = start(&[]).await;
     for (environment, tag) in story::ENVIRONMENTS {
-        let proof = drill.proof(environment, Stand::Broken).expect("an environment");
+        let proof = drill.proof(environment, ShopState::Broken).expect("an environment");
         assert!(proof.holds, "{proof:?}");
         let found: Vec<&str> = proof.services.iter().map(|service| service.found.as_str()).collect();
         let expected = ["billing:1.3.0", "orders:1.2.0", "users:1.4.0", "web:2.3.0", "billing:1.3.0"]
             .map(|image| format!("{image}-{tag}"));
         assert_eq!(found, expected);
-        assert!(!drill.proof(environment, Stand::Good).expect("an environment").holds);
+        assert!(!drill.proof(environment, ShopState::Good).expect("an environment").holds);
     }
-    assert_eq!(drill.proof("nowhere", Stand::Good), None);
+    assert_eq!(drill.proof("nowhere", ShopState::Good), None);
 }
 
 /// What was built and what ran are told apart: one image was never deployed.
@@ -64,7 +64,7 @@ async fn the_oracle_sees_a_careful_rollback_and_every_careless_one() {
         let app = api.app(&story::application_id("dev", workload)).await;
         let mut update = json!({"id": app["id"], "container": app["container"]});
         // One of them pinned: as good as its tag.
-        let digest = drill.registry.shelves().digest(service, &format!("{tag}-develop")).expect("a digest");
+        let digest = drill.registry.images().digest(service, &format!("{tag}-develop")).expect("a digest");
         let image = if service == "users" {
             format!("{host}/{service}@{digest}")
         } else {
@@ -80,10 +80,10 @@ async fn the_oracle_sees_a_careful_rollback_and_every_careless_one() {
     }
     assert_eq!(api.put("/v2/apps", &json!(updates)).await.status, 200);
     let wrong =
-        |service: usize| drill.proof("dev", Stand::Good).expect("an environment").services[service].wrong.clone();
+        |service: usize| drill.proof("dev", ShopState::Good).expect("an environment").services[service].wrong.clone();
     assert!(wrong(0).contains(&"a deployment is under way".to_owned()));
     api.quiet().await;
-    let proof = drill.proof("dev", Stand::Good).expect("an environment");
+    let proof = drill.proof("dev", ShopState::Good).expect("an environment");
     assert!(proof.holds, "{proof:?}");
 
     let image = json!({"container": {"docker": {"image": format!("{host}/billing:1.2.0-develop")}}});

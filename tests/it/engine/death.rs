@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{WELL, two_services};
 use crate::support::contract::{BEFORE, LIMIT, access, changes};
+use crate::support::part::Part;
 use crate::support::podman::{Podman, Temper};
 
 /// When a process dies.
@@ -144,7 +145,11 @@ async fn every_death(death: impl Fn(usize) -> Death) {
     let (mut from, mut to) = (&old, &new);
     let mut taken_back = 0;
     let mut done = 0;
-    for number in 1..=writes().len() {
+    let part = Part::new();
+    let all: Vec<usize> = (1..=writes().len()).collect();
+    let numbers = part.of(all, |number| writes()[number - 1].split(' ').next().map(str::to_owned));
+    println!("a death on an engine, {:?}: writes {numbers:?} of {}, {part}", death(1), writes().len());
+    for number in numbers {
         let point = death(number);
         // Taken back.
         let before = podman.containers();
@@ -175,7 +180,11 @@ async fn every_death(death: impl Fn(usize) -> Death) {
         (from, to) = (to, from);
         done += 1;
     }
-    assert_eq!((taken_back, done), (17, 5));
+    if part.is_all() {
+        assert_eq!((taken_back, done), (17, 5));
+    } else {
+        assert!(taken_back >= 5 && done >= 2, "{taken_back}, {done}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,7 +48,6 @@ fn what_no_role_here_mends_finds_none() {
         "no space left on device",
         "certificate expired",
         "users cannot log in",
-        "search is slow",
         "my laptop is down",
         "the printer in the office is offline",
         "network unreachable",

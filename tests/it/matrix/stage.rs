@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use firebreak::drill;
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 use firebreak::journal::{Folder, Run};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -161,7 +161,7 @@ impl Stage {
         let (at_target, as_before) = match &self.shop {
             Shop::Drill(fixture) => {
                 let is = |stand| fixture.drill.proof("dev", stand).expect("an environment").holds;
-                (is(Stand::Good), is(Stand::Broken))
+                (is(ShopState::Good), is(ShopState::Broken))
             }
             Shop::Engine(podman_fixture) => {
                 let found = podman_fixture.found();

@@ -10,7 +10,7 @@ use firebreak::registry::RegistryError;
 use serde_json::json;
 
 use super::odd::{honest, quick};
-use super::people::Desk;
+use super::people::Sandbox;
 use super::{develop, open};
 use crate::support::fake::{Asked, Fake, reply};
 use crate::support::program::Output;
@@ -165,6 +165,7 @@ async fn a_list_that_is_whole_is_taken_whatever_its_length() {
         &tags[..tags.len().min(n)]
     }
     let all_at_once: Answer = |all, _| list(all, None);
+    let in_no_order: Answer = |all, _| list(&all.iter().rev().cloned().collect::<Vec<_>>(), None);
     let says_so: Answer = |all, asked| {
         let rest = after(all, asked);
         let page = cut(rest, asked, usize::MAX);
@@ -188,10 +189,13 @@ async fn a_list_that_is_whole_is_taken_whatever_its_length() {
         _ => list(all, None),
     };
     for (name, registry, count, asked) in [
+        ("all at once", all_at_once, 19, "n=1000"),
         ("all at once", all_at_once, 999, "n=1000 n=998"),
         ("all at once", all_at_once, 1000, "n=1000 n=999"),
         ("all at once", all_at_once, 1001, "n=1000 n=999"),
-        ("all at once", all_at_once, 123, "n=1000"),
+        ("all at once", all_at_once, 123, "n=1000 n=1000&last=9-develop"),
+        ("says so", says_so, 123, "n=1000 n=1000&last=9-develop"),
+        ("in no order", in_no_order, 123, "n=1000"),
         ("all at once", all_at_once, 100, "n=1000 n=99"),
         ("says so", says_so, 1000, "n=1000 n=999"),
         ("says so", says_so, 1001, "n=1000 n=1000&last=1.01000"),
@@ -219,7 +223,15 @@ async fn a_list_that_is_whole_is_taken_whatever_its_length() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_may_be_cut_is_refused() {
-    for (most, count, knows_last) in [(1000, 1001, true), (1000, 1000, false), (1000, 2000, false), (50, 60, true)] {
+    let registries = [
+        (1000, 1001, true),
+        (1000, 1000, false),
+        (1000, 2000, false),
+        (50, 60, true),
+        (137, 138, true),
+        (37, 900, true),
+    ];
+    for (most, count, knows_last) in registries {
         let all = many(count);
         let fake = Fake::start(move |asked| {
             let last = query(asked, "last").filter(|_| knows_last);
@@ -233,8 +245,8 @@ async fn a_list_that_may_be_cut_is_refused() {
         let why = format!("the registry cuts its lists without saying so, and {most} tags came: there may be more");
         let advice = "Give the address of a registry that lists them all, not that of a group of repositories";
         assert_eq!(error, format!("{task}: {why}. {advice}"), "{count}");
-        let desk = Desk::new(&fake.url());
-        let output = desk.run("get --repo=web --env=develop").await;
+        let sandbox = Sandbox::new(&fake.url());
+        let output = sandbox.run("get --repo=web --env=develop").await;
         assert_eq!(
             output,
             Output { code: 1, stdout: String::new(), stderr: format!("rollback_service error: {error}\n") },
@@ -250,21 +262,21 @@ async fn the_newest_images_are_found_behind_a_thousand_others() {
     let settings = Settings { silent: true, ..Settings::default() };
     let registry = firebreak::drill::registry::Registry::start(settings, &Faults::default(), &Log::default()).await;
     let registry = registry.expect("a registry");
-    let shelves = registry.shelves();
+    let images = registry.images();
     let image = |tag: &str, day: u32| {
         Description::new("web", tag, Format::Oci).created(format!("2026-{:02}-{:02}T08:00:00Z", day / 100, day % 100))
     };
-    let feature = shelves.put(&image("1.0000.0-feature", 901));
+    let feature = images.put(&image("1.0000.0-feature", 901));
     for number in 1..1000 {
-        shelves.tag("web", &format!("1.{number:04}.0-feature"), &feature);
+        images.tag("web", &format!("1.{number:04}.0-feature"), &feature);
     }
     for (tag, day) in
         [("0.9.0-develop", 601), ("2.1.0-develop", 1118), ("2.2.0-develop", 1119), ("2.3.0-develop", 1120)]
     {
-        shelves.put(&image(tag, day));
+        images.put(&image(tag, day));
     }
-    let desk = Desk::new(&format!("http://{}", registry.address()));
-    let output = desk.run("get --repo=web --env=develop").await;
+    let sandbox = Sandbox::new(&format!("http://{}", registry.address()));
+    let output = sandbox.run("get --repo=web --env=develop").await;
     let table = [
         "date        web",
         "2026-11-20  2.3.0-develop",

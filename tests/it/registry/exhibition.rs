@@ -1,6 +1,6 @@
 //! One image of every kind that registries hold, each pushed and said how it is dated.
 
-use firebreak::registry::{DateSource, Dated, Image, Undated};
+use firebreak::registry::{DateSource, Dated, Image, MissingDate};
 use serde_json::{Value, json};
 
 use super::{dated, undated};
@@ -46,11 +46,11 @@ impl Exhibition<'_> {
         let digest = server.push_schema2(repository, Some("b-docker.develop"), docker).await;
         made.push(self.dated("b-docker.develop", &digest, DOCKER_DATE, DateSource::Config));
         for (tag, created, why) in [
-            ("c-absent-develop", None, Undated::Absent),
-            ("d-epoch-develop", Some("1970-01-01T00:00:00Z"), Undated::Epoch),
-            ("e-year-one-develop", Some("0001-01-01T00:00:00Z"), Undated::Epoch),
-            ("f-future-develop", Some("2026-12-01T00:00:01Z"), Undated::Future),
-            ("g-unreadable-develop", Some("last tuesday"), Undated::Unreadable),
+            ("c-absent-develop", None, MissingDate::Absent),
+            ("d-epoch-develop", Some("1970-01-01T00:00:00Z"), MissingDate::Epoch),
+            ("e-year-one-develop", Some("0001-01-01T00:00:00Z"), MissingDate::Epoch),
+            ("f-future-develop", Some("2026-12-01T00:00:01Z"), MissingDate::Future),
+            ("g-unreadable-develop", Some("last tuesday"), MissingDate::Unreadable),
         ] {
             let digest = self.image(Some(tag), created).await;
             made.push(undated(repository, tag, &digest, why));
@@ -106,9 +106,9 @@ impl Exhibition<'_> {
         let digest = server.push_index(repository, Some(tag), &[(&gone, none()), (&old, none())]).await;
         made.push(self.dated(tag, &digest, "2026-11-10T08:00:00Z", DateSource::Config));
         let digest = server.push_index(repository, Some("m-all-missing-develop"), &[(&gone, none())]).await;
-        made.push(undated(repository, "m-all-missing-develop", &digest, Undated::NoChild));
+        made.push(undated(repository, "m-all-missing-develop", &digest, MissingDate::NoChild));
         let digest = server.push_index(repository, Some("n-empty-develop"), &[]).await;
-        made.push(undated(repository, "n-empty-develop", &digest, Undated::NoChild));
+        made.push(undated(repository, "n-empty-develop", &digest, MissingDate::NoChild));
         let index = json!({"mediaType": OCI_INDEX});
         let digest = server.push_index(repository, Some("o-nested-develop"), &[(&inner, index)]).await;
         made.push(self.dated("o-nested-develop", &digest, "2026-11-11T08:00:00Z", DateSource::Config));
@@ -138,7 +138,7 @@ impl Exhibition<'_> {
         // Without a child that is there an annotation is no use: nothing can be pulled.
         let tag = "r2-annotated-and-gone-develop";
         let digest = server.push_manifest(repository, Some(tag), OCI_INDEX, &annotated(&gone)).await;
-        made.push(undated(repository, tag, &digest, Undated::NoChild));
+        made.push(undated(repository, tag, &digest, MissingDate::NoChild));
         server.delete(repository, &gone).await;
         made
     }

@@ -10,7 +10,7 @@ use firebreak::registry::{DateSource, Options, RegistryError, digest};
 use firebreak::watch::Unwatched;
 use serde_json::json;
 
-use super::{Told, dated, develop, names, now, open, remembering};
+use super::{WatchLog, dated, develop, names, now, open, remembering};
 use crate::support::fake::{Asked, Fake, reply};
 
 pub const CREATED: &str = "2026-11-20T08:00:00Z";
@@ -148,7 +148,7 @@ async fn a_busy_registry_is_asked_again() {
         _ => honest(&["1-develop"], asked),
     })
     .await;
-    let told = Told::default();
+    let told = WatchLog::default();
     let registry = open(&fake.url(), quick());
     let begun = std::time::Instant::now();
     assert_eq!(registry.images(&names(&["web"]), "develop", now(), &told).await.unwrap().images.len(), 1);
@@ -232,7 +232,7 @@ async fn a_tag_that_goes_away_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let expected = [dated("web", "1-develop", &manifest("1-develop").1, CREATED, DateSource::Config)];
     for _ in 0..2 {
-        let told = Told::default();
+        let told = WatchLog::default();
         let registry = open(&fake.url(), Options { cache_folder: Some(folder.path().to_owned()), ..quick() });
         assert_eq!(registry.images(&names(&["web"]), "develop", now(), &told).await.unwrap().images, expected);
         let warning = "tag '2-develop' of repository 'web' is gone since it was listed: left out";
@@ -251,7 +251,7 @@ async fn an_image_that_cannot_be_deployed_is_left_out() {
         }
     })
     .await;
-    let told = Told::default();
+    let told = WatchLog::default();
     let images = open(&fake.url(), quick()).images(&names(&["web"]), "develop", now(), &told).await.unwrap().images;
     assert_eq!(images, []);
     let warning = "tag '1-develop' of repository 'web' is of Docker's schema 1, which has no reliable digest: left out; push it again";
@@ -317,7 +317,7 @@ async fn a_broken_memory_is_as_good_as_none_and_mended() {
     let expected = develop(&registry, &["web"]).await.unwrap();
     let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
     std::fs::write(&file, "{").unwrap();
-    let told = Told::default();
+    let told = WatchLog::default();
     assert_eq!(registry.images(&names(&["web"]), "develop", now(), &told).await.unwrap().images, expected);
     assert_eq!(told.warnings().len(), 1);
     assert_eq!(fake.take().len(), 2 * (1 + 2 * 2));

@@ -14,7 +14,7 @@ use super::odd::{config, honest, manifest};
 use crate::support::fake::{Asked, Fake, reply};
 use crate::support::program::{DrillFixture, Output, PROGRAM};
 use crate::support::tls::{SelfSigned, TlsServer};
-use firebreak::drill::story::Stand;
+use firebreak::drill::story::ShopState;
 
 const LOOK: &str = "get --repo=web --env=develop";
 const LOGIN: &str = "get --repo=web --env=develop --registry-user=user";
@@ -22,12 +22,12 @@ const FOUND: &str =
     "date        web\n2026-11-20  1-develop\n\n1 date, the newest 2026-11-20; written to ./rollback.json\n";
 
 /// A folder to run the program in, with a registry alone.
-pub struct Desk {
+pub struct Sandbox {
     registry: String,
     folder: TempDir,
 }
 
-impl Desk {
+impl Sandbox {
     pub fn new(registry: &str) -> Self {
         Self { registry: registry.to_owned(), folder: tempfile::tempdir().expect("a folder") }
     }
@@ -72,10 +72,10 @@ fn found() -> Output {
     Output { code: 0, stdout: FOUND.to_owned(), stderr: String::new() }
 }
 
-async fn embedded(settings: Settings) -> (Registry, Desk) {
+async fn embedded(settings: Settings) -> (Registry, Sandbox) {
     let registry = Registry::start(settings, &Faults::default(), &Log::default()).await.expect("a registry");
-    let desk = Desk::new(&format!("http://{}", registry.address()));
-    (registry, desk)
+    let sandbox = Sandbox::new(&format!("http://{}", registry.address()));
+    (registry, sandbox)
 }
 
 /// `stage` of the story has images that bear their base image's date as well, and a chart among the tags of `orders`,
@@ -109,16 +109,16 @@ async fn inherited_dates_and_charts_lead_nobody_astray() {
     assert_eq!(tags, [(&from, &json!("annotation")), (&to, &json!("annotation"))]);
     let run = fixture.run("run --date=DAY --env=stage --yes").await;
     assert_eq!(run.code, 0, "{run:?}");
-    let proof = fixture.drill.proof("stage", Stand::Good).expect("an environment of the story");
+    let proof = fixture.drill.proof("stage", ShopState::Good).expect("an environment of the story");
     assert!(proof.holds, "{proof:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_of_charts_alone_has_no_image() {
-    let (registry, desk) = embedded(Settings::default()).await;
+    let (registry, sandbox) = embedded(Settings::default()).await;
     for number in 1..=5 {
         let chart = Description::new("web", &format!("{number}-develop"), Format::Chart);
-        registry.shelves().put(&chart.annotated("2026-11-20T08:00:00Z"));
+        registry.images().put(&chart.annotated("2026-11-20T08:00:00Z"));
     }
     let kind = "application/vnd.cncf.helm.config.v1+json";
     let stderr = format!(
@@ -128,12 +128,12 @@ async fn a_repository_of_charts_alone_has_no_image() {
     );
     // The second time from memory.
     for _ in 0..2 {
-        assert_eq!(desk.run(LOOK).await, Output { code: 1, stdout: String::new(), stderr: stderr.clone() });
+        assert_eq!(sandbox.run(LOOK).await, Output { code: 1, stdout: String::new(), stderr: stderr.clone() });
     }
-    registry.shelves().put(&Description::new("web", "6-develop", Format::Oci).created("2026-11-20T08:00:00Z"));
-    let output = desk.run(LOOK).await;
+    registry.images().put(&Description::new("web", "6-develop", Format::Oci).created("2026-11-20T08:00:00Z"));
+    let output = sandbox.run(LOOK).await;
     assert_eq!((output.code, output.stdout.as_str()), (0, FOUND.replace("1-develop", "6-develop").as_str()));
-    assert_eq!(desk.dump()["not_images"].as_array().map(Vec::len), Some(5));
+    assert_eq!(sandbox.dump()["not_images"].as_array().map(Vec::len), Some(5));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,15 +143,15 @@ async fn a_registry_that_hides_what_it_has_is_asked_with_the_login() {
         Auth::Basic { user: user.clone(), password: password.clone() },
         Auth::Token { user: user.clone(), password: password.clone() },
     ] {
-        let (registry, desk) = embedded(Settings { auth, hides: true, ..Settings::default() }).await;
-        registry.shelves().put(&Description::new("web", "1-develop", Format::Oci).created("2026-11-20T08:00:00Z"));
+        let (registry, sandbox) = embedded(Settings { auth, hides: true, ..Settings::default() }).await;
+        registry.images().put(&Description::new("web", "1-develop", Format::Oci).created("2026-11-20T08:00:00Z"));
         let address = registry.address();
         let hidden = "it wants a user and a password, and none were given";
         let shows = format!("registry {address} shows no repository 'web' to whom it does not know: {hidden}");
-        desk.fails(LOOK, &shows).await;
-        assert_eq!(desk.run(LOGIN).await, found());
+        sandbox.fails(LOOK, &shows).await;
+        assert_eq!(sandbox.run(LOGIN).await, found());
         let none = LOGIN.replace("web", "nothing");
-        desk.fails(&none, &format!("registry {address} has no repository 'nothing'")).await;
+        sandbox.fails(&none, &format!("registry {address} has no repository 'nothing'")).await;
     }
 }
 
@@ -167,7 +167,7 @@ async fn the_login_is_tried_before_anything_is_said_not_to_be_there() {
             _ => reply(status, &[], ""),
         });
         let fake = fake.await;
-        assert_eq!(Desk::new(&fake.url()).run(LOGIN).await, found(), "{status}");
+        assert_eq!(Sandbox::new(&fake.url()).run(LOGIN).await, found(), "{status}");
         // Once it is known that the login helps, it is sent at once.
         let seen = fake.take();
         let list = "GET /v2/web/tags/list?n=1000";
@@ -196,11 +196,11 @@ async fn a_server_that_explains_itself_is_quoted() {
         });
         let fake = fake.await;
         let error = error.replace("REGISTRY", &format!("127.0.0.1:{}", fake.port));
-        Desk::new(&fake.url()).fails(LOGIN, &error).await;
+        Sandbox::new(&fake.url()).fails(LOGIN, &error).await;
     }
     let fake = Fake::start(move |_| reply(403, &[], expired)).await;
     let denied = denied.replace("REGISTRY", &format!("127.0.0.1:{}", fake.port));
-    Desk::new(&fake.url()).fails(LOOK, &format!("{denied}: {said}; no user and password were given")).await;
+    Sandbox::new(&fake.url()).fails(LOOK, &format!("{denied}: {said}; no user and password were given")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,7 +214,7 @@ async fn a_web_page_is_called_one_with_the_address_that_it_came_from() {
     let advice = "is that a registry, and does a proxy or a login stand before it?";
     let task = format!("failed to list the tags of repository 'web' of registry {name}");
     let error = format!("{task}: a web page (HTML) came from {url}/login, not JSON: {advice}");
-    Desk::new(&url).fails(LOOK, &error).await;
+    Sandbox::new(&url).fails(LOOK, &error).await;
 
     // No registry at all.
     let other = Fake::start(|_| reply(404, &[("content-type", "text/html")], "<html>nginx")).await;
@@ -223,7 +223,7 @@ async fn a_web_page_is_called_one_with_the_address_that_it_came_from() {
         "failed to list the tags of repository 'web' of registry {name}: the registry answers 404 Not Found (a web page \
          (HTML) from {url}/v2/web/tags/list)"
     );
-    Desk::new(&url).fails(LOOK, &error).await;
+    Sandbox::new(&url).fails(LOOK, &error).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +239,7 @@ async fn the_life_of_a_token_is_read_however_it_is_written() {
             }
         });
         let fake = fake.await;
-        assert_eq!(Desk::new(&fake.url()).run(LOOK).await, found());
+        assert_eq!(Sandbox::new(&fake.url()).run(LOOK).await, found());
     }
 }
 
@@ -264,15 +264,15 @@ async fn a_certificate_that_signs_itself_is_believed_where_it_is_named() {
     let other = SelfSigned::of("127.0.0.1", 2999);
     let server = TlsServer::start(&own, registry(false));
     let name = format!("127.0.0.1:{}", server.port);
-    let desk = Desk::new(&format!("https://{name}"));
+    let sandbox = Sandbox::new(&format!("https://{name}"));
     let with = |file: &SelfSigned| format!("{LOOK} --cacert={}", file.file.display());
-    assert_eq!(desk.run(&with(&own)).await, found());
+    assert_eq!(sandbox.run(&with(&own)).await, found());
     let task = format!("failed to list the tags of repository 'web' of registry {name}");
     let task = format!("{task}: error sending request: client error (Connect)");
     let refused = "other error: the server's certificate is not one of a server that an authority has signed \
                    (CaUsedAsEndEntity): where it is known to be the right one, it can be named as --cacert";
     for words in [LOOK.to_owned(), with(&other)] {
-        desk.fails(&words, &format!("{task}: {refused}")).await;
+        sandbox.fails(&words, &format!("{task}: {refused}")).await;
     }
 }
 
@@ -288,8 +288,8 @@ async fn a_certificate_that_is_named_must_have_the_right_name_and_date() {
         (SelfSigned::of("127.0.0.1", 2021), "invalid peer certificate: certificate expired: verification time"),
     ] {
         let server = TlsServer::start(&certificate, registry(false));
-        let desk = Desk::new(&format!("https://127.0.0.1:{}", server.port));
-        let output = desk.run(&format!("{LOOK} --cacert={}", certificate.file.display())).await;
+        let sandbox = Sandbox::new(&format!("https://127.0.0.1:{}", server.port));
+        let output = sandbox.run(&format!("{LOOK} --cacert={}", certificate.file.display())).await;
         assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{output:?}");
         assert!(output.stderr.contains(why), "{output:?}");
         assert!(server.take().is_empty());
@@ -314,7 +314,7 @@ async fn a_registry_that_leads_to_its_encrypted_address_is_followed_without_the_
             reply(308, &[("location", &format!("{to}{}", asked.line.trim_start_matches("GET ")))], "")
         });
         let fake = fake.await;
-        let (desk, words) = (Desk::new(&fake.url()), format!("{LOGIN} --cacert={}", certificate.file.display()));
+        let (sandbox, words) = (Sandbox::new(&fake.url()), format!("{LOGIN} --cacert={}", certificate.file.display()));
         if wants_login {
             let error = format!(
                 "failed to list the tags of repository 'web' of registry 127.0.0.1:{}: the registry sends us on to \
@@ -322,9 +322,9 @@ async fn a_registry_that_leads_to_its_encrypted_address_is_followed_without_the_
                  that is the registry, give its address: {address}",
                 fake.port
             );
-            desk.fails(&words, &error).await;
+            sandbox.fails(&words, &error).await;
         } else {
-            assert_eq!(desk.run(&words).await, found());
+            assert_eq!(sandbox.run(&words).await, found());
         }
         assert_eq!(passwords.load(std::sync::atomic::Ordering::SeqCst), 0);
         let requests = server.take();
@@ -340,14 +340,14 @@ async fn nobody_is_led_from_an_encrypted_registry_to_an_open_one() {
     let certificate = SelfSigned::of("127.0.0.1", 2999);
     let to = url.clone();
     let server = TlsServer::start(&certificate, move |path| (307, format!("location: {to}{path}\r\n"), String::new()));
-    let desk = Desk::new(&format!("https://127.0.0.1:{}", server.port));
+    let sandbox = Sandbox::new(&format!("https://127.0.0.1:{}", server.port));
     for words in [LOOK, LOGIN] {
         let error = format!(
             "failed to list the tags of repository 'web' of registry 127.0.0.1:{}: the registry sends us on to \
              {url}/v2/web/tags/list, unencrypted: that is not followed",
             server.port
         );
-        desk.fails(&format!("{words} --cacert={}", certificate.file.display()), &error).await;
+        sandbox.fails(&format!("{words} --cacert={}", certificate.file.display()), &error).await;
     }
     assert!(open.take().is_empty());
 }

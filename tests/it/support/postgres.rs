@@ -56,6 +56,15 @@ impl Postgres {
 
     /// A server of a test's own, with these settings besides.
     pub fn start(settings: &[&str]) -> Self {
+        Self::start_as(false, settings)
+    }
+
+    /// A replica, whose primary is nowhere.
+    pub fn start_replica() -> Self {
+        Self::start_as(true, &[])
+    }
+
+    fn start_as(is_replica: bool, settings: &[&str]) -> Self {
         let folder = own_folder();
         let data = folder.path().join("data");
         let mut command = Command::new(program("initdb"));
@@ -73,6 +82,9 @@ impl Postgres {
         let access = "local all all trust\nhost all fire 127.0.0.1/32 trust\nhostnossl all wants_tls 127.0.0.1/32 reject\n\
                       host all all 127.0.0.1/32 scram-sha-256\nhost all fire ::1/128 trust\n";
         std::fs::write(data.join("pg_hba.conf"), access).expect("pg_hba.conf");
+        if is_replica {
+            std::fs::write(data.join("standby.signal"), "").expect("standby.signal");
+        }
         let port = free_port();
         let mut command = Command::new(program("postgres"));
         command.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-p", &port.to_string(), "-h", "127.0.0.1"]);
@@ -94,7 +106,7 @@ impl Postgres {
         // What stands in the file of the process says when it is ready to be asked.
         let is_up = || {
             let state = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-            state.lines().nth(7).is_some_and(|line| line.trim() == "ready") && ready(folder.path())
+            state.lines().nth(7).is_some_and(|line| matches!(line.trim(), "ready" | "standby")) && ready(folder.path())
         };
         let server = Server::start_until(command_of(command), &log, is_up);
         Self { port, folder, server }

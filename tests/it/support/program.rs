@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use firebreak::drill::faults::Fault;
 use firebreak::drill::kubernetes;
-use firebreak::drill::story::{Stand, good_day};
+use firebreak::drill::story::{ShopState, good_day};
 use firebreak::drill::{Drill, Settings};
 use firebreak::http::{self, Trust};
 use serde_json::json;
@@ -108,7 +108,7 @@ impl DrillFixture {
     }
 
     /// Whether the services of `dev` stand as they should; fails the test with what is wrong.
-    pub fn stands(&self, stand: Stand) {
+    pub fn stands(&self, stand: ShopState) {
         let proof = self.drill.proof("dev", stand).expect("an environment of the story");
         assert!(proof.holds, "{proof:#?}");
     }
