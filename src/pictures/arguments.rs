@@ -84,7 +84,9 @@ impl Arguments {
             // What the environment always gives stands back behind what is said for this time.
             (Some(path), _) => of_file(path, limit)?,
             (None, Some(query)) => match &self.flag_database {
-                Some(database) if !database.whole().is_empty() => of_database(database, query, limit, &self.trust()).await?,
+                Some(database) if !database.whole().is_empty() => {
+                    of_database(database, query, limit, &self.trust()).await?
+                }
                 _ => return usage("--query needs --database (or FIREBREAK_DATABASE): where it is asked"),
             },
             (None, None) => return usage("--keys or --query is needed: of which pictures"),
@@ -116,7 +118,9 @@ impl Arguments {
         };
         let target = open(&address)?;
         let source = match from {
-            Template::Url(pattern) => Source::new(Box::new(Web::open(pattern, &trust, watch)?), String::new(), String::new()),
+            Template::Url(pattern) => {
+                Source::new(Box::new(Web::open(pattern, &trust, watch)?), String::new(), String::new())
+            }
             Template::Store { address, before, behind } => Source::new(open(&address)?, before, behind),
         };
         let largest = self.up_to("--largest", &self.flag_largest, "MiB", MOST_MIB)? << 20;

@@ -38,7 +38,8 @@ fn told(survey: &Survey, target: &str) -> Finding {
 pub fn sentence(survey: &Survey, target: &str) -> String {
     let counts = survey.counts;
     let all = counts.all();
-    let bad = (survey.bad.1 > 0).then(|| format!("{} {} none", survey.bad.1, of_them(survey.bad.1, "key") + " that can be"));
+    let bad =
+        (survey.bad.1 > 0).then(|| format!("{} {} none", survey.bad.1, of_them(survey.bad.1, "key") + " that can be"));
     let first = if all == 0 {
         "there are no keys: nothing was looked at".to_owned()
     } else if counts.good == all {
@@ -51,7 +52,8 @@ pub fn sentence(survey: &Survey, target: &str) -> String {
             (counts.stale, "stale"),
             (counts.unclear, "not looked into"),
         ];
-        let told: Vec<_> = told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let told: Vec<_> =
+            told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
         format!("{} in {target}: {}", counted(all, "picture"), told.join(", "))
     };
     [Some(first), bad].into_iter().flatten().collect::<Vec<_>>().join("; ")
@@ -60,8 +62,7 @@ pub fn sentence(survey: &Survey, target: &str) -> String {
 /// What a report has of it.
 #[must_use]
 pub fn details(survey: &Survey) -> Map<String, Value> {
-    let picture =
-        |(key, standing): &(_, Standing)| json!({ "key": format!("{key}"), "state": standing.word(), "why": standing.why() });
+    let picture = |(key, standing): &(_, Standing)| json!({ "key": format!("{key}"), "state": standing.word(), "why": standing.why() });
     Map::from_iter([
         ("looked_at".to_owned(), json!(survey.counts)),
         ("pictures".to_owned(), survey.named.iter().map(picture).collect()),
@@ -78,9 +79,11 @@ fn table(survey: &Survey) -> Option<Table> {
         };
         vec![key.as_str().into(), Cell::new(tone, standing.word()), standing.why().into()]
     };
-    let bad = survey.bad.0.iter().map(|(place, why)| {
-        vec![place.as_str().into(), Cell::new(Tone::Bad, "no key"), why.as_str().into()]
-    });
+    let bad = survey
+        .bad
+        .0
+        .iter()
+        .map(|(place, why)| vec![place.as_str().into(), Cell::new(Tone::Bad, "no key"), why.as_str().into()]);
     let rows: Vec<_> = survey.named.iter().map(row).chain(bad).take(SHOWN).collect();
     let more = (counts.all() - counts.good + survey.bad.1).saturating_sub(rows.len() as u64);
     let legend = (more > 0).then(|| format!("and {more} more: the report as JSON names the first 1000"));

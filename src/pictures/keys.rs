@@ -83,7 +83,10 @@ impl Spool {
         match (Key::read(key), sum) {
             (Err(why), _) => self.refuse(format!("{} {key:?}", place()), why),
             (Ok(_), Some(None)) => {
-                self.refuse(format!("{} {key:?}", place()), "what stands behind it is no SHA-256 in 64 digits".to_owned());
+                self.refuse(
+                    format!("{} {key:?}", place()),
+                    "what stands behind it is no SHA-256 in 64 digits".to_owned(),
+                );
             }
             (Ok(key), sum) => self.add(&Wanted { key, checksum: sum.flatten() })?,
         }

@@ -258,9 +258,7 @@ fn differs(ours: &Head, theirs: &Head) -> Option<String> {
         return (ours != theirs).then(|| newer.map_or_else(differ, |newer| format!("{}; {newer}", differ())));
     }
     match (ours.size, theirs.size) {
-        (Some(ours), Some(theirs)) if ours != theirs => {
-            Some(format!("it has {ours} bytes, and the source's {theirs}"))
-        }
+        (Some(ours), Some(theirs)) if ours != theirs => Some(format!("it has {ours} bytes, and the source's {theirs}")),
         _ => newer,
     }
 }
@@ -287,7 +285,10 @@ mod tests {
             (head(Some(3), Some(9), Some("abc")), None),
             (head(Some(3), Some(-9), Some("abd")), Some("its SHA-256 is ba7816bf8f01…, and the source's")),
             (head(Some(4), Some(-9), None), Some("it has 3 bytes, and the source's 4")),
-            (head(Some(3), Some(9), None), Some("the source's is of 2023-11-14 22:13:29, and this one of 2023-11-14 22:13:20")),
+            (
+                head(Some(3), Some(9), None),
+                Some("the source's is of 2023-11-14 22:13:29, and this one of 2023-11-14 22:13:20"),
+            ),
             (head(Some(3), Some(-9), None), None),
             (head(Some(3), Some(0), None), None),
             (head(None, None, None), None),

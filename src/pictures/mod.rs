@@ -21,7 +21,8 @@ use crate::action::runner::{PLAIN, Vocabulary};
 use arguments::Arguments;
 
 /// What the runner calls the items of this domain.
-pub const WORDS: Vocabulary = Vocabulary { one: "picture", many: "pictures", row: "picture", changed: "stored", ..PLAIN };
+pub const WORDS: Vocabulary =
+    Vocabulary { one: "picture", many: "pictures", row: "picture", changed: "stored", ..PLAIN };
 
 /// Carries out `repopulate_images` with these arguments.
 ///

@@ -185,7 +185,11 @@ fn of_another_kind(bytes: &[u8]) -> Verdict {
     let known = match bytes {
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some("AVIF, HEIC or a film"),
         [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => Some("TIFF"),
-        [b'B', b'M', size @ ..] if size.get(..4) == Some(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes()[..]) => Some("BMP"),
+        [b'B', b'M', size @ ..]
+            if size.get(..4) == Some(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes()[..]) =>
+        {
+            Some("BMP")
+        }
         [0, 0, 1, 0, ..] => Some("an icon"),
         [0xff, 0x0a, ..] | [0, 0, 0, 0x0c, b'J', b'X', b'L', b' ', ..] => Some("JPEG XL"),
         _ => begin.contains("<svg").then_some("SVG"),
@@ -256,7 +260,11 @@ mod tests {
             assert_eq!(inspect(&bytes), Verdict::Good(kind));
             for length in 0..bytes.len() {
                 let verdict = inspect(&bytes[..length]);
-                assert!(matches!(verdict, Verdict::Broken(_)), "{kind:?}, {length} of {} bytes: {verdict:?}", bytes.len());
+                assert!(
+                    matches!(verdict, Verdict::Broken(_)),
+                    "{kind:?}, {length} of {} bytes: {verdict:?}",
+                    bytes.len()
+                );
             }
         }
     }
@@ -279,13 +287,9 @@ mod tests {
         ] {
             assert_eq!(inspect(bytes), Verdict::Broken(why.to_owned()));
         }
-        for bytes in [
-            &b"\0\0\0\x1cftypavif"[..],
-            b"II*\0 tiff",
-            b"<?xml version=\"1.0\"?>\n<svg/>",
-            b"\0\0\x01\0",
-            b"\xff\x0a",
-        ] {
+        for bytes in
+            [&b"\0\0\0\x1cftypavif"[..], b"II*\0 tiff", b"<?xml version=\"1.0\"?>\n<svg/>", b"\0\0\x01\0", b"\xff\x0a"]
+        {
             assert!(matches!(inspect(bytes), Verdict::Unclear(_)), "{bytes:?}");
         }
     }

@@ -63,7 +63,8 @@ impl Ledger {
 
     /// The same in words: `8 stored; 1 not at the source`.
     fn sentence(&self) -> String {
-        let words = ["stored", "good by then", "not at the source", "of which the source gives no good picture", "not stored"];
+        let words =
+            ["stored", "good by then", "not at the source", "of which the source gives no good picture", "not stored"];
         let numbers = self.all().map(|(_, number)| number.load(Ordering::Relaxed));
         let told = numbers.iter().zip(words).enumerate().filter(|(at, (number, _))| *at == 0 || **number > 0);
         let told: Vec<_> = told.map(|(_, (number, word))| format!("{number} {word}")).collect();

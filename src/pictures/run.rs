@@ -82,7 +82,8 @@ fn plan(survey: &Survey, source: &str, target: &str, replace: bool) -> BatchPlan
         Standing::Good | Standing::Unclear(_) => false,
     };
     let stored = survey.named.iter().filter(|(_, standing)| is_stored(standing));
-    let steps = stored.map(|(key, standing)| json!({ "subject": key.as_str(), "before": standing.word(), "after": "stored" }));
+    let steps =
+        stored.map(|(key, standing)| json!({ "subject": key.as_str(), "before": standing.word(), "after": "stored" }));
     let steps = steps.collect();
     let mut told = details(survey);
     told.insert("steps".to_owned(), steps);

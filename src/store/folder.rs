@@ -60,7 +60,9 @@ impl Folder {
 fn failed(what: &str, path: &Path, error: &io::Error) -> StoreError {
     let why = format!("failed to {what} {}: {error}", path.display());
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => StoreError::Unavailable(why),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => {
+            StoreError::Unavailable(why)
+        }
         _ => StoreError::Refused(why),
     }
 }

@@ -105,7 +105,8 @@ impl S3 {
         body: Option<Bytes>,
         limit: usize,
     ) -> Result<Answer, NoAnswer> {
-        let headers: Vec<_> = action.headers_mut().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let headers: Vec<_> =
+            action.headers_mut().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut request = Request::new(method, action.sign(HOLDS));
         for (name, value) in headers {
             let (name, value) = (name.parse::<http::HeaderName>(), value.parse::<http::HeaderValue>());
@@ -151,7 +152,10 @@ impl S3 {
         // What is wrong with one object is one of these; all else would be the same for the next.
         let is_its_own = matches!(
             status,
-            StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED | StatusCode::PAYLOAD_TOO_LARGE
+            StatusCode::NOT_FOUND
+                | StatusCode::CONFLICT
+                | StatusCode::PRECONDITION_FAILED
+                | StatusCode::PAYLOAD_TOO_LARGE
         ) && code.as_deref() != Some("NoSuchBucket");
         if is_its_own { StoreError::Refused(why) } else { StoreError::Unavailable(why) }
     }
@@ -443,7 +447,9 @@ mod tests {
 
     #[test]
     fn an_access_has_two_parts_or_three() {
-        for (text, is_one) in [("k:s", true), ("k:s:t\n", true), ("k", false), ("k:", false), ("", false), ("a:b:c:d", false)] {
+        for (text, is_one) in
+            [("k:s", true), ("k:s:t\n", true), ("k", false), ("k:", false), ("", false), ("a:b:c:d", false)]
+        {
             assert_eq!(Access::read(&text.into()).is_ok(), is_one, "{text}");
         }
         let access = Access::read(&"k:hunter2:t".into()).expect("an access");

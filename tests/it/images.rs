@@ -135,12 +135,16 @@ async fn a_look_tells_missing_broken_and_stale_ones_and_a_run_stores_the_first_t
     assert_eq!(look.code, 0, "{look:#?}");
     let counts = json!({ "good": 1, "stale": 1, "missing": 2, "broken": 2, "unclear": 1 });
     assert_eq!(look.report["looked_at"], counts);
-    let said = "7 pictures in pictures: 1 good, 2 missing, 2 broken, 1 stale, 1 not looked into; 1 key that can be none";
+    let said =
+        "7 pictures in pictures: 1 good, 2 missing, 2 broken, 1 stale, 1 not looked into; 1 key that can be none";
     assert_eq!(look.message(), said.replace("key that can be none", "key that can be none"));
     let pictures = look.report["pictures"].as_array().expect("pictures");
     let of = |key: &str| pictures.iter().find(|one| one["key"] == key).unwrap_or_else(|| panic!("{key}"));
     assert_eq!(of("gone")["state"], "missing");
-    assert!(of("cut")["why"].as_str().is_some_and(|why| why.starts_with("it is cut off: its 200 bytes")), "{pictures:?}");
+    assert!(
+        of("cut")["why"].as_str().is_some_and(|why| why.starts_with("it is cut off: its 200 bytes")),
+        "{pictures:?}"
+    );
     assert_eq!(of("page")["why"], "it is a web page");
     let why = of("old")["why"].as_str().expect("why");
     assert!(why.starts_with("its SHA-256 is ") && why.contains("and this one of 2020-09-13"), "{why}");
@@ -174,13 +178,16 @@ async fn pictures_come_from_a_server_into_a_real_s3() {
     let (world, bucket) = (World::open(), Bucket::new().await);
     let source = Fake::start(|asked| match asked.line.as_str() {
         "GET /a%20b/1.png" => reply(200, &[("content-type", "image/png")], picture(25, 1)),
-        line if line.contains("/2.png") => reply(200, &[("last-modified", "Fri, 01 Jan 2100 00:00:00 GMT")], picture(25, 2)),
+        line if line.contains("/2.png") => {
+            reply(200, &[("last-modified", "Fri, 01 Jan 2100 00:00:00 GMT")], picture(25, 2))
+        }
         _ => reply(404, &[], "none"),
     })
     .await;
     let sum = firebreak::store::Checksum::of(&picture(25, 1));
     world.write("keys", format!("a b/1\t{}\n2\n2\n3\n", sum.as_str()));
-    let places = format!("--source={}/{{key}}.png --target={} --keys=keys", source.url(), bucket.address("thumbs/{key}.png"));
+    let places =
+        format!("--source={}/{{key}}.png --target={} --keys=keys", source.url(), bucket.address("thumbs/{key}.png"));
     let acted = world.told(&format!("run {places} --yes")).await;
     assert_eq!(acted.code, 3, "{acted:#?}");
     let message = "pictures: 2 stored, 1 good by then, 1 not at the source";

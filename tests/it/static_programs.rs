@@ -22,7 +22,10 @@ const FOREIGN: [(&str, &[&str]); 6] = [
         "rebuild_indexes",
         &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "redis", "saphyr-parser", "syn"],
     ),
-    ("repopulate_images", &["redis", "axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"]),
+    (
+        "repopulate_images",
+        &["redis", "axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"],
+    ),
     ("resolve_transactions", &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"]),
     (
         "rollback_service",

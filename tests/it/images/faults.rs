@@ -32,7 +32,8 @@ async fn what_a_source_does_wrong_is_told_by_key_and_never_stored() {
     let sum = "0".repeat(64);
     world.write("keys", format!("well\nlater\npage\njson\nhalf\nother\t{sum}\nlarge\nmoved\nsecret\nempty\nnone\n"));
     let target = bucket.address("");
-    let acted = world.told(&format!("run --source={} --target={target} --keys=keys --largest=1 --yes", source.url())).await;
+    let acted =
+        world.told(&format!("run --source={} --target={target} --keys=keys --largest=1 --yes", source.url())).await;
     assert_eq!(acted.code, 3, "{acted:#?}");
     let message = "pictures: 2 stored, 1 not at the source, 8 of which the source gives no good picture";
     assert_eq!(acted.message(), message, "{acted:#?}");

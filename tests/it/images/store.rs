@@ -44,9 +44,18 @@ async fn keeps_the_contract(store: &dyn Store) {
         names.sort();
         names
     };
-    let named = |names: &[(&str, u64)]| names.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect::<Vec<_>>();
-    assert_eq!(list("").await, named(&[("a", 0), ("u/é b+c%20?#&.png", 3), ("u/{x}'\"~", 3), ("v", 3)]
-        .into_iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()));
+    let named =
+        |names: &[(&str, u64)]| names.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect::<Vec<_>>();
+    assert_eq!(
+        list("").await,
+        named(
+            &[("a", 0), ("u/é b+c%20?#&.png", 3), ("u/{x}'\"~", 3), ("v", 3)]
+                .into_iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+        )
+    );
     assert_eq!(list("u/{").await, named(&[("u/{x}'\"~", 3)]));
     store.delete(&key("a")).await.expect("removed");
     store.delete(&key("a")).await.expect("it is gone already");
