@@ -93,7 +93,7 @@ impl Arguments {
         };
         match keys.bad.first() {
             Some((place, why)) if keys.count == 0 => {
-                anyhow::bail!("none of the {} keys is one; {place}: {why}. Nothing was changed", keys.bad_count)
+                anyhow::bail!("none of the {} keys can be used; {place}: {why}. Nothing was changed", keys.bad_count)
             }
             _ => Ok(keys),
         }

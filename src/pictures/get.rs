@@ -6,7 +6,7 @@ use super::arguments::Arguments;
 use super::look::{Standing, Survey};
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
-use crate::words::{counted, of_them};
+use crate::words::counted;
 
 /// How many pictures the table for people shows.
 const SHOWN: usize = 20;
@@ -38,8 +38,7 @@ fn told(survey: &Survey, target: &str) -> Finding {
 pub fn sentence(survey: &Survey, target: &str) -> String {
     let counts = survey.counts;
     let all = counts.all();
-    let bad =
-        (survey.bad.1 > 0).then(|| format!("{} {} none", survey.bad.1, of_them(survey.bad.1, "key") + " that can be"));
+    let bad = (survey.bad.1 > 0).then(|| counted(survey.bad.1, "unusable key"));
     let first = if all == 0 {
         "there are no keys: nothing was looked at".to_owned()
     } else if counts.good == all {
@@ -83,7 +82,7 @@ fn table(survey: &Survey) -> Option<Table> {
         .bad
         .0
         .iter()
-        .map(|(place, why)| vec![place.as_str().into(), Cell::new(Tone::Bad, "no key"), why.as_str().into()]);
+        .map(|(place, why)| vec![place.as_str().into(), Cell::new(Tone::Bad, "unusable"), why.as_str().into()]);
     let rows: Vec<_> = survey.named.iter().map(row).chain(bad).take(SHOWN).collect();
     let more = (counts.all() - counts.good + survey.bad.1).saturating_sub(rows.len() as u64);
     let legend = (more > 0).then(|| format!("and {more} more: the report as JSON names the first 1000"));

@@ -13,6 +13,7 @@ use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome, Table};
 use crate::action::runner::{BatchExecution, BatchPlan};
 use crate::port::NoRemoteLock;
+use crate::words::counted;
 
 /// Stores what is missing or broken.
 ///
@@ -34,7 +35,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     let replace = arguments.flag_stale;
     let survey = gallery.look(arguments.keys().await?, concurrency, replace, replace).await?;
     let plan = plan(&survey, &arguments.flag_source.to_string(), &target, replace);
-    let bad = (survey.bad.1 > 0).then(|| format!("{} of the keys can be none: `get` names them", survey.bad.1));
+    let bad = (survey.bad.1 > 0).then(|| format!("{}: `get` names them", counted(survey.bad.1, "unusable key")));
     if let Some(bad) = &bad {
         context.watch.warn(bad);
     }
@@ -69,7 +70,7 @@ fn plan(survey: &Survey, source: &str, target: &str, replace: bool) -> BatchPlan
         (counts.broken, "broken, to be replaced"),
         (counts.stale, stale),
         (counts.unclear, "not looked into, left"),
-        (survey.bad.1, "keys that can be none"),
+        (survey.bad.1, "unusable keys"),
     ] {
         if count > 0 {
             rows.push(vec![what.into(), count.to_string().into()]);

@@ -199,9 +199,9 @@ mod tests {
     fn a_checksum_is_sixty_four_digits() {
         let checksum = Checksum::of(b"abc");
         assert_eq!(checksum.as_str(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert_eq!(checksum.short(), "ba7816bf8f01");
+        assert_eq!(checksum.short(), &checksum.as_str()[..12]);
         assert_eq!(Checksum::read(&checksum.as_str().to_uppercase()), Some(checksum.clone()));
-        for text in ["", "ba78", &format!("{}é", &checksum.as_str()[..62]), &"g".repeat(64)] {
+        for text in ["", "abcd", &format!("{}é", &checksum.as_str()[..62]), &"g".repeat(64)] {
             assert_eq!(Checksum::read(text), None, "{text}");
         }
     }

@@ -436,7 +436,7 @@ mod tests {
             ("s3://bucket/../x", "of its prefix"),
             ("s3://bucket?endpoint=h", "its endpoint is no URL"),
             ("s3://bucket?endpoint=ftp://h", "its endpoint is https"),
-            ("s3://bucket?regoin=x", "'regoin' means nothing"),
+            ("s3://bucket?zone=x", "'zone' means nothing"),
             ("s3://bucket?region=", "'' is no region"),
             ("s3://bucket?style=flat", "style is"),
         ] {
