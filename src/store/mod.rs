@@ -3,6 +3,7 @@
 //! What a store says of an object's content is believed only by the SHA-256 that whoever stored it wrote beside it: the ETag of an S3
 //! object that was stored in parts is no checksum of its bytes.
 
+mod address;
 mod folder;
 mod key;
 mod s3;
