@@ -4,6 +4,8 @@ use bytes::Bytes;
 use firebreak::http::Trust;
 use firebreak::store::{Access, Checksum, Folder, Key, Listed, Over, S3, Source as _, Store, StoreError, Stored};
 
+use futures_util::StreamExt as _;
+
 use super::*;
 
 fn key(text: &str) -> Key {
@@ -46,16 +48,7 @@ async fn keeps_the_contract(store: &dyn Store) {
     };
     let named =
         |names: &[(&str, u64)]| names.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect::<Vec<_>>();
-    assert_eq!(
-        list("").await,
-        named(
-            &[("a", 0), ("u/é b+c%20?#&.png", 3), ("u/{x}'\"~", 3), ("v", 3)]
-                .into_iter()
-                .collect::<std::collections::BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>()
-        )
-    );
+    assert_eq!(list("").await, named(&[("a", 0), ("u/{x}'\"~", 3), ("u/é b+c%20?#&.png", 3), ("v", 3)]));
     assert_eq!(list("u/{").await, named(&[("u/{x}'\"~", 3)]));
     store.delete(&key("a")).await.expect("removed");
     store.delete(&key("a")).await.expect("it is gone already");
@@ -87,8 +80,12 @@ async fn a_real_s3_keeps_the_contract() {
     assert!(matches!(put, Err(StoreError::Unavailable(why)) if why.contains("NoSuchBucket")));
     // More than a page of a list.
     let many = bucket.store("many");
-    for number in 0..1005 {
-        many.put(&key(&number.to_string()), Bytes::new(), "image/png", &Over::Anything).await.expect("stored");
-    }
+    let all = futures_util::stream::iter(0..1005).for_each_concurrent(16, |number| {
+        let (many, key) = (&many, key(&number.to_string()));
+        async move {
+            many.put(&key, Bytes::new(), "image/png", &Over::Anything).await.expect("stored");
+        }
+    });
+    all.await;
     assert_eq!(many.list("", &mut |_| ()).await.expect("a list"), 1005);
 }
