@@ -7,6 +7,7 @@ mod headers;
 mod journal;
 mod manifest;
 mod members;
+mod picture;
 mod pipeline;
 mod usage;
 
@@ -16,13 +17,14 @@ use std::sync::OnceLock;
 type Target = fn(&[u8]);
 
 /// By their names.
-const TARGETS: [(&str, Target); 7] = [
+const TARGETS: [(&str, Target); 8] = [
     ("dump", dump::take),
     ("headers", headers::take),
     ("journal", journal::take),
     ("manifest", manifest::take),
     ("members", members::take),
     ("pipeline", pipeline::take),
+    ("picture", picture::take),
     ("usage", usage::take),
 ];
 

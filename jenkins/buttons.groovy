@@ -27,6 +27,17 @@ def questions = [
         stringParam('LIMIT', '',
             'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
     },
+    repopulate_images: {
+        choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
+        stringParam('keys', '',
+            'A file with a key a line; behind a tab the SHA-256 of its picture, where that is known. Leave it empty: then as the environment has it.')
+        stringParam('limit', '',
+            'Look at so many keys at most. Leave it empty: then as the environment has it.')
+        booleanParam('stale', false,
+            'Replace good pictures too, where the source has a newer or another one.')
+        stringParam('LIMIT', '',
+            'The host that acts, by its name in the inventory: for when the first cannot be reached. Leave it empty: then the first acts. A run that one host began can be ended there alone.')
+    },
     resolve_transactions: {
         choiceParam('environment', ['dev', 'stage', 'prod'], 'Which environment is on fire?')
         stringParam('limit', '',

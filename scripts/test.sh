@@ -94,6 +94,7 @@ modules_of() {
     indexes) echo indexes ;;
     sql) echo sql ;;
     transactions) echo transactions ;;
+    pictures) echo images ;;
     toolkit) echo architecture runner readme static_programs ;;
     *) echo "$1" ;;
   esac

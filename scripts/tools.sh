@@ -90,7 +90,7 @@ install_python_packages() {
   cp "${missing[@]}" .venv/installed/
 }
 
-lists=(requirements.txt requirements-lint.txt)
+lists=(requirements.txt requirements-lint.txt requirements-s3.txt)
 
 case "${1:-all}" in
   ansible) install_python_packages requirements.txt ;;

@@ -26,6 +26,8 @@ pub mod indexes;
 pub mod journal;
 #[cfg(feature = "leaders")]
 pub mod leaders;
+#[cfg(feature = "pictures")]
+pub mod pictures;
 #[cfg(feature = "pipeline")]
 pub mod pipeline;
 #[cfg(feature = "platform")]
@@ -43,6 +45,8 @@ pub mod rollback;
 pub mod settlement;
 #[cfg(feature = "sql")]
 pub mod sql;
+#[cfg(feature = "store")]
+pub mod store;
 pub mod temporary;
 #[cfg(feature = "transactions")]
 pub mod transactions;

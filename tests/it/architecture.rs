@@ -50,7 +50,7 @@ fn refuse(folder: &str, words: &[&str], except: &[&str]) {
 const FLOORS: [&[&str]; 4] = [
     &["address", "image", "journal", "poll", "process", "temporary", "watch", "words", "yaml"],
     &["http", "port"],
-    &["cluster", "platform", "queue", "registry", "settlement", "sql"],
+    &["cluster", "platform", "queue", "registry", "settlement", "sql", "store"],
     &["action"],
 ];
 

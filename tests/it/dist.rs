@@ -25,7 +25,15 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 fn programs(folder: &Path) {
     let strip = Command::new(need("strip", "gcc")).arg("-o").arg(folder.join("rollback_service")).arg(PROGRAM).status();
     assert!(strip.expect("strip").success());
-    for name in ["firebreak", "firedrill", "rebuild_indexes", "reelect_leader", "resolve_transactions", "test_pipeline"] {
+    for name in [
+        "firebreak",
+        "firedrill",
+        "rebuild_indexes",
+        "reelect_leader",
+        "repopulate_images",
+        "resolve_transactions",
+        "test_pipeline",
+    ] {
         let path = folder.join(name);
         std::fs::write(&path, format!("#!/bin/sh\necho {name}\n")).expect("a program");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
@@ -211,7 +219,7 @@ fn the_collection_names_the_repository_where_git_knows_one_that_others_reach() {
     let programs = tempfile::tempdir().expect("a folder");
     shell(
         programs.path(),
-        "for name in rollback_service rebuild_indexes resolve_transactions reelect_leader test_pipeline firebreak firedrill; do echo '#!/bin/sh' >$name; chmod +x $name; done",
+        "for name in rollback_service rebuild_indexes resolve_transactions reelect_leader repopulate_images test_pipeline firebreak firedrill; do echo '#!/bin/sh' >$name; chmod +x $name; done",
     );
     for (remote, repository) in [
         ("", "null"),

@@ -19,6 +19,7 @@ use crate::support::etcd::Etcd;
 use crate::support::program::{DrillFixture, PROGRAM};
 use crate::support::queue::TestQueue as _;
 use crate::support::redis::Redis;
+use crate::support::s3::{ACCESS, Bucket};
 use crate::support::{postgres, pty};
 
 /// The examples of a program's help.
@@ -64,6 +65,7 @@ fn each_program_has_its_examples_run_here() {
             "firedrill.rs",
             "rebuild_indexes.rs",
             "reelect_leader.rs",
+            "repopulate_images.rs",
             "resolve_transactions.rs",
             "rollback_service.rs",
             "test_pipeline.rs",
@@ -107,6 +109,43 @@ async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
     assert_eq!(codes, [("get", 0), ("run", 0)], "{ends:?}");
     assert!(ends[1].2.contains("4 services rolled back and verified"), "{ends:?}");
     fixture.stands(ShopState::Good);
+}
+
+/// The paths of the examples are led to folders of the test, the bucket and its keys to a real S3.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_of_repopulate_images_store_what_is_missing() {
+    let bucket = Bucket::new().await;
+    let (address, folder) = (bucket.address("thumbs"), tempfile::tempdir().expect("a folder"));
+    let ends = tokio::task::spawn_blocking(move || {
+        let path = |name: &str| folder.path().join(name);
+        for name in ["backup", "dashboard"] {
+            std::fs::create_dir(path(name)).expect("a folder");
+        }
+        // The smallest picture there is.
+        let picture = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+        std::fs::write(path("backup/1"), picture).expect("a picture");
+        std::fs::write(path("keys.txt"), "1\n").expect("the keys");
+        std::fs::write(path("s3.keys"), ACCESS).expect("the access");
+        let mut ends = Vec::new();
+        for line in examples(env!("CARGO_BIN_EXE_repopulate_images")) {
+            let typed = line.replace("https://cdn.example", "http://127.0.0.1:9");
+            let typed = typed.replace("/srv/dashboard", "dashboard").replace("/backup", "backup");
+            let typed = typed.replace("s3://shop/thumbs?", &format!("{address}&"));
+            assert!(!typed.contains(".example"), "{typed}");
+            let mut session = pty::start(shell(&typed, folder.path()));
+            if line.starts_with("repopulate_images run") {
+                session.exp_string("from backup? [y/N]").expect("the question");
+                session.send("y\r").and_then(|_| session.flush()).expect("to type");
+            }
+            ends.push(leave(session));
+        }
+        ends
+    })
+    .await
+    .expect("every example to run");
+    let ended = |place: usize, said: &str| ends[place].0 == 0 && ends[place].1.contains(said);
+    assert!(ends.len() == 2 && ended(0, "1 picture in dashboard: 1 missing") && ended(1, "1 stored"), "{ends:?}");
+    assert!(bucket.content("thumbs/1").await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -126,8 +126,8 @@ fn list_names_all_there_is() {
         .take(6)
         .collect();
     let programs = [("firebreak", "program"), ("firedrill", "program")];
-    let roles =
-        ["rebuild_indexes", "reelect_leader", "resolve_transactions", "rollback_service"].map(|name| (name, "role"));
+    let roles = ["rebuild_indexes", "reelect_leader", "repopulate_images", "resolve_transactions", "rollback_service"]
+        .map(|name| (name, "role"));
     assert_eq!(kinds, [&programs[..], &roles[..]].concat());
 }
 

@@ -363,11 +363,17 @@ fn makes_a_button_of_every_role(build: &Value, button: &Value) {
     let jobs = jobs.as_array().expect("jobs");
     assert_eq!(jobs[0], word("folder", "firebreak", json!([leaf("description", folder)])));
     let buttons: Vec<_> = jobs[1..].iter().map(|job| job["takes"][0].as_str().unwrap_or_default()).collect();
-    let expected =
-        ["rebuild_indexes", "reelect_leader", "resolve_transactions", "rollback_service", "test_pipeline"];
+    let expected = [
+        "rebuild_indexes",
+        "reelect_leader",
+        "repopulate_images",
+        "resolve_transactions",
+        "rollback_service",
+        "test_pipeline",
+    ];
     assert_eq!(buttons, expected.map(|name| format!("firebreak/{name}")));
     let rollback = json!([leaf("description", button), questions, definition]);
-    assert_eq!(jobs[4], word("pipelineJob", "firebreak/rollback_service", rollback));
+    assert_eq!(jobs[5], word("pipelineJob", "firebreak/rollback_service", rollback));
 }
 
 /// The list is worth as much as what it refuses: each of these pipelines has one fault, named in its first line.

@@ -17,6 +17,7 @@ mod engine;
 mod examples;
 mod finding;
 mod history;
+mod images;
 mod indexes;
 mod jenkins;
 mod kubernetes;

@@ -141,6 +141,7 @@ fn every_module_of_the_tests_is_that_of_one_domain() {
         "indexes",
         "leaders",
         "pipeline",
+        "pictures",
         "platform",
         "registry",
         "roles",

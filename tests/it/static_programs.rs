@@ -26,6 +26,10 @@ const FOREIGN: [(&str, &[&str]); 6] = [
         "reelect_leader",
         &["redis", "axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"],
     ),
+    (
+        "repopulate_images",
+        &["redis", "axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"],
+    ),
     ("resolve_transactions", &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"]),
     (
         "rollback_service",

@@ -21,6 +21,7 @@ pub mod queue;
 pub mod rabbit;
 pub mod redis;
 pub mod registry;
+pub mod s3;
 pub mod tls;
 pub mod wire;
 
