@@ -109,8 +109,8 @@ impl Listing<'_> {
     /// What comes after the last entry; nothing where the list is in no order.
     async fn after(&self, list: &List) -> Result<Option<Page>, RegistryError> {
         let Some(last) = &list.end.last else { return Ok(None) };
-        let after = self.url(&[("n", &IN_A_PAGE.to_string()), ("last", last)])?;
-        Ok(Some(self.page(after, TO_SEE).await?.0))
+        let rest = self.url(&[("n", &IN_A_PAGE.to_string()), ("last", last)])?;
+        Ok(Some(self.page(rest, TO_SEE).await?.0))
     }
 
     /// The list as the registry pages it, where so many tags are asked for at once. `why`: see [`Self::page`].

@@ -1,5 +1,5 @@
 //! Every command that a README shows is run, as it stands there: the programs and playbooks against a drill. Each must say
-//! what it is there for, and leave the services as it should: see [`Sandbox::does`].
+//! what it is there for, and leave the services as it should: see [`Commands::does`].
 //!
 //! Only three things are put in the place of others: the dates by the drill's day, the inventory by the local one, and
 //! `make` targets that would run this test again by a look whether they are there.
@@ -38,18 +38,18 @@ pub fn block(readme: &str, begins: &str) -> String {
 }
 
 /// Where the commands of one README run: a copy of the playbooks, and the programs on the path.
-struct Sandbox {
+struct Commands {
     fixture: DrillFixture,
-    sandbox: AnsibleSandbox,
+    ansible: AnsibleSandbox,
     /// How the services must stand by what was run so far.
     stand: ShopState,
 }
 
-impl Sandbox {
+impl Commands {
     async fn set_up() -> Self {
         Self {
             fixture: DrillFixture::open(&[]).await,
-            sandbox: AnsibleSandbox::with(PROGRAM.as_ref()),
+            ansible: AnsibleSandbox::with(PROGRAM.as_ref()),
             stand: ShopState::Broken,
         }
     }
@@ -67,10 +67,10 @@ impl Sandbox {
         let programs = Path::new(PROGRAM).parent().expect("the folder of the programs");
         let path = std::env::var("PATH").expect("a PATH");
         let path = format!("{}:{}:{path}", programs.display(), root().join(".venv/bin").display());
-        let mut command = self.sandbox.command(&[]);
+        let mut command = self.ansible.command(&[]);
         let environment: Vec<_> = command.get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
         let mut shell = Command::new("sh");
-        shell.args(["-euc", &self.replaced(line)]).current_dir(self.sandbox.folder.path()).env_clear();
+        shell.args(["-euc", &self.replaced(line)]).current_dir(self.ansible.folder.path()).env_clear();
         for (name, value) in environment {
             shell.env(name, value.unwrap_or_default());
         }
@@ -168,21 +168,21 @@ fn make_knows(target: &str) {
 async fn every_command_runs(path: PathBuf) {
     let lines = commands(&path);
     assert!(!lines.is_empty(), "{} shows no command", path.display());
-    let mut sandbox = Sandbox::set_up().await;
+    let mut commands = Commands::set_up().await;
     tokio::task::spawn_blocking(move || {
         for line in lines {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
                 ["make", target] => make_knows(target),
                 ["make", "test", option] if option.starts_with("ONLY=") => is_tested(&option["ONLY=".len()..]),
                 ["make", "test", "FULL=1"] => make_knows("test"),
-                ["rollback_service" | "firedrill" | "ansible-playbook", ..] => sandbox.does(&line, &line),
-                ["firebreak", ..] => sandbox.does(&line, &format!("cd '{}' && {line}", root().display())),
+                ["rollback_service" | "firedrill" | "ansible-playbook", ..] => commands.does(&line, &line),
+                ["firebreak", ..] => commands.does(&line, &format!("cd '{}' && {line}", root().display())),
                 ["cargo", "test", "--lib"] => {}
                 ["cargo", "test", "--test", "it", module] => assert!(is_module(module), "no module '{module}'"),
                 _ => panic!("{}: this test does not know how to run `{line}`", path.display()),
             }
         }
-        sandbox
+        commands
     })
     .await
     .expect("every command to run");
@@ -201,15 +201,15 @@ async fn every_command_of_the_roles_readme_runs() {
 /// The playbook that the role's README shows, in the place of ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_playbook_of_the_roles_readme_takes_the_set_back() {
-    let sandbox = Sandbox::set_up().await;
+    let commands = Commands::set_up().await;
     let readme = std::fs::read_to_string(root().join("roles/rollback_service/README.md")).expect("the README");
-    let own = block(&readme, "- name:").replace("2026-11-20", &sandbox.fixture.day());
-    std::fs::write(sandbox.sandbox.path("playbooks/own.yml"), own).expect("a playbook");
-    let sandbox = tokio::task::spawn_blocking(move || {
-        sandbox.run("ansible-playbook -i inventories/dev playbooks/own.yml");
-        sandbox
+    let own = block(&readme, "- name:").replace("2026-11-20", &commands.fixture.day());
+    std::fs::write(commands.ansible.path("playbooks/own.yml"), own).expect("a playbook");
+    let commands = tokio::task::spawn_blocking(move || {
+        commands.run("ansible-playbook -i inventories/dev playbooks/own.yml");
+        commands
     });
-    sandbox.await.expect("the playbook to run").fixture.stands(ShopState::Good);
+    commands.await.expect("the playbook to run").fixture.stands(ShopState::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,15 +233,15 @@ fn make_drill_plays_the_whole_story() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_to_look_plan_and_act_take_the_set_back() {
-    let sandbox = Sandbox::set_up().await;
+    let commands = Commands::set_up().await;
     let lines = commands(&root().join("README.md"));
-    let sandbox = tokio::task::spawn_blocking(move || {
+    let commands = tokio::task::spawn_blocking(move || {
         let steps = ["rollback_service get", "rollback_service run"];
         let is_step = |line: &&String| steps.iter().any(|step| line.starts_with(step));
-        lines.iter().filter(is_step).for_each(|line| drop(sandbox.run(line)));
-        sandbox
+        lines.iter().filter(is_step).for_each(|line| drop(commands.run(line)));
+        commands
     });
-    sandbox.await.expect("the commands to run").fixture.stands(ShopState::Good);
+    commands.await.expect("the commands to run").fixture.stands(ShopState::Good);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::support::registry::{DockerRegistry, Guard, config};
 use crate::support::{UNSHARE, need};
 
 /// Crates that a program must not have: whoever copies or reviews it pays for them, and it does nothing with them.
-const FOREIGN: [(&str, &[&str]); 6] = [
+const FOREIGN: [(&str, &[&str]); 8] = [
     ("firebreak", &["axum", "hickory-resolver", "hyper", "k8s-openapi", "kube", "reqwest", "ring", "rustls"]),
     (
         "firedrill",
