@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use firebreak::http::Trust;
-use firebreak::store::{Access, Checksum, Folder, Key, Listed, Over, S3, Source as _, Store, StoreError, Stored};
+use firebreak::store::{Access, Checksum, Folder, Key, Listed, Over, S3, Store, StoreError, Stored};
 
 use futures_util::StreamExt as _;
 
