@@ -4,7 +4,7 @@ const USAGE: &str = "
 Put missing pictures back into their store.
 
 Problem:
-  A dashboard, a shop or a site shows broken pictures: they are gone from the store that serves them, or what lies
+  A dashboard or a shop shows broken pictures: they are gone from the store that serves them, or what lies
   there is no picture any more.
 
 Solution:
@@ -16,9 +16,9 @@ Solution:
   is left. Every run is in a journal.
 
 Symptoms:
-  Pictures, images, thumbnails or avatars are missing or broken on a dashboard, a shop or a site
+  Pictures, images, thumbnails or avatars are missing or broken on a dashboard or in a shop
   An image store, a bucket or a folder of pictures was lost, emptied or restored in part
-  The page shows placeholders instead of pictures; 404 for images
+  Placeholders are shown instead of pictures
 
 Usage:
   repopulate_images get --source=<from> --target=<to> [--keys=<file>] [--limit=<n>] [options]

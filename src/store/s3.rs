@@ -31,6 +31,8 @@ use crate::watch::Unwatched;
 const HOLDS: Duration = Duration::from_mins(15);
 /// No answer that is no object is longer: a list of a thousand names.
 const LONGEST_ANSWER: usize = 4 << 20;
+/// No refusal is longer.
+const LONGEST_REFUSAL: usize = 64 << 10;
 /// Where an object's metadata has its SHA-256.
 const CHECKSUM: &str = "x-amz-meta-sha256";
 
@@ -216,9 +218,14 @@ impl Source for S3 {
         let name = self.name(key);
         let action = GetObject::new(&self.bucket, self.credentials.as_ref(), &name);
         let what = format!("get '{name}'");
-        let answer = self.send(Method::GET, action, None, limit).await;
-        let answer = answer.map_err(|error| self.lost(&what, error))?;
+        // A refusal is a document, which may be longer than the object that was hoped for.
+        let answer = self.send(Method::GET, action, None, limit.max(LONGEST_REFUSAL)).await;
+        let answer = answer.map_err(|error| match error {
+            NoAnswer::TooLong(_) => StoreError::TooLong(limit),
+            error @ NoAnswer::Lost(_) => self.lost(&what, error),
+        })?;
         match answer.status {
+            status if status.is_success() && answer.body.len() > limit => Err(StoreError::TooLong(limit)),
             status if status.is_success() => {
                 let head = head(&answer.headers, Some(answer.body.len() as u64));
                 Ok(Some(Object { head, body: answer.body }))

@@ -22,12 +22,11 @@ struct World {
     folder: TempDir,
 }
 
-/// What came of a run: its exit code, its report, and what it said meanwhile.
+/// What came of a run: its exit code and its report.
 #[derive(Debug)]
 struct Ended {
     code: i32,
     report: Value,
-    stderr: String,
 }
 
 impl Ended {
@@ -74,7 +73,6 @@ impl World {
         Ended {
             code: output.status.code().unwrap_or(-1),
             report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
         }
     }
 
