@@ -31,12 +31,12 @@ const BOUNDS: &str =
 #[tokio::main]
 async fn main() {
     println!("transactions a second, with a bank that takes 50 ms and bears {PER_SECOND} a second ({BOUNDS})");
-    compared("Redis", "redis", || Redis::start()).await;
-    compared("RabbitMQ", "amqp", || Classic::alone()).await;
+    compared("Redis", "redis", Redis::start).await;
+    compared("RabbitMQ", "amqp", Classic::alone).await;
 }
 
 /// One queue: this program beside the scripts, and its memory.
-async fn compared<Q: TestQueue>(name: &str, kind: &str, start: fn() -> Q) {
+async fn compared<Q: TestQueue>(name: &str, kind: &'static str, start: fn() -> Q) {
     let ours = rate(100_000, PAUSE, &Peer::Ours, start).await;
     let one = rate(300, PAUSE, &Peer::Python(kind, 1), start).await;
     let threads = rate(4000, PAUSE, &Peer::Python(kind, 16), start).await;
@@ -103,7 +103,7 @@ async fn rate<Q: TestQueue>(count: usize, pause: Duration, peer: &Peer, start: f
         }
         Peer::Python(kind, threads) => {
             let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin/python"));
-            command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/transactions.py")).args([kind, &queue.url()]);
+            command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/transactions.py")).arg(kind).arg(queue.url());
             command.args([format!("http://{}", settlement.address()), TOKEN.to_owned()]);
             command.args([threads.to_string(), count.to_string()]);
             command

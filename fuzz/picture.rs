@@ -6,5 +6,5 @@ use firebreak::pictures::picture::inspect;
 pub fn take(bytes: &[u8]) {
     let _ = inspect(bytes);
     let mut keys = of_lines(bytes, 100).expect("a text is read");
-    while keys.next().expect("what was written down is a key").is_some() {}
+    while keys.read().expect("what was written down is a key").is_some() {}
 }

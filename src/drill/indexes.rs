@@ -40,7 +40,7 @@ const OWNER: &str = "shop";
 const NOBODY: u32 = 65534;
 
 /// How long the server may take to come up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What happened to the shop, one statement at a time. Two customers had one address while an index was made of it: it is invalid, and so
 /// is what a first attempt to rebuild it left. Then one of them got another address; but nobody rebuilt the index.

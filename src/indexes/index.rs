@@ -79,6 +79,7 @@ pub struct Definition {
 
 /// An index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own, as the server knows it")]
 pub struct Index {
     /// How the server identifies it.
     pub id: u32,
@@ -215,7 +216,7 @@ pub fn needless(indexes: &[Index]) -> Vec<(usize, String)> {
             // Of two that do the same the one that can go is the one that keeps nothing apart; else the later.
             let is_same = own == its
                 && index.is_unique <= one.is_unique
-                && (one.is_needed || index.is_unique < one.is_unique || other < at);
+                && (one.is_needed || !index.is_unique & one.is_unique || other < at);
             let is_prefix = !index.is_unique
                 && own.method == "btree"
                 && (&own.method, &own.predicate) == (&its.method, &its.predicate)

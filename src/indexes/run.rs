@@ -89,7 +89,7 @@ fn space(steps: &[Step], jobs: usize) -> u64 {
 fn nothing_to_do(choice: &Choice, address: &str) -> Finding {
     let mut message = format!("no index of {address} is to be rebuilt: nothing to do");
     for (name, why) in &choice.not {
-        message.push_str(&format!("; {name} is left: {why}"));
+        message.extend(["; ", name.as_str(), " is left: ", why.as_str()]);
     }
     Finding::new(Outcome::NothingToDo, message)
 }

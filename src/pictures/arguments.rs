@@ -57,10 +57,10 @@ impl Arguments {
     /// # Errors
     /// When it is no such number.
     pub(super) fn jobs(&self) -> Result<usize, UsageError> {
-        self.up_to("--jobs", &self.flag_jobs, "pictures", MOST_JOBS)
+        Self::up_to("--jobs", &self.flag_jobs, "pictures", MOST_JOBS)
     }
 
-    fn up_to(&self, option: &str, text: &str, unit: &str, most: u64) -> Result<usize, UsageError> {
+    fn up_to(option: &str, text: &str, unit: &str, most: u64) -> Result<usize, UsageError> {
         let wrong = || UsageError(format!("{option} cannot be '{text}': it is a whole number of {unit}, 1 to {most}"));
         let number = number(option, text, unit).ok().filter(|number| *number <= most).ok_or_else(wrong)?;
         usize::try_from(number).map_err(|_| wrong())
@@ -123,7 +123,7 @@ impl Arguments {
             }
             Template::Store { address, before, behind } => Source::new(open(&address)?, before, behind),
         };
-        let largest = self.up_to("--largest", &self.flag_largest, "MiB", MOST_MIB)? << 20;
+        let largest = Self::up_to("--largest", &self.flag_largest, "MiB", MOST_MIB)? << 20;
         Ok(Gallery::new(source, target, (before, behind), largest, Arc::clone(watch)))
     }
 }

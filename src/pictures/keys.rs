@@ -109,7 +109,7 @@ impl Keys {
     ///
     /// # Errors
     /// When the temporary file cannot be read.
-    pub fn next(&mut self) -> anyhow::Result<Option<Wanted>> {
+    pub fn read(&mut self) -> anyhow::Result<Option<Wanted>> {
         let mut line = String::new();
         if self.file.read_line(&mut line).context("failed to read the keys again")? == 0 {
             return Ok(None);
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     fn all(mut keys: Keys) -> Vec<(String, bool)> {
-        let next = || keys.next().expect("readable").map(|wanted| (wanted.key.to_string(), wanted.checksum.is_some()));
+        let next = || keys.read().expect("readable").map(|wanted| (wanted.key.to_string(), wanted.checksum.is_some()));
         std::iter::from_fn(next).collect()
     }
 

@@ -185,12 +185,11 @@ impl Gallery {
                     wanted.short(),
                     checksum.short()
                 )),
-                (_, Some(_)) => Standing::Good,
                 (_, None) if compare => {
                     let head = Head { checksum: Some(checksum.clone()), ..object.head };
                     self.compared(&wanted.key, &head).await
                 }
-                (_, None) => Standing::Good,
+                (_, _) => Standing::Good,
             },
         };
         seen.checksum = Some(checksum);
@@ -220,7 +219,7 @@ impl Gallery {
     /// When the target does not answer, or there is no room to write down which are to be stored.
     pub async fn look(&self, keys: Keys, jobs: usize, compare: bool, replace: bool) -> anyhow::Result<Survey> {
         let (total, bad) = (keys.count, (keys.bad.clone(), keys.bad_count));
-        let wanted = stream::unfold(keys, |mut keys| async { keys.next().transpose().map(|wanted| (wanted, keys)) });
+        let wanted = stream::unfold(keys, |mut keys| async { keys.read().transpose().map(|wanted| (wanted, keys)) });
         let looked = wanted.map(|wanted| async {
             let wanted = wanted?;
             let seen = self.stands(&wanted, compare).await?;

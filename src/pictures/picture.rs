@@ -215,7 +215,7 @@ impl Inspector {
     pub async fn inspect(&self, bytes: Bytes) -> Verdict {
         let pixels = Kind::of(&bytes).and_then(|kind| dimensions(&bytes, kind).ok());
         let pixels = pixels.map_or(0, |(width, height)| u64::from(width) * u64::from(height));
-        let needed = u32::try_from((pixels * OF_A_PIXEL >> 20) + 1).unwrap_or(BUDGET).min(BUDGET);
+        let needed = u32::try_from(((pixels * OF_A_PIXEL) >> 20) + 1).unwrap_or(BUDGET).min(BUDGET);
         let _permit = self.0.acquire_many(needed).await.expect("it is never closed");
         let looked = tokio::task::spawn_blocking(move || inspect(&bytes)).await;
         looked.unwrap_or_else(|error| Verdict::Broken(format!("its decoder gave up: {error}")))
@@ -231,7 +231,9 @@ mod tests {
     use super::*;
 
     fn picture(format: ImageFormat, side: u32) -> Vec<u8> {
-        let image = RgbImage::from_fn(side, side, |x, y| image::Rgb([x as u8 * 7, y as u8 * 5, (x * y) as u8]));
+        let image = RgbImage::from_fn(side, side, |x, y| {
+            image::Rgb([x * 7, y * 5, x * y].map(|shade| u8::try_from(shade % 256).expect("a byte")))
+        });
         let mut bytes = Cursor::new(Vec::new());
         DynamicImage::ImageRgb8(image).write_to(&mut bytes, format).expect("encoded");
         bytes.into_inner()

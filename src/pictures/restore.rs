@@ -184,7 +184,7 @@ impl Batch for Pictures {
         if let Some(why) = self.stopped() {
             return Err(anyhow!(why));
         }
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).next()
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).read()
     }
 
     fn name(&self, wanted: &Wanted) -> String {

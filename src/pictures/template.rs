@@ -58,7 +58,7 @@ impl Template {
         };
         let (root, before) = match before.rsplit_once('/') {
             // `s3://{key}` has a bucket for each key, which nobody means.
-            Some((root, _)) if root == "s3:/" => return Err(refused("the bucket has no name")),
+            Some(("s3:/", _)) => return Err(refused("the bucket has no name")),
             Some(("", before)) => ("/", before),
             Some((root, before)) => (root, before),
             None => (".", before),

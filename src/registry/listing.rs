@@ -108,8 +108,8 @@ impl Listing<'_> {
 
     /// What comes after the last entry; nothing where the list is in no order.
     async fn after(&self, list: &List) -> Result<Option<Page>, RegistryError> {
-        let Some(last) = &list.end.last else { return Ok(None) };
-        let rest = self.url(&[("n", &IN_A_PAGE.to_string()), ("last", last)])?;
+        let Some(tag) = &list.end.last else { return Ok(None) };
+        let rest = self.url(&[("n", &IN_A_PAGE.to_string()), ("last", tag)])?;
         Ok(Some(self.page(rest, TO_SEE).await?.0))
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 use crate::address::Address;
@@ -20,7 +20,7 @@ const NO_HOST: &str = "none.invalid";
 pub enum Engine {
     /// PostgreSQL.
     Postgres,
-    /// MariaDB or MySQL, which speak alike.
+    /// `MariaDB` or `MySQL`, which speak alike.
     Mysql,
 }
 
@@ -29,7 +29,7 @@ pub enum Engine {
 pub enum Host {
     /// A name or an address, and a port.
     Network(String, u16),
-    /// A socket of this host: the folder of PostgreSQL's, the very file of MariaDB's.
+    /// A socket of this host: the folder of PostgreSQL's, the very file of `MariaDB`'s.
     Socket(PathBuf, u16),
 }
 
@@ -76,7 +76,7 @@ pub struct Place {
     pub user: String,
     /// With which password; none where the server asks for none.
     password: Option<SecretString>,
-    /// The name of the database; none for a MariaDB or MySQL as a whole.
+    /// The name of the database; none for a `MariaDB` or `MySQL` as a whole.
     pub database: Option<String>,
     /// Whether TLS is spoken.
     pub tls: Tls,
@@ -148,7 +148,7 @@ impl Place {
 
     /// The password, to log in with and never to be shown.
     pub(super) fn password(&self) -> Option<&str> {
-        self.password.as_ref().map(|password| password.expose_secret())
+        self.password.as_ref().map(secrecy::ExposeSecret::expose_secret)
     }
 }
 
@@ -161,7 +161,7 @@ fn with_a_host(url: &str) -> String {
     if at > 0 && is_missing { format!("{}{NO_HOST}{}", &url[..host], &url[host..]) } else { url.to_owned() }
 }
 
-/// libpq's names, and MySQL's.
+/// libpq's names, and `MySQL`'s.
 fn mode(text: &str) -> Option<Tls> {
     Some(match text.to_ascii_lowercase().replace('_', "-").as_str() {
         "disable" | "disabled" => Tls::Never,

@@ -1,4 +1,4 @@
-//! The port to databases: PostgreSQL, and MariaDB or MySQL. A URL says where one is; [`connect`] opens a [`Session`] for whoever only
+//! The port to databases: PostgreSQL, and `MariaDB` or `MySQL`. A URL says where one is; [`connect`] opens a [`Session`] for whoever only
 //! runs statements, [`postgres`] and [`mysql`] the drivers' own connections for whoever needs more.
 //!
 //! Names become addresses by our own resolver, and TLS is rustls, whose certificates are checked as [`Tls`] says.

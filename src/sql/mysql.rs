@@ -1,4 +1,4 @@
-//! MariaDB and MySQL.
+//! `MariaDB` and `MySQL`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ fn encryption(place: &Place, trust: &Trust) -> anyhow::Result<SslOpts> {
     Ok(options.with_root_certs(roots.into_iter().map(|root| root.as_ref().to_vec().into()).collect()))
 }
 
-/// Why a server could not be logged into, and what to do about it. The numbers are MariaDB's and MySQL's alike.
+/// Why a server could not be logged into, and what to do about it. The numbers are `MariaDB`'s and `MySQL`'s alike.
 fn refusal(error: &Error, place: &Place) -> anyhow::Error {
     let user = &place.user;
     let why = match error {

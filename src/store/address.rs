@@ -13,7 +13,7 @@ use crate::port::Unfit;
 pub(super) fn place(address: &str) -> Result<(Bucket, String), Unfit> {
     let shown = Address::from(address).to_string();
     let shown = shown.split('?').next().unwrap_or_default();
-    let refused = |why: &str| Unfit(format!("'{shown}' names no bucket of S3: {why}; {}", KNOWN));
+    let refused = |why: &str| Unfit(format!("'{shown}' names no bucket of S3: {why}; {KNOWN}"));
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let path = path.strip_prefix("s3://").unwrap_or(path);
     if path.contains('@') {

@@ -1,6 +1,6 @@
 //! The port to a store of objects: a folder, or a bucket of an S3 server. An object is a name and its bytes, whole or not there.
 //!
-//! What a store says of an object's content is believed only by the SHA-256 that whoever stored it wrote beside it: the ETag of an S3
+//! What a store says of an object's content is believed only by the SHA-256 that whoever stored it wrote beside it: the `ETag` of an S3
 //! object that was stored in parts is no checksum of its bytes.
 
 mod address;

@@ -1,4 +1,4 @@
-//! A bucket of an S3 server: AWS', MinIO, Ceph and others alike.
+//! A bucket of an S3 server: AWS', `MinIO`, Ceph and others alike.
 //!
 //! An object is put by one request, which the server takes whole or not at all, with its SHA-256 twice: as the checksum by which the
 //! server checks what it received, and in the object's metadata, where it stays readable. Where a put got no answer, that is what
@@ -160,9 +160,9 @@ impl S3 {
         if is_its_own { StoreError::Refused(why) } else { StoreError::Unavailable(why) }
     }
 
-    fn lost(&self, what: &str, error: NoAnswer) -> StoreError {
+    fn lost(&self, what: &str, error: &NoAnswer) -> StoreError {
         match error {
-            NoAnswer::TooLong(limit) => StoreError::TooLong(limit),
+            NoAnswer::TooLong(limit) => StoreError::TooLong(*limit),
             NoAnswer::Lost(_) => StoreError::Unavailable(format!("{}: failed to {what}: {error}", self.address)),
         }
     }
@@ -206,7 +206,7 @@ impl Source for S3 {
         let action = HeadObject::new(&self.bucket, self.credentials.as_ref(), &name);
         let what = format!("look at '{name}'");
         let answer = self.send(Method::HEAD, action, None, LONGEST_ANSWER).await;
-        let answer = answer.map_err(|error| self.lost(&what, error))?;
+        let answer = answer.map_err(|error| self.lost(&what, &error))?;
         match answer.status {
             status if status.is_success() => Ok(Some(head(&answer.headers, None))),
             StatusCode::NOT_FOUND => Ok(None),
@@ -222,7 +222,7 @@ impl Source for S3 {
         let answer = self.send(Method::GET, action, None, limit.max(LONGEST_REFUSAL)).await;
         let answer = answer.map_err(|error| match error {
             NoAnswer::TooLong(_) => StoreError::TooLong(limit),
-            error @ NoAnswer::Lost(_) => self.lost(&what, error),
+            error @ NoAnswer::Lost(_) => self.lost(&what, &error),
         })?;
         match answer.status {
             status if status.is_success() && answer.body.len() > limit => Err(StoreError::TooLong(limit)),
@@ -246,7 +246,7 @@ impl Store for S3 {
         let action = HeadBucket::new(&self.bucket, self.credentials.as_ref());
         let what = "look at the bucket";
         let answer = self.send(Method::HEAD, action, None, LONGEST_ANSWER).await;
-        let answer = answer.map_err(|error| self.lost(what, error))?;
+        let answer = answer.map_err(|error| self.lost(what, &error))?;
         match answer.status {
             status if status.is_success() => Ok(()),
             StatusCode::NOT_FOUND => Err(StoreError::Unavailable(format!(
@@ -266,7 +266,7 @@ impl Store for S3 {
         let action = CreateBucket::new(&self.bucket, credentials);
         let body = action.body();
         let answer = self.send(Method::PUT, action, Some(body.into()), LONGEST_ANSWER).await;
-        let answer = answer.map_err(|error| self.lost("make the bucket", error))?;
+        let answer = answer.map_err(|error| self.lost("make the bucket", &error))?;
         let is_ours = said(&answer.body, "Code").as_deref() == Some("BucketAlreadyOwnedByYou");
         if answer.status.is_success() || is_ours { Ok(()) } else { Err(self.refusal("make the bucket", &answer)) }
     }
@@ -281,7 +281,7 @@ impl Store for S3 {
                 action.with_continuation_token(from);
             }
             let answer = self.send(Method::GET, action, None, LONGEST_ANSWER).await;
-            let answer = answer.map_err(|error| self.lost(what, error))?;
+            let answer = answer.map_err(|error| self.lost(what, &error))?;
             if !answer.status.is_success() {
                 return Err(self.refusal(what, &answer));
             }
@@ -342,7 +342,7 @@ impl Store for S3 {
         let action = DeleteObject::new(&self.bucket, self.credentials.as_ref(), &name);
         let what = format!("remove '{name}'");
         let answer = self.send(Method::DELETE, action, None, LONGEST_ANSWER).await;
-        let answer = answer.map_err(|error| self.lost(&what, error))?;
+        let answer = answer.map_err(|error| self.lost(&what, &error))?;
         let is_gone = answer.status.is_success()
             || answer.status == StatusCode::NOT_FOUND && said(&answer.body, "Code").as_deref() != Some("NoSuchBucket");
         if is_gone { Ok(()) } else { Err(self.refusal(&what, &answer)) }

@@ -168,21 +168,21 @@ fn make_knows(target: &str) {
 async fn every_command_runs(path: PathBuf) {
     let lines = commands(&path);
     assert!(!lines.is_empty(), "{} shows no command", path.display());
-    let mut commands = Commands::set_up().await;
+    let mut place = Commands::set_up().await;
     tokio::task::spawn_blocking(move || {
         for line in lines {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
                 ["make", target] => make_knows(target),
                 ["make", "test", option] if option.starts_with("ONLY=") => is_tested(&option["ONLY=".len()..]),
                 ["make", "test", "FULL=1"] => make_knows("test"),
-                ["rollback_service" | "firedrill" | "ansible-playbook", ..] => commands.does(&line, &line),
-                ["firebreak", ..] => commands.does(&line, &format!("cd '{}' && {line}", root().display())),
+                ["rollback_service" | "firedrill" | "ansible-playbook", ..] => place.does(&line, &line),
+                ["firebreak", ..] => place.does(&line, &format!("cd '{}' && {line}", root().display())),
                 ["cargo", "test", "--lib"] => {}
                 ["cargo", "test", "--test", "it", module] => assert!(is_module(module), "no module '{module}'"),
                 _ => panic!("{}: this test does not know how to run `{line}`", path.display()),
             }
         }
-        commands
+        place
     })
     .await
     .expect("every command to run");
@@ -201,15 +201,15 @@ async fn every_command_of_the_roles_readme_runs() {
 /// The playbook that the role's README shows, in the place of ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_playbook_of_the_roles_readme_takes_the_set_back() {
-    let commands = Commands::set_up().await;
+    let place = Commands::set_up().await;
     let readme = std::fs::read_to_string(root().join("roles/rollback_service/README.md")).expect("the README");
-    let own = block(&readme, "- name:").replace("2026-11-20", &commands.fixture.day());
-    std::fs::write(commands.ansible.path("playbooks/own.yml"), own).expect("a playbook");
-    let commands = tokio::task::spawn_blocking(move || {
-        commands.run("ansible-playbook -i inventories/dev playbooks/own.yml");
-        commands
+    let own = block(&readme, "- name:").replace("2026-11-20", &place.fixture.day());
+    std::fs::write(place.ansible.path("playbooks/own.yml"), own).expect("a playbook");
+    let place = tokio::task::spawn_blocking(move || {
+        place.run("ansible-playbook -i inventories/dev playbooks/own.yml");
+        place
     });
-    commands.await.expect("the playbook to run").fixture.stands(ShopState::Good);
+    place.await.expect("the playbook to run").fixture.stands(ShopState::Good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,15 +233,15 @@ fn make_drill_plays_the_whole_story() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_to_look_plan_and_act_take_the_set_back() {
-    let commands = Commands::set_up().await;
+    let place = Commands::set_up().await;
     let lines = commands(&root().join("README.md"));
-    let commands = tokio::task::spawn_blocking(move || {
+    let place = tokio::task::spawn_blocking(move || {
         let steps = ["rollback_service get", "rollback_service run"];
         let is_step = |line: &&String| steps.iter().any(|step| line.starts_with(step));
-        lines.iter().filter(is_step).for_each(|line| drop(commands.run(line)));
-        commands
+        lines.iter().filter(is_step).for_each(|line| drop(place.run(line)));
+        place
     });
-    commands.await.expect("the commands to run").fixture.stands(ShopState::Good);
+    place.await.expect("the commands to run").fixture.stands(ShopState::Good);
 }
 
 #[test]

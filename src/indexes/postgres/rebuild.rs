@@ -283,7 +283,7 @@ impl<'a> Taking<'a> {
             Err(error) if error.code() == Some(&SqlState::INDEX_CORRUPTED) => return Ok(Some(said(&error))),
             // Who may rebuild may not always check, and a check gives way as well.
             Err(error) if error.code().is_some() => {
-                rebuilt.verified = format!("valid; amcheck refused: {}", said(&error))
+                rebuilt.verified = format!("valid; amcheck refused: {}", said(&error));
             }
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! A real MariaDB, shared by the tests that run at the same time: the first starts it, the last ends it. Each test has a database of
+//! A real `MariaDB`, shared by the tests that run at the same time: the first starts it, the last ends it. Each test has a database of
 //! its own.
 
 use std::process::Command;
@@ -93,7 +93,7 @@ impl Database {
     pub async fn new() -> Self {
         let server = tokio::task::spawn_blocking(Mariadb::shared).await.expect("a MariaDB");
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        let database = Self { name, server };
+        let database = Self { server, name };
         let place = Place::read(&database.server.url("root", "").into()).expect("a URL");
         let mut session = Mysql::open(&place, &Trust::default(), "test").await.expect("a session");
         session.rows(&format!("CREATE DATABASE {}", database.name)).await.expect("a database");
