@@ -50,7 +50,7 @@ async fn main() {
     let server =
         tokio::task::spawn_blocking(|| Arc::new(Postgres::start(&["max_wal_size=4GB"]))).await.expect("a PostgreSQL");
     println!("three indexes of 1,500,000 entries of which half are gone, while an application writes");
-    println!("{:>38}{:>16}{:>28}   {}", "takes", "longest write", "longest write with an ALTER", "left after kill -9");
+    println!("{:>38}{:>16}{:>28}   left after kill -9", "takes", "longest write", "longest write with an ALTER");
     let mut ours = 0.0;
     for (peer, name) in [
         (Peer::Ours, "this program"),

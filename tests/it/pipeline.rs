@@ -88,8 +88,9 @@ pub fn verdict(text: &str) -> (i32, String) {
             .as_array()
             .into_iter()
             .flatten()
-            .map(|problem| format!("{}: {}\n", problem["line"], problem["what"]))
-            .collect(),
+            .map(|problem| format!("{}: {}", problem["line"], problem["what"]))
+            .collect::<Vec<_>>()
+            .join("\n"),
     };
     (code, why)
 }

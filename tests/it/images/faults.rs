@@ -87,7 +87,7 @@ async fn a_body_that_breaks_off_is_asked_for_again() {
 async fn a_source_that_is_down_ends_the_run_before_all_keys_are_tried() {
     let world = World::open();
     let port = crate::support::free_port();
-    world.write("keys", (0..500).map(|number| format!("{number}\n")).collect::<String>());
+    world.write("keys", (0..500).map(|number| number.to_string()).collect::<Vec<_>>().join("\n"));
     let words = format!("run --source=http://127.0.0.1:{port}/ --target=pictures --keys=keys --jobs=16 --yes");
     let acted = world.told(&words).await;
     assert_eq!(acted.code, 3, "{acted:#?}");
@@ -108,7 +108,7 @@ async fn runs_that_are_killed_leave_nothing_half_stored() {
         }
     })
     .await;
-    world.write("keys", (0..COUNT).map(|number| format!("{number}\n")).collect::<String>());
+    world.write("keys", (0..COUNT).map(|number| number.to_string()).collect::<Vec<_>>().join("\n"));
     for target in ["pictures".to_owned(), bucket.address("")] {
         let words = format!("run --source={} --target={target} --keys=keys --jobs=4 --yes", source.url());
         for _ in 0..4 {
@@ -146,7 +146,7 @@ async fn two_runs_at_once_store_each_picture_once() {
     for number in 0..COUNT {
         world.write(&format!("backup/{number}"), picture(30, usize::try_from(number).expect("small")));
     }
-    world.write("keys", (0..COUNT).map(|number| format!("{number}\n")).collect::<String>());
+    world.write("keys", (0..COUNT).map(|number| number.to_string()).collect::<Vec<_>>().join("\n"));
     for (target, is_atomic) in [("pictures".to_owned(), true), (bucket.address(""), false)] {
         let words = format!("run --source=backup --target={target} --keys=keys --yes");
         let beside = |host: &str| {

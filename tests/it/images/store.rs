@@ -41,7 +41,7 @@ async fn keeps_the_contract(store: &dyn Store) {
     let list = async |prefix: &str| {
         let mut found: Vec<Listed> = Vec::new();
         let count = store.list(prefix, &mut |one| found.push(one)).await.expect("a list");
-        assert_eq!(count as usize, found.len());
+        assert_eq!(usize::try_from(count).ok(), Some(found.len()));
         let mut names: Vec<_> = found.into_iter().map(|one| (one.key, one.size)).collect();
         names.sort();
         names
