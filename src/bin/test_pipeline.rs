@@ -17,7 +17,7 @@ Solution:
 Symptoms:
   A data pipeline ended well, but its target table or file is wrong, empty or incomplete
   Tests for Catcher do not run any more, or pass though the pipeline is broken
-  Test a pipeline, an HTTP service or a job end to end after a deployment
+  Test a pipeline, an HTTP service or a job end to end
 
 Usage:
   test_pipeline get <tests>... [options]
@@ -52,7 +52,7 @@ Options of run:
   --junit=<file>        Write the results as JUnit XML as well, for Jenkins.
   -p <format>, --output=<format>
                         Write all steps with their results into the folder `reports` as well. [choices: json]
-  -l <level>, --log-level=<level>
+  -l <level>, --level=<level>
                         How much is told: with `debug` each step of each test. [choices: debug info] [default: info]
 
 General options:

@@ -34,7 +34,7 @@ pub struct Arguments {
     flag_timeout: String,
     pub(super) flag_junit: Option<PathBuf>,
     pub(super) flag_output: Option<String>,
-    flag_log_level: String,
+    flag_level: String,
     flag_cacert: Option<PathBuf>,
 }
 
@@ -135,7 +135,7 @@ impl Arguments {
 
     /// Whether each step is told of.
     pub(super) fn tells_all(&self) -> bool {
-        self.flag_log_level == "debug"
+        self.flag_level == "debug"
     }
 }
 

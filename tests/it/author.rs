@@ -45,8 +45,17 @@ impl Workshop {
     /// A copy of the repository, whose programs use the library where it is: so it is not compiled for each test.
     pub(crate) fn copied() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let names =
-            ["ansible.cfg", "inventories", "jenkins", "playbooks", "roles", "templates", "rustfmt.toml", "Cargo.lock"];
+        let names = [
+            "ansible.cfg",
+            "docs",
+            "inventories",
+            "jenkins",
+            "playbooks",
+            "roles",
+            "templates",
+            "rustfmt.toml",
+            "Cargo.lock",
+        ];
         let names = names.map(|name| repository().join(name));
         let copied = Command::new("cp").arg("-r").args(names).arg(folder.path()).status();
         assert!(copied.expect("cp").success());

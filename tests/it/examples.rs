@@ -294,6 +294,7 @@ fn those_of_firedrill_end_as_they_should() {
         (1, "The services run as before: still today's broken release."),
         (0, well),
         (0, "Each transaction is where it should be."),
+        (0, "All indexes are well, and no order was refused."),
         (0, "The drill is up"),
         (0, "4 services rolled back and verified"),
     ];

@@ -123,11 +123,18 @@ fn list_names_all_there_is() {
             let mut words = line.split_whitespace();
             Some((words.next()?, words.next()?))
         })
-        .take(6)
+        .take(8)
         .collect();
     let programs = [("firebreak", "program"), ("firedrill", "program")];
-    let roles = ["rebuild_indexes", "reelect_leader", "repopulate_images", "resolve_transactions", "rollback_service"]
-        .map(|name| (name, "role"));
+    let roles = [
+        "rebuild_indexes",
+        "reelect_leader",
+        "repopulate_images",
+        "resolve_transactions",
+        "rollback_service",
+        "test_pipeline",
+    ];
+    let roles = roles.map(|name| (name, "role"));
     assert_eq!(kinds, [&programs[..], &roles[..]].concat());
 }
 
