@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{Method, StatusCode};
 use firebreak::http::{self, Trust};
@@ -327,8 +327,15 @@ async fn until_so(mut is_so: impl AsyncFnMut() -> bool) -> Result<(), Elapsed> {
     timeout(Duration::from_mins(1), coming).await
 }
 
+/// The server makes its certificate when it starts, and writes it piece by piece.
 fn client(folder: &Path) -> http::Client {
-    let trust = Trust { authorities: Some(folder.join("apiserver.crt")), insecure: false };
+    let certificate = folder.join("apiserver.crt");
+    let is_whole = || std::fs::read_to_string(&certificate).is_ok_and(|text| text.contains("END CERTIFICATE"));
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !is_whole() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let trust = Trust { authorities: Some(certificate), insecure: false };
     http::client(&trust).expect("a client")
 }
 
