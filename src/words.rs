@@ -1,4 +1,4 @@
-//! Numbers and the words that they count.
+//! Numbers and the words that they count; bytes as digits.
 
 use std::fmt::Display;
 
@@ -14,9 +14,21 @@ pub fn of_them(count: impl Copy + Display, one: &str) -> String {
     format!("{one}{}", if count.to_string() == "1" { "" } else { "s" })
 }
 
+/// Bytes, each as two small hexadecimal digits.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(half.into(), 16).expect("half a byte");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_is_two_digits() {
+        assert_eq!(hexadecimal(&[0, 9, 0xab, 0xff]), "0009abff");
+    }
 
     #[test]
     fn one_is_one_and_none_are_many() {

@@ -27,6 +27,12 @@ impl Notifier {
         Self { webhook: webhook.map(|url| (http.clone(), url)), silent: AtomicBool::new(false) }
     }
 
+    /// A notifier that tells nobody.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { webhook: None, silent: AtomicBool::new(false) }
+    }
+
     /// Posts a message.
     pub async fn say(&self, text: &str, watch: &dyn Watch) {
         let Some((http, url)) = self.webhook.as_ref().filter(|_| !self.silent.load(Ordering::Relaxed)) else { return };

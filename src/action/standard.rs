@@ -1,5 +1,6 @@
 //! The options that every action has which changes something: whether to ask, whom to tell, how long to wait.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -64,7 +65,12 @@ impl Standard {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn notifier(&self) -> anyhow::Result<Notifier> {
-        Ok(self.notifier_by(&client(&Trust::default())?))
+        // A client reads all certificates of the host.
+        if self.flag_slack.is_none() {
+            Ok(Notifier::silent())
+        } else {
+            Ok(self.notifier_by(&client(&Trust::default())?))
+        }
     }
 
     /// Slack, by this client.
@@ -89,13 +95,47 @@ impl Standard {
     }
 }
 
+/// `--cacert` and `--insecure`, as a field `arg_trusted` of an action's arguments.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Trusted {
+    flag_cacert: Option<PathBuf>,
+    flag_insecure: bool,
+}
+
+impl Trusted {
+    /// Whom to trust.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        Trust { authorities: self.flag_cacert.clone(), insecure: self.flag_insecure }
+    }
+}
+
 /// A whole number above zero, up to the seconds of a day.
 ///
 /// # Errors
 /// When it is none; `unit` is what it counts.
 pub fn number(option: &str, text: &str, unit: &str) -> Result<u64, UsageError> {
-    let refusal = || UsageError(format!("{option} cannot be '{text}': it is a whole number of {unit}, 1 to {MOST}"));
-    text.parse().ok().filter(|number| (1..=MOST).contains(number)).ok_or_else(refusal)
+    number_up_to(option, text, unit, MOST)
+}
+
+/// A whole number above zero, up to this one.
+///
+/// # Errors
+/// When it is none; `unit` is what it counts.
+pub fn number_up_to(option: &str, text: &str, unit: &str, most: u64) -> Result<u64, UsageError> {
+    let refusal = || UsageError(format!("{option} cannot be '{text}': it is a whole number of {unit}, 1 to {most}"));
+    text.parse().ok().filter(|number| (1..=most).contains(number)).ok_or_else(refusal)
+}
+
+/// How many at most, of `unit`; none for all.
+///
+/// # Errors
+/// When it is no whole number above zero.
+pub fn limit(option: &str, text: Option<&str>, unit: &str) -> Result<Option<usize>, UsageError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let refusal = || UsageError(format!("{option} cannot be '{text}': it is a whole number of {unit}, 1 or more"));
+    text.parse().ok().filter(|limit| *limit > 0).map(Some).ok_or_else(refusal)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `build`: static release programs into `bin` and into the roles' files.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -14,7 +13,7 @@ use super::{Program, Toolkit};
 use crate::action::arguments::UsageError;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 use crate::process;
-use crate::words::counted;
+use crate::words::{counted, hexadecimal};
 
 /// Everything is in the program, so it runs on any Linux of its architecture; what is to be relocated is listed briefly.
 const STATIC: (&str, &str) = ("RUSTFLAGS", include_str!("../../scripts/rustflags").trim_ascii());
@@ -155,10 +154,7 @@ fn place(root: &Path, program: &Program, executable: &Path, fresh: bool) -> anyh
         put(&path, &bytes, true).with_context(|| format!("failed to write {}", place.display()))?;
         copied.push(place.clone());
     }
-    let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |mut letters, byte| {
-        let _ = write!(letters, "{byte:02x}");
-        letters
-    });
+    let sha256 = hexadecimal(&Sha256::digest(&bytes));
     let size = bytes.len() as u64;
     Ok(Made { program: program.name.clone(), built: !fresh, placed: copied, places, size, largest: None, sha256 })
 }

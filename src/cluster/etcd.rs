@@ -117,11 +117,11 @@ impl Etcd {
     }
 
     async fn hear(&self, address: &str) -> Heard {
-        let (nothing, read) = (json!({}), json!({ "key": KEY, "keys_only": true }));
+        let nothing = json!({});
         let (status, members, health) = tokio::join!(
             self.ask(address, "maintenance/status", &nothing, DEADLINE),
             self.ask(address, "cluster/member/list", &nothing, DEADLINE),
-            self.read(address, &read, DEADLINE),
+            self.read(address),
         );
         let said = match (status, members) {
             (Ok(status), Ok(members)) => {
@@ -162,9 +162,9 @@ impl Etcd {
     }
 
     /// How long a linearizable read takes.
-    async fn read(&self, address: &str, body: &Value, limit: Duration) -> Result<Duration, String> {
-        let began = Instant::now();
-        match self.ask(address, "kv/range", body, limit).await {
+    async fn read(&self, address: &str) -> Result<Duration, String> {
+        let (key, began) = (json!({ "key": KEY, "keys_only": true }), Instant::now());
+        match self.ask(address, "kv/range", &key, DEADLINE).await {
             Ok(_) => Ok(began.elapsed()),
             Err(Failed::Refused(why)) if SERVED.iter().any(|served| why.contains(served)) => Ok(began.elapsed()),
             Err(failed) => Err(format!("it serves no read: {}", failed.why())),
@@ -304,7 +304,7 @@ impl Kind for Etcd {
 
     async fn serves(&self, members: &[Member]) -> bool {
         let Some(member) = members.first() else { return false };
-        self.read(&member.address, &json!({ "key": KEY, "keys_only": true }), DEADLINE).await.is_ok()
+        self.read(&member.address).await.is_ok()
     }
 
     fn by_hand(&self, from: &Seat, to: &Seat) -> String {

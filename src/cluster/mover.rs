@@ -13,11 +13,10 @@ use tokio::time::{Instant, timeout};
 use super::gap::{Gap, Measurement};
 use super::survey::{Led, Member, Survey};
 use super::{Facts, Kind, Move};
-use crate::journal::lock::{Holder, LockError};
 use crate::journal::write::{Unanswered, Writes};
 use crate::journal::{Answer, Call, Ledger};
 use crate::poll::Looks;
-use crate::port::{DeployError, RemoteLock, Settable, Standing};
+use crate::port::{DeployError, Settable, Standing};
 use crate::watch::{Progress, Watch};
 
 /// What a move is called in the journal.
@@ -36,6 +35,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Where it is, without credentials.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.kind.address()
+    }
+
     pub(super) fn new(kind: Arc<dyn Kind>, ledger: Arc<dyn Ledger>) -> Self {
         Self { kind, writes: Writes::new(ledger), wrote: AtomicBool::new(false), gap: Mutex::default() }
     }
@@ -188,16 +193,15 @@ impl Cluster {
 
 /// The members are of the cluster that the change is about, and of no other.
 fn is_the_same(survey: &Survey, change: &Move) -> anyhow::Result<()> {
-    let clusters = survey.clusters();
-    if clusters.len() == 1 && !clusters.contains_key(change.cluster.as_str()) {
-        let now: Vec<_> = clusters.into_keys().collect();
+    if survey.is_of_another(&change.cluster) {
+        let now: Vec<_> = survey.clusters().into_keys().collect();
         bail!("another cluster answers here: {}, and this is about {}", now.join(", "), change.cluster);
     }
     Ok(())
 }
 
 fn standing(survey: &Survey, change: &Move) -> Standing {
-    if is_the_same(survey, change).is_err() {
+    if survey.is_of_another(&change.cluster) {
         return Standing::Gone;
     }
     match survey.led() {
@@ -208,22 +212,6 @@ fn standing(survey: &Survey, change: &Move) -> Standing {
             Some(why) if leader.id == change.to.id => Standing::Unwell { value: leader.name.clone(), why },
             _ => Standing::Other { value: leader.name.clone() },
         },
-    }
-}
-
-#[async_trait]
-impl RemoteLock for Cluster {
-    fn address(&self) -> &str {
-        self.kind.address()
-    }
-
-    // Who leads can be moved only by the one who leads, so a second run is refused by the cluster itself.
-    async fn lock(&self, _environment: &str, _holder: &Holder) -> Result<(), LockError> {
-        Ok(())
-    }
-
-    async fn unlock(&self, _environment: &str, _holder: &Holder) -> anyhow::Result<()> {
-        Ok(())
     }
 }
 

@@ -153,7 +153,7 @@ fn put_together(heard: &BTreeMap<String, Heard>, shown: &str) -> Survey {
                 let timeline = |own: &Value| own["timeline"].as_u64();
                 let of_leader = leader.and_then(|leader| timeline(&own_of(address_of(leader))?.0));
                 Ok(Said {
-                    cluster: own["database_system_identifier"].as_str().unwrap_or("unknown").to_owned(),
+                    cluster: own["database_system_identifier"].as_str().unwrap_or_default().to_owned(),
                     leader: leader.map(name_of),
                     leads: is_primary(own),
                     term: if is_primary(own) { timeline(own) } else { of_leader }.unwrap_or(0),

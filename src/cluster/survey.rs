@@ -109,14 +109,22 @@ impl Survey {
         self.members.iter().filter_map(|member| Some((member, member.said.as_ref().ok()?)))
     }
 
-    /// The clusters that the members belong to, by their ids, with the members of each; one, if all is well.
+    /// The clusters that the members belong to, by their ids, with the members of each; one, if all is well. A member that is being
+    /// made may not know yet.
     #[must_use]
     pub fn clusters(&self) -> BTreeMap<&str, Vec<&str>> {
         let mut clusters = BTreeMap::<&str, Vec<&str>>::new();
-        for (member, said) in self.said() {
+        for (member, said) in self.said().filter(|(_, said)| !said.cluster.is_empty()) {
             clusters.entry(&said.cluster).or_default().push(&member.name);
         }
         clusters
+    }
+
+    /// Whether the members are all of one cluster, and that is not the one of this id.
+    #[must_use]
+    pub fn is_of_another(&self, cluster: &str) -> bool {
+        let clusters = self.clusters();
+        clusters.len() == 1 && !clusters.contains_key(cluster)
     }
 
     /// How many voters there are, how many of them are healthy, and how many are needed.

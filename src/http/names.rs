@@ -40,11 +40,14 @@ impl Names {
         Self { files: Arc::new(Files { hosts: hosts.into(), servers: servers.into(), resolver: OnceCell::new() }) }
     }
 
-    /// The addresses of a name.
+    /// The addresses of a name, or the one that it is.
     ///
     /// # Errors
     /// When the hosts file does not know it and no name server is named, answers, or knows it.
     pub async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        if let Ok(address) = name.parse() {
+            return Ok(vec![address]);
+        }
         // The hosts file is read each time: it is short, and may change while a rollback runs.
         let hosts = std::fs::read_to_string(&self.files.hosts).unwrap_or_default();
         let known = in_hosts(&hosts, name);

@@ -63,7 +63,18 @@ pub enum NoAnswer {
     TooLong(usize),
 }
 
+impl NoAnswer {
+    /// Whether the server cannot have heard of the request: there was no connection, or no request at all.
+    #[must_use]
+    pub fn never_left(&self) -> bool {
+        matches!(self, Self::Lost(error) if error.is_connect() || error.is_builder())
+    }
+}
+
 impl Retry {
+    /// One try, whatever comes of it.
+    pub const ONCE: Self = Self { tries: 1, first_pause: Duration::ZERO };
+
     /// Sends a request and reads the answer, whose body may have `limit` bytes at most. A GET or a HEAD is sent again
     /// where the answer is 429 or 5xx, or where it did not come or broke off.
     ///
@@ -98,9 +109,16 @@ impl Retry {
         }
     }
 
-    /// How long to wait after so many tries, where the last answer had these headers. None: not at all, it is no use.
+    /// How long to wait after so many tries, where the last answer had these headers. None: not at all, it was the last try, or
+    /// another is no use.
     #[must_use]
     pub fn before_next(&self, tried: u32, headers: &HeaderMap) -> Option<Duration> {
+        self.after(tried, headers).filter(|_| tried < self.tries)
+    }
+
+    /// The same for a caller that does not count its tries.
+    #[must_use]
+    pub fn after(&self, tried: u32, headers: &HeaderMap) -> Option<Duration> {
         self.pause(tried, rest(headers), chance())
     }
 

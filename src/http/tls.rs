@@ -26,7 +26,7 @@ pub fn configuration(trust: &Trust, identity: Option<&Identity>) -> anyhow::Resu
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
     let mut configuration = match identity {
-        None => with_roots(RootCertStore::empty()).with_no_client_auth(),
+        None => none(),
         Some(identity) => shown(identity)?,
     };
     let verifier = Verifier { by_authority, own, named_as: "--cacert", insecure: trust.insecure };
@@ -46,7 +46,7 @@ pub fn authorities(trust: &Trust) -> anyhow::Result<Vec<CertificateDer<'static>>
 
 /// For a client that never speaks TLS: it trusts nobody, and reads no file.
 pub(super) fn none() -> ClientConfig {
-    with_roots(RootCertStore::empty()).with_no_client_auth()
+    trusting_nobody().with_no_client_auth()
 }
 
 /// A client that shows a certificate to a server that asks for one.
@@ -63,16 +63,17 @@ fn shown(identity: &Identity) -> anyhow::Result<ClientConfig> {
     }
     let own = PrivateKeyDer::from_pem_slice(&read(key, "client key")?)
         .with_context(|| format!("failed to use the client key {} (PEM is expected)", key.display()))?;
-    with_roots(RootCertStore::empty()).with_client_auth_cert(chain, own).with_context(|| {
+    trusting_nobody().with_client_auth_cert(chain, own).with_context(|| {
         format!("the client certificate {} and the key {} do not belong together", certificate.display(), key.display())
     })
 }
 
-fn with_roots(roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+/// A configuration that is begun, with no authority in it.
+fn trusting_nobody() -> ConfigBuilder<ClientConfig, WantsClientCert> {
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring has the cipher suites of TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
+        .with_root_certificates(RootCertStore::empty())
 }
 
 /// The certificates that the operator names.

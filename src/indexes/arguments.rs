@@ -1,6 +1,5 @@
 //! What the command line says.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,7 +8,7 @@ use super::choose::Request;
 use super::index::Kind;
 use super::server::Limits;
 use crate::action::arguments::UsageError;
-use crate::action::standard::{Standard, number};
+use crate::action::standard::{Standard, Trusted, number};
 use crate::http::{Address, Trust};
 
 /// docopt's values.
@@ -24,8 +23,7 @@ pub struct Arguments {
     flag_min_waste: String,
     flag_jobs: String,
     flag_lock_timeout: String,
-    flag_cacert: Option<PathBuf>,
-    flag_insecure: bool,
+    arg_trusted: Trusted,
 }
 
 impl Arguments {
@@ -36,7 +34,7 @@ impl Arguments {
     }
 
     pub(super) fn trust(&self) -> Trust {
-        Trust { authorities: self.flag_cacert.clone(), insecure: self.flag_insecure }
+        self.arg_trusted.trust()
     }
 
     /// Which indexes are meant.

@@ -54,46 +54,6 @@ impl Indexes {
             freed: Notify::new(),
         }
     }
-
-    /// What was done, for programs.
-    pub(super) fn numbers(&self) -> Map<String, Value> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = |(step, rebuilt): &(Step, Rebuilt)| {
-            json!({
-                "index": step.index.full_name(), "size_before": step.index.size, "size": rebuilt.size,
-                "seconds": rebuilt.took.as_secs_f64(), "verified": rebuilt.verified, "is_done": rebuilt.end == ItemEnd::Done,
-            })
-        };
-        let wait = json!({ "milliseconds": self.waits.longest().as_millis(), "how": self.server.measures() });
-        Map::from_iter([
-            ("rebuilt".to_owned(), state.ended.iter().map(row).collect()),
-            ("freed".to_owned(), freed(&state.ended).into()),
-            ("longest_wait".to_owned(), wait),
-        ])
-    }
-
-    /// The indexes that were rebuilt, for people.
-    pub(super) fn table(&self) -> Option<Table> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = state.ended.iter().filter(|(_, rebuilt)| rebuilt.end == ItemEnd::Done);
-        let row = |(step, rebuilt): &(Step, Rebuilt)| {
-            let (after, verified) = match step.act {
-                Act::Rebuild => (rebuilt.size.map(bytes).unwrap_or_default(), rebuilt.verified.as_str()),
-                Act::Remove => ("removed".to_owned(), ""),
-            };
-            let (before, took) = (bytes(step.index.size), time(rebuilt.took));
-            vec![
-                step.index.full_name().into(),
-                before.into(),
-                after.into(),
-                took.into(),
-                Cell::new(Tone::Good, verified),
-            ]
-        };
-        let rows: Vec<Vec<Cell>> = done.map(row).collect();
-        let head = ["index", "size before", "size", "took", "verified"].map(str::to_owned).to_vec();
-        (!rows.is_empty()).then(|| Table { head, rows, ..Table::default() })
-    }
 }
 
 fn freed(ended: &[(Step, Rebuilt)]) -> u64 {
@@ -185,5 +145,43 @@ impl Batch for Indexes {
             wait => format!("a reader or writer waited {} at most because of it", time(wait)),
         };
         Some(format!("{}; {} freed; {wait}", parts.join(", "), bytes(freed(&state.ended))))
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let row = |(step, rebuilt): &(Step, Rebuilt)| {
+            json!({
+                "index": step.index.full_name(), "size_before": step.index.size, "size": rebuilt.size,
+                "seconds": rebuilt.took.as_secs_f64(), "verified": rebuilt.verified, "is_done": rebuilt.end == ItemEnd::Done,
+            })
+        };
+        let wait = json!({ "milliseconds": self.waits.longest().as_millis(), "how": self.server.measures() });
+        Map::from_iter([
+            ("rebuilt".to_owned(), state.ended.iter().map(row).collect()),
+            ("freed".to_owned(), freed(&state.ended).into()),
+            ("longest_wait".to_owned(), wait),
+        ])
+    }
+
+    fn table(&self) -> Option<Table> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = state.ended.iter().filter(|(_, rebuilt)| rebuilt.end == ItemEnd::Done);
+        let row = |(step, rebuilt): &(Step, Rebuilt)| {
+            let (after, verified) = match step.act {
+                Act::Rebuild => (rebuilt.size.map(bytes).unwrap_or_default(), rebuilt.verified.as_str()),
+                Act::Remove => ("removed".to_owned(), ""),
+            };
+            let (before, took) = (bytes(step.index.size), time(rebuilt.took));
+            vec![
+                step.index.full_name().into(),
+                before.into(),
+                after.into(),
+                took.into(),
+                Cell::new(Tone::Good, verified),
+            ]
+        };
+        let rows: Vec<Vec<Cell>> = done.map(row).collect();
+        let head = ["index", "size before", "size", "took", "verified"].map(str::to_owned).to_vec();
+        (!rows.is_empty()).then(|| Table { head, rows, ..Table::default() })
     }
 }

@@ -69,13 +69,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         return Ok(refusal);
     }
     let batch = Arc::new(Indexes::new(Arc::new(database), choice.steps, limits, context));
-    let mut finding = BatchExecution { scope, batch: Arc::clone(&batch), plan, concurrency: jobs }.go().await?;
-    // Where the runner tells what became of the items.
-    if finding.details.contains_key("counts") {
-        finding.details.extend(batch.numbers());
-        finding.tables.splice(0..0, batch.table());
-    }
-    Ok(finding)
+    BatchExecution { scope, batch, plan, concurrency: jobs }.go().await
 }
 
 /// How much room rebuilds of so many at a time may need.

@@ -1,11 +1,10 @@
 //! A record as a line: 16 letters of a SHA-256 over the line before it and this one, a space, JSON. A line that was
 //! changed, dropped or put elsewhere shows.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 use super::record::Record;
+use crate::words::hexadecimal;
 
 /// The checksum that the first line follows.
 pub const FIRST: &str = "0000000000000000";
@@ -42,10 +41,7 @@ fn sum(before: &str, json: &str) -> String {
 
 /// The first bytes of the SHA-256 of a text, in hexadecimal letters.
 pub(super) fn digest(text: &str, bytes: usize) -> String {
-    Sha256::digest(text).iter().take(bytes).fold(String::with_capacity(2 * bytes), |mut letters, byte| {
-        let _ = write!(letters, "{byte:02x}");
-        letters
-    })
+    hexadecimal(&Sha256::digest(text)[..bytes])
 }
 
 /// The line of a record, with its end, and its checksum.

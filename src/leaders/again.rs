@@ -3,7 +3,7 @@
 use super::WORDS;
 use super::arguments::Arguments;
 use super::plan::{Plan, plan};
-use super::run::{carry_out, with_gap};
+use super::run::{carry_out, place, with_gap};
 use crate::action::context::Context;
 use crate::action::report::Finding;
 use crate::action::runner::{Found, Recorded, Recovery, UNDOES, end_run};
@@ -18,7 +18,8 @@ use crate::port::Unfit;
 pub async fn again(arguments: &Arguments, recovery: Recovery, context: &Context) -> anyhow::Result<Finding> {
     let cluster = arguments.cluster(context)?;
     let notifier = arguments.arg_standard.notifier()?;
-    let scope = arguments.arg_standard.scope(&cluster, WORDS, &notifier, context)?;
+    let place = place(&cluster);
+    let scope = arguments.arg_standard.scope(&place, WORDS, &notifier, context)?;
     let run = match recovery.find(arguments.earlier(), &scope).await? {
         Found::Nothing(finding) => return Ok(*finding),
         Found::Died(run) => {
@@ -47,8 +48,7 @@ fn recorded(run: &Run) -> anyhow::Result<Move> {
 
 /// The way back from a move: only where that very member still leads.
 fn back(survey: &Survey, change: &Move, run: &str, facts: &Facts) -> Result<Plan, Unfit> {
-    let clusters = survey.clusters();
-    if clusters.len() == 1 && !clusters.contains_key(change.cluster.as_str()) {
+    if survey.is_of_another(&change.cluster) {
         let why = format!("another cluster answers here than that of run {run}, {}", change.cluster);
         return Ok(Plan::Refused(why));
     }

@@ -6,13 +6,12 @@ use serde::Deserialize;
 
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
-use crate::action::standard::Standard;
+use crate::action::standard::{Standard, Trusted};
 use crate::cluster::{self, Access, Cluster, Facts};
-use crate::http::{Address, Identity, Trust};
+use crate::http::{Address, Identity};
 
 /// docopt's values.
 #[derive(Debug, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "docopt's commands")]
 pub struct Arguments {
     cmd_get: bool,
     cmd_undo: bool,
@@ -24,8 +23,7 @@ pub struct Arguments {
     flag_run: Option<String>,
     flag_cert: Option<PathBuf>,
     flag_key: Option<PathBuf>,
-    flag_cacert: Option<PathBuf>,
-    flag_insecure: bool,
+    arg_trusted: Trusted,
 }
 
 /// What is to be done.
@@ -67,8 +65,11 @@ impl Arguments {
                 );
             }
         };
-        let trust = Trust { authorities: self.flag_cacert.clone(), insecure: self.flag_insecure };
-        cluster::connect(&self.flag_cluster, &Access { trust, identity }, context.journal.clone())
+        cluster::connect(
+            &self.flag_cluster,
+            &Access { trust: self.arg_trusted.trust(), identity },
+            context.journal.clone(),
+        )
     }
 
     /// The member that is to lead; none for the best.

@@ -15,9 +15,9 @@ use crate::words::counted;
 /// When no member can be asked.
 pub async fn get(arguments: &Arguments, context: &Context) -> anyhow::Result<Finding> {
     let cluster = arguments.cluster(context)?;
-    let (facts, survey) = (cluster.facts(), cluster.survey().await?);
+    let facts = cluster.facts();
     let max_lag = arguments.max_lag(&facts)?;
-    Ok(told(&survey, max_lag, &facts))
+    Ok(told(&cluster.survey().await?, max_lag, &facts))
 }
 
 fn told(survey: &Survey, max_lag: u64, facts: &Facts) -> Finding {

@@ -1,15 +1,14 @@
 //! `run`: looks, plans, shows, asks, and moves the leadership.
 
-use serde_json::{Map, json};
-
 use super::WORDS;
 use super::arguments::Arguments;
 use super::get::table;
 use super::plan::{Plan, plan};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome};
-use crate::action::runner::{Execution, Row, RunScope, SetPlan, plan_table, plan_values};
+use crate::action::runner::{Execution, Row, RunScope, SetPlan};
 use crate::cluster::{Cluster, Move, Survey};
+use crate::port::NoRemoteLock;
 
 /// Moves the leadership to the named member, or to the best.
 ///
@@ -20,13 +19,19 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     let cluster = arguments.cluster(context)?;
     let max_lag = arguments.max_lag(&cluster.facts())?;
     let notifier = arguments.arg_standard.notifier()?;
-    let scope = arguments.arg_standard.scope(&cluster, WORDS, &notifier, context)?;
+    let place = place(&cluster);
+    let scope = arguments.arg_standard.scope(&place, WORDS, &notifier, context)?;
     if let Some(refusal) = scope.refusal()? {
         return Ok(refusal);
     }
     let survey = cluster.survey().await?;
     let plan = plan(&survey, arguments.to(), max_lag, &cluster.facts())?;
     carry_out(scope, &cluster, &survey, plan, None).await
+}
+
+/// Who leads can be moved only by the one who leads, so a second run is refused by the cluster itself.
+pub(super) fn place(cluster: &Cluster) -> NoRemoteLock {
+    NoRemoteLock(cluster.address().to_owned())
 }
 
 /// Carries out a plan; `purpose` says to what end, if it is not to have another member lead.
@@ -40,7 +45,7 @@ pub(super) async fn carry_out(
     let about = |outcome: Outcome, message: String| {
         let mut finding = Finding::new(outcome, message);
         finding.tables = vec![table(survey, &cluster.facts())];
-        finding.with("environment", scope.environment).with("platform", cluster_address(&scope))
+        finding.with("environment", scope.environment).with("platform", scope.place.address())
     };
     let (change, notes) = match plan {
         Plan::Already { leader, dangers } if dangers.is_empty() => {
@@ -63,29 +68,13 @@ pub(super) async fn carry_out(
     Ok(with_gap(finding, cluster, &change))
 }
 
-fn cluster_address<'s>(scope: &RunScope<'s>) -> &'s str {
-    scope.place.address()
-}
-
 fn set_plan(change: &Move, notes: Vec<String>, purpose: Option<String>, scope: &RunScope<'_>) -> SetPlan<Move> {
     let way = format!("from {} to {}", change.from.name, change.to.name);
     let purpose = purpose.unwrap_or_else(|| way.clone());
-    let rows = vec![Row::of(change.clone(), notes)];
-    SetPlan {
-        table: plan_table(&rows, format!("The plan: {}, {purpose}", scope.name()), WORDS),
-        announcement: format!(
-            "{} moves the leadership of {} on {} {way}",
-            scope.context.who,
-            change.name,
-            scope.place.address()
-        ),
-        recorded: json!({ "purpose": purpose, "steps": [{ "change": change }] }),
-        details: Map::from_iter([("steps".to_owned(), plan_values(&rows).into())]),
-        left: String::new(),
-        legend: Vec::new(),
-        rows,
-        purpose,
-    }
+    let title = format!("The plan: {}, {purpose}", scope.name());
+    let (who, place) = (&scope.context.who, scope.place.address());
+    let announcement = format!("{who} moves the leadership of {} on {place} {way}", change.name);
+    SetPlan::of(vec![Row::of(change.clone(), notes)], purpose, title, announcement, WORDS)
 }
 
 /// Adds what the move cost those who use the cluster.

@@ -11,8 +11,8 @@ use super::look::Gallery;
 use super::source::Source;
 use super::template::Template;
 use crate::action::arguments::UsageError;
-use crate::action::standard::{Standard, number};
-use crate::http::{Address, Trust};
+use crate::action::standard::{self, Standard, Trusted, number_up_to};
+use crate::http::Address;
 use crate::port::Unfit;
 use crate::store::{Access, Store, Web, connect};
 use crate::watch::Watch;
@@ -37,8 +37,7 @@ pub struct Arguments {
     flag_jobs: String,
     flag_largest: String,
     pub(super) flag_stale: bool,
-    flag_cacert: Option<PathBuf>,
-    flag_insecure: bool,
+    arg_trusted: Trusted,
 }
 
 impl Arguments {
@@ -48,28 +47,12 @@ impl Arguments {
         self.cmd_get
     }
 
-    fn trust(&self) -> Trust {
-        Trust { authorities: self.flag_cacert.clone(), insecure: self.flag_insecure }
-    }
-
     /// How many pictures are worked on at the same time.
     ///
     /// # Errors
     /// When it is no such number.
     pub(super) fn jobs(&self) -> Result<usize, UsageError> {
-        Self::up_to("--jobs", &self.flag_jobs, "pictures", MOST_JOBS)
-    }
-
-    fn up_to(option: &str, text: &str, unit: &str, most: u64) -> Result<usize, UsageError> {
-        let wrong = || UsageError(format!("{option} cannot be '{text}': it is a whole number of {unit}, 1 to {most}"));
-        let number = number(option, text, unit).ok().filter(|number| *number <= most).ok_or_else(wrong)?;
-        usize::try_from(number).map_err(|_| wrong())
-    }
-
-    fn limit(&self) -> Result<u64, UsageError> {
-        let Some(text) = self.flag_limit.as_deref().filter(|text| !text.is_empty()) else { return Ok(u64::MAX) };
-        let wrong = || UsageError(format!("--limit cannot be '{text}': it is a whole number of keys, 1 or more"));
-        text.parse().ok().filter(|limit| *limit > 0).ok_or_else(wrong)
+        up_to("--jobs", &self.flag_jobs, "pictures", MOST_JOBS)
     }
 
     /// The keys, read.
@@ -77,7 +60,8 @@ impl Arguments {
     /// # Errors
     /// When it is not said which, or they cannot be read.
     pub(super) async fn keys(&self) -> anyhow::Result<Keys> {
-        let limit = self.limit()?;
+        let limit = standard::limit("--limit", self.flag_limit.as_deref(), "keys")?;
+        let limit = limit.map_or(u64::MAX, |limit| limit as u64);
         let query = self.flag_query.as_deref().map(str::trim).filter(|query| !query.is_empty());
         let usage = |why: &str| Err(UsageError(why.to_owned()).into());
         let keys = match (self.flag_keys.as_deref().filter(|path| !path.as_os_str().is_empty()), query) {
@@ -85,7 +69,7 @@ impl Arguments {
             (Some(path), _) => of_file(path, limit)?,
             (None, Some(query)) => match &self.flag_database {
                 Some(database) if !database.whole().is_empty() => {
-                    of_database(database, query, limit, &self.trust()).await?
+                    of_database(database, query, limit, &self.arg_trusted.trust()).await?
                 }
                 _ => return usage("--query needs --database (or FIREBREAK_DATABASE): where it is asked"),
             },
@@ -104,7 +88,7 @@ impl Arguments {
     /// # Errors
     /// When one of the two is no such place.
     pub(super) fn gallery(&self, watch: &Arc<dyn Watch>) -> anyhow::Result<Gallery> {
-        let trust = self.trust();
+        let trust = self.arg_trusted.trust();
         let access = self.flag_access.as_ref().filter(|access| !access.expose_secret().trim().is_empty());
         let access = access.map(Access::read).transpose()?;
         let open = |address: &str| -> anyhow::Result<Box<dyn Store>> { connect(address, access.clone(), &trust) };
@@ -123,7 +107,11 @@ impl Arguments {
             }
             Template::Store { address, before, behind } => Source::new(open(&address)?, before, behind),
         };
-        let largest = Self::up_to("--largest", &self.flag_largest, "MiB", MOST_MIB)? << 20;
+        let largest = up_to("--largest", &self.flag_largest, "MiB", MOST_MIB)? << 20;
         Ok(Gallery::new(source, target, (before, behind), largest, Arc::clone(watch)))
     }
+}
+
+fn up_to(option: &str, text: &str, unit: &str, most: u64) -> Result<usize, UsageError> {
+    number_up_to(option, text, unit, most).map(|number| usize::try_from(number).unwrap_or(usize::MAX))
 }

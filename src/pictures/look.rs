@@ -66,6 +66,16 @@ impl Counts {
 }
 
 impl Standing {
+    /// Whether a run stores it; a stale one only where such are replaced.
+    #[must_use]
+    pub fn is_to_store(&self, replace: bool) -> bool {
+        match self {
+            Self::Missing | Self::Broken(_) => true,
+            Self::Stale(_) => replace,
+            Self::Good | Self::Unclear(_) => false,
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -232,10 +242,8 @@ impl Gallery {
             counts.add(&standing);
             let note = format!("looked at; {} missing, {} broken", counts.missing, counts.broken);
             self.watch.at("pictures", &Progress { done: counts.all(), total, note });
-            match standing {
-                Standing::Missing | Standing::Broken(_) => to_store.add(&wanted)?,
-                Standing::Stale(_) if replace => to_store.add(&wanted)?,
-                _ => {}
+            if standing.is_to_store(replace) {
+                to_store.add(&wanted)?;
             }
             if standing != Standing::Good && named.len() < NAMED {
                 named.push((wanted.key, standing));

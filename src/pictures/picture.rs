@@ -75,15 +75,20 @@ pub enum Verdict {
 /// Looks into bytes. Nothing is kept of the picture.
 #[must_use]
 pub fn inspect(bytes: &[u8]) -> Verdict {
-    let Some(kind) = Kind::of(bytes) else { return of_another_kind(bytes) };
-    match dimensions(bytes, kind) {
-        Ok((width, height)) if u64::from(width) * u64::from(height) > MOST_PIXELS => Verdict::Unclear(format!(
+    measured(bytes).map_or_else(|verdict| verdict, |(kind, _)| decoded(bytes, kind))
+}
+
+/// The kind of a picture that is to be decoded, and how many pixels it has; else what is known of the bytes without.
+fn measured(bytes: &[u8]) -> Result<(Kind, u64), Verdict> {
+    let Some(kind) = Kind::of(bytes) else { return Err(of_another_kind(bytes)) };
+    let (width, height) = dimensions(bytes, kind).map_err(|error| refused(&error))?;
+    match u64::from(width) * u64::from(height) {
+        0 => Err(Verdict::Broken("it has no pixel".to_owned())),
+        pixels if pixels > MOST_PIXELS => Err(Verdict::Unclear(format!(
             "it has {width} × {height} pixels; those of more than {} million are not decoded",
             MOST_PIXELS >> 20
-        )),
-        Ok((0, _) | (_, 0)) => Verdict::Broken("it has no pixel".to_owned()),
-        Ok(_) => decoded(bytes, kind),
-        Err(error) => refused(&error),
+        ))),
+        pixels => Ok((kind, pixels)),
     }
 }
 
@@ -213,11 +218,13 @@ impl Default for Inspector {
 impl Inspector {
     /// Looks into bytes, without keeping other tasks waiting.
     pub async fn inspect(&self, bytes: Bytes) -> Verdict {
-        let pixels = Kind::of(&bytes).and_then(|kind| dimensions(&bytes, kind).ok());
-        let pixels = pixels.map_or(0, |(width, height)| u64::from(width) * u64::from(height));
+        let (kind, pixels) = match measured(&bytes) {
+            Ok(measured) => measured,
+            Err(verdict) => return verdict,
+        };
         let needed = u32::try_from(((pixels * OF_A_PIXEL) >> 20) + 1).unwrap_or(BUDGET).min(BUDGET);
         let _permit = self.0.acquire_many(needed).await.expect("it is never closed");
-        let looked = tokio::task::spawn_blocking(move || inspect(&bytes)).await;
+        let looked = tokio::task::spawn_blocking(move || decoded(&bytes, kind)).await;
         looked.unwrap_or_else(|error| Verdict::Broken(format!("its decoder gave up: {error}")))
     }
 }

@@ -99,7 +99,7 @@ impl Pictures {
     }
 
     /// A picture from the source, checked.
-    async fn fetch(&self, wanted: &Wanted) -> Result<(Bytes, Kind), Fault> {
+    async fn fetch(&self, wanted: &Wanted) -> Result<(Bytes, Kind, Checksum), Fault> {
         let object = self.gallery.source.fetch(&wanted.key, self.gallery.largest).await?;
         let (body, noted) = (object.body, object.head.checksum);
         let kind = match self.gallery.inspector.inspect(body.clone()).await {
@@ -118,14 +118,13 @@ impl Pictures {
                 )));
             }
         }
-        Ok((body, kind))
+        Ok((body, kind, checksum))
     }
 
     /// Stores a picture where there is no good one; this is looked at right before.
     async fn store(&self, wanted: &Wanted) -> Result<(), NotStored> {
-        let (body, kind) = self.fetch(wanted).await.map_err(NotStored::Source)?;
+        let (body, kind, checksum) = self.fetch(wanted).await.map_err(NotStored::Source)?;
         let name = self.gallery.name(&wanted.key).map_err(NotStored::Unclear)?;
-        let checksum = Checksum::of(&body);
         for _ in 0..TRIES {
             let seen = self.gallery.stands(wanted, self.replace).await;
             let seen = seen.map_err(|error| NotStored::TargetDown(format!("{error:#}")))?;
@@ -203,5 +202,9 @@ impl Batch for Pictures {
 
     fn summary(&self) -> Option<String> {
         Some(self.ledger.sentence())
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        self.ledger.numbers()
     }
 }

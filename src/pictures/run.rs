@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::WORDS;
 use super::arguments::Arguments;
 use super::get::{details, sentence};
-use super::look::{Standing, Survey};
+use super::look::Survey;
 use super::restore::Pictures;
 use crate::action::context::Context;
 use crate::action::report::{Finding, Outcome, Table};
@@ -41,13 +41,9 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     }
     let seen = sentence(&survey, &target);
     let batch = Arc::new(Pictures::new(gallery, survey.to_store, replace));
-    let mut finding = BatchExecution { scope, batch: Arc::clone(&batch), plan, concurrency }.go().await?;
+    let mut finding = BatchExecution { scope, batch, plan, concurrency }.go().await?;
     if finding.outcome == Outcome::NothingToDo {
         finding.message = format!("{seen}. Nothing to store");
-    }
-    // Where the runner tells what became of the items.
-    if finding.details.contains_key("counts") {
-        finding.details.extend(batch.ledger.numbers());
     }
     if let (Some(bad), Outcome::Done | Outcome::NothingToDo) = (bad, finding.outcome) {
         finding.outcome = Outcome::NeedsOperator;
@@ -77,12 +73,7 @@ fn plan(survey: &Survey, source: &str, target: &str, replace: bool) -> BatchPlan
         }
     }
     let total = survey.to_store.count;
-    let is_stored = |standing: &Standing| match standing {
-        Standing::Missing | Standing::Broken(_) => true,
-        Standing::Stale(_) => replace,
-        Standing::Good | Standing::Unclear(_) => false,
-    };
-    let stored = survey.named.iter().filter(|(_, standing)| is_stored(standing));
+    let stored = survey.named.iter().filter(|(_, standing)| standing.is_to_store(replace));
     let steps =
         stored.map(|(key, standing)| json!({ "subject": key.as_str(), "before": standing.word(), "after": "stored" }));
     let steps = steps.collect();
@@ -93,6 +84,6 @@ fn plan(survey: &Survey, source: &str, target: &str, replace: bool) -> BatchPlan
         purpose: format!("from {source}"),
         table: Table { head: vec![String::new(); 2], rows, ..Table::default() },
         recorded: json!({ "source": source, "target": target, "pictures": total, "looked_at": counts }),
-        details: Map::from_iter(told),
+        details: told,
     }
 }

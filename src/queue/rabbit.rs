@@ -100,7 +100,7 @@ impl Rabbit {
         let door = Door { place, address: super::shown(address), tls, worker: worker.to_owned() };
         // The first must be there: who mistyped the address waits for no retries.
         let link = door.open(1).await?;
-        door.waiting(&link).await?;
+        door.waiting(&link, &door.place.queue).await?;
         let own = Lock::new(Own { connections: 1, ..Own::default() });
         Ok(Self { address: address.to_string(), door, link: Mutex::new(Some(link)), parking: Mutex::default(), own })
     }
@@ -221,7 +221,7 @@ impl Queue for Rabbit {
     async fn look(&self, limit: usize, see: &mut (dyn for<'m> FnMut(&'m Message) + Send)) -> anyhow::Result<Survey> {
         // A connection of its own: what is looked at is given back with all that it holds.
         let link = self.door.open(self.number()).await?;
-        let waiting = self.door.waiting(&link).await?;
+        let waiting = self.door.waiting(&link, &self.door.place.queue).await?;
         let parked = self.door.count(&link, &self.door.place.parking()).await?.unwrap_or(0);
         let sort = self.door.sort(&link).await?;
         let deaths = match sort {

@@ -299,8 +299,8 @@ where
         let may_pass = error.is_io_error()
             || matches!(error.kind(), redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading));
         // A server that stands still is not asked for minutes.
-        let most = if error.is_timeout() { 2 } else { TRIES.tries };
-        match TRIES.before_next(tried, &HeaderMap::new()).filter(|_| may_pass && tried < most) {
+        let is_worth_it = may_pass && (tried < 2 || !error.is_timeout());
+        match TRIES.before_next(tried, &HeaderMap::new()).filter(|_| is_worth_it) {
             Some(pause) => sleep(pause).await,
             None => return Err(error),
         }

@@ -2,6 +2,8 @@
 
 use sha2::{Digest as _, Sha256, Sha512};
 
+use crate::words::hexadecimal;
+
 /// The digest that registries name a body with.
 #[must_use]
 pub fn of(body: &[u8]) -> String {
@@ -24,11 +26,6 @@ pub(super) fn is_digest(text: &str) -> bool {
         Some(("sha512", digits)) => hex(digits, 128),
         _ => false,
     }
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::plan::{By, PlanRequest};
 use super::target::Target;
 use crate::action::arguments::UsageError;
 use crate::action::context::Context;
-use crate::action::standard::{Standard, number};
+use crate::action::standard::{Standard, Trusted, number};
 use crate::http::{self, Address, Trust};
 use crate::platform::{Access, Platform, RegistryLogin, connect, takes_login};
 use crate::registry::{Options, Registry};
@@ -33,13 +33,12 @@ pub struct Arguments {
     flag_registry_user: Option<String>,
     flag_registry_pwd: Option<SecretString>,
     flag_immutable_tags: bool,
-    flag_cacert: Option<PathBuf>,
-    flag_insecure: bool,
     flag_platform: Option<Address>,
     flag_user: Option<String>,
     flag_pwd: Option<SecretString>,
     flag_keep: String,
     arg_standard: Standard,
+    arg_trusted: Trusted,
     flag_allow_partial: bool,
     flag_pin: bool,
 }
@@ -214,7 +213,7 @@ impl Arguments {
             registry: self.flag_registry,
             registry_user: self.flag_registry_user,
             registry_password: self.flag_registry_pwd,
-            trust: Trust { authorities: self.flag_cacert, insecure: self.flag_insecure },
+            trust: self.arg_trusted.trust(),
         };
         let place = self.flag_platform.map(|platform| PlatformLogin {
             platform,

@@ -21,9 +21,6 @@ use crate::watch::{Unwatched, Watch};
 /// No answer of these services is longer, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// One request, whatever comes of it: the [`Circuit`] says whether to try again.
-const ONCE: Retry = Retry { tries: 1, first_pause: Duration::ZERO };
-
 /// The bank and the master.
 pub(super) struct Calls {
     bank: Service,
@@ -132,7 +129,7 @@ impl Service {
         }
         let request = request.build().map_err(|error| refused(format!("cannot be asked: {}", error.without_url())))?;
         let asked = request.url().clone();
-        let answer = match ONCE.send(&self.client, request, LONGEST, &Unwatched).await {
+        let answer = match Retry::ONCE.send(&self.client, request, LONGEST, &Unwatched).await {
             Ok(answer) => answer,
             Err(error @ NoAnswer::Lost(_)) => {
                 return Err(Failure::Unavailable(format!("gives no answer ({error})"), HeaderMap::new()));

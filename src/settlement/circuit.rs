@@ -124,7 +124,7 @@ impl Circuit {
                 // One transaction that is never answered does not make the service one that is down.
                 Err(Failure::Unavailable(why, headers)) => (why, headers, tried == 1),
             };
-            let pause = TRIES.before_next(tried.min(TRIES.tries), &headers);
+            let pause = TRIES.after(tried.min(TRIES.tries), &headers);
             if let Some(rest) = pause.filter(|_| headers.contains_key(RETRY_AFTER)) {
                 // What it asks of one it asks of all.
                 self.rest(rest);

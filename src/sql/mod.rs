@@ -79,10 +79,7 @@ pub async fn connect(address: &Address, trust: &Trust, application: &str) -> any
 
 /// The addresses of a host, by our own resolver.
 async fn addresses(name: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
-    match name.parse() {
-        Ok(address) => Ok(vec![address]),
-        Err(_) => Names::of_the_system().addresses(name).await,
-    }
+    Names::of_the_system().addresses(name).await
 }
 
 /// The trust of a session: nobody's certificate is looked at where TLS was not ordered to be verified.

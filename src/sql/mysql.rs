@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::{Host, KEEPALIVE, PATIENCE, Place, Row, Session, Tls, addresses, of_the_socket, trust_for};
 use crate::http::{Trust, authorities};
+use crate::words::hexadecimal;
 
 /// A session.
 pub struct Mysql {
@@ -148,15 +149,11 @@ impl Session for Mysql {
 
 /// A value as text; none for NULL. What a statement without parameters answers is text already.
 fn text(value: Value) -> Option<String> {
-    use std::fmt::Write as _;
     match value {
         Value::NULL => None,
-        Value::Bytes(bytes) => Some(String::from_utf8(bytes).unwrap_or_else(|error| {
-            error.as_bytes().iter().fold("\\x".to_owned(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
-        })),
+        Value::Bytes(bytes) => {
+            Some(String::from_utf8(bytes).unwrap_or_else(|error| format!("\\x{}", hexadecimal(error.as_bytes()))))
+        }
         other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
     }
 }

@@ -9,8 +9,6 @@ mod key;
 mod s3;
 mod web;
 
-use std::fmt::Write as _;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -22,6 +20,7 @@ pub use s3::{Access, S3};
 pub use web::{UrlPattern, Web};
 
 use crate::http::Trust;
+use crate::words::hexadecimal;
 
 const KNOWN: &str = "known are a folder, and s3://BUCKET/PREFIX?endpoint=https://HOST&region=REGION";
 
@@ -33,11 +32,12 @@ impl Checksum {
     /// The checksum of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
-        Self(digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        }))
+        Self::of_digest(&Sha256::digest(bytes))
+    }
+
+    /// A SHA-256 that was computed already.
+    fn of_digest(digest: &[u8]) -> Self {
+        Self(hexadecimal(digest))
     }
 
     /// Reads a checksum that somebody wrote, in digits of either case; none where it is none.
@@ -187,7 +187,10 @@ pub trait Store: Source {
 pub fn connect(address: &str, access: Option<Access>, trust: &Trust) -> anyhow::Result<Box<dyn Store>> {
     Ok(match address.split_once("://") {
         Some(("s3", _)) => Box::new(S3::open(address, access, trust)?),
-        Some(_) => return Err(crate::port::Unfit(format!("'{address}' names no store: {KNOWN}")).into()),
+        Some(_) => {
+            let address = crate::address::printable(address);
+            return Err(crate::port::Unfit(format!("'{address}' names no store: {KNOWN}")).into());
+        }
         None => Box::new(Folder::open(address)?),
     })
 }
@@ -211,5 +214,7 @@ mod tests {
     fn an_address_of_something_else_is_refused() {
         let error = connect("ftp://h/x", None, &Trust::default()).err().expect("refused").to_string();
         assert_eq!(error, format!("'ftp://h/x' names no store: {KNOWN}"));
+        let error = connect("S3://KEY:hunter2@bucket/x", None, &Trust::default()).err().expect("refused").to_string();
+        assert_eq!(error, format!("'S3://bucket/x' names no store: {KNOWN}"));
     }
 }

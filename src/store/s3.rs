@@ -168,13 +168,18 @@ impl S3 {
     }
 
     /// One try to put an object.
-    async fn put_once(&self, name: &str, body: &Bytes, kind: &str, over: &Over) -> Result<Tried, StoreError> {
-        let digest = Sha256::digest(body);
+    async fn put_once(
+        &self,
+        name: &str,
+        (body, digest): (&Bytes, &[u8]),
+        kind: &str,
+        over: &Over,
+    ) -> Result<Tried, StoreError> {
         let mut action = PutObject::new(&self.bucket, self.credentials.as_ref(), name);
         let headers = action.headers_mut();
         headers.insert("content-type", kind.to_owned());
         headers.insert("x-amz-checksum-sha256", BASE64_STANDARD.encode(digest));
-        headers.insert(CHECKSUM, Checksum::of(body).as_str().to_owned());
+        headers.insert(CHECKSUM, Checksum::of_digest(digest).as_str().to_owned());
         match over {
             Over::Nothing => headers.insert("if-none-match", "*"),
             Over::Version(version) => headers.insert("if-match", version.clone()),
@@ -304,10 +309,11 @@ impl Store for S3 {
 
     async fn put(&self, key: &Key, body: Bytes, kind: &str, over: &Over) -> Result<Stored, StoreError> {
         let name = self.name(key);
-        let (checksum, size) = (Checksum::of(&body), body.len() as u64);
+        let digest = Sha256::digest(&body);
+        let (checksum, size) = (Checksum::of_digest(&digest), body.len() as u64);
         let mut over = over;
         for tried in 1..=self.retry.tries {
-            let end = self.put_once(&name, &body, kind, over).await?;
+            let end = self.put_once(&name, (&body, &digest), kind, over).await?;
             match end {
                 Tried::Changed if tried == 1 => return Ok(Stored::Changed),
                 Tried::NoConditions => {

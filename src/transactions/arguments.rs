@@ -1,12 +1,10 @@
 //! What the command line says.
 
-use std::path::PathBuf;
-
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::action::arguments::UsageError;
-use crate::action::standard::Standard;
+use crate::action::standard::{self, Standard, Trusted};
 use crate::http::{Address, Trust};
 use crate::port::Unfit;
 use crate::settlement::Services;
@@ -21,8 +19,7 @@ pub struct Arguments {
     pub(super) flag_issuer: String,
     pub(super) flag_limit: Option<String>,
     flag_services: Option<SecretString>,
-    flag_cacert: Option<PathBuf>,
-    flag_insecure: bool,
+    arg_trusted: Trusted,
 }
 
 impl Arguments {
@@ -33,7 +30,7 @@ impl Arguments {
     }
 
     pub(super) fn trust(&self) -> Trust {
-        Trust { authorities: self.flag_cacert.clone(), insecure: self.flag_insecure }
+        self.arg_trusted.trust()
     }
 
     /// The services; none where nothing is said of them.
@@ -50,9 +47,6 @@ impl Arguments {
     /// # Errors
     /// When it is no such number.
     pub(super) fn limit(&self) -> Result<Option<usize>, UsageError> {
-        let Some(text) = self.flag_limit.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
-        let wrong =
-            || UsageError(format!("--limit cannot be '{text}': it is a whole number of transactions, 1 or more"));
-        text.parse().ok().filter(|limit| *limit > 0).map(Some).ok_or_else(wrong)
+        standard::limit("--limit", self.flag_limit.as_deref(), "transactions")
     }
 }

@@ -84,12 +84,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         watch,
         feed: Mutex::default(),
     });
-    let mut finding = BatchExecution { scope, batch: Arc::clone(&batch), plan, concurrency }.go().await?;
-    // Where the runner tells what became of the items.
-    if finding.details.contains_key("counts") {
-        finding.details.extend(batch.ledger.told());
-    }
-    Ok(finding)
+    BatchExecution { scope, batch, plan, concurrency }.go().await
 }
 
 fn plan(survey: &Survey, seen: &Seen, address: &str, (bank, issuer): (&str, &str), limit: Option<usize>) -> BatchPlan {

@@ -307,6 +307,10 @@ impl Batch for Transactions {
         self.settlement.hurry();
     }
 
+    fn details(&self) -> Map<String, Value> {
+        self.ledger.told()
+    }
+
     fn summary(&self) -> Option<String> {
         Some(self.ledger.sentence())
     }

@@ -8,9 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use firebreak::action::context::Context;
 use firebreak::action::report::{Finding, Outcome};
-use firebreak::action::runner::{
-    Execution, Found, PLAIN, Recovery, Row, SetPlan, UNDOES, Vocabulary, end_run, plan_table,
-};
+use firebreak::action::runner::{Execution, Found, PLAIN, Recovery, Row, SetPlan, UNDOES, Vocabulary, end_run};
 use firebreak::action::{self, standard::Standard};
 use firebreak::journal::{Answer, Call, Ledger};
 use firebreak::port::{self, DeployError, NoRemoteLock, Settable, Standing};
@@ -167,18 +165,9 @@ async fn go(args: Args, context: Context) -> anyhow::Result<Finding> {
         }
     }
     let rows = files.changes(&to)?;
-    let steps: Vec<_> =
-        rows.iter().filter_map(|row| row.change.as_ref()).map(|change| json!({ "change": change })).collect();
-    let plan = SetPlan {
-        table: plan_table(&rows, format!("The plan: {purpose}"), WORDS),
-        recorded: json!({ "purpose": purpose, "steps": steps }),
-        announcement: format!("{} sets the files {purpose}", context.who),
-        details: serde_json::Map::from_iter([("steps".to_owned(), action::runner::plan_values(&rows).into())]),
-        rows,
-        purpose,
-        left: String::new(),
-        legend: Vec::new(),
-    };
+    let title = format!("The plan: {purpose}");
+    let announcement = format!("{} sets the files {purpose}", context.who);
+    let plan = SetPlan::of(rows, purpose, title, announcement, WORDS);
     if args.cmd_get {
         let mut finding = Finding::new(Outcome::Done, WORDS.count(plan.rows.len()));
         finding.tables = vec![plan.table];

@@ -52,6 +52,24 @@ fn leave(mut session: PtySession) -> (i32, String) {
     }
 }
 
+/// Types each example, with what is there put in the place of what it names, and agrees where it acts, after all that the screen then
+/// says; the exit code and the screen of each.
+fn played(program: &str, folder: &Path, there: impl Fn(&str) -> String, says: &[&str]) -> Vec<(i32, String)> {
+    let play = |line: &String| {
+        let typed = there(line);
+        assert!(!typed.contains(".example"), "{typed}");
+        let mut session = pty::start(shell(&typed, folder));
+        if line.split(' ').nth(1) != Some("get") && !line.contains("--check") {
+            for said in says {
+                session.exp_string(said).expect(said);
+            }
+            session.send("y\r").and_then(|_| session.flush()).expect("to type");
+        }
+        leave(session)
+    };
+    examples(program).iter().map(play).collect()
+}
+
 #[test]
 fn each_program_has_its_examples_run_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
@@ -85,29 +103,20 @@ async fn those_of_rollback_service_take_a_set_back_behind_a_dcos() {
     let (registry, marathon) = (fixture.drill.registry.address(), fixture.drill.marathon().address());
     let folder = fixture.folder.path().to_owned();
     let ends = tokio::task::spawn_blocking(move || {
-        let mut ends = Vec::new();
-        for line in examples(PROGRAM) {
+        let there = |line: &str| {
             let line = line.replace("https://registry.example", &format!("http://{registry}"));
-            let line = line.replace("marathon+https://dcos.example", &format!("marathon+http://{marathon}"));
-            assert!(!line.contains(".example"), "{line}");
-            let mut session = pty::start(shell(&line, &folder));
-            if line.starts_with("rollback_service run") {
-                session
-                    .exp_string(&format!("The plan: 'dev' on http://{marathon}/service/marathon"))
-                    .expect("the plan");
-                session.exp_string("Change 5 workloads of 4 services of 'dev'").expect("the question");
-                session.send("y\r").and_then(|_| session.flush()).expect("to type");
-            }
-            let (code, screen) = leave(session);
-            ends.push((line.split(' ').nth(1).map(str::to_owned), code, screen));
-        }
-        ends
+            line.replace("marathon+https://dcos.example", &format!("marathon+http://{marathon}"))
+        };
+        let plan = format!("The plan: 'dev' on http://{marathon}/service/marathon");
+        played(PROGRAM, &folder, there, &[&plan, "Change 5 workloads of 4 services of 'dev'"])
     })
     .await
     .expect("every example to run");
-    let codes: Vec<_> = ends.iter().map(|(command, code, _)| (command.as_deref().unwrap_or_default(), *code)).collect();
+    let lines = examples(PROGRAM);
+    let commands: Vec<_> = lines.iter().map(|line| line.split(' ').nth(1).unwrap_or_default()).collect();
+    let codes: Vec<_> = commands.into_iter().zip(ends.iter().map(|(code, _)| *code)).collect();
     assert_eq!(codes, [("get", 0), ("run", 0)], "{ends:?}");
-    assert!(ends[1].2.contains("4 services rolled back and verified"), "{ends:?}");
+    assert!(ends[1].1.contains("4 services rolled back and verified"), "{ends:?}");
     fixture.stands(ShopState::Good);
 }
 
@@ -126,20 +135,12 @@ async fn those_of_repopulate_images_store_what_is_missing() {
         std::fs::write(path("backup/1"), picture).expect("a picture");
         std::fs::write(path("keys.txt"), "1\n").expect("the keys");
         std::fs::write(path("s3.keys"), ACCESS).expect("the access");
-        let mut ends = Vec::new();
-        for line in examples(env!("CARGO_BIN_EXE_repopulate_images")) {
-            let typed = line.replace("https://cdn.example", "http://127.0.0.1:9");
-            let typed = typed.replace("/srv/dashboard", "dashboard").replace("/backup", "backup");
-            let typed = typed.replace("s3://shop/thumbs?", &format!("{address}&"));
-            assert!(!typed.contains(".example"), "{typed}");
-            let mut session = pty::start(shell(&typed, folder.path()));
-            if line.starts_with("repopulate_images run") {
-                session.exp_string("from backup? [y/N]").expect("the question");
-                session.send("y\r").and_then(|_| session.flush()).expect("to type");
-            }
-            ends.push(leave(session));
-        }
-        ends
+        let there = |line: &str| {
+            let line = line.replace("https://cdn.example", "http://127.0.0.1:9");
+            let line = line.replace("/srv/dashboard", "dashboard").replace("/backup", "backup");
+            line.replace("s3://shop/thumbs?", &format!("{address}&"))
+        };
+        played(env!("CARGO_BIN_EXE_repopulate_images"), folder.path(), there, &["from backup? [y/N]"])
     })
     .await
     .expect("every example to run");
@@ -159,18 +160,13 @@ async fn those_of_resolve_transactions_settle_what_waits() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("services.json"), services).expect("the services");
         std::fs::write(folder.path().join("queue.url"), redis.url()).expect("the queue");
-        let mut ends = Vec::new();
-        for line in examples(env!("CARGO_BIN_EXE_resolve_transactions")) {
-            let typed = line.replace("queue.example:6379", &format!("127.0.0.1:{}", redis.port()));
-            assert!(!typed.contains(".example"), "{typed}");
-            let mut session = pty::start(shell(&typed, folder.path()));
-            if line.starts_with("resolve_transactions run") {
-                session.exp_string("of issuer 'primary', as the bank 'north' confirms? [y/N]").expect("the question");
-                session.send("y\r").and_then(|_| session.flush()).expect("to type");
-            }
-            ends.push(leave(session));
-        }
-        ends
+        let there = |line: &str| line.replace("queue.example:6379", &format!("127.0.0.1:{}", redis.port()));
+        played(
+            env!("CARGO_BIN_EXE_resolve_transactions"),
+            folder.path(),
+            there,
+            &["of issuer 'primary', as the bank 'north' confirms? [y/N]"],
+        )
     })
     .await
     .expect("every example to run");
@@ -207,21 +203,13 @@ async fn those_of_reelect_leader_move_a_leadership_and_take_it_back() {
     let ends = tokio::task::spawn_blocking(move || {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("cluster.url"), url).expect("the cluster");
-        let mut ends = Vec::new();
-        for line in examples(env!("CARGO_BIN_EXE_reelect_leader")) {
-            let typed = line.replace("etcd1.example:2379", &format!("127.0.0.1:{}", ports[0]));
-            let typed = typed.replace("etcd2.example:2379", &format!("127.0.0.1:{}", ports[1]));
+        let there = |line: &str| {
+            let line = line.replace("etcd1.example:2379", &format!("127.0.0.1:{}", ports[0]));
+            let line = line.replace("etcd2.example:2379", &format!("127.0.0.1:{}", ports[1]));
             // The members of this cluster are called otherwise.
-            let typed = typed.replace("--to=etcd2", "--to=m2");
-            assert!(!typed.contains(".example"), "{typed}");
-            let mut session = pty::start(shell(&typed, folder.path()));
-            if !line.starts_with("reelect_leader get") {
-                session.exp_string("? [y/N]").expect("the question");
-                session.send("y\r").and_then(|_| session.flush()).expect("to type");
-            }
-            ends.push(leave(session));
-        }
-        ends
+            line.replace("--to=etcd2", "--to=m2")
+        };
+        played(env!("CARGO_BIN_EXE_reelect_leader"), folder.path(), there, &["? [y/N]"])
     })
     .await
     .expect("every example to run");
@@ -241,18 +229,8 @@ async fn those_of_rebuild_indexes_mend_a_broken_index() {
     let ends = tokio::task::spawn_blocking(move || {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("shop.url"), &url).expect("the database");
-        let mut ends = Vec::new();
-        for line in examples(env!("CARGO_BIN_EXE_rebuild_indexes")) {
-            let typed = line.replace("postgres://repair@db.example/shop", &url);
-            assert!(!typed.contains(".example"), "{typed}");
-            let mut session = pty::start(shell(&typed, folder.path()));
-            if line.starts_with("rebuild_indexes run") && !line.contains("--check") {
-                session.exp_string("while others write? [y/N]").expect("the question");
-                session.send("y\r").and_then(|_| session.flush()).expect("to type");
-            }
-            ends.push(leave(session));
-        }
-        ends
+        let there = |line: &str| line.replace("postgres://repair@db.example/shop", &url);
+        played(env!("CARGO_BIN_EXE_rebuild_indexes"), folder.path(), there, &["while others write? [y/N]"])
     })
     .await
     .expect("every example to run");

@@ -74,6 +74,16 @@ pub trait Batch: Send + Sync + 'static {
         None
     }
 
+    /// What the report tells besides of what became of the items.
+    fn details(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// A table of what became of the items, above the runner's own.
+    fn table(&self) -> Option<Table> {
+        None
+    }
+
     /// Called once when no item is under way any more, however it came to that, while an interrupt still waits.
     async fn close(&self) {}
 }
@@ -245,7 +255,10 @@ impl<B: Batch> BatchExecution<'_, B> {
         let urgent = result.named.iter().filter(|(_, state, _)| *state != ItemState::Left);
         let sentences: Vec<_> = urgent.take(3).map(|(item, state, why)| format!("{item}: {state}, {why}")).collect();
         self.scope.tell(&sentences, &finding.message, &section).await;
-        Ok(self.end(finding).with("plan", id))
+        let mut finding = self.end(finding).with("plan", id);
+        finding.details.extend(self.batch.details());
+        finding.tables.splice(0..0, self.batch.table());
+        Ok(finding)
     }
 
     /// Works through the items, as many at a time as that is allowed, and writes down how far it came.

@@ -1,8 +1,10 @@
 //! A plan of changes as the runner needs it: rows that people see, and what of each is written.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::show::{plan_table, plan_values};
+use super::vocabulary::Vocabulary;
 use crate::action::report::Table;
 use crate::journal::Run;
 use crate::port::{Change, Standing};
@@ -59,6 +61,24 @@ impl<C: Change> SetPlan<C> {
     #[must_use]
     pub fn changes(&self) -> Vec<C> {
         self.rows.iter().filter_map(|row| row.change.clone()).collect()
+    }
+}
+
+impl<C: Change + Serialize> SetPlan<C> {
+    /// A plan of which nothing is to be told besides its rows. `title` stands above them.
+    #[must_use]
+    pub fn of(rows: Vec<Row<C>>, purpose: String, title: String, announcement: String, words: Vocabulary) -> Self {
+        let steps = rows.iter().filter_map(|row| row.change.as_ref()).map(|change| json!({ "change": change }));
+        Self {
+            table: plan_table(&rows, title, words),
+            announcement,
+            recorded: json!({ "purpose": purpose, "steps": steps.collect::<Vec<_>>() }),
+            details: Map::from_iter([("steps".to_owned(), plan_values(&rows).into())]),
+            left: String::new(),
+            legend: Vec::new(),
+            rows,
+            purpose,
+        }
     }
 }
 

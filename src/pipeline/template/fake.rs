@@ -6,6 +6,7 @@ use fake::locales;
 use minijinja::{Environment, Error, ErrorKind, Value as Jinja};
 
 use crate::action::arguments::nearest;
+use crate::words::hexadecimal;
 
 /// The providers of Faker that are here.
 const PROVIDERS: [&str; 45] = [
@@ -92,14 +93,8 @@ pub(in crate::pipeline) fn uuid() -> String {
     let mut bytes = fastrand::u128(..).to_be_bytes();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = hex_of(&bytes);
+    let hex = hexadecimal(&bytes);
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-}
-
-/// Bytes, as two hexadecimal digits each.
-pub(super) fn hex_of(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]).collect()
 }
 
 fn hex(digits: usize) -> String {

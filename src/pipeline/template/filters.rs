@@ -8,8 +8,8 @@ use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use super::convert::{from_jinja, to_jinja};
-use super::fake::hex_of as hex;
 use crate::pipeline::value::{Decimal, Value};
+use crate::words::hexadecimal as hex;
 
 /// Adds them.
 pub(super) fn add(jinja: &mut Environment<'_>) {

@@ -79,7 +79,7 @@ impl Answer {
 
     /// How long to wait before what was asked so often is asked again; none where that is no use.
     fn rest(&self, tried: u32) -> Option<Duration> {
-        if tried < RETRY.tries { RETRY.before_next(tried, &self.headers) } else { None }
+        RETRY.before_next(tried, &self.headers)
     }
 
     /// What it says of a refusal, without what must not be shown.
@@ -118,7 +118,7 @@ impl Client {
             let pause = match &answer {
                 Ok(answer) if answer.status.is_server_error() || answer.is_busy() => answer.rest(tried),
                 Ok(_) => None,
-                Err(_) => RETRY.before_next(tried, &HeaderMap::new()).filter(|_| tried < RETRY.tries),
+                Err(_) => RETRY.before_next(tried, &HeaderMap::new()),
             };
             if let Some(pause) = pause {
                 sleep(pause).await;

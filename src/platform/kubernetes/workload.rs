@@ -7,6 +7,7 @@ use super::super::secrets::Secrets;
 use super::others::{Owner, owner};
 use crate::platform::image::WrittenImage;
 use crate::platform::{Apart, Application, Change};
+use crate::words::hexadecimal;
 
 /// Where it is said why an object was changed last; kubectl shows it beside each revision.
 pub(super) const CAUSE: &str = "kubernetes.io/change-cause";
@@ -139,8 +140,7 @@ pub(super) fn revision(object: &Value) -> Option<String> {
     spec.shift_remove("replicas");
     // With the uid in it, and cut short: values of the environment are in the spec.
     let digest = Sha256::digest(format!("{uid}{}", Value::Object(spec)));
-    let digest = digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    Some(format!("{uid}/{digest}"))
+    Some(format!("{uid}/{}", hexadecimal(&digest[..8])))
 }
 
 /// How many instances are wanted.

@@ -228,7 +228,7 @@ impl Client {
     }
 
     fn unanswered(&self, method: &Method, path: &str, error: NoAnswer) -> Unanswered {
-        let never_left = matches!(&error, NoAnswer::Lost(error) if error.is_connect() || error.is_builder());
+        let never_left = error.never_left();
         let error = anyhow::Error::new(error);
         if never_left {
             Unanswered::NotSent(error.context(format!("failed to reach Marathon at {}", self.base)))

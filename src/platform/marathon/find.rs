@@ -48,8 +48,7 @@ pub(super) async fn find(url: &Url, http: &Client) -> Url {
 async fn there(url: &Url, http: &Client) -> There {
     let info = format!("{}/v2/info", without_credentials(url).trim_end_matches('/'));
     let Ok(request) = http.get(info).timeout(PATIENCE).build() else { return There::Silence };
-    let once = Retry { tries: 1, first_pause: Duration::ZERO };
-    let Ok(answer) = once.send(http, request, LONGEST, &Unwatched).await else { return There::Silence };
+    let Ok(answer) = Retry::ONCE.send(http, request, LONGEST, &Unwatched).await else { return There::Silence };
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     match answer.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => There::Guarded,

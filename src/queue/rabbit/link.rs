@@ -109,18 +109,17 @@ impl Door {
 
     /// How many messages wait in a queue; none where there is no such queue.
     pub(super) async fn count(&self, link: &Link, queue: &str) -> Result<Option<u64>, Trouble> {
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        match self.declared(link, queue, options, FieldTable::default()).await {
+        match self.waiting(link, queue).await {
             Ok(count) => Ok(Some(count)),
             Err(Trouble { code: Some(404), .. }) => Ok(None),
             Err(trouble) => Err(trouble),
         }
     }
 
-    /// How many messages wait in the queue.
-    pub(super) async fn waiting(&self, link: &Link) -> Result<u64, Trouble> {
+    /// How many messages wait in a queue, which is there.
+    pub(super) async fn waiting(&self, link: &Link, queue: &str) -> Result<u64, Trouble> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        self.declared(link, &self.place.queue, options, FieldTable::default()).await
+        self.declared(link, queue, options, FieldTable::default()).await
     }
 
     /// Asks which kind of queue it is. The only way in AMQP is to declare it as one of another kind, and to read the refusal; who may

@@ -16,7 +16,7 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::TlsConnector;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
@@ -74,18 +74,9 @@ pub(super) async fn connect(broker: AMQPUri, tls: Arc<ClientConfig>, name: &str)
 
 async fn open(broker: &AMQPUri, tls: Arc<ClientConfig>) -> io::Result<Wire> {
     let (host, port) = (&broker.authority.host, broker.authority.port);
-    let addresses = match host.parse() {
-        Ok(address) => vec![address],
-        Err(_) => Names::of_the_system().addresses(host).await?,
-    };
-    let mut found = Err(io::Error::other(format!("'{host}' has no address")));
-    for address in addresses {
-        found = plain(SocketAddr::new(address, port)).await;
-        if found.is_ok() {
-            break;
-        }
-    }
-    let plain = found?;
+    let addresses = Names::of_the_system().addresses(host).await?;
+    let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+    let plain = plain(&*addresses).await?;
     if broker.scheme == AMQPScheme::AMQP {
         return Ok(wire(plain));
     }
@@ -93,8 +84,9 @@ async fn open(broker: &AMQPUri, tls: Arc<ClientConfig>) -> io::Result<Wire> {
     TlsConnector::from(tls).connect(name, plain).await.map(wire)
 }
 
-async fn plain(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
+/// One of these addresses, the first that answers.
+async fn plain(to: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
