@@ -1,4 +1,4 @@
-//! Numbers and the words that they count; bytes as digits.
+//! Numbers and the words that they count; capitals; bytes as digits.
 
 use std::fmt::Display;
 
@@ -12,6 +12,13 @@ pub fn counted(count: impl Copy + Display, one: &str) -> String {
 #[must_use]
 pub fn of_them(count: impl Copy + Display, one: &str) -> String {
     format!("{one}{}", if count.to_string() == "1" { "" } else { "s" })
+}
+
+/// A text whose first letter is a capital.
+#[must_use]
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// Bytes, each as two small hexadecimal digits.

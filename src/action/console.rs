@@ -149,7 +149,7 @@ impl Console {
             }
         };
         let seen: Vec<String> = subjects.iter().map(seen).collect();
-        format!("left at once, while services were being changed. They were last seen like this:{}", seen.concat())
+        format!("left at once, while changes were under way. This was seen last:{}", seen.concat())
     }
 
     /// What was warned of so far.

@@ -244,10 +244,10 @@ async fn interrupts(
             Meaning::TakeBack => console.say("Interrupted: taking the set back. Interrupt again to leave at once."),
             Meaning::Drain => {
                 console.say(
-                    "Interrupted: nothing more is begun, and what is begun is ended. Interrupt again to leave at once.",
+                    "Interrupted: what was begun is finished, and nothing more is begun. Interrupt again to leave at once.",
                 );
             }
-            Meaning::Hurry => console.say("It is over already: see the report. Nobody else is told."),
+            Meaning::Hurry => console.say("The outcome is decided already: see the report. Slack is told no more."),
             Meaning::Leave => {
                 let Some(died) = run_journal.died() else { return untouched() };
                 let mut finding = Finding::new(Outcome::Interrupted, format!("{}\n{died}", console.last_seen()));

@@ -146,7 +146,7 @@ impl RunJournal {
         });
         finding.details.insert("run".to_owned(), journal.run().into());
         finding.details.insert("journal".to_owned(), journal.path().to_string_lossy().into());
-        journal.trouble().map(|trouble| format!("the journal is not whole: {trouble}"))
+        journal.trouble().map(|trouble| format!("the journal of this run is incomplete: {trouble}"))
     }
 
     fn now(&self) -> Began {

@@ -45,6 +45,8 @@ Options of sync:
 
 Options of new:
   --option=<line> ...    One more option: '--host=<h>  The host to mend. [env: HOST]'. May be given more than once.
+  --shape=<s>            A `repair` looks (`get`) and acts on items (`run`); a `judge` has `run` alone: it changes
+                         nothing, and says what passed. [choices: repair judge] [default: repair]
 
 Options of adopt:
   --requirements=<file>  The list of the Python packages that the program needs.

@@ -418,6 +418,7 @@ fn told(new_role: NewRole, help: &str, manual: &Manual) -> NewRole {
         problem: new_role.problem.or_else(|| section("Problem")),
         solution: new_role.solution.or_else(|| section("Solution")),
         options: new_role.options,
+        judges: new_role.judges,
     }
 }
 

@@ -7,6 +7,7 @@ pub use super::variables::{Kind, Variable};
 use super::variables::{identifier, variables};
 use super::{Adopted, Program};
 use crate::action::manual::{Manual, Opt};
+use crate::words::capital;
 
 /// A role.
 #[derive(Debug, Clone, Serialize)]
@@ -64,7 +65,8 @@ pub struct Command {
     pub id: String,
     /// The program's own words for it, or the program itself where it needs none; none where it cannot do that.
     pub word: Option<String>,
-    /// What the command line begins with: those words, or `--help` where there is no command to look with.
+    /// What the command line begins with: those words. Where there is no command to look with, `--help` of an adopted program;
+    /// one of this toolkit is not called then.
     pub words: Vec<String>,
     /// What the solution says of it.
     pub summary: String,
@@ -103,10 +105,13 @@ impl Role {
         let native = adopted.is_none();
         let command = |Entry { name: entry, word }: &Entry| {
             // What is known to mean the same in every program of this toolkit can mean anything in another's.
-            let option =
-                |name: &str| options_of(manual, word.as_deref()).find(|option| option.name == name).filter(|_| native);
+            let is_known = native && word.is_some();
+            let option = |name: &str| {
+                options_of(manual, word.as_deref()).find(|option| option.name == name).filter(|_| is_known)
+            };
             let own: Vec<_> = variables.iter().filter(|it| it.commands.iter().any(|name| name == entry)).collect();
-            let help = (entry == GET && word.is_none()).then(|| "--help".to_owned());
+            let nothing_looks = entry == GET && word.is_none();
+            let help = (nothing_looks && !native).then(|| "--help".to_owned());
             Command {
                 entry: entry.clone(),
                 id: identifier(entry),
@@ -117,10 +122,10 @@ impl Role {
                     .map(str::to_owned)
                     .chain(help.clone())
                     .collect(),
-                summary: if help.is_some() {
-                    "Shows the program's help.".to_owned()
-                } else {
-                    summary(said, entry, &entries)
+                summary: match help {
+                    Some(_) => "Shows the program's help.".to_owned(),
+                    None if nothing_looks => "Does nothing: the program has no command to look with.".to_owned(),
+                    None => summary(said, entry, &entries),
                 },
                 json: option("--format").is_some_and(|option| option.choices.iter().any(|choice| choice == "json")),
                 yes: option("--yes").is_some(),
@@ -195,7 +200,9 @@ impl Entry {
                 }
             }
         }
-        names.into_iter().map(|name| Self { name: name.to_owned(), word: Some(name.to_owned()) }).collect()
+        let commands = program.manual.commands();
+        let word = |name: &str| (name != GET || commands.contains(&GET)).then(|| name.to_owned());
+        names.into_iter().map(|name| Self { name: name.to_owned(), word: word(name) }).collect()
     }
 }
 
@@ -235,11 +242,6 @@ fn summary(solution: &str, entry: &str, entries: &[Entry]) -> String {
     let others = entries.iter().filter_map(|other| place(&other.name));
     let end = others.filter(|end| *end > from).min().unwrap_or(solution.len());
     capital(solution[from + entry.len() + "`` ".len()..end].trim())
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn symptoms(manual: &Manual) -> Vec<String> {

@@ -144,18 +144,23 @@ fn usages(program: &Program) -> Vec<String> {
     program.manual.usages.iter().map(|usage| usage.text.clone()).collect()
 }
 
-/// How a role looks without acting: its own command, and the play.
+/// How a role looks without acting: its own command, and the play; nothing where it has no look.
 fn looks(program: &Program) -> Vec<String> {
     let get = program.adopted.as_ref().map_or(Some("get"), |adopted| adopted.get.as_deref());
     let own = get.into_iter().flat_map(|get| program.manual.usages_of(get)).filter(|usage| !usage.is_about_itself());
-    own.map(|usage| usage.text.clone()).chain(plays(program).into_iter().take(1)).collect()
+    own.map(|usage| usage.text.clone()).chain(plays(program).into_iter().take(usize::from(has_look(program)))).collect()
 }
 
 /// The plays that look and act.
 fn plays(program: &Program) -> Vec<String> {
     let look = format!("ansible-playbook -i inventories/<environment> playbooks/{}.yml", program.name);
     let acts = Role::of(program).acts.into_iter().map(|act| format!("{look} --tags {}", act.entry));
-    std::iter::once(look.clone()).chain(acts).collect()
+    Some(look.clone()).filter(|_| has_look(program)).into_iter().chain(acts).collect()
+}
+
+/// Whether its playbook without tags calls the program: an adopted one says its help at least.
+fn has_look(program: &Program) -> bool {
+    program.adopted.is_some() || program.manual.commands().contains(&"get")
 }
 
 fn button(program: &Program) -> String {

@@ -203,11 +203,10 @@ impl Toolkit {
 }
 
 impl Program {
-    /// Whether it is packed as a role: it looks and acts, or was adopted.
+    /// Whether it is packed as a role: it acts by `run`, or was adopted. Most look by `get` as well.
     #[must_use]
     pub fn is_role(&self) -> bool {
-        let commands = self.manual.commands();
-        self.adopted.is_some() || (commands.contains(&"get") && commands.contains(&"run"))
+        self.adopted.is_some() || self.manual.commands().contains(&"run")
     }
 
     /// Reads the text of the file `path`, which is below the toolkit's folder: a Rust file, or an adopted usage text.

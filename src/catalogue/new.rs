@@ -16,8 +16,8 @@ use crate::action::manual::{Manual, Opt};
 use crate::action::report::Finding;
 use crate::{process, temporary};
 
-/// What the new file is made from.
-const TEMPLATE: &str = "_new/action.rs";
+/// What the new file of a role is made from that looks and acts, and of one that only judges.
+const TEMPLATES: (&str, &str) = ("_new/action.rs", "_new/judge.rs");
 
 /// Where the descriptions of options begin in the template, and where they end.
 const COLUMNS: (usize, usize) = (24, 118);
@@ -33,6 +33,8 @@ pub struct NewRole {
     pub solution: Option<String>,
     /// Lines of its options, as a usage text has them: `--host=<h>  The host to mend. [env: HOST]`.
     pub options: Vec<String>,
+    /// It has `run` alone, and says what passed, rather than looking and acting.
+    pub judges: bool,
 }
 
 /// What a role is to be.
@@ -52,6 +54,7 @@ pub struct Brief {
 /// When the name cannot be, a text cannot stand in a usage text, or a file cannot be written: then none is.
 pub async fn new(toolkit: &Toolkit, role: &str, new_role: NewRole, context: &Context) -> anyhow::Result<Finding> {
     name::check(toolkit, role)?;
+    let judges = new_role.judges;
     let asks = new_role.title.is_none() || new_role.problem.is_none() || new_role.solution.is_none();
     let mut options = new_role.options.iter().map(|line| option(line)).collect::<Result<Vec<_>, _>>()?;
     let brief = new_role.brief(&format!("`firebreak new {role}`"), context).await?;
@@ -64,15 +67,17 @@ pub async fn new(toolkit: &Toolkit, role: &str, new_role: NewRole, context: &Con
         option.environment = Some(name);
     }
     let path = Path::new("src/bin").join(format!("{role}.rs"));
-    let code = code(&toolkit.root, role, &brief, &options)?;
+    let (template, command) = if judges { (TEMPLATES.1, "run") } else { (TEMPLATES.0, "get") };
+    let code = code(&toolkit.root, template, role, &brief, &options)?;
     let program = Program::from_text(&path, code.clone())?.context("the template has no `const USAGE`")?;
-    check(&program, &brief, &options)?;
+    check(&program, command, &brief, &options)?;
     let toolkit = toolkit.with(program);
     let mut files = vec![Stale { path: path.clone(), old: None, new: Some(code) }];
     files.extend(manifest::added(&toolkit.root, role)?);
     files.extend(sync::stale(&toolkit)?);
     sync::fix(&toolkit.root, &files)?;
-    let next = format!("fill in `look` and `act`, then `cargo test --bin {role}` and `firebreak build {role}`");
+    let steps = if judges { "`look` and `judge`" } else { "`look` and `act`" };
+    let next = format!("fill in {steps}, then `cargo test --bin {role}` and `firebreak build {role}`");
     let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
     Ok(written(&paths, &format!("Next in {}: {next}", path.display())))
 }
@@ -236,7 +241,7 @@ pub(super) fn described(option: &Opt, begin: usize) -> String {
     format!("{spelling:<begin$}{wrapped}")
 }
 
-fn code(root: &Path, role: &str, brief: &Brief, options: &[Opt]) -> anyhow::Result<String> {
+fn code(root: &Path, template: &str, role: &str, brief: &Brief, options: &[Opt]) -> anyhow::Result<String> {
     let fields: Vec<Given> = options.iter().map(Given::of).collect();
     let switches = options.iter().any(|option| option.placeholder.is_none());
     let Brief { title, problem, solution } = brief;
@@ -245,7 +250,7 @@ fn code(root: &Path, role: &str, brief: &Brief, options: &[Opt]) -> anyhow::Resu
     let asked = asked.map(|option| format!("[{}] ", option.typed())).collect::<Vec<_>>().concat();
     let options = Value::from(Serde(fields));
     let values = context! { name => role, title, problem, solution, options, switches, asked };
-    let code = render::render_once(root, TEMPLATE, &values)?;
+    let code = render::render_once(root, template, &values)?;
     let folder = temporary::folder()?;
     let path = folder.path().join("action.rs");
     std::fs::write(&path, code).context("failed to write a temporary file")?;
@@ -258,7 +263,7 @@ fn code(root: &Path, role: &str, brief: &Brief, options: &[Opt]) -> anyhow::Resu
 }
 
 /// The usage text must say what was given and nothing else, and docopt must read it so.
-fn check(program: &Program, brief: &Brief, options: &[Opt]) -> anyhow::Result<()> {
+fn check(program: &Program, command: &str, brief: &Brief, options: &[Opt]) -> anyhow::Result<()> {
     let manual = &program.manual;
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let same = |section: &str, text: &str| words(manual.section(section).unwrap_or_default()) == words(text);
@@ -272,8 +277,8 @@ fn check(program: &Program, brief: &Brief, options: &[Opt]) -> anyhow::Result<()
     if !same("Solution", &brief.solution) {
         return refuse("--solution", &brief.solution);
     }
-    let Request::Act(arguments) = parse(&program.text, "", &["get".to_owned()], &|_| None)? else {
-        anyhow::bail!("the usage text does not take `get`");
+    let Request::Act(arguments) = parse(&program.text, "", &[command.to_owned()], &|_| None)? else {
+        anyhow::bail!("the usage text does not take `{command}`");
     };
     for option in options {
         let meanings: Vec<_> = manual.options.iter().filter(|other| other.name == option.name).collect();

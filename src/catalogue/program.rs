@@ -42,6 +42,7 @@ pub struct Args {
     flag_problem: Option<String>,
     flag_solution: Option<String>,
     flag_option: Vec<String>,
+    flag_shape: String,
     flag_with: Vec<PathBuf>,
     flag_requirements: Option<PathBuf>,
     flag_role: Option<String>,
@@ -100,7 +101,7 @@ impl Args {
 
     fn new_role(self) -> NewRole {
         let (title, problem, solution) = (self.flag_title, self.flag_problem, self.flag_solution);
-        NewRole { title, problem, solution, options: self.flag_option }
+        NewRole { title, problem, solution, options: self.flag_option, judges: self.flag_shape == "judge" }
     }
 
     fn stranger(mut self) -> Stranger {

@@ -110,7 +110,7 @@ impl Content {
 
 pub(super) fn variables(program: &Program, entries: &[Entry]) -> Vec<Variable> {
     let manual = &program.manual;
-    // An adopted program that has no command to look with is looked at by its help alone.
+    // Where there is no command to look with, nothing is said to one.
     let entries = entries.iter().filter(|entry| entry.name != GET || entry.word.is_some());
     let entries: Vec<(&str, &str)> =
         entries.map(|entry| (entry.name.as_str(), entry.word.as_deref().unwrap_or(""))).collect();

@@ -89,7 +89,8 @@ mod tests {
 
     fn planned(subjects: Vec<Subject>, plan: Value) -> Planned {
         let (id, place, purpose) = (String::new(), String::new(), String::new());
-        Planned { at: DateTime::UNIX_EPOCH, id, place, kind: None, purpose, subjects, plan }
+        let option = String::new();
+        Planned { at: DateTime::UNIX_EPOCH, id, place, option, kind: None, purpose, subjects, plan }
     }
 
     #[test]

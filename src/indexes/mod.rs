@@ -20,7 +20,8 @@ use crate::action::runner::{PLAIN, Vocabulary};
 use arguments::Arguments;
 
 /// What the runner calls the items of this domain.
-pub const WORDS: Vocabulary = Vocabulary { one: "index", many: "indexes", row: "index", changed: "rebuilt", ..PLAIN };
+pub const WORDS: Vocabulary =
+    Vocabulary { one: "index", many: "indexes", row: "index", changed: "rebuilt", place: "database", ..PLAIN };
 
 /// Carries out `rebuild_indexes` with these arguments.
 ///

@@ -53,6 +53,8 @@ pub struct Intention<'a> {
     pub kind: Kind,
     /// Where, without credentials.
     pub place: &'a str,
+    /// The option of the program that names the place: `--platform`; empty where none does.
+    pub option: String,
     /// To what end: `back to 2026-11-20`.
     pub purpose: &'a str,
     /// What is changed; empty for a batch.
@@ -65,7 +67,7 @@ impl<'a> Intention<'a> {
     /// To change a set there, of which nothing but the plan is known.
     #[must_use]
     pub fn of_set(place: &'a str, plan: Value) -> Self {
-        Self { kind: Kind::Set, place, purpose: "", subjects: Vec::new(), plan }
+        Self { kind: Kind::Set, place, option: String::new(), purpose: "", subjects: Vec::new(), plan }
     }
 }
 
@@ -137,13 +139,14 @@ impl Journal {
     /// # Errors
     /// When it cannot be written.
     pub fn plan(&self, intention: Intention<'_>) -> anyhow::Result<String> {
-        let Intention { kind, place, purpose, subjects, plan } = intention;
+        let Intention { kind, place, option, purpose, subjects, plan } = intention;
         let (id, place, purpose) = (id(&plan), place.to_owned(), purpose.to_owned());
         {
             let mut page = self.page();
             (page.place, page.kind) = (Some(place.clone()), Some(kind));
         }
-        let planned = Planned { at: Utc::now(), id: id.clone(), place, kind: Some(kind), purpose, subjects, plan };
+        let planned =
+            Planned { at: Utc::now(), id: id.clone(), place, option, kind: Some(kind), purpose, subjects, plan };
         self.write(&Record::Planned(planned))?;
         self.enter(State::Planned)?;
         Ok(id)

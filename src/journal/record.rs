@@ -141,6 +141,9 @@ pub struct Planned {
     pub id: String,
     /// Where its environment is, without credentials.
     pub place: String,
+    /// The option of its program that names the place: `--platform`; empty where none does, or that was not written down.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub option: String,
     /// How the run acts, and so what ends it where it dies. Since version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,

@@ -78,7 +78,7 @@ impl Unreadable {
             Why::NotGiven(_) => "Try again as a user who may read it".to_owned(),
             Why::Damaged(Damage { is_newer: true, .. }) => "Try again with that version".to_owned(),
             Why::Damaged(_) => {
-                format!("Look how the services stand, move it away by `mv {here} {aside}`, and try again")
+                format!("Look at what that run was changing, move the file away by `mv {here} {aside}`, and try again")
             }
         };
         anyhow!("{unknown}: {self}. {way_out}")
@@ -228,11 +228,13 @@ impl Run {
         let Began { who, host, .. } = &self.latest;
         let died = format!("run {id} by {who} on {host} {}", self.died_while());
         match &self.planned {
-            Some(Planned { place, .. }) if self.is_open() => {
-                let given = format!("--run={id} --env={environment}");
+            Some(Planned { place, option, .. }) if self.is_open() => {
+                let about = if environment.is_empty() { String::new() } else { format!(" --env={environment}") };
+                let given = format!("--run={id}{about}");
+                let option = if option.is_empty() { "all other options" } else { option };
                 format!(
                     "{died} on {place}: `{action} resume {given}` finishes it, or takes it back where that cannot be done; \
-                     `{action} undo {given}` takes it back (--platform as before; in Ansible --tags resume or undo)"
+                     `{action} undo {given}` takes it back ({option} as before; in Ansible --tags resume or undo)"
                 )
             }
             _ if self.state.is_some_and(|(state, _)| state.is_open()) => {

@@ -15,8 +15,15 @@ use crate::action::runner::{PLAIN, Recovery, Vocabulary};
 use arguments::{Arguments, Command};
 
 /// What the runner calls the subjects of this domain.
-pub const WORDS: Vocabulary =
-    Vocabulary { one: "leader", many: "leaders", row: "cluster", value: "leader", changed: "moved", ..PLAIN };
+pub const WORDS: Vocabulary = Vocabulary {
+    one: "leader",
+    many: "leaders",
+    row: "cluster",
+    value: "leader",
+    changed: "moved",
+    place: "cluster",
+    ..PLAIN
+};
 
 /// Carries out `reelect_leader` with these arguments.
 ///

@@ -22,7 +22,7 @@ use arguments::Arguments;
 
 /// What the runner calls the items of this domain.
 pub const WORDS: Vocabulary =
-    Vocabulary { one: "picture", many: "pictures", row: "picture", changed: "stored", ..PLAIN };
+    Vocabulary { one: "picture", many: "pictures", row: "picture", changed: "stored", place: "target", ..PLAIN };
 
 /// Carries out `repopulate_images` with these arguments.
 ///

@@ -52,7 +52,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         let names: Vec<&str> = tests.iter().map(|found| found.file.as_str()).collect();
         let place = folder.to_string_lossy();
         let plan = json!({ "tests": names });
-        journal.plan(Intention { kind: Kind::Judge, place: &place, purpose: "", subjects: Vec::new(), plan })?;
+        journal.plan(Intention { kind: Kind::Judge, ..Intention::of_set(&place, plan) })?;
     }
     let section = Arc::new(context.interrupt.critical_section());
     let manner = Manner { limit, tag: arguments.flag_tag.clone(), keep: arguments.flag_keep };

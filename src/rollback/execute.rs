@@ -18,6 +18,7 @@ pub const WORDS: Vocabulary = Vocabulary {
     value: "image",
     changed: "rolled back",
     well: "healthy",
+    place: "platform",
     short,
 };
 

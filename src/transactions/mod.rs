@@ -15,8 +15,14 @@ use crate::action::runner::{PLAIN, Vocabulary};
 use arguments::Arguments;
 
 /// What the runner calls the items of this domain.
-pub const WORDS: Vocabulary =
-    Vocabulary { one: "transaction", many: "transactions", row: "transaction", changed: "resolved", ..PLAIN };
+pub const WORDS: Vocabulary = Vocabulary {
+    one: "transaction",
+    many: "transactions",
+    row: "transaction",
+    changed: "resolved",
+    place: "queue",
+    ..PLAIN
+};
 
 /// Carries out `resolve_transactions` with these arguments.
 ///

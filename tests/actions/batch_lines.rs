@@ -11,7 +11,7 @@ use firebreak::action::{self, Threads, standard::Standard};
 use firebreak::port::NoRemoteLock;
 
 const USAGE: &str = include_str!("batch_lines.txt");
-const WORDS: Vocabulary = Vocabulary { one: "line", many: "lines", ..PLAIN };
+const WORDS: Vocabulary = Vocabulary { one: "line", many: "lines", place: "store", ..PLAIN };
 
 #[derive(Debug, serde::Deserialize)]
 struct Args {

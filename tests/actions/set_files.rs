@@ -1,23 +1,21 @@
 //! A set of the smallest kind: every file of a folder gets the same content, or every file keeps its own.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use firebreak::action::context::Context;
 use firebreak::action::report::{Finding, Outcome};
-use firebreak::action::runner::{Execution, Found, PLAIN, Recovery, Row, SetPlan, UNDOES, Vocabulary, end_run};
+use firebreak::action::runner::{
+    Execution, Found, OneByOne, PLAIN, Recorded, Recovery, SetPlan, UNDOES, ValueChange, Values, Vocabulary, end_run,
+};
 use firebreak::action::{self, standard::Standard};
-use firebreak::journal::{Answer, Call, Ledger};
-use firebreak::port::{self, DeployError, NoRemoteLock, Settable, Standing};
-use firebreak::watch::Watch;
-use serde_json::json;
+use firebreak::port::NoRemoteLock;
 
 const USAGE: &str = include_str!("set_files.txt");
 const WORDS: Vocabulary =
-    Vocabulary { one: "file", many: "files", row: "file", value: "content", changed: "set", ..PLAIN };
+    Vocabulary { one: "file", many: "files", row: "file", value: "content", changed: "set", place: "folder", ..PLAIN };
 
 #[derive(Debug, serde::Deserialize)]
 struct Args {
@@ -31,147 +29,61 @@ struct Args {
     flag_pace: u64,
 }
 
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-struct Change {
-    name: String,
-    before: String,
-    after: String,
-}
-
-impl port::Change for Change {
-    fn subject(&self) -> &str {
-        &self.name
-    }
-    fn id(&self) -> &str {
-        &self.name
-    }
-    fn before(&self) -> String {
-        self.before.clone()
-    }
-    fn after(&self) -> &str {
-        &self.after
-    }
-}
-
-struct Files {
-    folder: PathBuf,
-    pace: Duration,
-    ledger: Arc<dyn Ledger>,
-    own: Mutex<BTreeSet<String>>,
-}
-
-impl Files {
-    async fn set(&self, change: &Change, from: &str, to: &str) -> anyhow::Result<()> {
-        anyhow::ensure!(self.content(&change.name)? == from, "{} was changed meanwhile", change.name);
-        let call = self.ledger.intent("set", json!({ "name": change.name }))?;
-        self.own.lock().expect("no panic").insert(change.name.clone());
-        tokio::time::sleep(self.pace).await;
-        let new = self.folder.join(format!(".{}", change.name));
-        std::fs::write(&new, to)?;
-        tokio::time::sleep(self.pace).await;
-        std::fs::rename(new, self.folder.join(&change.name))?;
-        self.ledger.answer(call, Answer::Taken(json!({})));
-        Ok(())
-    }
-
-    fn content(&self, name: &str) -> anyhow::Result<String> {
-        Ok(std::fs::read_to_string(self.folder.join(name))?)
-    }
-
-    fn changes(&self, to: &str) -> anyhow::Result<Vec<Row<Change>>> {
-        let mut names = BTreeSet::new();
-        for entry in std::fs::read_dir(&self.folder)? {
-            names.insert(entry?.file_name().to_string_lossy().into_owned());
-        }
-        let row = |name: String| {
-            let change = Change { before: self.content(&name)?, name, after: to.to_owned() };
-            let is_there = change.before == to;
-            Ok(Row { change: (!is_there).then(|| change.clone()), ..Row::of(change, Vec::new()) })
-        };
-        names.into_iter().filter(|name| !name.starts_with('.')).map(row).collect()
-    }
-}
+struct Files(PathBuf, Duration);
 
 #[async_trait]
-impl Settable for Files {
-    type Change = Change;
-
-    fn recall(&self, calls: &[Call]) {
-        *self.own.lock().expect("no panic") =
-            calls.iter().filter_map(|call| call.about["name"].as_str().map(str::to_owned)).collect();
+impl Values for Files {
+    async fn read(&self, name: &str) -> anyhow::Result<Option<String>> {
+        Ok(std::fs::read_to_string(self.0.join(name)).ok())
     }
-    fn wrote(&self, change: &Change) -> bool {
-        self.own.lock().expect("no panic").contains(&change.name)
+    async fn write(&self, name: &str, content: &str) -> anyhow::Result<()> {
+        tokio::time::sleep(self.1).await;
+        let new = self.0.join(format!(".{name}"));
+        std::fs::write(&new, content)?;
+        tokio::time::sleep(self.1).await;
+        Ok(std::fs::rename(new, self.0.join(name))?)
     }
-    fn by_hand(&self, change: &Change) -> String {
-        format!("printf %s '{}' >'{}'", change.before, self.folder.join(&change.name).display())
+    async fn trouble(&self, _: &str, content: &str) -> Option<String> {
+        (content == "sick").then(|| "it is sick".to_owned())
     }
-    fn look_into(&self, change: &Change) -> String {
-        format!("cat '{}'", self.folder.join(&change.name).display())
+    fn by_hand(&self, name: &str, content: &str) -> String {
+        format!("printf %s '{content}' >'{}'", self.0.join(name).display())
     }
-    async fn deploy(&self, changes: &[Change], _: Duration, _: &dyn Watch) -> Result<(), DeployError> {
-        for change in changes {
-            self.set(change, &change.before, &change.after).await.map_err(|error| match changes {
-                _ if changes.iter().any(|change| self.wrote(change)) => DeployError::Sent(error),
-                _ => DeployError::NothingSent(error),
-            })?;
-        }
-        Ok(())
-    }
-    async fn arrive(&self, _: &[Change], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
-        Ok(())
-    }
-    async fn look(&self, changes: &[Change]) -> anyhow::Result<Vec<Standing>> {
-        let standing = |change: &Change| match self.content(&change.name) {
-            // A content of this word is what never gets well.
-            Ok(content) if content == change.after && content == "sick" => {
-                Standing::Unwell { value: content, why: "it is sick".to_owned() }
-            }
-            Ok(content) if content == change.after => Standing::Target,
-            Ok(content) if content == change.before => Standing::Before { trouble: None },
-            Ok(value) => Standing::Other { value },
-            Err(_) => Standing::Gone,
-        };
-        Ok(changes.iter().map(standing).collect())
-    }
-    async fn go_back(&self, changes: &[Change], _: Duration, _: &dyn Watch) -> anyhow::Result<()> {
-        for change in changes.iter().filter(|change| self.wrote(change)) {
-            if self.content(&change.name)? == change.after {
-                self.set(change, &change.after, &change.before).await?;
-            }
-        }
-        Ok(())
-    }
-    async fn clean_up(&self, _: &[Change]) -> anyhow::Result<()> {
-        Ok(())
+    fn look_into(&self, name: &str) -> String {
+        format!("cat '{}'", self.0.join(name).display())
     }
 }
 
 async fn go(args: Args, context: Context) -> anyhow::Result<Finding> {
-    let (folder, pace) = (args.flag_folder.clone(), Duration::from_millis(args.flag_pace));
-    let files = Files { folder, pace, ledger: context.journal.clone(), own: Mutex::default() };
+    let files = Files(args.flag_folder.clone(), Duration::from_millis(args.flag_pace));
+    let files = OneByOne::new(files, context.journal.clone());
     let (folder, notifier) = (NoRemoteLock(args.flag_folder.display().to_string()), args.arg_standard.notifier()?);
     let scope = args.arg_standard.scope(&folder, WORDS, &notifier, &context)?;
-    let (mut to, mut purpose) = (args.flag_to.clone().unwrap_or_default(), "to what is asked".to_owned());
+    let (mut back, mut purpose) = (BTreeMap::new(), "to what is asked".to_owned());
     if args.cmd_undo || args.cmd_resume {
         let recovery = if args.cmd_undo { Recovery::Undo } else { Recovery::Resume };
         match recovery.find(args.flag_run.as_deref(), &scope).await? {
             Found::Nothing(finding) => return Ok(*finding),
             Found::Died(run) => return end_run(&scope, &files, &run, recovery).await,
             Found::Ended(run) => {
-                let recorded = firebreak::action::runner::Recorded::<Change>::read(&run)?;
-                (to, purpose) = (recorded.steps[0].change.before.clone(), format!("{UNDOES}{}", run.id));
+                let changes = Recorded::<ValueChange>::read(&run)?.changes().into_iter();
+                (back, purpose) = (changes.map(|it| (it.id, it.before)).collect(), format!("{UNDOES}{}", run.id));
             }
         }
     }
-    let rows = files.changes(&to)?;
-    let title = format!("The plan: {purpose}");
+    let to = args.flag_to.unwrap_or_default();
+    let entries = std::fs::read_dir(&args.flag_folder)?.collect::<Result<Vec<_>, _>>()?;
+    let names = entries.into_iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // An undo is about the files of its run alone.
+    let is_meant = |name: &String| if back.is_empty() { !name.starts_with('.') } else { back.contains_key(name) };
+    let mut names: Vec<_> = names.filter(is_meant).collect();
+    names.sort();
+    let rows = files.rows(names, |name| back.get(name).unwrap_or(&to).clone()).await?;
     let announcement = format!("{} sets the files {purpose}", context.who);
-    let plan = SetPlan::of(rows, purpose, title, announcement, WORDS);
+    let plan = SetPlan::of(rows, purpose.clone(), format!("The plan: {purpose}"), announcement, WORDS);
     if args.cmd_get {
-        let mut finding = Finding::new(Outcome::Done, WORDS.count(plan.rows.len()));
-        finding.tables = vec![plan.table];
-        return Ok(finding);
+        let finding = Finding::new(Outcome::Done, WORDS.count(plan.rows.len()));
+        return Ok(Finding { tables: vec![plan.table], ..finding });
     }
     context.journal.begin()?;
     if let Some(refusal) = scope.refusal()? {

@@ -4,6 +4,7 @@
 mod adopt;
 mod collection;
 mod reference;
+mod shapes;
 
 use std::fs;
 use std::path::{Path, PathBuf};

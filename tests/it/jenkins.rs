@@ -26,7 +26,7 @@ fn run(builds: &Value) -> Vec<Value> {
 }
 
 /// The same with the files of another folder.
-fn run_in(root_of_files: &Path, builds: &Value) -> Vec<Value> {
+pub(crate) fn run_in(root_of_files: &Path, builds: &Value) -> Vec<Value> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let request = folder.path().join("builds.json");
     std::fs::write(&request, json!({ "root": root_of_files, "builds": builds }).to_string()).expect("the request");
@@ -74,7 +74,7 @@ fn build(environment: &str, repositories: &str) -> Value {
 }
 
 /// A build's steps, one line each: stage, the steps around it, and what tells it from others.
-fn lines(build: &Value) -> Vec<String> {
+pub(crate) fn lines(build: &Value) -> Vec<String> {
     let steps = build["steps"].as_array().expect("steps");
     steps
         .iter()

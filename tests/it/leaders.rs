@@ -133,7 +133,7 @@ async fn a_leadership_moves_there_and_back_and_no_acknowledged_write_is_lost() {
     let again = desk.does(&format!("run --to={target} --yes")).await;
     let again = again.with(0, &format!("{target} leads ")).with(0, " already: nothing to do");
     assert_eq!((again.report["outcome"].as_str(), &again.report["changed"]), (Some("nothing_to_do"), &json!(false)));
-    desk.does("undo --yes").await.with(0, "1 leader set back to what ran before run ");
+    desk.does("undo --yes").await.with(0, "1 leader set back as before run ");
     assert_eq!(etcd.leader().await, leader);
     // Undone is undone: pressed once more it does not put back what was undone.
     desk.does("undo --yes").await.with(0, "was an undo already");

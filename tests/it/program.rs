@@ -401,7 +401,10 @@ async fn after_a_kill_in_the_middle_the_next_run_names_both_ways_out() {
         );
         let output = fixture.run(&format!("{way} --env=dev")).await;
         assert_eq!(output.code, 4, "nobody said yes: {output:?}");
-        assert!(output.stderr.contains("Run RUN, back to DAY, died while applying. So it stands:"), "{output:?}");
+        assert!(
+            output.stderr.contains("Run RUN, back to DAY, died while applying. This is how it stands:"),
+            "{output:?}"
+        );
         let goes =
             if way == "resume" { "Every service is at its target: " } else { "What the run changed is taken back." };
         assert!(output.stderr.contains("  at its target  ") && output.stderr.contains(goes), "{output:?}");
@@ -431,7 +434,7 @@ async fn the_second_interrupt_leaves_at_once_and_says_how_each_service_stands() 
     send(&child, "-INT").await;
     let output = fixture.end(child).await;
     assert_eq!(output.code, 130, "{output:?}");
-    assert!(output.stderr.contains("left at once, while services were being changed"), "{output:?}");
+    assert!(output.stderr.contains("left at once, while changes were under way"), "{output:?}");
     for service in ["billing", "orders", "users", "web"] {
         assert!(output.stderr.contains(&format!("  {service}: ")), "{output:?}");
     }

@@ -97,7 +97,7 @@ impl Commands {
             _ if line.starts_with("firebreak sync") => ("all that is derived is up to date", self.stand),
             _ if line.starts_with("firebreak check") => ("nothing is wrong", self.stand),
             _ if has("resume") => ("nothing to do", self.stand),
-            _ if has("undo") && !looks => ("set back to what ran before run", ShopState::Broken),
+            _ if has("undo") && !looks => ("set back as before run", ShopState::Broken),
             _ if has("run") && looks && self.stand == ShopState::Good => ("nothing to do", ShopState::Good),
             _ if has("run") && looks => ("would change 5 workloads of 4 services", ShopState::Broken),
             _ if has("run") => ("4 services rolled back and verified", ShopState::Good),

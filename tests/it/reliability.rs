@@ -1,5 +1,6 @@
 //! What can go wrong, one row each: it is ordered, the real program runs into it, and ends as RELIABILITY.md says.
 
+mod promises;
 mod rows;
 
 use std::path::Path;
@@ -37,6 +38,11 @@ fn reliability_md_says_what_the_rows_say() {
     let lines: Vec<&str> = tried.lines().filter(|line| line.starts_with('|')).collect();
     let expected = table();
     assert!(lines.join("\n") + "\n" == expected, "the table of RELIABILITY.md is to be:\n{expected}");
+    let expected = promises::table();
+    assert!(
+        text.contains(&format!("\n\n{expected}\n")),
+        "the table of promises in RELIABILITY.md is to be:\n{expected}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
-//! What the runner promises to every action, tried on two of the tests' own: a set of files, and a batch of lines.
+//! What the runner promises to every action, tried on three of the tests' own: a set of files, a batch of
+//! lines, and a judge of files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::support::{UNSHARE, need};
 
 const SET: &str = env!("CARGO_BIN_EXE_set_files");
 const BATCH: &str = env!("CARGO_BIN_EXE_batch_lines");
+const JUDGE: &str = env!("CARGO_BIN_EXE_judge_files");
 
 /// How many lines the batch has.
 const LINES: usize = 10_000;
@@ -59,7 +61,7 @@ impl Sandbox {
     fn command(&self, program: &str, words: &str) -> Command {
         let mut command = Command::new(program);
         let (name, place) = match program {
-            SET => ("--folder=files", ""),
+            SET | JUDGE => ("--folder=files", ""),
             _ => ("--lines=lines", "--store=store"),
         };
         command.args(words.split_whitespace()).arg(name).args(Some(place).filter(|place| !place.is_empty()));
@@ -172,6 +174,49 @@ fn killed_at(point: u64, recovery: &str) -> i32 {
 }
 
 #[test]
+fn messages_speak_of_the_subjects_and_the_options_of_their_own_action() {
+    let sandbox = Sandbox::new();
+    let mut child = sandbox.command(SET, "run --to=new --yes --pace=20000").spawn().expect("the program starts");
+    sandbox.until_recorded("\"intent\"");
+    child.kill().expect("to kill it");
+    child.wait().expect("its end");
+    let refused = sandbox.run(SET, "run --to=other --yes").stderr;
+    assert!(refused.contains("(--folder as before; in Ansible --tags resume or undo)"), "{refused}");
+    let elsewhere = sandbox.run(SET, "undo --run=1 --env=dev --yes").stderr;
+    assert!(elsewhere.contains(" was about files, not about 'dev' on files: give no --env"), "{elsewhere}");
+    sandbox.set(["theirs", "theirs"]);
+    let planned = sandbox.run(SET, "resume --check").stdout;
+    assert!(planned.contains("A file was changed by others since: nothing is touched"), "{planned}");
+    let ended = sandbox.run(SET, "resume --yes");
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(ended.stderr.contains("a file was changed by others since that run died"), "{ended:?}");
+    for said in [refused, elsewhere, planned, ended.stdout, ended.stderr] {
+        assert!(["service", "platform", "''", "--env="].iter().all(|word| !said.contains(word)), "{said}");
+    }
+}
+
+#[test]
+fn a_judge_says_what_passed_and_leaves_nothing_behind() {
+    let sandbox = Sandbox::new();
+    let passed = sandbox.run(JUDGE, "run --wanted=old");
+    let table = "file  state   why\na     passed\nb     passed\n\n";
+    let message = "files: 2 passed, 0 did not pass, 0 could not be judged\n";
+    assert_eq!((passed.code, passed.stdout), (0, format!("{table}{message}")));
+    sandbox.set(["old", "new"]);
+    let (code, report) = sandbox.report(JUDGE, "run --wanted=old");
+    assert_eq!((code, &report["outcome"], &report["changed"]), (1, &"not_passed".into(), &false.into()));
+    let result = serde_json::json!({ "subject": "b", "state": "not_passed", "detail": "it holds 'new'" });
+    assert_eq!((&report["results"][1], sandbox.journals()), (&result, 0));
+    for name in ["a", "b"] {
+        fs::remove_file(sandbox.path("files").join(name)).expect("a file");
+    }
+    let (code, report) = sandbox.report(JUDGE, "run --wanted=old");
+    assert_eq!((code, &report["outcome"]), (5, &"not_judged".into()));
+    let looked = sandbox.run(JUDGE, "get");
+    assert_eq!(looked.code, 2, "{looked:?}");
+}
+
+#[test]
 fn a_batch_ends_each_item_by_itself_and_names_those_that_need_somebody() {
     let sandbox = Sandbox::new();
     let of = |number: usize| match number % 2500 {
@@ -183,6 +228,8 @@ fn a_batch_ends_each_item_by_itself_and_names_those_that_need_somebody() {
     sandbox.lines((0..LINES).map(of));
     let looked = sandbox.run(BATCH, "get");
     assert!(looked.stdout.ends_with("\n10000 lines to do\n"), "{looked:?}");
+    let (code, planned) = sandbox.report(BATCH, "run --check");
+    assert_eq!((code, &planned["outcome"], sandbox.stored(), sandbox.journals()), (0, &"planned".into(), 0, 0));
     let (code, report) = sandbox.report(BATCH, "run --yes");
     assert_eq!((code, &report["outcome"]), (3, &"needs_operator".into()), "{}", report["message"]);
     assert_eq!(report["message"], "lines: 9988 done, 4 left, 4 failed, 4 set aside");
@@ -306,11 +353,15 @@ async fn slack_is_told_and_its_failure_stops_nothing() {
         assert_eq!(fixture.told().last().map(String::as_str), Some(last));
     }
     fixture.drill.faults.order("slack-fails".parse::<Fault>().expect("a fault"));
-    let sandbox = Sandbox::new();
-    let child = sandbox.command(SET, "run --to=new --yes").env("FIREBREAK_SLACK", &slack).spawn().expect("it starts");
-    let (end, sandbox) = tokio::task::spawn_blocking(move || (sandbox.end(child), sandbox)).await.expect("the end");
-    assert_eq!((end.code, sandbox.files()), (0, NEW.map(str::to_owned)), "{end:?}");
-    assert!(end.stderr.contains("Slack was not told"), "{end:?}");
+    for (program, words) in [(SET, "run --to=new --yes"), (BATCH, "run --yes")] {
+        let sandbox = Sandbox::new();
+        sandbox.lines(["line-1".to_owned()]);
+        let child = sandbox.command(program, words).env("FIREBREAK_SLACK", &slack).spawn().expect("it starts");
+        let (end, sandbox) = tokio::task::spawn_blocking(move || (sandbox.end(child), sandbox)).await.expect("the end");
+        let (files, stored) = if program == SET { (NEW, 0) } else { (OLD, 1) };
+        assert_eq!((end.code, sandbox.files(), sandbox.stored()), (0, files.map(str::to_owned), stored), "{end:?}");
+        assert!(end.stderr.contains("Slack was not told"), "{end:?}");
+    }
 }
 
 #[test]
@@ -332,10 +383,10 @@ fn on_a_full_disk_nothing_is_begun() {
     }
 }
 
-/// What its usage text says is what both programs take.
+/// What its usage text says is what each program takes.
 #[test]
 fn their_manuals_are_read() {
-    for program in [SET, BATCH] {
+    for program in [SET, BATCH, JUDGE] {
         let help = Command::new(program).arg("--help").output().expect("the help");
         let name = Path::new(program).file_name().expect("a name").to_string_lossy().into_owned();
         assert!(String::from_utf8_lossy(&help.stdout).contains(&format!("{name} run ")));

@@ -90,7 +90,7 @@ async fn a_worker_a_cron_job_and_an_init_container_go_back_with_their_service() 
 
     let output = fixture.run("undo --env=dev --yes").await;
     assert_eq!(output.code, 0, "{output:?}");
-    let said = "6 workloads of 4 services set back to what ran before run RUN; 5 verified, 1 has no instances\n";
+    let said = "6 workloads of 4 services set back as before run RUN; 5 verified, 1 has no instances\n";
     assert!(output.stdout.ends_with(said), "{output:?}");
     let rows: Vec<Vec<&str>> = output.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["workload", "state", "image"]);
@@ -142,7 +142,7 @@ async fn what_is_held_since_is_left_by_undo() {
     assert_eq!(fixture.run(RUN).await.code, 0);
     put(&fixture, "billing-worker", &json!({ "labels": { "firebreak.io/hold": "true" } })).await;
     let output = fixture.run("undo --env=dev --yes").await;
-    let said = "4 services set back to what ran before run RUN, and verified (left as it is: billing-worker)\n";
+    let said = "4 services set back as before run RUN, and verified (left as it is: billing-worker)\n";
     assert!(output.code == 0 && output.stdout.ends_with(said), "{output:?}");
     assert_eq!(
         [image(&fixture, "billing"), image(&fixture, "billing-worker")],

@@ -128,13 +128,12 @@ async fn a_run_that_came_to_no_plan_has_its_environment_and_left_nothing_to_undo
     ] {
         says(&fixture, &format!("{words} --run=1"), said).await;
     }
-    let elsewhere = "run RUN was about 'dev', not about 'stage' on http://MARATHON: give that --env and --platform";
+    let elsewhere = "run RUN was about 'dev', not about 'stage' on http://MARATHON: give --env=dev";
     fails(&fixture, &format!("{} --run=1", UNDO.replace("dev", "stage")), elsewhere).await;
 
     fixture.look().await;
     assert_eq!(fixture.run(RUN).await.code, 0);
-    let elsewhere = "run RUN was about 'dev' on http://MARATHON, not about 'stage' on http://MARATHON: give that --env \
-                     and --platform";
+    let elsewhere = "run RUN was about 'dev' on http://MARATHON, not about 'stage' on http://MARATHON: give --env=dev";
     fails(&fixture, &format!("{} --run=3", UNDO.replace("dev", "stage")), elsewhere).await;
 }
 

@@ -240,7 +240,8 @@ impl<B: Batch> BatchExecution<'_, B> {
         }
         let section = context.interrupt.drained_section();
         let (address, purpose, plan) = (place.address(), self.plan.purpose.as_str(), self.plan.recorded.clone());
-        let intention = Intention { kind: Kind::Batch, place: address, purpose, subjects: Vec::new(), plan };
+        let intention =
+            Intention { kind: Kind::Batch, option: words.option(), purpose, ..Intention::of_set(address, plan) };
         let act = async |journal: &Journal| {
             let announcement = format!("{} begins in {}: {}", context.who, self.scope.name(), self.what());
             self.scope.notifier.say(&announcement, &*context.watch).await;
@@ -369,7 +370,7 @@ impl<B: Batch> BatchExecution<'_, B> {
 /// Acts on one item, for no longer than `limit`.
 async fn act<B: Batch>(batch: &B, item: &B::Item, limit: Duration) -> (String, ItemEnd) {
     let end = timeout(limit, batch.act(item)).await;
-    (batch.name(item), end.unwrap_or_else(|_| ItemEnd::Failed(format!("it had no end within {limit:?}"))))
+    (batch.name(item), end.unwrap_or_else(|_| ItemEnd::Failed(format!("it took longer than {limit:?} (--timeout)"))))
 }
 
 impl BatchResult {

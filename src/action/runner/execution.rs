@@ -61,7 +61,8 @@ impl<C: Change> Execution<'_, C> {
             after: (self.scope.words.short)(&row.after),
         };
         let (purpose, plan) = (self.plan.purpose.as_str(), self.plan.recorded.clone());
-        Intention { kind: Kind::Set, place, purpose, subjects: changed.map(subject).collect(), plan }
+        let (option, subjects) = (self.scope.words.option(), changed.map(subject).collect());
+        Intention { kind: Kind::Set, place, option, purpose, subjects, plan }
     }
 
     /// The words for this run, which may undo another.
@@ -121,7 +122,7 @@ pub fn ended(applied: &Applied, words: Vocabulary) -> Finding {
         finding = finding.with("by_hand", &applied.by_hand);
     }
     if !applied.look_into.is_empty() {
-        finding.tables.push(look_into_table(&applied.look_into));
+        finding.tables.push(look_into_table(&applied.look_into, words));
         finding = finding.with("look_into", &applied.look_into);
     }
     finding

@@ -5,8 +5,8 @@
 //! ([`BatchExecution`]): each ends by itself, and what is left is for the next run. A **judge** acts only to find out
 //! ([`judged`]).
 //!
-//! A domain brings its plan as rows ([`SetPlan`]) and a port ([`Settable`](crate::port::Settable)) that makes the changes,
-//! or its items ([`Batch`]); all else is done here: consent,
+//! A domain brings its plan as rows ([`SetPlan`]) and a port ([`Settable`](crate::port::Settable)) that makes the changes
+//! ([`OneByOne`] is one for values of any kind), or its items ([`Batch`]); all else is done here: consent,
 //! the lock of this host and that of the place ([`RunScope`]), refusal over an unfinished run, the journal's states,
 //! limits, interrupts, Slack, progress, and the end.
 
@@ -25,6 +25,7 @@ mod show;
 mod simulation;
 #[cfg(test)]
 mod testing;
+mod values;
 mod verify;
 mod vocabulary;
 
@@ -36,5 +37,6 @@ pub use recovery::{Found, Recovery, end_run};
 pub use scope::RunScope;
 pub use set::{Applied, Limits};
 pub use show::{plan_table, plan_values};
+pub use values::{OneByOne, ValueChange, Values};
 pub use verify::{ItemResult, Verdict};
 pub use vocabulary::{PLAIN, UNDOES, Vocabulary};

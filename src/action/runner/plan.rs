@@ -108,8 +108,9 @@ impl<C: Change + for<'a> Deserialize<'a>> Recorded<C> {
     /// When it is of another kind of changes, or was never made.
     pub fn read(run: &Run) -> anyhow::Result<Self> {
         let plan = run.planned.as_ref().map(|planned| planned.plan.clone()).unwrap_or_default();
-        serde_json::from_value(plan)
-            .map_err(|error| anyhow::anyhow!("the plan of run {} is none of this action: {error}", run.id))
+        serde_json::from_value(plan).map_err(|error| {
+            anyhow::anyhow!("the plan of run {} cannot be read: it is of another action or version ({error})", run.id)
+        })
     }
 
     /// The changes.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::execution::ended;
 use super::plan::Recorded;
 use super::resume::{forecast, forecast_back, resume, take_back};
-use super::scope::RunScope;
+use super::scope::{RunScope, name_of};
 use super::set::{Applied, ApplyContext};
 use super::show::standings_table;
 use super::verify::{Set, all_at_target};
@@ -99,12 +99,12 @@ pub async fn end_run<C: Change + for<'a> Deserialize<'a>>(
     let standings = port.look(&changes).await?;
     let wrote = set.wrote(port);
     let legend = match recovery {
-        Recovery::Resume => forecast(run.state.map(|(state, _)| state), wrote, &standings),
-        Recovery::Undo => forecast_back(wrote, &standings),
+        Recovery::Resume => forecast(run.state.map(|(state, _)| state), wrote, &standings, words),
+        Recovery::Undo => forecast_back(wrote, &standings).to_owned(),
     };
-    let title = format!("Run {}, {}, {}. So it stands:", run.id, recorded.purpose, run.died_while());
+    let title = format!("Run {}, {}, {}. This is how it stands:", run.id, recorded.purpose, run.died_while());
     let mut table = Table { title, ..standings_table(&set.results(&standings), &standings, words) };
-    table.legend.push(legend.to_owned());
+    table.legend.push(legend);
     let about =
         |finding: Finding| finding.with("environment", scope.environment).with("platform", scope.place.address());
     if let Some(finding) = scope.consent.confirm(&proposal(scope, &run, recovery, table), &*context.operator).await? {
@@ -118,7 +118,7 @@ pub async fn end_run<C: Change + for<'a> Deserialize<'a>>(
             Recovery::Resume => "goes on with run",
             Recovery::Undo => "takes back run",
         };
-        scope.notifier.say(&format!("{} {does} {} of '{}'", context.who, run.id, scope.environment), watch).await;
+        scope.notifier.say(&format!("{} {does} {} of {}", context.who, run.id, scope.name()), watch).await;
         let apply = ApplyContext { port, words, purpose: &recorded.purpose, limits, section: &section, watch, journal };
         Ok(match recovery {
             Recovery::Resume => resume(&changes, recorded.initial(), apply).await,
@@ -158,7 +158,7 @@ fn proposal(scope: &RunScope<'_>, run: &Run, recovery: Recovery, plan: Table) ->
 fn journals(scope: &RunScope<'_>) -> anyhow::Result<String> {
     let folder = scope.context.journal.folder()?;
     let (runs, _) = folder.runs()?;
-    let of = |run: &Run| Some(format!("'{}' on {}", run.began.environment, run.place.as_ref()?));
+    let of = |run: &Run| Some(name_of(&run.began.environment, run.place.as_ref()?));
     let known: BTreeSet<String> = runs.iter().filter_map(of).collect();
     let path = folder.path().display();
     if known.is_empty() {
@@ -227,13 +227,22 @@ fn changed(run: &Run) -> bool {
 /// The run of this id, if it was about this environment here.
 fn chosen(id: &str, scope: &RunScope<'_>) -> anyhow::Result<Run> {
     let run = scope.context.journal.folder()?.run(id)?;
-    let environment = &run.began.environment;
-    if environment != scope.environment || run.place.as_deref().is_some_and(|place| place != scope.place.address()) {
-        let there = run.place.as_ref().map_or_else(String::new, |place| format!(" on {place}"));
-        let (id, here) = (&run.id, scope.name());
-        anyhow::bail!("run {id} was about '{environment}'{there}, not about {here}: give that --env and --platform");
+    let environment = run.began.environment.as_str();
+    let elsewhere = run.place.as_deref().filter(|place| *place != scope.place.address());
+    let mut give = Vec::new();
+    if environment != scope.environment {
+        let leave_out = "no --env".to_owned();
+        give.push(if environment.is_empty() { leave_out } else { format!("--env={environment}") });
     }
-    Ok(run)
+    if elsewhere.is_some() {
+        let option = Some(scope.words.option()).filter(|option| !option.is_empty());
+        give.push(option.map_or("what names that place".to_owned(), |option| format!("that {option}")));
+    }
+    if give.is_empty() {
+        return Ok(run);
+    }
+    let there = name_of(environment, run.place.as_deref().unwrap_or_default());
+    anyhow::bail!("run {} was about {there}, not about {}: give {}", run.id, scope.name(), give.join(" and "))
 }
 
 /// The last run here that changed something, also where all was restored since; but an `undo` that was restored has undone

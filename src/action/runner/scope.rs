@@ -54,10 +54,7 @@ impl RunScope<'_> {
     /// `'dev' on https://dcos.example`.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.environment {
-            "" => self.place.address().to_owned(),
-            environment => format!("'{environment}' on {}", self.place.address()),
-        }
+        name_of(self.environment, self.place.address())
     }
 
     /// The word that must be typed out before something is changed here; none where a yes is enough.
@@ -147,12 +144,12 @@ impl RunScope<'_> {
     ) -> anyhow::Result<Result<T, Finding>> {
         match self.patiently(self.lock_there(holder)).await {
             Ok(()) => {}
-            Err(LockError::Failed(error)) => return Err(error.context("failed to keep others out")),
+            Err(LockError::Failed(error)) => return Err(error.context("failed to take the lock")),
             Err(held) => return Ok(Err(unchanged(&format!("{held}{}", hint(&held, self.context.journal.action()))))),
         }
         let acted = act().await;
         if let Err(error) = self.place.unlock(self.environment, holder).await {
-            self.context.watch.warn(&format!("the lock of '{}' could not be removed: {error:#}", self.environment));
+            self.context.watch.warn(&format!("the lock of {} could not be removed: {error:#}", self.name()));
         }
         acted.map(Ok)
     }
@@ -163,8 +160,7 @@ impl RunScope<'_> {
         tokio::select! {
             locked = &mut locking => locked,
             () = sleep(PROMPT) => {
-                let place = self.place.address();
-                self.context.operator.say(&format!("waiting for the lock of '{}' on {place}", self.environment));
+                self.context.operator.say(&format!("waiting for the lock of {}", self.name()));
                 locking.await
             }
         }
@@ -198,6 +194,16 @@ impl RunScope<'_> {
             () = say => {}
             () = section.hurried() => {}
         }
+    }
+}
+
+/// An environment and its place, either of which may be empty: `'dev' on https://dcos.example`.
+pub(super) fn name_of(environment: &str, place: &str) -> String {
+    match (environment, place) {
+        ("", "") => "no environment".to_owned(),
+        ("", place) => place.to_owned(),
+        (environment, "") => format!("'{environment}'"),
+        (environment, place) => format!("'{environment}' on {place}"),
     }
 }
 

@@ -145,7 +145,8 @@ impl<C: Change> Machine<'_, C> {
                 return self.done(reason, results).await;
             }
             (reason, Ok(results)) if all(&results, Verdict::Before) => {
-                return self.unchanged(reason.as_deref().unwrap_or("the platform did nothing"), results);
+                let idle = format!("{} did nothing", self.context.words.the_place());
+                return self.unchanged(&reason.unwrap_or(idle), results);
             }
             (Some(reason), _) => reason,
             (None, _) if interrupted => "interrupted".to_owned(),
@@ -191,7 +192,8 @@ impl<C: Change> Machine<'_, C> {
             }
             Ok(results) => self.needs_operator(&format!("{reason}; the set could not be restored{trouble}"), results),
             Err(error) => {
-                let reason = format!("{reason}; now the platform does not answer: {error:#}");
+                let place = self.context.words.the_place();
+                let reason = format!("{reason}; now {place} does not answer: {error:#}");
                 self.needs_operator(&reason, self.set.unknown())
             }
         }
@@ -203,7 +205,8 @@ impl<C: Change> Machine<'_, C> {
         let (set_back, others): (Vec<_>, Vec<_>) = pairs.partition(|(_, result)| result.is_set_back);
         let by_hand = others.into_iter().map(|(change, _)| port.by_hand(change)).collect();
         let look_into = set_back.into_iter().map(|(change, _)| port.look_into(change)).collect();
-        let applied = self.end(State::NeedsOperator, format!("{reason}. {}", next(&results)), results);
+        let applied =
+            self.end(State::NeedsOperator, format!("{reason}. {}", next(&results, self.context.words)), results);
         Applied { by_hand, look_into, ..applied }
     }
 
@@ -236,7 +239,7 @@ fn done<C: Change>(changes: &[C], results: &[ItemResult], words: Vocabulary, pur
     let counted = C::counted(changes, words.one, words.many);
     let undone = purpose.strip_prefix(UNDOES);
     let done = match undone {
-        Some(run) => format!("{counted} {} to what ran before run {run}", words.changed),
+        Some(run) => format!("{counted} {} as before run {run}", words.changed),
         None if idle == 0 => format!("{counted} {}", words.changed),
         None => format!("{counted} set"),
     };
@@ -349,8 +352,14 @@ mod tests {
         journal
     }
 
-    const WORDS: Vocabulary =
-        Vocabulary { one: "service", many: "services", changed: "rolled back", value: "image", ..PLAIN };
+    const WORDS: Vocabulary = Vocabulary {
+        one: "service",
+        many: "services",
+        changed: "rolled back",
+        value: "image",
+        place: "platform",
+        ..PLAIN
+    };
 
     async fn applied(script: &Script, interrupt: &Interrupt) -> (Applied, Vec<&'static str>) {
         let limits = Limits { deployment: Duration::from_secs(9), silence: Duration::ZERO, calm: Duration::ZERO };
@@ -492,11 +501,8 @@ mod tests {
         assert_eq!(told("back to 2026-11-20", [seen, set]), "2 services set; 1 verified, 1 has no instances");
         assert_eq!(told("back to 2026-11-20", [set; 2]), "2 services set; 0 verified, 2 have no instances");
         let undo = "as before run 7-abc";
-        assert_eq!(told(undo, [seen; 2]), "2 services set back to what ran before run 7-abc, and verified");
-        assert_eq!(
-            told(undo, [set, seen]),
-            "2 services set back to what ran before run 7-abc; 1 verified, 1 has no instances"
-        );
+        assert_eq!(told(undo, [seen; 2]), "2 services set back as before run 7-abc, and verified");
+        assert_eq!(told(undo, [set, seen]), "2 services set back as before run 7-abc; 1 verified, 1 has no instances");
     }
 
     #[tokio::test]

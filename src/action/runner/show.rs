@@ -87,8 +87,11 @@ pub fn by_hand_table(commands: &[String]) -> Table {
 
 /// What a person types to see why those are not well that are set back.
 #[must_use]
-pub fn look_into_table(commands: &[String]) -> Table {
-    Table { title: "To see why they are not healthy:".to_owned(), ..Table::lines(commands.iter().map(String::as_str)) }
+pub fn look_into_table(commands: &[String], words: Vocabulary) -> Table {
+    Table {
+        title: format!("To see why they are not {}:", words.well),
+        ..Table::lines(commands.iter().map(String::as_str))
+    }
 }
 
 /// A result for Slack.

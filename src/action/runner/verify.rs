@@ -114,7 +114,7 @@ impl<C: Change> Set<'_, C> {
     pub(super) fn unknown(&self) -> Vec<ItemResult> {
         let unknown = |change: &C| {
             let (was, after) = (change.before(), change.after());
-            named(change, Verdict::NeedsOperator, None, format!("it ran {was} and was being set to {after}"))
+            named(change, Verdict::NeedsOperator, None, format!("it was at {was} and was being set to {after}"))
         };
         self.changes.iter().map(unknown).collect()
     }
@@ -159,16 +159,17 @@ pub(super) fn failures(results: &[ItemResult], words: Vocabulary) -> String {
 }
 
 /// Which subjects an operator must look at.
-pub(super) fn next(results: &[ItemResult]) -> String {
+pub(super) fn next(results: &[ItemResult], words: Vocabulary) -> String {
     let unsure = results.iter().filter(|result| result.state != Verdict::Before);
     let mut list: Vec<_> = unsure.clone().map(|result| format!("'{}'", result.id)).collect();
     list.dedup();
     let (mut back, mut others) = (0, 0);
     unsure.for_each(|result| *(if result.is_set_back { &mut back } else { &mut others }) += 1);
+    let well = words.well;
     let hint = match (back, others) {
-        (0, _) => "the commands that set each back by hand are shown",
-        (_, 0) => "set back already, and not well: the commands that show why are shown",
-        _ => "the commands that set them back by hand, or show why they are not healthy, are shown",
+        (0, _) => "the commands that set each back by hand are shown".to_owned(),
+        (_, 0) => format!("set back already, and not {well}: the commands that show why are shown"),
+        _ => format!("the commands that set them back by hand, or show why they are not {well}, are shown"),
     };
     format!("Look at {}; {hint}", list.join(", "))
 }

@@ -18,6 +18,9 @@ pub struct Vocabulary {
     pub changed: &'static str,
     /// What a subject is that works as it should: `healthy`.
     pub well: &'static str,
+    /// What the subjects are in or on: `platform`. The option that names it is called the same: `--platform`. Empty where
+    /// there is no such option.
+    pub place: &'static str,
     /// How a value is shown to people where room is short: an image by its tag.
     pub short: fn(&str) -> String,
 }
@@ -27,6 +30,24 @@ impl Vocabulary {
     #[must_use]
     pub fn of(self, purpose: &str) -> Self {
         if purpose.starts_with(UNDOES) { Self { changed: "set back", ..self } } else { self }
+    }
+
+    /// One subject that is not named: `a service`, `an item`.
+    #[must_use]
+    pub fn any(&self) -> String {
+        format!("{} {}", if self.one.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }, self.one)
+    }
+
+    /// What the subjects are in or on, in a sentence: `the platform`.
+    #[must_use]
+    pub fn the_place(&self) -> String {
+        format!("the {}", if self.place.is_empty() { "other side" } else { self.place })
+    }
+
+    /// The option of the action that names the place: `--platform`; empty where there is none.
+    #[must_use]
+    pub fn option(&self) -> String {
+        if self.place.is_empty() { String::new() } else { format!("--{}", self.place) }
     }
 
     /// So many subjects: `1 service`, `4 services`.
@@ -44,5 +65,6 @@ pub const PLAIN: Vocabulary = Vocabulary {
     value: "value",
     changed: "changed",
     well: "healthy",
+    place: "",
     short: str::to_owned,
 };

@@ -323,7 +323,7 @@ pub fn command_taken(text: &Text, manual: &Manual) -> Vec<Violation> {
 
 /// What a role can be told to do.
 fn entries(text: &Text) -> impl Iterator<Item = &Command> {
-    text.role.iter().flat_map(|role| std::iter::once(&role.get).chain(&role.acts))
+    text.role.iter().flat_map(|role| Some(&role.get).filter(|get| get.word.is_some()).into_iter().chain(&role.acts))
 }
 
 /// The first usage line of a command.

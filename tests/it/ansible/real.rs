@@ -77,7 +77,7 @@ async fn a_run_that_died_is_finished_and_taken_back_by_tags() {
     assert_eq!(refused.code, 2, "{}", refused.text);
     assert!(refused.text.contains("died while applying on http"), "{}", refused.text);
     let planned = play(&["--tags", "resume", "--check", "--diff"]).await;
-    assert!(planned.text.contains("died while applying. So it stands:"), "{}", planned.text);
+    assert!(planned.text.contains("died while applying. This is how it stands:"), "{}", planned.text);
     assert_eq!(sandbox.records().len(), 1, "only what was refused is over");
     succeeds(&play(&["--tags", "resume"]).await, 1);
     fixture.stands(ShopState::Good);

@@ -52,7 +52,7 @@ async fn the_primary_moves_there_and_back_and_no_committed_row_is_lost() {
     assert_eq!(patroni.settled().await, target);
     writer.more(10).await;
     desk.does(&format!("run --to={target} --yes")).await.with(0, "already: nothing to do");
-    let undone = desk.does("undo --yes").await.with(0, "1 leader set back to what ran before run");
+    let undone = desk.does("undo --yes").await.with(0, "1 leader set back as before run");
     assert_eq!(patroni.settled().await, leader, "{undone:?}");
     writer.more(10).await;
     let (there, back) = (&moved.report["gap"]["longest_ms"], &undone.report["gap"]["longest_ms"]);

@@ -29,7 +29,7 @@ class Refused(Exception):
 
 
 class ActionModule(ActionBase):
-    """`asks` looks whether a call is right, of the playbook or `by_name`; `command` calls the program."""
+    """`asks` looks whether a call is right, of the playbook or `by_name`; `command` calls the program; `says` only speaks."""
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
@@ -42,6 +42,8 @@ class ActionModule(ActionBase):
                 self.forget_report()
             self.check_version()
             self.check_names()
+            if "says" in self._task.args:
+                return spoken(self._task.args["says"])
             if asks is None:
                 return Call(self).result()
             if asks.get("by_name"):
@@ -128,8 +130,12 @@ class ActionModule(ActionBase):
         if self.mistyped:
             acts = ", ".join(f"`--tags {entry}`" for entry in self.spec if entry != "get")
             raise Refused(
+<% if role.get.word or not role.native %>
                 f"There is no tag '{', '.join(self.mistyped)}', so nothing was done. Without tags, or with `--tags get`, the "
                 f"playbook looks; with {acts} it acts."
+<% else %>
+                f"There is no tag '{', '.join(self.mistyped)}', so nothing was done. The playbook acts with {acts}."
+<% endif %>
             )
         hosts = self.hosts()
         if self.chosen and self.vars["inventory_hostname"] not in hosts:
