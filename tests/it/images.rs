@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::support::ended::Ended;
 use crate::support::fake::{Fake, reply};
 use crate::support::s3::{ACCESS, Bucket};
 
@@ -20,26 +21,6 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_repopulate_images");
 /// A folder to run in, with a folder for pictures.
 struct World {
     folder: TempDir,
-}
-
-/// What came of a run: its exit code and its report.
-#[derive(Debug)]
-struct Ended {
-    code: i32,
-    report: Value,
-}
-
-impl Ended {
-    fn message(&self) -> &str {
-        self.report["message"].as_str().unwrap_or_default()
-    }
-
-    /// Why an item was not stored.
-    fn why(&self, key: &str) -> &str {
-        let results = self.report["results"].as_array().map_or(&[][..], Vec::as_slice);
-        let found = results.iter().find(|one| one["subject"] == key).and_then(|one| one["detail"].as_str());
-        found.unwrap_or_else(|| panic!("nothing is told of {key}: {self:#?}"))
-    }
 }
 
 impl World {
@@ -70,10 +51,7 @@ impl World {
 
     async fn ends(&self, mut command: Command) -> Ended {
         let output = command.arg("--format=json").output().await.expect("the program runs");
-        Ended {
-            code: output.status.code().unwrap_or(-1),
-            report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-        }
+        Ended::of(output)
     }
 
     async fn told(&self, words: &str) -> Ended {

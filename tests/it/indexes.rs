@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::support::ended::Ended;
 use crate::support::postgres::{Database, Postgres};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rebuild_indexes");
@@ -23,32 +24,10 @@ struct World {
     folder: TempDir,
 }
 
-/// What came of a run: its exit code, its report, and what it said meanwhile.
-#[derive(Debug)]
-struct Ended {
-    code: i32,
-    report: Value,
-    /// Shown where a test fails.
-    _stderr: String,
-}
-
-impl Ended {
-    fn message(&self) -> &str {
-        self.report["message"].as_str().unwrap_or_default()
-    }
-
-    /// Why an index was not rebuilt.
-    fn why(&self, index: &str) -> &str {
-        let results = self.report["results"].as_array().unwrap_or_else(|| panic!("no results: {self:?}"));
-        let result = results.iter().find(|result| result["subject"] == *index);
-        result.and_then(|result| result["detail"].as_str()).unwrap_or_default()
-    }
-
-    /// The indexes that were rebuilt, or removed.
-    fn done(&self) -> Vec<&str> {
-        let rebuilt = self.report["rebuilt"].as_array().unwrap_or_else(|| panic!("nothing was begun: {self:?}"));
-        rebuilt.iter().filter(|one| one["is_done"] == true).filter_map(|one| one["index"].as_str()).collect()
-    }
+/// The indexes that were rebuilt, or removed.
+fn done(ended: &Ended) -> Vec<&str> {
+    let rebuilt = ended.report["rebuilt"].as_array().unwrap_or_else(|| panic!("nothing was begun: {ended:?}"));
+    rebuilt.iter().filter(|one| one["is_done"] == true).filter_map(|one| one["index"].as_str()).collect()
 }
 
 impl World {
@@ -115,11 +94,7 @@ impl World {
 
 async fn end(child: Child) -> Ended {
     let output = child.wait_with_output().await.expect("the program ends");
-    Ended {
-        code: output.status.code().unwrap_or(-1),
-        report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-        _stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-    }
+    Ended::of(output)
 }
 
 /// A table of which most was deleted, and what is wrong with its indexes in each way.
@@ -230,8 +205,8 @@ async fn indexes_are_rebuilt_while_others_write_and_nobody_waits_longer_than_was
     }
     assert!(written > 20, "the writers came to nothing: {written}");
     assert_eq!(ended.code, 0, "{ended:?}");
-    assert_eq!(ended.done().len(), 6, "{ended:?}");
-    assert!(ended.done().contains(&"public.orders_pkey"), "{ended:?}");
+    assert_eq!(done(&ended).len(), 6, "{ended:?}");
+    assert!(done(&ended).contains(&"public.orders_pkey"), "{ended:?}");
     let verified: Vec<&Value> =
         ended.report["rebuilt"].as_array().expect("rebuilt").iter().map(|one| &one["verified"]).collect();
     assert!(verified.iter().all(|how| **how == "valid, checked by amcheck"), "{verified:?}");
@@ -264,7 +239,7 @@ async fn partitions_are_rebuilt_one_by_one_several_tables_at_a_time() {
     .await;
     let ended = world.run("--index=parts_k --jobs=2").await;
     assert_eq!(ended.code, 0, "{ended:?}");
-    let mut done = ended.done();
+    let mut done = done(&ended);
     done.sort_unstable();
     assert_eq!(done, ["public.parts_1_id_k_idx", "public.parts_2a_id_k_idx"]);
     assert_eq!(world.invalid().await, [""; 0]);
@@ -299,7 +274,7 @@ async fn what_is_unique_stays_so_and_what_cannot_be_is_named() {
         .await
         .expect("one of the two");
     let ended = world.run("--index=twice_a").await;
-    assert_eq!((ended.code, ended.done()), (0, vec!["public.twice_a"]), "{ended:?}");
+    assert_eq!((ended.code, done(&ended)), (0, vec!["public.twice_a"]), "{ended:?}");
     assert!(session.batch_execute("INSERT INTO twice VALUES (1)").await.is_err(), "it keeps rows apart again");
 }
 
@@ -314,13 +289,13 @@ async fn only_what_a_failed_rebuild_left_is_removed() {
     assert!(session.batch_execute("CREATE UNIQUE INDEX CONCURRENTLY alone_ccnew ON twice (a)").await.is_err());
     assert!(session.batch_execute("REINDEX INDEX CONCURRENTLY alone_ccnew").await.is_err());
     let ended = world.run("--kind=leftover").await;
-    assert_eq!((ended.code, ended.done()), (0, vec!["public.alone_ccnew_ccnew"]), "{ended:?}");
+    assert_eq!((ended.code, done(&ended)), (0, vec!["public.alone_ccnew_ccnew"]), "{ended:?}");
     assert_eq!(world.invalid().await, ["alone_ccnew"], "nothing is beside it");
     let all = world.database.lines("SELECT count(*) FROM pg_class WHERE relname IN ('day_ccnew', 'day')").await;
     assert_eq!(all, ["2"]);
     let odd = world.command("run --yes").arg("--index=Odd \"name").spawn().expect("the program starts");
     let odd = end(odd).await;
-    assert_eq!((odd.code, odd.done()), (0, vec!["public.Odd \"name"]), "{odd:?}");
+    assert_eq!((odd.code, done(&odd)), (0, vec!["public.Odd \"name"]), "{odd:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::support::ended::Ended;
 use crate::support::etcd::{Etcd, Writer};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reelect_leader");
@@ -21,32 +22,6 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_reelect_leader");
 struct Desk {
     folder: TempDir,
     url: String,
-}
-
-/// What came of a run: its exit code, its report, and what it said meanwhile.
-struct Ended {
-    code: i32,
-    report: Value,
-    stderr: String,
-}
-
-impl std::fmt::Debug for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}, {}: {}\n{}", self.code, self.report["outcome"], self.report, self.stderr)
-    }
-}
-
-impl Ended {
-    fn message(&self) -> &str {
-        self.report["message"].as_str().unwrap_or_default()
-    }
-
-    /// Fails the test where it did not end with this code, or its message has not this part.
-    #[track_caller]
-    fn with(self, code: i32, part: &str) -> Self {
-        assert!(self.code == code && self.message().contains(part), "not {code} with '{part}': {self:?}");
-        self
-    }
 }
 
 impl Desk {
@@ -65,11 +40,7 @@ impl Desk {
 
     async fn does(&self, words: &str) -> Ended {
         let output = self.command(words).output().await.expect("the program runs");
-        Ended {
-            code: output.status.code().unwrap_or(-1),
-            report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        Ended::of(output)
     }
 }
 

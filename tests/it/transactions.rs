@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::support::ended::Ended;
 use crate::support::queue::TestQueue;
 use crate::support::redis::{GROUP, Redis, STREAM};
 
@@ -27,21 +28,6 @@ struct World<Q = Redis> {
     settlement: Settlement,
     faults: Faults,
     folder: TempDir,
-}
-
-/// What came of a run: its exit code, its report, and what it said meanwhile.
-struct Ended {
-    code: i32,
-    report: Value,
-    stderr: String,
-}
-
-impl std::fmt::Debug for Ended {
-    /// Without each single result, of which there are many.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (outcome, message) = (&self.report["outcome"], &self.report["message"]);
-        write!(f, "{}, {outcome}: {message}, {:?}\n{}", self.code, self.report["warnings"], self.stderr)
-    }
 }
 
 impl World {
@@ -89,11 +75,7 @@ impl<Q: TestQueue> World<Q> {
 
     async fn ends(&self, mut command: Command) -> Ended {
         let output = command.arg("--format=json").output().await.expect("the program runs");
-        Ended {
-            code: output.status.code().unwrap_or(-1),
-            report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        Ended::of(output)
     }
 
     async fn look(&self, words: &str) -> Value {

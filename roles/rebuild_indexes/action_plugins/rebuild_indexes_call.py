@@ -29,7 +29,7 @@ class Refused(Exception):
 
 
 class ActionModule(ActionBase):
-    """`asks` looks whether a call is right, of the playbook or `by_name`; `command` calls the program."""
+    """`asks` looks whether a call is right, of the playbook or `by_name`; `command` calls the program; `says` only speaks."""
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
@@ -42,6 +42,8 @@ class ActionModule(ActionBase):
                 self.forget_report()
             self.check_version()
             self.check_names()
+            if "says" in self._task.args:
+                return spoken(self._task.args["says"])
             if asks is None:
                 return Call(self).result()
             if asks.get("by_name"):

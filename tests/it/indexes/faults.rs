@@ -37,7 +37,7 @@ async fn a_run_that_is_killed_and_run_again_leaves_nothing_invalid() {
     let mut run = slow_run(&world, "").await;
     run.kill().await.expect("killed");
     let ended = world.run("--index=slow_id --lock-timeout=60").await;
-    assert_eq!((ended.code, ended.done()), (0, vec!["public.slow_id"]), "{ended:?}");
+    assert_eq!((ended.code, done(&ended)), (0, vec!["public.slow_id"]), "{ended:?}");
     assert_eq!(world.invalid().await, [""; 0]);
     let all = world.database.lines("SELECT count(*) FROM pg_index WHERE indrelid = 'slow'::regclass").await;
     assert_eq!(all, ["1"]);
@@ -49,7 +49,7 @@ async fn a_run_that_is_killed_and_run_again_leaves_nothing_invalid() {
         .await;
     assert_eq!(world.invalid().await, ["slow_id_ccnew"], "the server broke it off");
     let ended = world.run("").await;
-    assert_eq!((ended.code, ended.done()), (0, vec!["public.slow_id_ccnew"]), "{ended:?}");
+    assert_eq!((ended.code, done(&ended)), (0, vec!["public.slow_id_ccnew"]), "{ended:?}");
     assert_eq!(world.invalid().await, [""; 0]);
 }
 
@@ -106,7 +106,7 @@ async fn an_old_transaction_is_looked_for_before_anything_is_tried() {
     );
     held.batch_execute("ROLLBACK PREPARED 'left-open'").await.expect("rolled back");
     let ended = world.run("--index=orders_pkey --lock-timeout=1").await;
-    assert_eq!((ended.code, ended.done()), (0, vec!["public.orders_pkey"]), "{ended:?}");
+    assert_eq!((ended.code, done(&ended)), (0, vec!["public.orders_pkey"]), "{ended:?}");
     assert_eq!(world.invalid().await, [""; 0]);
 }
 
@@ -118,7 +118,7 @@ async fn a_transaction_that_stays_breaks_a_rebuild_off_and_what_is_left_is_remov
     let run = world.command("run --yes --index=orders_pkey --lock-timeout=3").spawn().expect("the program starts");
     held.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM other").await.expect("a snapshot");
     let ended = end(run).await;
-    let is_late = ended.done() == ["public.orders_pkey"];
+    let is_late = done(&ended) == ["public.orders_pkey"];
     if !is_late {
         assert!(
             ended
@@ -134,12 +134,12 @@ async fn a_transaction_that_stays_breaks_a_rebuild_off_and_what_is_left_is_remov
     let run = world.command("run --yes --index=orders_pkey --lock-timeout=3").spawn().expect("the program starts");
     held.batch_execute("BEGIN; INSERT INTO orders VALUES (1)").await.expect("a lock");
     let ended = end(run).await;
-    if ended.done().is_empty() {
+    if done(&ended).is_empty() {
         assert_eq!(world.invalid().await, ["orders_pkey_ccnew"], "{ended:?}");
         assert!(ended.why("public.orders_pkey").contains("public.orders_pkey_ccnew could not be removed"), "{ended:?}");
     }
     held.batch_execute("COMMIT").await.expect("an end");
     let again = world.run("--index=orders_pkey").await;
-    assert_eq!((again.code, again.done()), (0, vec!["public.orders_pkey"]), "{again:?}");
+    assert_eq!((again.code, done(&again)), (0, vec!["public.orders_pkey"]), "{again:?}");
     assert_eq!(world.invalid().await, [""; 0]);
 }

@@ -105,8 +105,6 @@ async fn an_interrupt_while_it_moves_takes_the_leadership_back() {
     let child = desk.command(&format!("run --to={target} --yes")).spawn().expect("the program");
     *process.lock().expect("the process") = child.id();
     let ended = child.wait_with_output().await.expect("its end");
-    let report: Value = serde_json::from_slice(&ended.stdout).expect("a report");
-    let ended = Ended { code: ended.status.code().unwrap_or(-1), report, stderr: String::new() };
-    ended.with(130, "interrupted; all that had been changed was restored");
+    Ended::of(ended).with(130, "interrupted; all that had been changed was restored");
     assert_eq!(etcd.leader().await, leader);
 }

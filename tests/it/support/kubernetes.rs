@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{Method, StatusCode};
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::{Server, free_port, need};
+use super::{Server, Shared, free_port, need};
 
 /// Who the API server knows: token, user, group. `reader` may do what a test lets it.
 const TOKENS: &str = "admin,admin,1,system:masters\nreader,reader,2\n";
@@ -30,7 +30,7 @@ struct Cluster {
     _kubelet: Kubelet,
 }
 
-static RUNNING: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+static RUNNING: Shared<Cluster> = Shared::new();
 static NAMESPACES: AtomicUsize = AtomicUsize::new(1);
 
 /// A namespace of a real Kubernetes.
@@ -288,12 +288,7 @@ fn job(image: &str) -> Value {
 impl Cluster {
     fn running() -> Arc<Self> {
         // A test that failed while it started them leaves nothing half.
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        running.upgrade().unwrap_or_else(|| {
-            let cluster = Arc::new(Self::start());
-            *running = Arc::downgrade(&cluster);
-            cluster
-        })
+        RUNNING.get(Self::start)
     }
 
     fn start() -> Self {

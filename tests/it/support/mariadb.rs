@@ -3,7 +3,7 @@
 
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use firebreak::http::Trust;
 use firebreak::sql::mysql::{Conn, Mysql, connect};
@@ -11,9 +11,9 @@ use firebreak::sql::{Place, Session as _};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::{Server, free_port, need, own_folder, unprivileged};
+use super::{Server, Shared, free_port, need, own_folder, unprivileged};
 
-static RUNNING: Mutex<Weak<Mariadb>> = Mutex::new(Weak::new());
+static RUNNING: Shared<Mariadb> = Shared::new();
 static DATABASES: AtomicUsize = AtomicUsize::new(1);
 
 /// A running server, whose data need not survive it. `root` needs no password.
@@ -32,12 +32,7 @@ pub struct Database {
 impl Mariadb {
     /// The server that runs, or a new one.
     pub fn shared() -> Arc<Self> {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        running.upgrade().unwrap_or_else(|| {
-            let server = Arc::new(Self::start(&[]));
-            *running = Arc::downgrade(&server);
-            server
-        })
+        RUNNING.get(|| Self::start(&[]))
     }
 
     /// A server of a test's own, with these options besides.

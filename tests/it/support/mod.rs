@@ -4,6 +4,7 @@
 pub mod ansible;
 pub mod contract;
 pub mod core;
+pub mod ended;
 pub mod etcd;
 pub mod fake;
 pub mod git;
@@ -30,6 +31,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// A port that was free a moment ago.
@@ -72,6 +74,25 @@ pub fn give_away(file: &Path) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("the rights of a file");
     if rustix::process::geteuid().is_root() {
         chown(file, Some(NOBODY), Some(NOBODY)).expect("a file of nobody's");
+    }
+}
+
+/// What tests share that run at the same time, such as a server: the first starts it, the last ends it.
+pub struct Shared<T>(Mutex<Weak<T>>);
+
+impl<T> Shared<T> {
+    pub const fn new() -> Self {
+        Self(Mutex::new(Weak::new()))
+    }
+
+    /// What is there already, or what `start` makes; who comes meanwhile waits for that.
+    pub fn get(&self, start: impl FnOnce() -> T) -> Arc<T> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(start());
+            *running = Arc::downgrade(&started);
+            started
+        })
     }
 }
 

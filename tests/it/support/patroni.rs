@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::etcd::{Etcd, Setup};
+use super::postgres::program;
 use super::{Server, free_port, need};
 
 /// A running cluster. Its members are `pg1`, `pg2`, `pg3`.
@@ -29,13 +29,6 @@ struct Member {
     rest: u16,
     postgres: u16,
     server: Server,
-}
-
-/// Where Debian has the newest PostgreSQL.
-fn postgres() -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(Result::ok);
-    let newest = versions.map(|entry| entry.path().join("bin")).filter(|path| path.join("initdb").is_file()).max();
-    newest.expect("this test needs PostgreSQL: run `make tools`, or install the package postgresql")
 }
 
 /// PostgreSQL does not run as root: then its own user runs it.
@@ -143,7 +136,7 @@ impl Patroni {
             ports.join(",")
         );
         let output =
-            Command::new(postgres().join("psql")).args(["-qAtX", "-c", statement, &place]).output().expect("psql");
+            Command::new(program("psql")).args(["-qAtX", "-c", statement, &place]).output().expect("psql");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
@@ -183,7 +176,7 @@ fn settings(name: &str, (rest, postgres): (u16, u16), store: u16, data: &std::pa
             "listen": format!("127.0.0.1:{postgres}"),
             "connect_address": format!("127.0.0.1:{postgres}"),
             "data_dir": data.join(name),
-            "bin_dir": self::postgres(),
+            "bin_dir": program("initdb").parent(),
             "pgpass": data.join(format!("{name}.pass")),
             "authentication": {
                 "superuser": { "username": "postgres", "password": "x" },

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use firebreak::http::Trust;
 use firebreak::sql::Place;
@@ -13,9 +13,9 @@ use firebreak::sql::postgres::{Client, connect};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::{Server, free_port, own_folder, unprivileged};
+use super::{Server, Shared, free_port, own_folder, unprivileged};
 
-static RUNNING: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+static RUNNING: Shared<Postgres> = Shared::new();
 static DATABASES: AtomicUsize = AtomicUsize::new(1);
 
 /// Who may do everything, and needs no password.
@@ -35,7 +35,7 @@ pub struct Database {
 }
 
 /// A program of PostgreSQL: Debian keeps those of the server in a folder of each version.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<_> = versions.map(|version| version.path().join("bin").join(name)).collect();
     found.retain(|program| program.is_file());
@@ -46,12 +46,7 @@ fn program(name: &str) -> PathBuf {
 impl Postgres {
     /// The server that runs, or a new one.
     pub fn shared() -> Arc<Self> {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        running.upgrade().unwrap_or_else(|| {
-            let server = Arc::new(Self::start(&[]));
-            *running = Arc::downgrade(&server);
-            server
-        })
+        RUNNING.get(|| Self::start(&[]))
     }
 
     /// A server of a test's own, with these settings besides.

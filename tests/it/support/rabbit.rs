@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 use super::queue::TestQueue;
 use super::tls::SelfSigned;
-use super::{Server, free_port, need};
+use super::{Server, Shared, free_port, need};
 
-static RUNNING: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
+static RUNNING: Shared<Broker> = Shared::new();
 static QUEUES: AtomicUsize = AtomicUsize::new(1);
 
 /// The program itself: Debian's script of that name changes to another user.
@@ -36,12 +36,7 @@ struct Broker {
 impl Broker {
     /// The one that runs, or a new one.
     fn running() -> Arc<Self> {
-        let mut running = RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        running.upgrade().unwrap_or_else(|| {
-            let broker = Arc::new(Self::start());
-            *running = Arc::downgrade(&broker);
-            broker
-        })
+        RUNNING.get(Self::start)
     }
 
     fn start() -> Self {

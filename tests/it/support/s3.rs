@@ -2,18 +2,18 @@
 
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use firebreak::http::Trust;
 use firebreak::store::{Access, Key, S3, Source as _, Store as _};
 use tempfile::TempDir;
 
-use super::{Server, free_port};
+use super::{Server, Shared, free_port};
 
 /// The keys of the account: the server takes any.
 pub const ACCESS: &str = "key:hunter2secret";
 
-static RUNNING: Mutex<Weak<Moto>> = Mutex::new(Weak::new());
+static RUNNING: Shared<Moto> = Shared::new();
 static BUCKETS: AtomicUsize = AtomicUsize::new(0);
 
 /// A running server.
@@ -26,12 +26,7 @@ pub struct Moto {
 impl Moto {
     /// The server that runs, or a new one.
     fn shared() -> Arc<Self> {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        running.upgrade().unwrap_or_else(|| {
-            let server = Arc::new(Self::start());
-            *running = Arc::downgrade(&server);
-            server
-        })
+        RUNNING.get(Self::start)
     }
 
     fn start() -> Self {
