@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 

@@ -90,7 +90,7 @@ async fn a_damaged_journal_stops_whoever_acts_until_it_is_moved_away() {
 
     let damage = "failed to read the journal 'journals/RUN.journal': it is damaged at line 4, which does not match its \
                   checksum: the file was changed";
-    let way_out = "Look how the services stand, move it away by `mv journals/RUN.journal journals/RUN.journal.damaged`, \
+    let way_out = "Look at what that run was changing, move the file away by `mv journals/RUN.journal journals/RUN.journal.damaged`, \
                    and try again";
     for words in [RUN, RESUME] {
         fails(&fixture, words, &format!("whether an earlier run died half-way is not known: {damage}. {way_out}"))

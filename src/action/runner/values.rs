@@ -206,3 +206,97 @@ impl Change for ValueChange {
         &self.after
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::journal::Unrecorded;
+    use crate::watch::Unwatched;
+
+    type Shelf = Arc<Mutex<BTreeMap<String, String>>>;
+
+    /// Values in memory; `full` cannot be set.
+    #[async_trait]
+    impl Values for Shelf {
+        async fn read(&self, id: &str) -> anyhow::Result<Option<String>> {
+            Ok(self.lock().expect("the shelf").get(id).cloned())
+        }
+
+        async fn write(&self, id: &str, value: &str) -> anyhow::Result<()> {
+            anyhow::ensure!(id != "full", "no room");
+            self.lock().expect("the shelf").insert(id.to_owned(), value.to_owned());
+            Ok(())
+        }
+
+        fn by_hand(&self, id: &str, value: &str) -> String {
+            format!("put {id} {value}")
+        }
+
+        fn look_into(&self, id: &str) -> String {
+            format!("show {id}")
+        }
+    }
+
+    const LIMIT: Duration = Duration::from_mins(1);
+
+    fn port(shelf: &Shelf) -> OneByOne<Shelf> {
+        OneByOne::new(Arc::clone(shelf), Arc::new(Unrecorded::default()))
+    }
+
+    /// A port to values that are all `old`, and the changes of all to `new`.
+    async fn planned(ids: &[&str]) -> (Shelf, OneByOne<Shelf>, Vec<ValueChange>) {
+        let shelf: Shelf = Arc::default();
+        shelf.lock().expect("the shelf").extend(ids.iter().map(|id| ((*id).to_owned(), "old".to_owned())));
+        let port = port(&shelf);
+        let rows = port.rows(ids.iter().map(|id| (*id).to_owned()), |_| "new".to_owned()).await.expect("the rows");
+        let changes = rows.into_iter().filter_map(|row| row.change).collect();
+        (shelf, port, changes)
+    }
+
+    fn set(shelf: &Shelf, id: &str, value: &str) {
+        shelf.lock().expect("the shelf").insert(id.to_owned(), value.to_owned());
+    }
+
+    #[tokio::test]
+    async fn what_others_changed_is_neither_overwritten_nor_taken_back() {
+        let (shelf, port, changes) = planned(&["a", "b"]).await;
+        set(&shelf, "a", "theirs");
+        match port.deploy(&changes, LIMIT, &Unwatched).await {
+            Err(DeployError::NothingSent(error)) => assert_eq!(error.to_string(), "a was changed by others meanwhile"),
+            other => panic!("{other:?}"),
+        }
+        assert!(!changes.iter().any(|change| port.wrote(change)));
+        set(&shelf, "b", "new");
+        port.go_back(&changes, LIMIT, &Unwatched).await.expect("nothing to do");
+        let standings = port.look(&changes).await.expect("how they stand");
+        assert_eq!(standings, [Standing::Other { value: "theirs".to_owned() }, Standing::Target]);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_before_one_failed_is_taken_back() {
+        let (_, port, changes) = planned(&["a", "full"]).await;
+        match port.deploy(&changes, LIMIT, &Unwatched).await {
+            Err(DeployError::Sent(error)) => assert_eq!(error.to_string(), "failed to set full: no room"),
+            other => panic!("{other:?}"),
+        }
+        port.go_back(&changes, LIMIT, &Unwatched).await.expect("the way back");
+        let standings = port.look(&changes).await.expect("how they stand");
+        assert_eq!(standings, [Standing::Before { trouble: None }, Standing::Before { trouble: None }]);
+    }
+
+    #[tokio::test]
+    async fn a_later_process_takes_back_only_what_the_one_that_died_had_written_down() {
+        let (shelf, _, changes) = planned(&["a", "b"]).await;
+        set(&shelf, "a", "new");
+        set(&shelf, "b", "new");
+        let later = port(&shelf);
+        later.recall(&[Call { call: "set".to_owned(), about: json!({ "id": "a" }), answer: None }]);
+        later.go_back(&changes, LIMIT, &Unwatched).await.expect("the way back");
+        assert_eq!(
+            shelf.lock().expect("the shelf").clone(),
+            [("a", "old"), ("b", "new")].map(|(id, value)| (id.to_owned(), value.to_owned())).into()
+        );
+    }
+}

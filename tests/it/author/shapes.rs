@@ -57,16 +57,18 @@ async fn a_program_with_run_alone_has_a_role_a_playbook_and_a_button() {
     let values = json!({ "judge_files_folder": workshop.path("pages"), "judge_files_wanted": "open" });
     let unread = workshop.play(&fixture, "judge_files", &["--tags", "get,run", "--check"], &values).await;
     assert_eq!(unread.code, 0, "{}", unread.text);
+    // Ansible wraps what it shows.
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in [
         "judge_files has no command to look with, so nothing was done. `--tags run` acts.",
         "Not run. The program cannot plan without acting, so there is nothing to do under --check.",
     ] {
-        assert!(unread.text.contains(said), "{}", unread.text);
+        assert!(words(&unread.text).contains(said), "{}", unread.text);
     }
     let judged = workshop.play(&fixture, "judge_files", &["--tags", "run"], &values).await;
     assert_eq!((judged.code, judged.recap("changed")), (2, 0), "{}", judged.text);
     for said in ["files: 1 passed, 1 did not pass, 0 could not be judged", "it holds 'shut'", "rc: 1"] {
-        assert!(judged.text.contains(said), "{said}: {}", judged.text);
+        assert!(words(&judged.text).contains(said), "{said}: {}", judged.text);
     }
     assert_eq!(workshop.left_over(), [""; 0]);
 

@@ -66,9 +66,12 @@ async fn a_run_that_was_killed_is_ended_whole_by_resume_or_undo() {
         assert_eq!(ended.status.code(), None, "{moment:?}: it was not killed: {ended:?}");
 
         let refused = desk.does(&words).await.with(1, "died");
-        assert!(refused.message().contains("resume") && refused.message().contains("undo"), "{refused:?}");
+        let ways = ["reelect_leader resume --run=", "reelect_leader undo --run=", "(--cluster as before; in Ansible"];
+        assert!(ways.iter().all(|way| refused.message().contains(way)), "{refused:?}");
+        assert!(!refused.message().contains("--platform"), "{refused:?}");
         let before = etcd.leader().await;
-        desk.does(&format!("{command} --check")).await.with(0, "");
+        let planned = desk.does(&format!("{command} --check")).await.with(0, "").report["text"].to_string();
+        assert!(!planned.contains("service") && !planned.contains("platform"), "a leader is no service: {planned}");
         assert_eq!(etcd.leader().await, before, "a check changes nothing");
         let ended = desk.does(&format!("{command} --yes")).await.with(0, "");
         let expected = if command == "resume" { &target } else { &leader };

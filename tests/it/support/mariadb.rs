@@ -2,8 +2,8 @@
 //! its own.
 
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use firebreak::http::Trust;
 use firebreak::sql::mysql::{Conn, Mysql, connect};

@@ -135,8 +135,7 @@ impl Patroni {
             "host=127.0.0.1,127.0.0.1,127.0.0.1 port={} user=postgres dbname=postgres target_session_attrs=read-write connect_timeout=2",
             ports.join(",")
         );
-        let output =
-            Command::new(program("psql")).args(["-qAtX", "-c", statement, &place]).output().expect("psql");
+        let output = Command::new(program("psql")).args(["-qAtX", "-c", statement, &place]).output().expect("psql");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }

@@ -1,8 +1,8 @@
 //! A real S3: moto's server, which the tests share; each has buckets of its own.
 
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use firebreak::http::Trust;
 use firebreak::store::{Access, Key, S3, Source as _, Store as _};
