@@ -273,6 +273,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_said_of_one_that_died_names_the_options_that_it_had() {
+        let at = DateTime::UNIX_EPOCH;
+        let said = |environment: &str, option: &str| {
+            let (action, environment) = ("set_files".to_owned(), environment.to_owned());
+            let began = Record::Began(Began { action, environment, ..Began::default() });
+            let planned = Record::Planned(Planned {
+                at,
+                id: "7".to_owned(),
+                place: "files".to_owned(),
+                option: option.to_owned(),
+                kind: Some(Kind::Set),
+                purpose: String::new(),
+                subjects: Vec::new(),
+                plan: Value::Null,
+            });
+            let records = vec![began, planned, Record::State { at, state: State::Applying }];
+            let lines = Lines { records, sum: String::new(), length: 0 };
+            let died = Run::of("1-a", Path::new("1-a.journal"), lines).expect("a run").died();
+            died.split_once(" on files: ").expect("its place").1.to_owned()
+        };
+        assert_eq!(
+            said("dev", "--folder"),
+            "`set_files resume --run=1-a --env=dev` finishes it, or takes it back where that cannot be done; \
+             `set_files undo --run=1-a --env=dev` takes it back (--folder as before; in Ansible --tags resume or undo)"
+        );
+        assert_eq!(
+            said("", ""),
+            "`set_files resume --run=1-a` finishes it, or takes it back where that cannot be done; `set_files undo --run=1-a` \
+             takes it back (all other options as before; in Ansible --tags resume or undo)"
+        );
+    }
+
+    #[test]
     fn an_answer_whose_call_could_not_be_written_leaves_the_run_readable() {
         let at = DateTime::UNIX_EPOCH;
         let answer = |number| Record::Answer { at, number, answer: Answer::Taken(Value::Null) };

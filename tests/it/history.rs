@@ -161,7 +161,8 @@ fn busy_host() -> Host {
     journal.end(host.ended("needs_operator", "failed to stop it, which may be half done: no power"));
 
     let journal = host.begin("rollback_service", "prod", |_| {});
-    journal.plan(Intention::of_set(PLACE, plan())).expect("a plan");
+    let option = "--platform".to_owned();
+    journal.plan(Intention { option, ..Intention::of_set(PLACE, plan()) }).expect("a plan");
     enter(&journal, &[State::Locked, State::Applying]);
     let create = |name: &str| json!({"name": format!("{name}-firebreak-new"), "image": "r/web:1"});
     let call = journal.intent("create", create("prod-web")).expect("an intent");

@@ -152,9 +152,9 @@ impl<V: Values> Settable for OneByOne<V> {
             let set = timeout(limit, self.set(&change.id, &change.before, &change.after)).await;
             let set =
                 set.unwrap_or_else(|_| Err(anyhow::anyhow!("{} was not set within {limit:?} (--timeout)", change.id)));
-            set.map_err(|error| match changes.iter().any(|change| self.wrote(change)) {
-                true => DeployError::Sent(error),
-                false => DeployError::NothingSent(error),
+            set.map_err(|error| {
+                let is_sent = changes.iter().any(|change| self.wrote(change));
+                if is_sent { DeployError::Sent(error) } else { DeployError::NothingSent(error) }
             })?;
         }
         Ok(())

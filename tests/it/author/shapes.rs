@@ -107,7 +107,7 @@ async fn a_program_with_run_alone_has_a_role_a_playbook_and_a_button() {
         asked,
         [
             "Choose > timeout: input dev: run. Go on? Nothing is changed yet.",
-            "Approve > timeout: input Run sweep in dev? Chosen by anna.\n\nwould remove 1 file",
+            "Approve > timeout: input Run sweep in dev? Chosen by anna.\nwould remove 1 file",
         ]
     );
 }
