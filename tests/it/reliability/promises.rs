@@ -205,9 +205,9 @@ pub fn table() -> String {
     let mut text = format!("| Promise | {heads} |\n|---|{}\n", "---|".repeat(COLUMNS.len()));
     for Promise { what, cells } in &PROMISES {
         let cells = cells.map(|cell| match cell {
-            Test(test) => {
-                let (_, name) = test.rsplit_once("::").expect("a module and a name");
-                format!("[tried]({} \"{name}\")", file(test))
+            Test(shown_by) => {
+                let (_, name) = shown_by.rsplit_once("::").expect("a module and a name");
+                format!("[tried]({} \"{name}\")", file(shown_by))
             }
             Runner => "runner".to_owned(),
             Nothing => "–".to_owned(),
@@ -222,12 +222,14 @@ fn each_test_that_is_named_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for Promise { cells, .. } in &PROMISES {
         for cell in cells {
-            let Test(test) = cell else { continue };
-            let (_, name) = test.rsplit_once("::").expect("a module and a name");
-            let text = std::fs::read_to_string(root.join(file(test))).unwrap_or_else(|error| panic!("{test}: {error}"));
-            let (before, _) = text.split_once(&format!("fn {name}()")).unwrap_or_else(|| panic!("there is no {test}"));
+            let Test(shown_by) = cell else { continue };
+            let (_, name) = shown_by.rsplit_once("::").expect("a module and a name");
+            let text = std::fs::read_to_string(root.join(file(shown_by)))
+                .unwrap_or_else(|error| panic!("{shown_by}: {error}"));
+            let (before, _) =
+                text.split_once(&format!("fn {name}()")).unwrap_or_else(|| panic!("there is no {shown_by}"));
             let mark = before.lines().rev().find(|line| line.starts_with("#[")).unwrap_or_default();
-            assert!(mark.contains("test"), "{test} is no test: {mark}");
+            assert!(mark.contains("test"), "{shown_by} is no test: {mark}");
         }
     }
 }
