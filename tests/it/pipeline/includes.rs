@@ -71,9 +71,16 @@ fn each_run_of_an_include_is_cleaned_up_and_what_would_be_the_same_clean_up_once
 #[test]
 fn what_an_include_writes_may_be_a_resource_of_the_test() {
     let place = Place::with(&[
-        ("a.yaml", "include: b.yaml\nsteps: [{echo: {from_file: x, to: copy}}]\n"),
+        (
+            "a.yaml",
+            "include: b.yaml\nsteps: [{echo: {from_file: x, register: {x: '{{ OUTPUT }}'}}}, {check: {equals: {the: '{{ x }}', is: made}}}]\n",
+        ),
         ("b.yaml", "steps: [{sh: sh -c 'mkdir -p resources && printf made >resources/x'}]\n"),
     ]);
     let ended = place.run("run a.yaml");
-    assert_eq!((ended.code, place.read("copy").as_deref()), (0, Some("made")), "{ended:?}");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    // Where nothing writes, what is not there is told before anything runs.
+    place.write("b.yaml", "steps: [{echo: x}]\n");
+    std::fs::remove_file(place.path("resources/x")).expect("the resource");
+    assert_eq!(place.run("run a.yaml").code, 2);
 }
