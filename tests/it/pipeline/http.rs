@@ -40,7 +40,7 @@ fn answer(stream: TcpStream) {
         };
         let mut body = vec![0; header("content-length").parse().unwrap_or(0)];
         reader.read_exact(&mut body).expect("the body");
-        let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = body.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let body = String::from_utf8_lossy(&body).into_owned();
         let path = lines[0].split(' ').nth(1).unwrap_or_default().to_owned();
         let (status, more, said) = match path.strip_prefix("/status/") {

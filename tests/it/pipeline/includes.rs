@@ -15,9 +15,10 @@ fn note(place: &str) -> String {
 
 #[test]
 fn an_include_that_was_cut_off_is_cleaned_up_and_the_test_has_its_own_variables() {
-    let (catch, test) = (note("catch"), note("test"));
     let text = format!(
-        "include: {{file: i.yaml, as: i}}\nvariables: {{table: main}}\nsteps: [{{run: {{include: i, variables: {{table: tmp}}}}}}]\ncatch: [{catch}]\nfinally: [{{run: {{include: i, variables: {{table: late}}}}}}, {test}]\n"
+        "include: {{file: i.yaml, as: i}}\nvariables: {{table: main}}\nsteps: [{{run: {{include: i, variables: {{table: tmp}}}}}}]\ncatch: [{}]\nfinally: [{{run: {{include: i, variables: {{table: late}}}}}}, {}]\n",
+        note("catch"),
+        note("test")
     );
     let place = Place::with(&[("a.yaml", &text), ("i.yaml", ENDLESS)]);
     let (code, report) = place.report("run a.yaml --timeout=4");
