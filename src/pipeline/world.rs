@@ -19,6 +19,9 @@ use crate::http::Client;
 /// How many steps of a test are told of one by one; of more only those that did not pass.
 const TOLD: usize = 2_000;
 
+/// Between two tries the longest pause comes soon enough by this factor.
+const STEEPEST: f64 = 100.0;
+
 /// What all tests of a run have in common.
 #[derive(Debug)]
 pub struct Settings {
@@ -75,7 +78,6 @@ pub(super) enum Leaves {
 }
 
 /// Where a test is: see [`World::here`].
-#[derive(Clone)]
 pub(super) struct Here {
     pub(super) scope: Scope,
     includes: usize,
@@ -262,9 +264,9 @@ impl World {
         }
         let Some(until) = &step.until else { return self.once(step).await.map(Some) };
         let Until { timeout, pause, factor, fail_if } = until;
-        let limit = self.seconds(timeout.as_ref(), 30.0)?;
-        let mut pause = self.seconds(pause.as_ref(), 0.5)?;
-        let factor = self.seconds(factor.as_ref(), 1.5)?.as_secs_f64().max(1.0);
+        let limit = time(self.number(timeout.as_ref(), 30.0)?)?;
+        let mut pause = time(self.number(pause.as_ref(), 0.5)?)?;
+        let factor = self.number(factor.as_ref(), 1.5)?.clamp(1.0, STEEPEST);
         let deadline = tokio::time::Instant::now() + limit;
         let mut last = None;
         loop {
@@ -299,12 +301,12 @@ impl World {
         holds
     }
 
-    fn seconds(&self, data: Option<&Data>, default: f64) -> Result<Duration, Failure> {
-        let Some(data) = data else { return Ok(Duration::from_secs_f64(default)) };
+    fn number(&self, data: Option<&Data>, default: f64) -> Result<f64, Failure> {
+        let Some(data) = data else { return Ok(default) };
         let value = data.render(&self.scope).map_err(Failure::failed)?;
         let number = value.number().or_else(|| Value::literal(value.text()?)?.number());
-        let seconds = number.and_then(|number| number.to_string().parse::<f64>().ok());
-        time(seconds.ok_or_else(|| Failure::wrong(format!("{} is no number of seconds", short(&value))))?)
+        let number = number.and_then(|number| number.to_string().parse().ok());
+        number.ok_or_else(|| Failure::wrong(format!("{} is no number", short(&value))))
     }
 
     /// Does it once, registers what came out, and gives that as a text.

@@ -261,10 +261,14 @@ fn a_step_is_tried_again_until_it_passes_or_waiting_is_in_vain() {
         "steps: [{check: {equals: {the: 1, is: 2}, until: {timeout: 100, fail_if: {contains: {the: 'is not', in: '{{ ERROR }}'}}}}}]",
         "waiting is in vain (fail_if): 1 is not 2",
     );
-    for until in ["timeout: 1e19", "timeout: 40000000", "pause: 1e19", "factor: 1e19"] {
+    for until in ["timeout: 1e19", "timeout: 40000000", "pause: 1e19"] {
         let text = format!("steps: [{{check: {{equals: {{the: 1, is: 2}}, until: {{{until}}}}}}}]");
         fails(&text, "is no number of seconds, 0 to 31536000 (a year)");
     }
+    fails(
+        "steps: [{check: {equals: {the: 1, is: 2}, until: {timeout: 1, pause: 0.1, factor: 1e19}}}]",
+        "not within 1 seconds: 1 is not 2",
+    );
     fails("steps: [{wait: {days: 400}}]", "34560000 is no number of seconds, 0 to 31536000 (a year)");
 }
 
