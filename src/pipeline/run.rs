@@ -1,7 +1,7 @@
 //! The run: tests beside one another, each to its end, and a verdict.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -68,26 +68,24 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     if let Some(seed) = seed {
         finding.message.extend([format!("; in the order of --shuffle={seed}")]);
     }
-    for written in [junit(arguments, &folder, &tested), json(arguments, &folder, &tested)] {
-        if let Err(error) = written {
+    for (file, text) in results(arguments, &tested) {
+        if let Err(error) = text.and_then(|text| report::write(&folder.join(file), &text)) {
             unwritten(&mut finding, &error);
         }
     }
     Ok(finding)
 }
 
-/// Writes the results for Jenkins, where that is asked for.
-fn junit(arguments: &Arguments, folder: &Path, tested: &[Tested]) -> anyhow::Result<()> {
-    let Some(file) = &arguments.flag_junit else { return Ok(()) };
-    report::write(&folder.join(file), &report::junit(tested)?)
-}
-
-/// Writes all steps with their results, where that is asked for.
-fn json(arguments: &Arguments, folder: &Path, tested: &[Tested]) -> anyhow::Result<()> {
-    if arguments.flag_output.as_deref() != Some("json") {
-        return Ok(());
+/// The files with results that are asked for, each with its text.
+fn results(arguments: &Arguments, tested: &[Tested]) -> Vec<(PathBuf, anyhow::Result<String>)> {
+    let mut files = Vec::new();
+    if let Some(file) = &arguments.flag_junit {
+        files.push((file.clone(), report::junit(tested)));
     }
-    report::write(&folder.join("reports/report.json"), &serde_json::to_string_pretty(tested)?)
+    if arguments.flag_output.as_deref() == Some("json") {
+        files.push(("reports/report.json".into(), serde_json::to_string_pretty(tested).map_err(Into::into)));
+    }
+    files
 }
 
 /// Tells of results that could not be written. What the tests came to stands; only a pass, which whoever waits for the file would
