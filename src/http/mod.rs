@@ -19,7 +19,7 @@ pub use names::Names;
 pub(crate) use proxy::is_loopback;
 #[cfg(feature = "platform")]
 pub(crate) use proxy::of_the_environment_for as proxy_for;
-pub use reqwest::Client;
+pub use reqwest::{Client, Response};
 pub use said::{is_page, sentence};
 pub use tls::{authorities, configuration as tls_configuration, verifier};
 

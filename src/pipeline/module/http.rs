@@ -5,14 +5,15 @@ mod cookies;
 
 use std::time::Duration;
 
+use ::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use ::http::{Method, StatusCode};
 use async_trait::async_trait;
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
-use reqwest::{Client, Method, Response, StatusCode};
 use url::Url;
 
 use super::definition::{Argument, Command, Definition, Kind, Shape};
 use super::{Call, Failure, Fault, Module, time};
 use crate::http::retry::causes;
+use crate::http::{Client, Response};
 use crate::pipeline::value::{Value, from_json};
 use crate::pipeline::world::World;
 use body::body;
@@ -176,10 +177,11 @@ impl Request {
             request = request.body(body.clone());
         }
         let request = request.build();
-        let request = request.map_err(|error| Failure::wrong(format!("this is no request: {}", told(error))))?;
+        let request =
+            request.map_err(|error| Failure::wrong(format!("this is no request: {}", causes(&error.without_url()))))?;
         let why = match tokio::time::timeout(silence, client.execute(request)).await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => told(error),
+            Ok(Err(error)) => causes(&error.without_url()),
             Err(_) => silent(silence),
         };
         Err(Failure::unreachable(format!("no answer from {}: {why}", self.url)))
@@ -218,16 +220,11 @@ async fn text(answer: &mut Response, url: &Url, silence: Duration) -> Result<Str
         match tokio::time::timeout(silence, answer.chunk()).await {
             Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
             Ok(Ok(None)) => return Ok(String::from_utf8_lossy(&body).into_owned()),
-            Ok(Err(error)) => break told(error),
+            Ok(Err(error)) => break causes(&error.without_url()),
             Err(_) => break silent(silence),
         }
     };
     Err(Failure::unreachable(format!("{url} broke off its answer: {why}")))
-}
-
-/// What went wrong; the URL is told beside it.
-fn told(error: reqwest::Error) -> String {
-    causes(&error.without_url())
 }
 
 fn silent(silence: Duration) -> String {
