@@ -45,10 +45,11 @@ Options of get and run:
 Options of run:
   --jobs=<n>            How many tests run at a time, if not one for each core.
   --tag=<word>          Of each test only the steps with this tag.
-  --shuffle=<seed>      In an order that this number gives; 0 for another one each time.
+  --shuffle=<seed>      In an order that this number gives; 0 for another one each time, whose number is told.
   --fail-fast           Begin no more tests after the first that did not pass.
   --keep                Leave what failed as it is, for a look: no clean-up there. It is named.
-  --timeout=<s>         Seconds that one step, such as a deployment, may take. [default: 600]
+  --timeout=<seconds>   Seconds that the steps of one test may take in all, and then each step of its clean-up.
+                        [default: 600]
   --junit=<file>        Write the results as JUnit XML as well, for Jenkins.
   -p <format>, --output=<format>
                         Write all steps with their results into the folder `reports` as well. [choices: json]

@@ -19,7 +19,7 @@ pub use names::Names;
 pub(crate) use proxy::is_loopback;
 #[cfg(feature = "platform")]
 pub(crate) use proxy::of_the_environment_for as proxy_for;
-pub use reqwest::Client;
+pub use reqwest::{Client, Response};
 pub use said::{is_page, sentence};
 pub use tls::{authorities, configuration as tls_configuration, verifier};
 
@@ -68,6 +68,14 @@ pub fn client(trust: &Trust) -> anyhow::Result<reqwest::Client> {
 /// As [`client`]; and when a file of the identity is missing, or holds no certificate or key, or they do not belong together.
 pub fn patient_client(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<reqwest::Client> {
     of(builder(), trust, identity)
+}
+
+/// The same for a caller that follows redirects itself, and bounds the time of each request itself.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_without_redirects(trust: &Trust) -> anyhow::Result<reqwest::Client> {
+    of(builder().redirect(reqwest::redirect::Policy::none()), trust, None)
 }
 
 fn of(builder: reqwest::ClientBuilder, trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<reqwest::Client> {

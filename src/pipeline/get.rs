@@ -1,10 +1,12 @@
 //! The look: which tests there are, what they need, and all that is wrong with them.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::WORDS;
 use super::arguments::Arguments;
-use super::setup::{Found, Setup, set_up};
+use super::setup::{Found, Setup, is_of, set_up};
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 use crate::words::counted;
@@ -15,7 +17,7 @@ use crate::words::counted;
 /// When a test is not there, or the inventory cannot be read.
 pub fn get(arguments: &Arguments, context: &Context) -> anyhow::Result<Finding> {
     let setup = set_up(arguments, context)?;
-    for (run, tests) in cut_off(context) {
+    for (run, tests) in cut_off(context, &setup.folder) {
         context.watch.warn(&format!("run {run} died: the clean-up of {} may not be done", tests.join(", ")));
     }
     let wrong = |found: &Found| found.wrong.len() + found.unknown.len();
@@ -87,10 +89,10 @@ fn tests(setup: &Setup) -> Table {
     Table { head, rows: setup.tests.iter().filter_map(row).collect(), ..Table::default() }
 }
 
-/// Runs that died, with the tests that were under way then. What cannot be read is not known, and no reason not to look.
-fn cut_off(context: &Context) -> Vec<(String, Vec<String>)> {
+/// Runs in this folder that died, with the tests that were under way then. What cannot be read is not known, and no reason not to look.
+fn cut_off(context: &Context, folder: &Path) -> Vec<(String, Vec<String>)> {
     let Ok((runs, _)) = context.journal.folder().and_then(crate::journal::Folder::runs) else { return Vec::new() };
-    let ours = runs.into_iter().filter(|run| run.began.action == context.journal.action());
+    let ours = runs.into_iter().filter(|run| is_of(run, context, folder));
     // What a later run brought to its end is no news.
     let died = ours.take_while(|run| run.ended.is_none()).filter(|run| context.journal.is_alive(run) == Some(false));
     let tests = |run: crate::journal::Run| {

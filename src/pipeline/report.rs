@@ -49,7 +49,8 @@ pub fn finding(tested: &[Tested], all_steps: bool, interrupted: bool) -> Finding
         lines.extend(test.left_behind.iter().map(|what| Cell::new(Tone::Bad, format!("  left behind: {what}"))));
         if !lines.is_empty() {
             lines.insert(0, Cell::new(Tone::Plain, format!("{}:", test.test)));
-            finding.tables.insert(0, Table::lines(lines));
+            // Before the table of all tests, which is the last one.
+            finding.tables.insert(finding.tables.len().saturating_sub(1), Table::lines(lines));
         }
     }
     finding.with("tests", tested)

@@ -1,7 +1,8 @@
 //! The run: tests beside one another, each to its end, and a verdict.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -19,17 +20,18 @@ use super::test::{Manner, execute};
 use super::world::Settings;
 use crate::action::context::Context;
 use crate::action::interrupt::CriticalSection;
-use crate::action::report::Finding;
-use crate::http::client;
+use crate::action::report::{Finding, Outcome};
+use crate::http::client_without_redirects as client;
 use crate::journal::{Answer, Intention, Kind, Ledger as _};
 use crate::watch::Progress;
 
 /// Runs the tests.
 ///
 /// # Errors
-/// When a test is not there, the inventory cannot be read, or the results cannot be written.
+/// When a test is not there, or the inventory cannot be read.
 pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Finding> {
-    let (limit, jobs, shuffle) = (arguments.limit()?, arguments.jobs()?, arguments.shuffle()?);
+    let (limit, jobs) = (arguments.limit()?, arguments.jobs()?);
+    let seed = arguments.shuffle()?.map(|seed| if seed == 0 { fastrand::u64(1..=u64::from(u32::MAX)) } else { seed });
     let setup = set_up(arguments, context)?;
     let wrong: usize = setup.tests.iter().map(|found| found.wrong.len()).sum();
     if wrong > 0 {
@@ -57,26 +59,48 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     let section = Arc::new(context.interrupt.critical_section());
     let manner = Manner { limit, tag: arguments.flag_tag.clone(), keep: arguments.flag_keep };
     let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let all = All { settings, manner, section, context: context.clone(), jobs, fail_fast: arguments.flag_fail_fast };
-    let tested = all.go(ordered(tests, shuffle), &secrets).await;
+    let (stopped, fail_fast) = (Arc::default(), arguments.flag_fail_fast);
+    let all = All { settings, manner, section, stopped, context: context.clone(), jobs, fail_fast };
+    let tested = all.go(ordered(tests, seed), &secrets).await;
     let interrupted = all.section.is_interrupted();
     all.section.over();
+    let mut finding = report::finding(&tested, arguments.tells_all(), interrupted);
+    if let Some(seed) = seed {
+        finding.message.extend([format!("; in the order of --shuffle={seed}")]);
+    }
+    for (file, text) in results(arguments, &tested) {
+        if let Err(error) = text.and_then(|text| report::write(&folder.join(file), &text)) {
+            unwritten(&mut finding, &error);
+        }
+    }
+    Ok(finding)
+}
+
+/// The files with results that are asked for, each with its text.
+fn results(arguments: &Arguments, tested: &[Tested]) -> Vec<(PathBuf, anyhow::Result<String>)> {
+    let mut files = Vec::new();
     if let Some(file) = &arguments.flag_junit {
-        report::write(&folder.join(file), &report::junit(&tested)?)?;
+        files.push((file.clone(), report::junit(tested)));
     }
     if arguments.flag_output.as_deref() == Some("json") {
-        let text = serde_json::to_string_pretty(&tested)?;
-        report::write(&folder.join("reports/report.json"), &text)?;
+        files.push(("reports/report.json".into(), serde_json::to_string_pretty(tested).map_err(Into::into)));
     }
-    Ok(report::finding(&tested, arguments.tells_all(), interrupted))
+    files
+}
+
+/// Tells of results that could not be written. What the tests came to stands; only a pass, which whoever waits for the file would
+/// miss, is none.
+fn unwritten(finding: &mut Finding, error: &anyhow::Error) {
+    finding.message.extend([format!("; {error:#}")]);
+    if finding.outcome == Outcome::Passed {
+        finding.outcome = Outcome::Failed;
+    }
 }
 
 /// The tests in the order in which they begin.
-fn ordered(mut tests: Vec<Found>, shuffle: Option<u64>) -> Vec<Found> {
-    match shuffle {
-        None => {}
-        Some(0) => fastrand::shuffle(&mut tests),
-        Some(seed) => fastrand::Rng::with_seed(seed).shuffle(&mut tests),
+fn ordered(mut tests: Vec<Found>, seed: Option<u64>) -> Vec<Found> {
+    if let Some(seed) = seed {
+        fastrand::Rng::with_seed(seed).shuffle(&mut tests);
     }
     tests
 }
@@ -86,6 +110,8 @@ struct All {
     settings: Arc<Settings>,
     manner: Manner,
     section: Arc<CriticalSection>,
+    /// Why no more tests are to begin.
+    stopped: Arc<OnceLock<&'static str>>,
     context: Context,
     jobs: usize,
     fail_fast: bool,
@@ -99,17 +125,13 @@ impl All {
         let (total, mut under_way, mut ended) = (tests.len(), JoinSet::new(), BTreeMap::new());
         let names: Vec<String> = tests.iter().map(|found| found.file.clone()).collect();
         let mut waiting = tests.into_iter().enumerate();
-        let mut stopped = None;
         self.tell(total, &ended);
         loop {
             while under_way.len() < self.jobs
                 && let Some((at, found)) = waiting.next()
             {
-                if self.section.is_interrupted() {
-                    stopped.get_or_insert("not begun, as the run was interrupted");
-                }
-                match (found.test.clone(), stopped) {
-                    (_, Some(why)) => drop(ended.insert(at, empty(&found.file, TestState::Interrupted, why))),
+                match (found.test.clone(), stopped(&self.section, &self.stopped)) {
+                    (_, Some(why)) => drop(ended.insert(at, not_begun(&found.file, why))),
                     (None, None) => drop(ended.insert(at, unknown(&found).masked(secrets))),
                     (Some(test), None) => {
                         let lock = test.exclusive.as_ref().map(|name| locks.entry(name.clone()).or_default());
@@ -129,9 +151,6 @@ impl All {
             };
             if let Some(how) = ended_badly {
                 self.context.operator.say(&format!("  {}: {how}: {}", tested.test, tested.why));
-                if self.fail_fast {
-                    stopped.get_or_insert("not begun, as another did not pass (--fail-fast)");
-                }
             }
             ended.insert(at, tested);
             self.tell(total, &ended);
@@ -153,17 +172,26 @@ impl All {
         began: Instant,
     ) -> impl Future<Output = (usize, Tested)> + use<> {
         let (settings, manner, section) = (Arc::clone(&self.settings), self.manner.clone(), Arc::clone(&self.section));
+        let (stop, fail_fast) = (Arc::clone(&self.stopped), self.fail_fast);
         let journal = Arc::clone(&self.context.journal);
         async move {
             let _alone = match &lock {
                 Some(lock) => Some(lock.lock().await),
                 None => None,
             };
+            // It may have waited for the lock for long.
+            if let Some(why) = stopped(&section, &stop) {
+                return (at, not_begun(&test.file, why));
+            }
             // Written down before it begins, so that whoever looks after a death knows which were under way.
             let call = journal.intent("test", json!({ "test": &*test.file }));
             let tested = execute(&test, &settings, &manner, &section, began).await;
             if let Ok(call) = call {
                 journal.answer(call, Answer::Taken(serde_json::Value::Null));
+            }
+            if fail_fast && matches!(tested.state, TestState::Failed | TestState::Unreachable) {
+                // Before the lock is given to the next.
+                let _ = stop.set("not begun, as another did not pass (--fail-fast)");
             }
             (at, tested)
         }
@@ -175,6 +203,16 @@ impl All {
         let note = if bad == 0 { "ended".to_owned() } else { format!("ended, {bad} not well") };
         self.context.watch.at("tests", &Progress { done: ended.len() as u64, total: total as u64, note });
     }
+}
+
+/// Why no more tests are to begin; none where they are.
+fn stopped(section: &CriticalSection, stopped: &OnceLock<&'static str>) -> Option<&'static str> {
+    let why = stopped.get().copied();
+    why.or_else(|| section.is_interrupted().then_some("not begun, as the run was interrupted"))
+}
+
+fn not_begun(file: &str, why: &str) -> Tested {
+    empty(file, TestState::Interrupted, why)
 }
 
 /// A test of which no step was run.

@@ -57,7 +57,7 @@ pub const BUILT_IN: [&str; 12] = [
 ];
 
 /// The variables of a test.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     layers: [Arc<IndexMap<String, Value>>; LAYERS],
     /// The names that some step registers, which are empty until then.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::value::Value;
+use super::value::{Value, escaped};
 
 /// Parts of names whose values are secrets.
 const NAMES: [&str; 11] = [
@@ -26,39 +26,68 @@ const NAMES: [&str; 11] = [
 /// Shorter ones stand in too many other words: to mask them would make a report unreadable, and hide little.
 const SHORTEST: usize = 4;
 
+/// A line of a secret is a secret as well, where it is that long: reports show a text line by line.
+const LINE: usize = 8;
+
 /// What stands in the place of a secret.
 const MASK: &str = "***";
+
+/// What stands where a text was cut off.
+const CUT: char = '…';
+
+/// The secrets of variables, as they are.
+#[derive(Debug, Clone, Default)]
+pub struct Found(BTreeSet<String>);
+
+impl Found {
+    /// Takes the secrets of a variable: its value, where its name says so, at any depth, and passwords in URLs.
+    pub fn note(&mut self, name: &str, value: &Value) {
+        collect(name, value, &mut self.0);
+    }
+}
 
 /// The secrets of a run, each way that it may be written, the longest first.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets(Vec<String>);
 
-impl Secrets {
-    /// The secrets among variables: the values of names that say so, at any depth, and passwords in URLs.
-    #[must_use]
-    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Self {
-        let mut found = BTreeSet::new();
-        for (name, value) in variables {
-            collect(name, value, &mut found);
+impl From<Found> for Secrets {
+    fn from(Found(found): Found) -> Self {
+        let mut texts = BTreeSet::new();
+        for secret in &found {
+            texts.extend([secret.as_str(), secret.trim()].into_iter().filter(|text| text.chars().count() >= SHORTEST));
+            texts.extend(secret.lines().map(str::trim).filter(|line| line.chars().count() >= LINE));
         }
         let mut all = BTreeSet::new();
-        for secret in found.into_iter().filter(|secret| secret.chars().count() >= SHORTEST) {
+        for secret in texts {
             for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
-                all.insert(engine.encode(&secret));
+                all.insert(engine.encode(secret));
             }
-            all.insert(utf8_percent_encode(&secret, NON_ALPHANUMERIC).to_string());
-            all.insert(utf8_percent_encode(&secret, UNRESERVED).to_string());
-            all.insert(secret.replace('\\', "\\\\").replace('\'', "\\'"));
-            all.insert(secret.replace('\\', "\\\\").replace('"', "\\\""));
-            all.insert(secret);
+            all.insert(utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
+            all.insert(utf8_percent_encode(secret, UNRESERVED).to_string());
+            all.insert(escaped(secret, '\''));
+            all.insert(escaped(secret, '"'));
+            all.insert(secret.to_owned());
         }
         let mut all: Vec<String> = all.into_iter().collect();
         all.sort_by_key(|text| std::cmp::Reverse(text.len()));
         Self(all)
     }
+}
+
+impl Secrets {
+    /// The secrets among variables.
+    #[must_use]
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Self {
+        let mut found = Found::default();
+        variables.into_iter().for_each(|(name, value)| found.note(name, value));
+        Self::from(found)
+    }
 
     /// Masks them in a text.
     pub fn mask(&self, text: &mut String) {
+        if text.contains(CUT) {
+            *text = self.without_beginnings(text);
+        }
         for secret in &self.0 {
             if text.contains(secret.as_str()) {
                 *text = text.replace(secret.as_str(), MASK);
@@ -69,12 +98,34 @@ impl Secrets {
         }
     }
 
+    /// The text without beginnings of secrets at the places where it was cut off.
+    fn without_beginnings(&self, text: &str) -> String {
+        let mut masked = String::with_capacity(text.len());
+        let mut parts = text.split(CUT).peekable();
+        while let Some(part) = parts.next() {
+            let is_cut = parts.peek().is_some();
+            let longest = self.0.iter().map(|secret| begun(part, secret)).max().filter(|length| is_cut && *length > 0);
+            match longest {
+                Some(length) => masked.extend([&part[..part.len() - length], MASK]),
+                None => masked.push_str(part),
+            }
+            masked.extend(is_cut.then_some(CUT));
+        }
+        masked
+    }
+
     /// The text without them.
     #[must_use]
     pub fn masked(&self, mut text: String) -> String {
         self.mask(&mut text);
         text
     }
+}
+
+/// With how much of the beginning of a secret a text ends, in bytes; 0 where that is too short to tell.
+fn begun(text: &str, secret: &str) -> usize {
+    let lengths = secret.char_indices().map(|(at, _)| at).chain([secret.len()]).skip(SHORTEST);
+    lengths.filter(|length| text.ends_with(&secret[..*length])).last().unwrap_or(0)
 }
 
 /// What a URL leaves as it is.
@@ -131,6 +182,7 @@ fn without_passwords(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::value::short;
     use super::*;
 
     #[test]
@@ -152,5 +204,41 @@ mod tests {
         assert_eq!(masked("host db.example x"), "host db.example x");
         assert_eq!(masked("at postgresql://bob:other@host/db, again"), "at postgresql://bob:***@host/db, again");
         assert_eq!(masked("mail ann@example.org"), "mail ann@example.org");
+    }
+
+    const KEY: &str = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhk\nrest of it's\n=\n-----END KEY-----\n";
+
+    fn of(secret: &str) -> Secrets {
+        let value = Value::from(secret);
+        Secrets::of([("private_key", &value)])
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_masked_as_a_whole_by_lines_and_as_it_is_told() {
+        let secrets = of(KEY);
+        let masked = |text: &str| secrets.masked(text.to_owned());
+        assert_eq!(masked(&format!("a {KEY}b")), "a ***b");
+        for value in [KEY.to_owned(), format!("{KEY}\"")] {
+            let told = masked(&Value::from(value).repr());
+            assert!(told.len() < 10 && told.contains("***"), "{told}");
+        }
+        assert_eq!(masked("> MIIEvQIBADANBgkqhk"), "> ***");
+        assert_eq!(masked(&STANDARD.encode(KEY)), "***");
+        assert_eq!(of("abcd12\n").masked("x abcd12 y".to_owned()), "x *** y", "without its last line end");
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_before_a_cut_is_masked() {
+        let text = |before: usize| Value::from(format!("{}{KEY}{}", "x".repeat(before), "y".repeat(400)));
+        for before in [299 - 5, 299 - 12, 299 - 30, 299 - 60, 299 - 77] {
+            let told = of(KEY).masked(short(&text(before)));
+            let shown: String = "x".repeat(before);
+            assert!(
+                told[1..].starts_with(&format!("{shown}***")) && !told.contains("MII") && !told.contains("---B"),
+                "{told}"
+            );
+        }
+        assert_eq!(of("abcdefgh").masked("abcd, abcdefg… and abc… abcdefgh".to_owned()), "abcd, ***… and abc… ***");
+        assert_eq!(of("wörterbuch").masked("wörterb… (300 characters)".to_owned()), "***… (300 characters)");
     }
 }

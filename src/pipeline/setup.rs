@@ -1,7 +1,7 @@
 //! What the command line, the inventory and the environment give: the tests, and the variables that they begin with.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -13,6 +13,7 @@ use super::scope::{Layer, Scope};
 use super::secrets::Secrets;
 use super::value::Value;
 use crate::action::context::{self, Context};
+use crate::journal::Run;
 use crate::port::Unfit;
 
 /// What there is to run.
@@ -55,7 +56,7 @@ pub fn set_up(arguments: &Arguments, action: &Context) -> anyhow::Result<Setup> 
     let resources = folder.join(&arguments.flag_resources);
     let environment: Vec<(String, String)> = context::environment().collect();
     let scope = scope(arguments, &folder, &resources, &environment)?;
-    let last = if arguments.flag_failed { Some(failed_last(action)?) } else { None };
+    let last = if arguments.flag_failed { Some(failed_last(action, &folder)?) } else { None };
     let names = files(&arguments.arg_tests, &folder, &resources)?;
     let names = chosen(names, arguments.flag_only.as_deref(), last.as_ref(), arguments.shard()?);
     let tests = names.into_iter().map(|file| match load(&file, &folder, &resources, &scope) {
@@ -72,8 +73,8 @@ pub fn set_up(arguments: &Arguments, action: &Context) -> anyhow::Result<Setup> 
 
 fn scope(
     arguments: &Arguments,
-    folder: &std::path::Path,
-    resources: &std::path::Path,
+    folder: &Path,
+    resources: &Path,
     environment: &[(String, String)],
 ) -> anyhow::Result<Scope> {
     let mut scope = Scope::default();
@@ -106,13 +107,17 @@ fn scope(
     Ok(scope)
 }
 
-/// The tests that did not pass in the last run, by its journal.
-fn failed_last(action: &Context) -> anyhow::Result<BTreeSet<String>> {
+/// The tests that did not pass in the last run in this folder, by its journal.
+fn failed_last(action: &Context, folder: &Path) -> anyhow::Result<BTreeSet<String>> {
     let (runs, _) = action.journal.folder()?.runs()?;
-    let mut ended =
-        runs.iter().filter(|run| run.began.action == action.journal.action() && run.id != action.journal.holder().run);
+    let mut ended = runs.iter().filter(|run| is_of(run, action, folder) && run.id != action.journal.holder().run);
     let results = ended.find_map(|run| run.ended.as_ref()?.results.as_array());
-    let results = results.ok_or_else(|| Unfit("--failed: no earlier run of tests is in the journal".to_owned()))?;
-    let failed = results.iter().filter(|result| result["state"] != "passed");
+    let refusal = || Unfit(format!("--failed: no earlier run of tests in {} is in the journal", folder.display()));
+    let failed = results.ok_or_else(refusal)?.iter().filter(|result| result["state"] != "passed");
     Ok(failed.filter_map(|result| Some(result["subject"].as_str()?.to_owned())).collect())
+}
+
+/// Whether a run is one of tests in this folder: those of another one may have the same names.
+pub(super) fn is_of(run: &Run, action: &Context, folder: &Path) -> bool {
+    run.began.action == action.journal.action() && run.place.as_deref() == Some(&*folder.to_string_lossy())
 }

@@ -8,7 +8,7 @@ use super::module::{Failure, Fault};
 use super::record::{TestState, Tested};
 use super::scope::Layer;
 use super::secrets::Secrets;
-use super::world::{Settings, World};
+use super::world::{Leaves, Settings, World};
 use crate::action::interrupt::CriticalSection;
 
 /// How a test is run.
@@ -32,6 +32,7 @@ pub async fn execute(
 ) -> Tested {
     let start = Instant::now();
     let mut world = World::new(settings, file);
+    let beginning = world.here();
     let mut tested = Tested {
         test: file.file.to_string(),
         state: TestState::Passed,
@@ -59,13 +60,13 @@ pub async fn execute(
         }
     }
     if tested.state != TestState::Skipped {
+        // Includes that were under way when the test was ended are to be cleaned up as well.
+        world.back(&beginning);
         world.end(file, manner, &mut tested).await;
     }
     tested.steps = std::mem::take(&mut world.records);
     tested.took = start.elapsed();
-    // What the test itself has set or fetched, besides what all tests begin with.
-    let own = [Layer::Test, Layer::Include, Layer::Earlier, Layer::Registered].map(|layer| world.scope.layer(layer));
-    tested.masked(&Secrets::of(own.into_iter().flatten().map(|(name, value)| (name.as_str(), value))))
+    tested.masked(&Secrets::from(world.secrets))
 }
 
 enum End {
@@ -105,7 +106,7 @@ impl World {
         for (name, data) in &file.variables {
             let value = data.render(&self.scope);
             let value = value.map_err(|why| Failure::failed(format!("variable {name} ({}): {why}", data.place)))?;
-            self.scope.set(Layer::Test, name, value);
+            self.give(Layer::Test, name, value);
         }
         Ok(())
     }
@@ -116,6 +117,7 @@ impl World {
         for (name, data) in &include.variables {
             let value = data.render(&self.scope);
             let value = value.map_err(|why| Failure::failed(format!("variable {name} ({}): {why}", data.place)))?;
+            self.confide(name, &value);
             given.insert(name.clone(), value);
         }
         self.scope.replace(Layer::Test, indexmap::IndexMap::new());
@@ -136,8 +138,7 @@ impl World {
     }
 
     async fn before(&mut self, include: &Include) -> Result<(), Failure> {
-        let outer = self.scope.clone();
-        let file = std::mem::replace(&mut self.file, Arc::clone(&include.test));
+        self.enter(&include.test, Leaves::All);
         let ended = match self.prepare(include) {
             Ok(()) => match include.test.ignore.as_ref().map(|ignore| ignore.holds(&self.scope)).transpose() {
                 Ok(Some(true)) => Ok(()),
@@ -146,26 +147,11 @@ impl World {
             },
             Err(failure) => Err(failure),
         };
-        self.keep(&include.test);
-        let inner = std::mem::replace(&mut self.scope, outer);
-        self.file = file;
-        for layer in [Layer::Test, Layer::Include, Layer::Registered] {
-            for (name, value) in inner.layer(layer) {
-                self.scope.set(Layer::Earlier, name, value.clone());
-            }
-        }
+        self.leave();
         match ended {
             Err(failure) if failure.fault == Fault::Stopped => Ok(()),
             Err(failure) => Err(Failure { why: format!("include {}: {}", include.test.file, failure.why), ..failure }),
             Ok(()) => Ok(()),
-        }
-    }
-
-    /// Notes that an include ran, whose clean-up is to be done at the end.
-    pub(super) fn keep(&mut self, test: &Arc<TestFile>) {
-        let is_new = !self.ran.iter().any(|(ran, _)| Arc::ptr_eq(ran, test));
-        if is_new && !test.finally.is_empty() {
-            self.ran.push((Arc::clone(test), self.scope.clone()));
         }
     }
 
@@ -176,12 +162,11 @@ impl World {
             self.scope.set(Layer::Step, "ERROR", tested.why.as_str().into());
             for step in &file.catch {
                 // Evidence that cannot be had is no second failure.
-                let _ = tokio::time::timeout(manner.limit, self.step(step)).await;
+                let _ = self.limited(step, manner).await;
             }
         }
-        let mut cleanups = vec![(Arc::clone(file), self.scope.clone())];
-        cleanups.extend(std::mem::take(&mut self.ran).into_iter().rev());
-        for (file, scope) in cleanups {
+        let mut next = Some((Arc::clone(file), self.scope.clone()));
+        while let Some((file, scope)) = next {
             self.scope = scope;
             self.file = Arc::clone(&file);
             for step in &file.finally {
@@ -196,6 +181,8 @@ impl World {
                     self.clean_up(step, manner, tested).await;
                 }
             }
+            // Also an include that ran within a clean-up.
+            next = self.ran.pop();
         }
         if !tested.left_behind.is_empty() && passed {
             tested.state = TestState::Failed;
@@ -204,13 +191,23 @@ impl World {
     }
 
     async fn clean_up(&mut self, step: &Step, manner: &Manner, tested: &mut Tested) {
-        let why = match tokio::time::timeout(manner.limit, self.step(step)).await {
-            Ok(Ok(())) => return,
-            Ok(Err(failure)) if failure.fault == Fault::Stopped => return,
-            Ok(Err(failure)) => failure.to_string(),
-            Err(_) => format!("{} did not end within {} seconds", what(step), manner.limit.as_secs()),
+        let why = match self.limited(step, manner).await {
+            Some(Ok(())) => return,
+            Some(Err(failure)) if failure.fault == Fault::Stopped => return,
+            Some(Err(failure)) => failure.to_string(),
+            None => format!("{} did not end within {} seconds", what(step), manner.limit.as_secs()),
         };
         tested.left_behind.push(format!("clean-up: {why}"));
+    }
+
+    /// How a step ended; none where it took too long.
+    async fn limited(&mut self, step: &Step, manner: &Manner) -> Option<Result<(), Failure>> {
+        let here = self.here();
+        let ended = tokio::time::timeout(manner.limit, self.step(step)).await;
+        if ended.is_err() {
+            self.back(&here);
+        }
+        ended.ok()
     }
 }
 

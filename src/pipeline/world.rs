@@ -6,15 +6,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use indexmap::IndexMap;
+
 use super::file::{Condition, Data, Step, TestFile, Until};
-use super::module::{Call, Failure, Fault};
+use super::module::{Call, Failure, Fault, time};
 use super::record::{Record, StepState};
 use super::scope::{Layer, Scope};
+use super::secrets::Found;
 use super::value::{Value, short};
 use crate::http::Client;
 
 /// How many steps of a test are told of one by one; of more only those that did not pass.
 const TOLD: usize = 2_000;
+
+/// Between two tries the longest pause comes soon enough by this factor.
+const STEEPEST: f64 = 100.0;
 
 /// What all tests of a run have in common.
 #[derive(Debug)]
@@ -45,8 +51,37 @@ pub struct World {
     began: Instant,
     /// What modules keep.
     kept: HashMap<TypeId, Box<dyn Any + Send>>,
+    /// The includes that are under way, the outermost first.
+    frames: Vec<Frame>,
     /// The includes that ran and have a clean-up, each with its variables.
     pub(super) ran: Vec<(Arc<TestFile>, Scope)>,
+    /// The secrets among all that the test has set or fetched, whatever has become of the variable.
+    pub(super) secrets: Found,
+}
+
+/// What an include stands in while it is under way.
+struct Frame {
+    /// The variables outside of it.
+    scope: Scope,
+    /// The file that includes it.
+    file: Arc<TestFile>,
+    /// What it leaves when it ends.
+    leaves: Leaves,
+}
+
+/// What an include leaves outside when it ends.
+pub(super) enum Leaves {
+    /// All that it has set, below what comes later: it runs before the test.
+    All,
+    /// What it has registered, apart from what it was given: it is run by name.
+    Registered(IndexMap<String, Value>),
+}
+
+/// Where a test is: see [`World::here`].
+pub(super) struct Here {
+    pub(super) scope: Scope,
+    includes: usize,
+    depth: usize,
 }
 
 impl World {
@@ -64,7 +99,9 @@ impl World {
             depth: 0,
             began: Instant::now(),
             kept: HashMap::new(),
+            frames: Vec::new(),
             ran: Vec::new(),
+            secrets: Found::default(),
         }
     }
 
@@ -110,15 +147,64 @@ impl World {
         ended
     }
 
-    /// Where the test is: its variables, and whose steps are under way.
-    pub(super) fn here(&self) -> (Scope, Arc<TestFile>) {
-        (self.scope.clone(), Arc::clone(&self.file))
+    /// Notes a value that the test has or was given: where its name or a URL in it says that it is a secret, no report shows it.
+    pub fn confide(&mut self, name: &str, value: &Value) {
+        self.secrets.note(name, value);
     }
 
-    /// Back to there, from within steps that were cut off.
-    pub(super) fn back(&mut self, (scope, file): (Scope, Arc<TestFile>)) {
-        self.scope = scope;
-        self.file = file;
+    /// Sets a variable of the test itself, which may be a secret.
+    pub(super) fn give(&mut self, layer: Layer, name: &str, value: Value) {
+        self.confide(name, &value);
+        self.scope.set(layer, name, value);
+    }
+
+    /// Where the test is, to come back to it where steps are cut off.
+    pub(super) fn here(&self) -> Here {
+        Here { scope: self.scope.clone(), includes: self.frames.len(), depth: self.depth }
+    }
+
+    /// Out of steps that were cut off: each include that was under way ends, and is to be cleaned up. What is registered stays.
+    pub(super) fn back(&mut self, here: &Here) {
+        while self.frames.len() > here.includes {
+            self.leave();
+        }
+        self.depth = here.depth;
+        self.scope.replace(Layer::Step, here.scope.layer(Layer::Step).clone());
+    }
+
+    /// Begins an include.
+    pub(super) fn enter(&mut self, test: &Arc<TestFile>, leaves: Leaves) {
+        let file = std::mem::replace(&mut self.file, Arc::clone(test));
+        self.frames.push(Frame { scope: self.scope.clone(), file, leaves });
+    }
+
+    /// Ends the include that began last: its clean-up is to be done at the end, with the variables that it has now.
+    pub(super) fn leave(&mut self) {
+        let Some(Frame { scope, file, leaves }) = self.frames.pop() else { return };
+        let test = std::mem::replace(&mut self.file, file);
+        let inner = std::mem::replace(&mut self.scope, scope);
+        match leaves {
+            Leaves::All => {
+                for (name, value) in
+                    [Layer::Test, Layer::Include, Layer::Registered].iter().flat_map(|layer| inner.layer(*layer))
+                {
+                    self.scope.set(Layer::Earlier, name, value.clone());
+                }
+            }
+            Leaves::Registered(given) => {
+                for (name, value) in inner.layer(Layer::Registered) {
+                    let before = given.get(name).or_else(|| self.scope.layer(Layer::Registered).get(name));
+                    if before != Some(value) {
+                        self.scope.set(Layer::Registered, name, value.clone());
+                    }
+                }
+            }
+        }
+        // With the same variables it would be the same clean-up again.
+        let is_known = self.ran.iter().any(|(ran, scope)| Arc::ptr_eq(ran, &test) && *scope == inner);
+        if !is_known && !test.finally.is_empty() {
+            self.ran.push((test, inner));
+        }
     }
 
     /// One step.
@@ -178,9 +264,9 @@ impl World {
         }
         let Some(until) = &step.until else { return self.once(step).await.map(Some) };
         let Until { timeout, pause, factor, fail_if } = until;
-        let limit = self.seconds(timeout.as_ref(), 30.0)?;
-        let mut pause = self.seconds(pause.as_ref(), 0.5)?;
-        let factor = self.seconds(factor.as_ref(), 1.5)?.as_secs_f64().max(1.0);
+        let limit = time(self.number(timeout.as_ref(), 30.0)?)?;
+        let mut pause = time(self.number(pause.as_ref(), 0.5)?)?;
+        let factor = self.number(factor.as_ref(), 1.5)?.clamp(1.0, STEEPEST);
         let deadline = tokio::time::Instant::now() + limit;
         let mut last = None;
         loop {
@@ -190,7 +276,7 @@ impl World {
                 Ok(Err(failure)) if matches!(failure.fault, Fault::Stopped | Fault::Wrong) => return Err(failure),
                 Ok(Err(failure)) => failure,
                 Err(_) => {
-                    self.back(before);
+                    self.back(&before);
                     last.unwrap_or_else(|| Failure::unreachable("it did not come to an end"))
                 }
             };
@@ -215,13 +301,12 @@ impl World {
         holds
     }
 
-    fn seconds(&self, data: Option<&Data>, default: f64) -> Result<Duration, Failure> {
-        let Some(data) = data else { return Ok(Duration::from_secs_f64(default)) };
+    fn number(&self, data: Option<&Data>, default: f64) -> Result<f64, Failure> {
+        let Some(data) = data else { return Ok(default) };
         let value = data.render(&self.scope).map_err(Failure::failed)?;
         let number = value.number().or_else(|| Value::literal(value.text()?)?.number());
-        let seconds = number.and_then(|number| number.to_string().parse::<f64>().ok());
-        let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        duration.ok_or_else(|| Failure::wrong(format!("{} is no number of seconds", short(&value))))
+        let number = number.and_then(|number| number.to_string().parse().ok());
+        number.ok_or_else(|| Failure::wrong(format!("{} is no number", short(&value))))
     }
 
     /// Does it once, registers what came out, and gives that as a text.
@@ -234,7 +319,7 @@ impl World {
         let mut registered = Ok(());
         for (name, data) in &step.register {
             match data.render(&self.scope) {
-                Ok(value) => self.scope.set(Layer::Registered, name, value),
+                Ok(value) => self.give(Layer::Registered, name, value),
                 Err(why) => {
                     registered = Err(Failure::failed(format!("register {name}: {why}")));
                     break;

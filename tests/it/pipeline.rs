@@ -3,7 +3,9 @@
 mod compat;
 mod format;
 mod http;
+mod includes;
 mod running;
+mod secrets;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -26,7 +26,7 @@ const DEEPEST: usize = 32;
 /// All that is wrong with it, in the order of the files and lines: what the files say wrongly, and apart from that the variables that
 /// nobody gives.
 pub fn load(file: &str, folder: &Path, resources: &Path, scope: &Scope) -> Result<TestFile, Refused> {
-    let mut loader = Loader { folder, resources, above: Vec::new(), readers: Vec::new(), given: BTreeSet::new() };
+    let mut loader = Loader { folder, above: Vec::new(), readers: Vec::new(), given: BTreeSet::new() };
     let place = Place { file: file.into(), line: 0, column: 0 };
     let (test, mut wrong) = match loader.file(file, &folder.join(file), &place) {
         Ok(test) => (Some(test), Vec::new()),
@@ -36,6 +36,14 @@ pub fn load(file: &str, folder: &Path, resources: &Path, scope: &Scope) -> Resul
     let known = registered.iter().chain(&loader.given).map(String::as_str).chain(BUILT_IN);
     let known: BTreeSet<&str> = known.chain(scope.all().into_keys()).collect();
     let mut unknown = Vec::new();
+    // What a step of any of the files writes may be what another one reads.
+    if !loader.readers.iter().any(|reader| reader.writes) {
+        let named = loader.readers.iter().flat_map(|reader| &reader.resources);
+        wrong.extend(named.filter(|(name, _)| !resources.join(name).is_file()).map(|(name, place)| Problem {
+            place: place.clone(),
+            what: format!("there is no file {name} in the resources, {}", resources.display()),
+        }));
+    }
     for reader in &loader.readers {
         wrong.extend(reader.problems.iter().cloned());
         for (name, place) in reader.unknown_variables(&known) {
@@ -66,8 +74,7 @@ fn is_ignored(test: &TestFile) -> bool {
 #[must_use]
 pub fn inspect(text: &str) -> Vec<Problem> {
     let nowhere = Path::new("/nonexistent");
-    let mut loader =
-        Loader { folder: nowhere, resources: nowhere, above: Vec::new(), readers: Vec::new(), given: BTreeSet::new() };
+    let mut loader = Loader { folder: nowhere, above: Vec::new(), readers: Vec::new(), given: BTreeSet::new() };
     let mut reader = Reader::new("test.yaml");
     if let Some(node) = reader.document(text) {
         loader.test(&mut reader, &node, "test.yaml");
@@ -86,7 +93,6 @@ pub struct Refused {
 
 struct Loader<'a> {
     folder: &'a Path,
-    resources: &'a Path,
     /// The files that are being read, the outermost first.
     above: Vec<PathBuf>,
     readers: Vec<Reader>,
@@ -115,14 +121,6 @@ impl Loader<'_> {
         let document = reader.document(&text);
         let parsed = document.map(|node| self.test(&mut reader, &node, shown));
         self.above.pop();
-        if !reader.writes {
-            for (name, place) in std::mem::take(&mut reader.resources) {
-                if !self.resources.join(&name).is_file() {
-                    let what = format!("there is no file {name} in the resources, {}", self.resources.display());
-                    reader.wrong(place, what);
-                }
-            }
-        }
         self.readers.push(reader);
         Ok(parsed.unwrap_or_else(|| TestFile::empty(shown)))
     }

@@ -64,7 +64,7 @@ impl Reader {
             }
         };
         let mut documents = documents.into_iter();
-        let first = documents.next().filter(|node| !scalar::is_nothing(node));
+        let first = documents.next().filter(|node| !node.is_null());
         let Some(first) = first else {
             self.wrong(self.whole(), "the file is empty");
             return None;
@@ -84,11 +84,18 @@ impl Reader {
 
     /// The members of a map, each key once, with what `<<` merges into it.
     pub fn members<'a>(&mut self, node: &'a Node) -> Vec<(&'a str, &'a Node, &'a Node)> {
+        let mut members = IndexMap::new();
+        self.merge(node, "a map of names and values is expected here", &mut members);
+        members.into_iter().map(|(name, (key, value))| (name, key, value)).collect()
+    }
+
+    /// Adds the members of a map that are not there yet: its own, and then what it merges, which may merge as well.
+    fn merge<'a>(&mut self, node: &'a Node, refusal: &str, members: &mut IndexMap<&'a str, (&'a Node, &'a Node)>) {
         let yaml::Value::Map(all) = &node.value else {
-            self.wrong(self.place(node), "a map of names and values is expected here");
-            return Vec::new();
+            self.wrong(self.place(node), refusal);
+            return;
         };
-        let mut members: IndexMap<&str, (&Node, &Node)> = IndexMap::new();
+        let mut own: IndexMap<&str, (&Node, &Node)> = IndexMap::new();
         let mut merged = Vec::new();
         for (key, value) in all {
             let Some(name) = key.text() else {
@@ -96,22 +103,21 @@ impl Reader {
                 continue;
             };
             if name == "<<" {
-                merged.extend(if value.items().is_empty() { vec![value] } else { value.items().iter().collect() });
-            } else if let Some((first, _)) = members.get(name) {
+                let single = std::slice::from_ref(value);
+                merged.extend(if let yaml::Value::List(items) = &value.value { items } else { single });
+            } else if let Some((first, _)) = own.get(name) {
                 let line = first.line;
                 self.wrong(self.place(key), format!("'{name}' is here a second time: it is in line {line} already"));
             } else {
-                members.insert(name, (key, value));
+                own.insert(name, (key, value));
             }
+        }
+        for (name, member) in own {
+            members.entry(name).or_insert(member);
         }
         for node in merged {
-            for (key, value) in node.members() {
-                if let Some(name) = key.text() {
-                    members.entry(name).or_insert((key, value));
-                }
-            }
+            self.merge(node, "`<<` merges a map, or a list of maps", members);
         }
-        members.into_iter().map(|(name, (key, value))| (name, key, value)).collect()
     }
 
     /// Notes a key that nobody knows.
@@ -124,7 +130,7 @@ impl Reader {
 
     /// Names and data.
     pub fn variables(&mut self, node: &Node) -> Vec<(String, Data)> {
-        if scalar::is_nothing(node) {
+        if node.is_null() {
             return Vec::new();
         }
         let members = self.members(node);
@@ -293,3 +299,27 @@ impl Reader {
 
 /// What a check can be.
 pub(super) const OPERATORS: [&str; 6] = ["equals", "contains", "and", "or", "all", "any"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_merged_merges_as_well_and_what_stands_nearer_wins() {
+        let text = "a: &a {x: 1, z: 1}\nb: &b {<<: *a, y: 2, z: 2}\nc: {<<: *b, y: 3}\nd: {<<: [*a, {w: 4}]}\n";
+        let values = values("v.yml", text).expect("values");
+        let value = |at: usize| values[at].1.fixed().expect("no template").to_string();
+        assert_eq!(value(2), "{'y': 3, 'z': 2, 'x': 1}");
+        assert_eq!(value(3), "{'x': 1, 'z': 1, 'w': 4}");
+    }
+
+    #[test]
+    fn what_is_merged_is_a_map_or_a_list_of_maps() {
+        for (text, column) in [("a: {<<: 5}", 9), ("a: {<<: [{x: 1}, [2]]}", 18), ("a: {<<: }", 7)] {
+            let problems = values("v.yml", text).expect_err(text);
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert_eq!(problems[0].what, "`<<` merges a map, or a list of maps");
+            assert!(problems[0].place.line == 1 && problems[0].place.column >= column, "{problems:?}");
+        }
+    }
+}

@@ -2,7 +2,6 @@
 //! true, and `007`, `12:30` and `1973-12-10` are texts.
 
 use crate::pipeline::value::Value;
-use crate::yaml;
 
 /// The value of a scalar.
 pub(super) fn value(text: &str, plain: bool, tag: Option<&str>) -> Value {
@@ -22,11 +21,6 @@ pub(super) fn value(text: &str, plain: bool, tag: Option<&str>) -> Value {
             },
         },
     }
-}
-
-/// Whether a node says nothing.
-pub(super) fn is_nothing(node: &yaml::Node) -> bool {
-    node.is_null()
 }
 
 #[cfg(test)]

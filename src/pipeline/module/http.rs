@@ -1,20 +1,32 @@
 //! `http`: a request, and what must come of it.
 
-use std::collections::BTreeMap;
+mod body;
+mod cookies;
+
 use std::time::Duration;
 
+use ::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use ::http::{Method, StatusCode};
 use async_trait::async_trait;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
 
 use super::definition::{Argument, Command, Definition, Kind, Shape};
-use super::echo::resource;
-use super::{Call, Failure, Module};
-use crate::pipeline::template::uuid;
-use crate::pipeline::value::{Map, Value, from_json, to_json};
+use super::{Call, Failure, Fault, Module, time};
+use crate::http::retry::causes;
+use crate::http::{Client, Response};
+use crate::pipeline::value::{Value, from_json};
 use crate::pipeline::world::World;
+use body::body;
+use cookies::Sessions;
 
 /// See the head of this file.
 pub struct Http;
+
+/// How long a server may keep silent where nothing is said.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How often one request may be sent elsewhere on its own server.
+const REDIRECTS: usize = 5;
 
 /// How much of a body is shown where the status is another one.
 const SHOWN: usize = 2_000;
@@ -25,7 +37,7 @@ const ARGUMENTS: &[Argument] = &[
     Argument::may(
         "body",
         Kind::Any,
-        "The body: a text as it is; a map or list as JSON where `Content-Type` is application/json, a map otherwise as a form.",
+        "The body, of whichever method: a text as it is; a map or list as JSON where `Content-Type` is application/json, a map otherwise as a form.",
     ),
     Argument::may(
         "body_from_file",
@@ -35,7 +47,7 @@ const ARGUMENTS: &[Argument] = &[
     Argument::may(
         "files",
         Kind::Any,
-        "Files to upload: a map of a field and a file in the resources, with a `type`; or a list of them.",
+        "Files to upload: a map of a field and a file in the resources, with a `type`; or a list of them. They go as they are, and the members of `body` beside them.",
     ),
     Argument::may(
         "response_code",
@@ -62,7 +74,7 @@ static DEFINITION: Definition = Definition {
     about: "Sends a request and holds the status of its answer against what is expected.",
     short: None,
     shape: Shape::Commands(&[
-        method("get", "A GET, without a body."),
+        method("get", "A GET."),
         method("post", "A POST."),
         method("put", "A PUT."),
         method("patch", "A PATCH."),
@@ -73,10 +85,6 @@ static DEFINITION: Definition = Definition {
     output: "The body: JSON as what it says, any other text as it is.",
 };
 
-/// The cookies of each session, by host.
-#[derive(Debug, Default)]
-struct Sessions(BTreeMap<(String, String), BTreeMap<String, String>>);
-
 #[async_trait]
 impl Module for Http {
     fn definition(&self) -> &'static Definition {
@@ -84,66 +92,39 @@ impl Module for Http {
     }
 
     async fn act(&self, call: &Call<'_>, world: &mut World) -> Result<Value, Failure> {
-        let text = call.required("url", world)?.to_string();
-        let url: url::Url = text.parse().map_err(|error| Failure::wrong(format!("'{text}' is no URL: {error}")))?;
+        let said = call.required("url", world)?.to_string();
+        let url: Url = said.parse().map_err(|error| Failure::wrong(format!("'{said}' is no URL: {error}")))?;
         if !["http", "https"].contains(&url.scheme()) {
-            return Err(Failure::wrong(format!("'{text}' is no URL of http or https")));
+            return Err(Failure::wrong(format!("'{said}' is no URL of http or https")));
         }
         let expected = Expected::read(call.value("response_code", world)?.as_ref())?;
         let session = call.text("session", world)?.unwrap_or_else(|| "default".to_owned());
-        let jar = (session, url.host_str().unwrap_or_default().to_owned());
-        let verify = call.flag("verify", true, world)?;
-        let client = if verify { &world.settings.http } else { &world.settings.trusting };
-        let method = ::http::Method::from_bytes(call.command.to_uppercase().as_bytes()).expect("a method of the list");
-        let mut request = client.request(method, url.clone());
+        let client = if call.flag("verify", true, world)? { &world.settings.http } else { &world.settings.trusting };
+        let client = client.clone();
+        let method = Method::from_bytes(call.command.to_uppercase().as_bytes()).expect("a method of the list");
         let mut headers = headers(call, world)?;
         let (body, kind) = body(call, world, &headers)?;
         if let Some(kind) = kind.filter(|_| header(&headers, "content-type").is_none()) {
             headers.push(("Content-Type".to_owned(), kind));
         }
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        let cookies = world.state::<Sessions>().0.get(&jar).filter(|cookies| !cookies.is_empty()).map(|cookies| {
-            cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
-        });
-        request = match cookies {
-            Some(cookies) => request.header("Cookie", cookies),
-            None => request,
-        };
-        if let Some(body) = body {
-            request = request.body(body);
-        }
-        if let Some(seconds) = call.number("timeout", world)? {
-            let limit = Duration::try_from_secs_f64(seconds);
-            request = request.timeout(limit.map_err(|_| Failure::wrong(format!("{seconds} is no number of seconds")))?);
-        }
+        let silence = call.number("timeout", world)?.map_or(Ok(SILENCE), time)?;
         let should_fail = call.flag("should_fail", false, world)?;
-        let answer = match request.send().await {
+        let request = Request { method, url, headers, body };
+        let mut answer = match request.sent(&client, &session, silence, world).await {
             Ok(answer) => answer,
-            Err(error) if error.is_builder() => {
-                return Err(Failure::wrong(format!("this is no request: {}", causes(&error))));
-            }
-            Err(_) if should_fail => return Ok(Value::Null),
-            Err(error) => return Err(Failure::unreachable(format!("no answer from {url}: {}", causes(&error)))),
+            Err(failure) if should_fail && failure.fault == Fault::Unreachable => return Ok(Value::Null),
+            Err(failure) => return Err(failure),
         };
-        let status = answer.status().as_u16();
+        let (url, status) = (answer.url().clone(), answer.status().as_u16());
         if should_fail {
             return Err(Failure::failed(format!("{url} answered {status}: there should be no answer (should_fail)")));
         }
-        let cookies: Vec<String> = answer
-            .headers()
-            .get_all("set-cookie")
-            .iter()
-            .filter_map(|value| Some(value.to_str().ok()?.to_owned()))
-            .collect();
-        keep(world.state::<Sessions>().0.entry(jar).or_default(), &cookies);
-        let text = answer
-            .text()
-            .await
-            .map_err(|error| Failure::unreachable(format!("{url} broke off its answer: {}", causes(&error))))?;
+        let text = text(&mut answer, &url, silence).await?;
         if !expected.fits(status) {
-            let shown: String = text.chars().take(SHOWN).collect();
+            let shown = match text.char_indices().nth(SHOWN) {
+                Some((at, _)) => format!("{}…", &text[..at]),
+                None => text,
+            };
             let why = format!("{url} answered {status}, not {expected}");
             return Err(Failure::failed(why).with(shown.lines().map(str::to_owned)));
         }
@@ -151,10 +132,103 @@ impl Module for Http {
     }
 }
 
-/// What went wrong, down to its cause.
-fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.last().map_or_else(|| error.to_string(), ToString::to_string)
+/// A request that can be sent again, elsewhere.
+struct Request {
+    method: Method,
+    url: Url,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// Sends it, and again wherever the answer leads within the server that was asked. Cookies are kept of each answer; what leads to
+    /// another server is the answer itself.
+    async fn sent(
+        mut self,
+        client: &Client,
+        session: &str,
+        silence: Duration,
+        world: &mut World,
+    ) -> Result<Response, Failure> {
+        let host = self.url.host_str().unwrap_or_default().to_owned();
+        for _ in 0..=REDIRECTS {
+            let cookies = world.state::<Sessions>().header(session, &host);
+            let answer = self.once(client, cookies, silence).await?;
+            let cookies = answer.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+            world.state::<Sessions>().keep(session, &host, cookies);
+            let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            match self.redirected(answer.status(), location) {
+                Some(next) => self = next,
+                None => return Ok(answer),
+            }
+        }
+        Err(Failure::failed(format!("{} leads elsewhere again and again: more than {REDIRECTS} redirects", self.url)))
+    }
+
+    async fn once(&self, client: &Client, cookies: Option<String>, silence: Duration) -> Result<Response, Failure> {
+        let mut request = client.request(self.method.clone(), self.url.clone());
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if let Some(cookies) = cookies {
+            request = request.header(COOKIE, cookies);
+        }
+        if let Some(body) = &self.body {
+            request = request.body(body.clone());
+        }
+        let request = request.build();
+        let request =
+            request.map_err(|error| Failure::wrong(format!("this is no request: {}", causes(&error.without_url()))))?;
+        let why = match tokio::time::timeout(silence, client.execute(request)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => causes(&error.without_url()),
+            Err(_) => silent(silence),
+        };
+        Err(Failure::unreachable(format!("no answer from {}: {why}", self.url)))
+    }
+
+    /// The request that an answer asks for in the place of this one; none where it is the answer to it (Fetch, "HTTP-redirect fetch").
+    fn redirected(&self, status: StatusCode, location: Option<&str>) -> Option<Self> {
+        let is_redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
+        let mut url = self.url.join(location.filter(|_| is_redirect)?).ok()?;
+        if url.origin() != self.url.origin() {
+            return None;
+        }
+        if url.username().is_empty() {
+            // Within one server the user stays the same. A URL with a host can have one.
+            let _ = url.set_username(self.url.username());
+            let _ = url.set_password(self.url.password());
+        }
+        let (mut method, mut headers, mut body) = (self.method.clone(), self.headers.clone(), self.body.clone());
+        let becomes_get = match status.as_u16() {
+            301 | 302 => method == Method::POST,
+            303 => method != Method::GET && method != Method::HEAD,
+            _ => false,
+        };
+        if becomes_get {
+            (method, body) = (Method::GET, None);
+            headers.retain(|(name, _)| !name.to_lowercase().starts_with("content-"));
+        }
+        Some(Self { method, url, headers, body })
+    }
+}
+
+/// The body of an answer, as a text.
+async fn text(answer: &mut Response, url: &Url, silence: Duration) -> Result<String, Failure> {
+    let mut body = Vec::new();
+    let why = loop {
+        match tokio::time::timeout(silence, answer.chunk()).await {
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            Ok(Ok(None)) => return Ok(String::from_utf8_lossy(&body).into_owned()),
+            Ok(Err(error)) => break causes(&error.without_url()),
+            Err(_) => break silent(silence),
+        }
+    };
+    Err(Failure::unreachable(format!("{url} broke off its answer: {why}")))
+}
+
+fn silent(silence: Duration) -> String {
+    format!("it kept silent for {} seconds (`timeout`)", silence.as_secs_f64())
 }
 
 /// Which status is expected.
@@ -202,97 +276,6 @@ fn headers(call: &Call<'_>, world: &World) -> Result<Vec<(String, String)>, Fail
     }
 }
 
-/// The body and its kind.
-fn body(
-    call: &Call<'_>,
-    world: &World,
-    headers: &[(String, String)],
-) -> Result<(Option<Vec<u8>>, Option<String>), Failure> {
-    if call.command == "get" || call.command == "head" {
-        return Ok((None, None));
-    }
-    let value = match (call.value("body", world)?, call.text("body_from_file", world)?, call.value("files", world)?) {
-        (None, None, None) => return Ok((None, None)),
-        (Some(value), None, None) => value,
-        (None, Some(file), None) => Value::from(resource(&file, world)?),
-        (fields, None, Some(files)) => return upload(fields.as_ref(), &files, world),
-        _ => return Err(Failure::wrong("one of `body`, `body_from_file` and `files` is expected")),
-    };
-    let is_json = header(headers, "content-type").is_some_and(|kind| kind.contains("json"));
-    Ok(match value {
-        Value::Map(map) if !is_json => {
-            (Some(form(&map).into_bytes()), Some("application/x-www-form-urlencoded".to_owned()))
-        }
-        value @ (Value::Map(_) | Value::List(_)) => {
-            (Some(to_json(&value).into_bytes()), Some("application/json".to_owned()))
-        }
-        Value::Bytes(bytes) => (Some(bytes), None),
-        Value::Null => (None, None),
-        value => (Some(value.to_string().into_bytes()), None),
-    })
-}
-
-/// A form, as a browser sends it; a list is its name several times.
-fn form(map: &Map) -> String {
-    let encode =
-        |value: &Value| utf8_percent_encode(&value.to_string(), NON_ALPHANUMERIC).to_string().replace("%20", "+");
-    let mut parts = Vec::new();
-    for (key, value) in &map.0 {
-        let values = if let Value::List(items) = value { items.as_slice() } else { std::slice::from_ref(value) };
-        parts.extend(
-            values
-                .iter()
-                .filter(|value| **value != Value::Null)
-                .map(|value| format!("{}={}", encode(key), encode(value))),
-        );
-    }
-    parts.join("&")
-}
-
-/// A form with files (RFC 7578).
-fn upload(fields: Option<&Value>, files: &Value, world: &World) -> Result<(Option<Vec<u8>>, Option<String>), Failure> {
-    let boundary = uuid();
-    let mut body = String::new();
-    if let Some(Value::Map(map)) = fields {
-        for (key, value) in &map.0 {
-            body.extend([format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{key}\"\r\n\r\n{value}\r\n")]);
-        }
-    }
-    let single = std::slice::from_ref(files);
-    for file in if let Value::List(items) = files { items.as_slice() } else { single } {
-        let Value::Map(map) = file else {
-            return Err(Failure::wrong("`files` is a map of a field and a file, or a list of them"));
-        };
-        let kind = map.get("type").map_or_else(|| "text/plain".to_owned(), Value::to_string);
-        let found: Vec<_> = map.0.iter().filter(|(key, _)| key.text() != Some("type")).collect();
-        let [(field, path)] = found.as_slice() else {
-            return Err(Failure::wrong("each of `files` has one field with its file, and may have a `type`"));
-        };
-        let path = path.to_string();
-        let name = std::path::Path::new(&path).file_name().unwrap_or_default().to_string_lossy();
-        let content = resource(&path, world)?;
-        body.extend([format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n{content}\r\n")]);
-    }
-    body.extend([format!("--{boundary}--\r\n")]);
-    Ok((Some(body.into_bytes()), Some(format!("multipart/form-data; boundary={boundary}"))))
-}
-
-/// Takes the cookies of an answer; one whose life is over is forgotten.
-fn keep(jar: &mut BTreeMap<String, String>, cookies: &[String]) {
-    for cookie in cookies {
-        let mut parts = cookie.split(';').map(str::trim);
-        let Some((name, value)) = parts.next().and_then(|part| part.split_once('=')) else { continue };
-        let is_over = parts.any(|part| {
-            part.to_lowercase().strip_prefix("max-age=").is_some_and(|age| age.parse::<i64>().is_ok_and(|age| age <= 0))
-        });
-        if is_over || value.is_empty() {
-            jar.remove(name);
-        } else {
-            jar.insert(name.to_owned(), value.to_owned());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,12 +292,27 @@ mod tests {
     }
 
     #[test]
-    fn a_map_is_a_form_and_cookies_come_and_go() {
-        let Some(Value::Map(map)) = Value::parse("{'a': 'x y&', 'b': [1, 2], 'c': None}") else { panic!("a map") };
-        assert_eq!(form(&map), "a=x+y%26&b=1&b=2");
-        let mut jar = BTreeMap::new();
-        keep(&mut jar, &["a=1; Path=/; Secure".to_owned(), "b=2".to_owned()]);
-        keep(&mut jar, &["b=2; Max-Age=0".to_owned()]);
-        assert_eq!(jar, BTreeMap::from([("a".to_owned(), "1".to_owned())]));
+    fn a_redirect_within_the_server_is_followed_as_a_browser_does() {
+        let request = |method: Method| Request {
+            method,
+            url: "http://ann:pw@h:8/a/b".parse().expect("a URL"),
+            headers: vec![("Content-Type".to_owned(), "x".to_owned()), ("X".to_owned(), "y".to_owned())],
+            body: Some(b"b".to_vec()),
+        };
+        let next = |method: Method, status: u16, to: &str| {
+            let next = request(method).redirected(StatusCode::from_u16(status).expect("a status"), Some(to))?;
+            Some((next.method, next.url.to_string(), next.headers.len(), next.body.is_some()))
+        };
+        let at = |path: &str| format!("http://ann:pw@h:8/{path}");
+        for status in [301, 302, 303] {
+            assert_eq!(next(Method::POST, status, "/c"), Some((Method::GET, at("c"), 1, false)));
+        }
+        assert_eq!(next(Method::PUT, 302, "c"), Some((Method::PUT, at("a/c"), 2, true)));
+        assert_eq!(next(Method::PUT, 303, "c"), Some((Method::GET, at("a/c"), 1, false)));
+        assert_eq!(next(Method::POST, 308, "http://h:8/"), Some((Method::POST, at(""), 2, true)));
+        for (status, to) in [(307, "http://h:9/"), (302, "https://h:8/"), (304, "/c"), (200, "/c"), (302, "http://[")] {
+            assert_eq!(next(Method::POST, status, to), None, "{status} {to}");
+        }
+        assert!(request(Method::GET).redirected(StatusCode::FOUND, None).is_none());
     }
 }

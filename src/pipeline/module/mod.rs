@@ -27,6 +27,7 @@ mod stop;
 mod wait;
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -35,6 +36,9 @@ use super::value::Value;
 use super::world::World;
 use crate::action::arguments::nearest;
 use definition::{Definition, LEFT_OUT};
+
+/// No time that a test names is longer: nobody waits so long, and clocks cannot reckon with any number.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// What a step can be: see the head of this file.
 #[async_trait]
@@ -159,6 +163,17 @@ impl Call<'_> {
     }
 }
 
+/// A time of so many seconds, which a test can wait for.
+///
+/// # Errors
+/// When it is below zero, or longer than a year.
+pub fn time(seconds: f64) -> Result<Duration, Failure> {
+    let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= LONGEST);
+    time.ok_or_else(|| {
+        Failure::wrong(format!("{seconds} is no number of seconds, 0 to {} (a year)", LONGEST.as_secs()))
+    })
+}
+
 /// How a step ended otherwise than well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -230,6 +245,15 @@ impl fmt::Display for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_not_below_zero_and_not_longer_than_a_year() {
+        assert_eq!(time(0.5), Ok(Duration::from_millis(500)));
+        for seconds in [-1.0, 4e7, 1e19, 1e300, f64::NAN] {
+            let error = time(seconds).expect_err("a refusal");
+            assert!(error.fault == Fault::Wrong && error.why.contains("(a year)"), "{error}");
+        }
+    }
 
     #[test]
     fn a_module_that_is_not_there_is_refused_by_name() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use indexmap::IndexMap;
 
 use super::definition::{Argument, Definition, Kind, Shape};
 use super::{Call, Failure, Module};
@@ -10,7 +11,7 @@ use crate::action::arguments::nearest;
 use crate::pipeline::file::Include;
 use crate::pipeline::scope::Layer;
 use crate::pipeline::value::Value;
-use crate::pipeline::world::World;
+use crate::pipeline::world::{Leaves, World};
 
 /// See the head of this file.
 pub struct Run;
@@ -50,14 +51,14 @@ impl Module for Run {
         }
         let given = match call.value("variables", world)? {
             Some(Value::Map(map)) => map.0.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
-            Some(Value::Null) | None => Vec::new(),
+            Some(Value::Null) | None => IndexMap::new(),
             Some(other) => return Err(Failure::wrong(format!("`variables` is {}: a map is expected", other.kind()))),
         };
-        world.include(include, &given, tag).await.map(|()| Value::Null)
+        world.include(include, given, tag).await.map(|()| Value::Null)
     }
 }
 
-fn unknown(name: &str, aliases: &indexmap::IndexMap<&str, &Include>) -> Failure {
+fn unknown(name: &str, aliases: &IndexMap<&str, &Include>) -> Failure {
     let near =
         nearest(name, aliases.keys().copied()).map(|near| format!("; the nearest is '{near}'")).unwrap_or_default();
     let known: Vec<&str> = aliases.keys().copied().collect();
@@ -70,31 +71,23 @@ impl World {
     async fn include(
         &mut self,
         include: &Include,
-        given: &[(String, Value)],
+        given: IndexMap<String, Value>,
         tag: Option<&str>,
     ) -> Result<(), Failure> {
-        let outer = self.scope.clone();
-        let file = std::mem::replace(&mut self.file, Arc::clone(&include.test));
+        let outer = self.scope.layer(Layer::Test).clone();
+        self.enter(&include.test, Leaves::Registered(given.clone()));
         let prepared = self.prepare(include);
-        let inner_test = self.scope.layer(Layer::Test).clone();
-        let mut merged = inner_test;
-        merged.extend(outer.layer(Layer::Test).iter().map(|(name, value)| (name.clone(), value.clone())));
-        self.scope.replace(Layer::Test, merged);
-        for (name, value) in given {
-            self.scope.set(Layer::Registered, name, value.clone());
+        for (name, value) in outer {
+            self.scope.set(Layer::Test, &name, value);
         }
-        let before = self.scope.layer(Layer::Registered).clone();
+        for (name, value) in given {
+            self.give(Layer::Registered, &name, value);
+        }
         let ended = match prepared {
             Ok(()) => self.within(&include.test.steps, tag).await,
             Err(failure) => Err(failure),
         };
-        self.keep(&include.test);
-        let registered = self.scope.layer(Layer::Registered).clone();
-        self.scope = outer;
-        self.file = file;
-        for (name, value) in registered.into_iter().filter(|(name, value)| before.get(name) != Some(value)) {
-            self.scope.set(Layer::Registered, &name, value);
-        }
+        self.leave();
         ended
     }
 }

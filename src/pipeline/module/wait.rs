@@ -1,11 +1,9 @@
 //! `wait`: a time, or until steps pass.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use super::definition::{Argument, Definition, Kind, Shape};
-use super::{Call, Failure, Fault, Module};
+use super::{Call, Failure, Fault, Module, time};
 use crate::pipeline::value::Value;
 use crate::pipeline::world::World;
 
@@ -59,8 +57,6 @@ impl Module for Wait {
         for (unit, length) in UNITS {
             seconds += call.number(unit, world)?.unwrap_or(0.0) * length;
         }
-        let no_time = |seconds: f64| Failure::wrong(format!("{seconds} is no number of seconds to wait"));
-        let time = |seconds: f64| Duration::try_from_secs_f64(seconds).map_err(|_| no_time(seconds));
         let (limit, pause) = (time(seconds)?, time(call.number("pause", world)?.unwrap_or(PAUSE))?);
         let steps = call.steps("for");
         if steps.is_empty() {
@@ -76,13 +72,16 @@ impl Module for Wait {
                 Ok(Ok(())) => return Ok(Value::Null),
                 Ok(Err(failure)) if matches!(failure.fault, Fault::Stopped | Fault::Wrong) => return Err(failure),
                 Ok(Err(failure)) => failure,
-                Err(_) => Failure::failed("a step was still under way"),
+                Err(_) => {
+                    world.back(&before);
+                    Failure::failed("a step was still under way")
+                }
             };
             if tokio::time::Instant::now() + pause >= deadline {
                 return Err(Failure { why: format!("not within {seconds} seconds: {}", failure.why), ..failure });
             }
             // The next try begins as the first did; only the last one is told of.
-            world.back(before.clone());
+            world.scope = before.scope.clone();
             world.records.truncate(at);
             tokio::time::sleep(pause).await;
         }

@@ -19,6 +19,7 @@ pub use decimal::Decimal;
 pub use expected::{Expected, Matcher, short};
 pub use instant::Instant;
 pub use json::{from_json, to_json};
+pub use print::escaped;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

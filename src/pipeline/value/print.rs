@@ -40,7 +40,13 @@ fn quote_for(has_single: bool, has_double: bool) -> char {
 
 fn quoted(text: &str) -> String {
     let quote = quote_for(text.contains('\''), text.contains('"'));
-    let mut written = String::from(quote);
+    format!("{quote}{}{quote}", escaped(text, quote))
+}
+
+/// A text as it is written between these quotes.
+#[must_use]
+pub fn escaped(text: &str, quote: char) -> String {
+    let mut written = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\\' => written.push_str("\\\\"),
@@ -52,7 +58,6 @@ fn quoted(text: &str) -> String {
             c => written.push(c),
         }
     }
-    written.push(quote);
     written
 }
 

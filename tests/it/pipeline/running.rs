@@ -62,28 +62,71 @@ fn those_that_are_meant_are_run_in_the_order_that_is_asked_for() {
     assert_eq!(order("-e bad=b --tag=last"), (1, String::new()), "the other steps have no tag");
     let (code, shuffled) = order("-e bad=x --shuffle=3");
     assert_eq!((code, shuffled.len(), order("-e bad=x --shuffle=3").1), (0, 4, shuffled));
+    // An order of chance can be had again.
+    std::fs::remove_file(place.path("order")).expect("the order");
+    let (_, report) = place.report("run t --jobs=1 -e bad=x --shuffle=0");
+    let (_, seed) = report["message"].as_str().and_then(|text| text.rsplit_once("--shuffle=")).expect("the seed");
+    let by_chance = place.read("order").unwrap_or_default().replace('\n', "");
+    assert_eq!(order(&format!("-e bad=x --shuffle={seed}")), (0, by_chance), "{report}");
 }
 
 #[test]
-fn secrets_are_masked_in_every_report() {
+fn a_test_that_waited_for_its_turn_does_not_begin_after_the_end() {
+    let text = |last: &str| {
+        format!(
+            "exclusive: db\nsteps: [{{sh: sh -c 'echo x >>order'}}, {last}]\nfinally: {{sh: sh -c 'echo c >>order'}}\n"
+        )
+    };
+    // Whichever comes first fails, and the other one waits for it.
+    let place = Place::with(&[("t/a.yaml", &text("{check: 'false'}")), ("t/b.yaml", &text("{check: 'false'}"))]);
+    let ended = place.run("run t --jobs=2 --fail-fast");
+    assert_eq!((ended.code, place.read("order").as_deref()), (1, Some("x\nc\n")), "{ended:?}");
+    let endless = text("{sh: touch begun}, {sh: sleep 1000}");
+    let place = Place::with(&[("t/a.yaml", &endless), ("t/b.yaml", &endless)]);
+    let child = place.command("run t --jobs=2").spawn().expect("the program starts");
+    await_file(&place.path("begun"));
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("a signal");
+    let ended = Ended::of(child.wait_with_output().expect("the program ends"));
+    assert_eq!((ended.code, place.read("order").as_deref()), (130, Some("x\nc\n")), "{ended:?}");
+}
+
+#[test]
+fn the_verdict_stands_where_results_cannot_be_written() {
     let place = Place::with(&[
-        ("dev.yml", "db: {password: 'hunter2 &x'}\napi_token: tok3n-abc\nconf: 'ann:pa55word@host:5432/db'\n"),
-        (
-            "a.yaml",
-            "variables: {my_secret: s3cr3t-own}\nsteps:\n  - echo: '{{ my_secret }} {{ cli_token }}'\n  - echo: '{{ db.password }} {{ api_token }} {{ conf }}'\n  - echo: '{{ db.password | b64encode }} {{ api_token | urlencode }}'\n  - sh: {command: \"sh -c 'echo {{ api_token }} >&2; exit 1'\", name: 'with {{ api_token }}'}\n",
-        ),
+        ("good.yaml", "steps: [{echo: x}]\n"),
+        ("bad.yaml", "steps: [{check: {equals: {the: 1, is: 2}}}]\n"),
+        ("reports", "no folder"),
     ]);
-    let run =
-        |words: &str| place.run(&format!("run a.yaml -i dev.yml --journal=journal -e cli_token=t0k3n-cli {words}"));
-    let ended = [run("-l debug --junit=out.xml -p json"), run("--format=json")];
-    let mut texts: Vec<String> = ended.iter().flat_map(|ended| [ended.stdout.clone(), ended.stderr.clone()]).collect();
-    texts.extend(["out.xml", "reports/report.json"].map(|name| place.read(name).expect(name)));
-    let journals = std::fs::read_dir(place.path("journal")).expect("the journals");
-    texts.extend(journals.filter_map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).ok()));
-    assert!(texts.len() >= 7 && texts[0].contains("***"), "{texts:?}");
-    for secret in ["hunter2", "tok3n-abc", "pa55word", "s3cr3t-own", "t0k3n-cli", "aHVudGVyMiAmeA"] {
-        assert!(!texts.iter().any(|text| text.contains(secret)), "{secret}: {texts:?}");
+    let words = "--junit=good.yaml/x.xml -p json";
+    let (code, report) = place.report(&format!("run good.yaml {words}"));
+    let message = report["message"].as_str().expect("a message");
+    for file in ["good.yaml/x.xml", "reports/report.json"] {
+        assert!(message.contains(&format!("{file} could not be written")), "{message}");
     }
+    assert!(code == 1 && report["tests"][0]["state"] == "passed", "{code} {report}");
+    let (code, report) = place.report(&format!("run good.yaml bad.yaml {words}"));
+    assert!(code == 1 && report["outcome"] == "not_passed", "{code} {report}");
+    assert_eq!(report["results"][1]["detail"], "1 is not 2 (check, bad.yaml:1:10)");
+}
+
+#[test]
+fn what_is_told_of_each_test_stands_in_their_order_above_the_table() {
+    let place = Place::with(&[("a.yaml", "steps: [{echo: x}]\n"), ("b.yaml", "steps: [{echo: x}]\n")]);
+    let ended = place.run("run a.yaml b.yaml -l debug");
+    let at = |text: &str| ended.stdout.find(text).unwrap_or_else(|| panic!("{text}: {ended:?}"));
+    assert!(at("a.yaml:\n") < at("b.yaml:\n") && at("b.yaml:\n") < at("\na.yaml "), "{ended:?}");
+}
+
+#[test]
+fn runs_of_another_folder_are_none_of_ours() {
+    let text = "steps: [{check: 'false'}]\n";
+    let (ours, theirs) = (Place::with(&[("a.yaml", text)]), Place::with(&[("a.yaml", text)]));
+    let journal = ours.path("journal");
+    let words = |words: &str| format!("{words} --journal={}", journal.display());
+    assert_eq!(theirs.run(&words("run a.yaml")).code, 1);
+    let ended = ours.run(&words("run a.yaml --failed"));
+    assert!(ended.code == 2 && ended.stderr.contains("--failed: no earlier run of tests in "), "{ended:?}");
+    assert_eq!(theirs.run(&words("run a.yaml --failed")).code, 1);
 }
 
 #[test]
@@ -110,7 +153,7 @@ fn the_results_are_written_for_jenkins() {
     let expected = "\
 test         state                why
 t/bad.yaml   did not pass         1 is not 2 (check, t/bad.yaml:1:10)
-t/gone.yaml  could not be judged  no answer from http://127.0.0.1:1/: Connection refused (os error 111) (http, t/gone.yaml:1:10)
+t/gone.yaml  could not be judged  no answer from http://127.0.0.1:1/: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111) (http, t/gone.yaml:1:10)
 t/good.yaml  passed
 t/left.yaml  passed               ignored
 
@@ -152,6 +195,10 @@ fn what_a_run_left_that_was_killed_is_named_by_the_next_look() {
     let ended = place.run("get b.yaml");
     assert!(ended.code == 0 && ended.stderr.contains(" died: the clean-up of a.yaml may not be done"), "{ended:?}");
     assert!(!ended.stderr.contains("b.yaml"), "{ended:?}");
+    let other = Place::with(&[("b.yaml", "steps: [{echo: x}]\n")]);
+    let ended =
+        Ended::of(other.command("get b.yaml").env("HOME", place.folder.path()).output().expect("the program runs"));
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "another folder's runs are not told of");
     place.run("run b.yaml");
     assert_eq!(place.run("get b.yaml").stderr, "");
 }
