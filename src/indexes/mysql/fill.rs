@@ -193,7 +193,8 @@ mod tests {
     #[test]
     fn a_column_is_as_wide_as_its_kind_or_as_was_counted() {
         let of = |kind: &str| Column { kind: kind.to_owned(), ..Column::default() };
-        let letters = |kind: &str, characters, octets| Column { characters: Some(characters), octets: Some(octets), ..of(kind) };
+        let letters =
+            |kind: &str, characters, octets| Column { characters: Some(characters), octets: Some(octets), ..of(kind) };
         for (column, prefix, bytes) in [
             (of("bigint"), None, Some(8.0)),
             (Column { fraction: 6, ..of("datetime") }, None, Some(8.0)),

@@ -41,11 +41,15 @@ pub(super) async fn about(server: &Mysql, session: &mut Conn) -> anyhow::Result<
         recounts: value::<u64>(&row, "RECOUNTS") == Some(1),
     };
     let first = if is_mariadb { (10, 3) } else { (5, 7) };
-    let cluster: Result<Option<(String, String)>, _> = session.query_first("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'").await;
+    let cluster: Result<Option<(String, String)>, _> =
+        session.query_first("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'").await;
     let refusal = if number(&version) < first {
         Some(format!("this is {version}: indexes are rebuilt on MariaDB 10.3, MySQL 5.7, or later"))
     } else if cluster.is_ok_and(|found| found.is_some_and(|(_, is_on)| is_on == "ON")) {
-        Some("this is a member of a Galera cluster, where a rebuild would keep the writers of all members waiting".to_owned())
+        Some(
+            "this is a member of a Galera cluster, where a rebuild would keep the writers of all members waiting"
+                .to_owned(),
+        )
     } else if value::<u64>(&row, "LOGS") == Some(1) {
         unlogged(server, session, is_mariadb).await
     } else {
@@ -129,7 +133,9 @@ async fn uses(session: &mut Conn) -> Result<(Uses, Option<DateTime<Utc>>), Strin
                           WHERE NAME = 'global_instrumentation' AND ENABLED = 'YES')";
     let counts: Option<u64> = session.query_first(counts).await.map_err(unread)?;
     if counts != Some(1) {
-        return Err("performance_schema does not count the uses of tables (wait/io/table/sql/handler is disabled)".to_owned());
+        return Err(
+            "performance_schema does not count the uses of tables (wait/io/table/sql/handler is disabled)".to_owned()
+        );
     }
     let lost: Vec<(String, u64)> =
         session.query("SHOW GLOBAL STATUS LIKE 'Performance\\_schema\\_%\\_lost'").await.map_err(unread)?;
@@ -143,7 +149,8 @@ async fn uses(session: &mut Conn) -> Result<(Uses, Option<DateTime<Utc>>), Strin
                 FROM performance_schema.table_io_waits_summary_by_index_usage WHERE INDEX_NAME IS NOT NULL";
     let uses: Vec<(String, String, String, u64)> = session.query(uses).await.map_err(unread)?;
     let uses = uses.into_iter().map(|(schema, table, index, count)| ((schema, table, index), count)).collect();
-    let uptime: Option<(String, i64)> = session.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(unread)?;
+    let uptime: Option<(String, i64)> =
+        session.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(unread)?;
     let now: Option<i64> = session.query_first("SELECT UNIX_TIMESTAMP()").await.map_err(unread)?;
     let since = now.zip(uptime).and_then(|(now, (_, uptime))| DateTime::from_timestamp(now - uptime, 0));
     Ok((uses, since))
@@ -188,15 +195,17 @@ async fn leftovers(session: &mut Conn, about: &About) -> Result<Vec<Obstacle>, E
     if statements.iter().any(|statement| is_definition(statement)) {
         return Ok(Vec::new());
     }
-    let of = |name: &String| {
-        let (schema, table) = name.split_once('/')?;
-        Some(Obstacle {
-            who: format!("table '{table}' in {schema} was left by an ALTER TABLE that a crash ended"),
-            way_out: format!("DROP TABLE {}.{}", quoted(schema), quoted(&format!("#mysql50#{table}"))),
-            stops: false,
-        })
-    };
-    Ok(found.iter().filter_map(of).collect())
+    Ok(found.iter().filter_map(|name| leftover(name)).collect())
+}
+
+/// What a table that a crash left is called: `shop/#sql-alter-1-2`.
+fn leftover(name: &str) -> Option<Obstacle> {
+    let (schema, table) = name.split_once('/').filter(|(_, table)| table.starts_with("#sql"))?;
+    Some(Obstacle {
+        who: format!("table '{table}' in {schema} was left by an ALTER TABLE that a crash ended"),
+        way_out: format!("DROP TABLE {}.{}", quoted(schema), quoted(&format!("#mysql50#{table}"))),
+        stops: false,
+    })
 }
 
 /// The index, as it is now; none where it is gone.
@@ -209,6 +218,13 @@ pub(super) async fn again(session: &mut Conn, about: &About, index: &Index) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_crash_left_is_named_with_what_removes_it() {
+        let found = leftover("shop/#sql-ib12-3").expect("a leftover");
+        assert_eq!((found.way_out.as_str(), found.stops), ("DROP TABLE `shop`.`#mysql50##sql-ib12-3`", false));
+        assert_eq!(["shop/orders", "#sql", "shop/a#sql"].map(leftover), [None, None, None]);
+    }
 
     #[test]
     fn a_version_is_compared_by_its_numbers() {

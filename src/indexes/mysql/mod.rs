@@ -109,15 +109,16 @@ fn is_definition(statement: &str) -> bool {
         rest = comment.split_once("*/").map_or("", |(_, rest)| rest).trim_start();
     }
     let word = rest.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-    ["ALTER", "CREATE", "DROP", "OPTIMIZE", "RENAME", "REPAIR", "TRUNCATE"].contains(&word.to_ascii_uppercase().as_str())
+    ["ALTER", "CREATE", "DROP", "OPTIMIZE", "RENAME", "REPAIR", "TRUNCATE"]
+        .contains(&word.to_ascii_uppercase().as_str())
 }
 
 /// Whether a statement has this name in it, as a whole word.
 fn names(statement: &str, name: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-    statement.match_indices(name).any(|(at, _)| {
-        !statement[..at].ends_with(is_part) && !statement[at + name.len()..].starts_with(is_part)
-    })
+    statement
+        .match_indices(name)
+        .any(|(at, _)| !statement[..at].ends_with(is_part) && !statement[at + name.len()..].starts_with(is_part))
 }
 
 #[cfg(test)]

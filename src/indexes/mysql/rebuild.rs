@@ -127,7 +127,9 @@ impl<'a> Taking<'a> {
             return Ok(ItemEnd::Left(why));
         }
         let before = match self.definition().await {
-            Err(Error::Server(error)) if error.code == code::NO_TABLE => return Ok(ItemEnd::Left(ends::GONE.to_owned())),
+            Err(Error::Server(error)) if error.code == code::NO_TABLE => {
+                return Ok(ItemEnd::Left(ends::GONE.to_owned()));
+            }
             before => before?,
         };
         let Some(now) = look::again(&mut self.session, &self.about, self.index).await? else {
@@ -171,7 +173,9 @@ impl<'a> Taking<'a> {
                 let wrong: Vec<String> = rows.iter().filter(is_wrong).map(said).collect();
                 if !wrong.is_empty() {
                     let wrong = wrong.join("; ");
-                    return ItemEnd::Failed(format!("it was rebuilt, and is not as it should be: CHECK TABLE: {wrong}"));
+                    return ItemEnd::Failed(format!(
+                        "it was rebuilt, and is not as it should be: CHECK TABLE: {wrong}"
+                    ));
                 }
                 "defined as before, checked by CHECK TABLE".clone_into(&mut rebuilt.verified);
             }
@@ -182,7 +186,8 @@ impl<'a> Taking<'a> {
 
     /// How the server would make the table anew, but for the number that its next row has.
     async fn definition(&mut self) -> Result<String, Error> {
-        let row: Option<(String, String)> = self.session.query_first(format!("SHOW CREATE TABLE {}", self.sql_table())).await?;
+        let row: Option<(String, String)> =
+            self.session.query_first(format!("SHOW CREATE TABLE {}", self.sql_table())).await?;
         let statement = row.map(|(_, statement)| statement).unwrap_or_default();
         let is_number = |word: &str| word.starts_with("AUTO_INCREMENT=");
         Ok(statement.split(' ').filter(|word| !is_number(word)).collect::<Vec<_>>().join(" "))
@@ -194,7 +199,8 @@ impl<'a> Taking<'a> {
 
     /// Who would hold the rebuild up, so that it would be in vain.
     async fn hindered(&mut self) -> Result<Option<String>, Error> {
-        let working = "SELECT ID, INFO FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO IS NOT NULL";
+        let working =
+            "SELECT ID, INFO FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO IS NOT NULL";
         let table = bare_table(self.index);
         let is_at_it = |statement: &str| is_definition(statement) && names(statement, table);
         // That of a run that was killed comes to its end.
@@ -285,8 +291,12 @@ impl<'a> Taking<'a> {
         match error {
             Error::Server(error) => match error.code {
                 code::LOCK_WAIT => ends::waited(self.limits.lock),
-                code::TWICE => format!("rows that were written meanwhile seemed to be there twice: {said}; run it again"),
-                code::LOG_FULL => format!("more was written meanwhile than innodb_online_alter_log_max_size holds: {said}"),
+                code::TWICE => {
+                    format!("rows that were written meanwhile seemed to be there twice: {said}; run it again")
+                }
+                code::LOG_FULL => {
+                    format!("more was written meanwhile than innodb_online_alter_log_max_size holds: {said}")
+                }
                 code::READ_ONLY => format!("this server may only be read: {said}"),
                 number if code::INTERRUPTED.contains(&number) => ends::CANCELLED.to_owned(),
                 number if code::DISK_FULL.contains(&number) => format!("the server's disk is full: {said}"),

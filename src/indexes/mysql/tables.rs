@@ -96,12 +96,17 @@ struct Table {
 pub(super) async fn read(session: &mut Conn, scope: &Scope, about: &About) -> Result<Vec<Index>, Error> {
     let mut tables = tables(session, scope, about).await?;
     let named = |row: &Row| (text(row, "TABLE_SCHEMA"), text(row, "TABLE_NAME"));
-    for row in ask(session, "SELECT * FROM information_schema.STATISTICS WHERE ?", scope, ("TABLE_SCHEMA", "TABLE_NAME")).await? {
+    for row in
+        ask(session, "SELECT * FROM information_schema.STATISTICS WHERE ?", scope, ("TABLE_SCHEMA", "TABLE_NAME"))
+            .await?
+    {
         if let Some(table) = tables.get_mut(&named(&row)) {
             table.list(&row);
         }
     }
-    for row in ask(session, "SELECT * FROM information_schema.COLUMNS WHERE ?", scope, ("TABLE_SCHEMA", "TABLE_NAME")).await? {
+    for row in
+        ask(session, "SELECT * FROM information_schema.COLUMNS WHERE ?", scope, ("TABLE_SCHEMA", "TABLE_NAME")).await?
+    {
         if let Some(table) = tables.get_mut(&named(&row)) {
             table.columns.insert(text(&row, "COLUMN_NAME"), column(&row));
         }
@@ -119,7 +124,12 @@ pub(super) async fn read(session: &mut Conn, scope: &Scope, about: &About) -> Re
 }
 
 /// The rows of a statement, of which `?` is the condition that the tables are meant.
-async fn ask(session: &mut Conn, statement: &str, scope: &Scope, (schema, table): (&str, &str)) -> Result<Vec<Row>, Error> {
+async fn ask(
+    session: &mut Conn,
+    statement: &str,
+    scope: &Scope,
+    (schema, table): (&str, &str),
+) -> Result<Vec<Row>, Error> {
     let (condition, values) = scope.condition(schema, table);
     session.exec(statement.replace('?', &condition), values).await
 }
@@ -133,17 +143,21 @@ async fn tables(session: &mut Conn, scope: &Scope, about: &About) -> Result<BTre
     let mut updated: HashMap<Name, String> = HashMap::new();
     for row in rows {
         let name = (text(&row, "TABLE_SCHEMA"), text(&row, "TABLE_NAME"));
-        let options = format!("{} row_format={}", text(&row, "CREATE_OPTIONS"), text(&row, "ROW_FORMAT")).to_lowercase();
+        let options =
+            format!("{} row_format={}", text(&row, "CREATE_OPTIONS"), text(&row, "ROW_FORMAT")).to_lowercase();
         let (engine, free) = (text(&row, "ENGINE"), value(&row, "DATA_FREE").unwrap_or(0));
         updated.insert(name.clone(), text(&row, "UPDATED"));
-        tables.insert(name, Table { engine, options, free, room: value(&row, "ROOM").unwrap_or(0), ..Table::default() });
+        tables
+            .insert(name, Table { engine, options, free, room: value(&row, "ROOM").unwrap_or(0), ..Table::default() });
     }
     // Of a file that several tables share what is free belongs to none of them.
     let of = if about.is_mariadb { "INNODB_SYS_TABLES" } else { "INNODB_TABLES" };
     let shared = format!("SELECT NAME FROM information_schema.{of} WHERE SPACE_TYPE <> 'Single'");
     let shared: Vec<String> = session.query(shared).await?;
     for ((schema, table), read) in &mut tables {
-        read.is_shared = shared.iter().any(|name| name.split('#').next() == Some(&format!("{}/{}", in_file(schema), in_file(table))));
+        read.is_shared = shared
+            .iter()
+            .any(|name| name.split('#').next() == Some(&format!("{}/{}", in_file(schema), in_file(table))));
     }
     let counted = "SELECT database_name AS TABLE_SCHEMA, table_name AS TABLE_NAME, CAST(last_update AS CHAR) AS COUNTED, n_rows AS N
                    FROM mysql.innodb_table_stats";
@@ -171,7 +185,8 @@ fn of_partition<'t>(tables: &'t mut BTreeMap<Name, Table>, schema: &str, name: &
 
 /// A name as the names of files have it.
 fn in_file(name: &str) -> String {
-    let one = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_string() } else { format!("@{:04x}", u32::from(c)) };
+    let one =
+        |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_string() } else { format!("@{:04x}", u32::from(c)) };
     name.chars().map(one).collect()
 }
 
@@ -201,7 +216,8 @@ async fn references(session: &mut Conn, scope: &Scope, tables: &mut BTreeMap<Nam
 
 /// How large the indexes are, and how wide the columns on average.
 async fn statistics(session: &mut Conn, scope: &Scope, tables: &mut BTreeMap<Name, Table>) -> Result<(), Error> {
-    let statement = "SELECT database_name AS TABLE_SCHEMA, table_name AS TABLE_NAME, index_name AS INDEX_NAME, stat_value AS PAGES
+    let statement =
+        "SELECT database_name AS TABLE_SCHEMA, table_name AS TABLE_NAME, index_name AS INDEX_NAME, stat_value AS PAGES
                      FROM mysql.innodb_index_stats WHERE stat_name = 'size' AND ?";
     let whole = Scope { table: None, ..scope.clone() };
     for row in ask(session, statement, &whole, ("database_name", "table_name")).await? {
@@ -248,7 +264,15 @@ impl Table {
             let is_unique = value::<u64>(row, "NON_UNIQUE") == Some(0);
             let is_ignored = text(row, "IGNORED") == "YES" || text(row, "IS_VISIBLE") == "NO";
             let (kind, is_disabled) = (text(row, "INDEX_TYPE").to_lowercase(), text(row, "COMMENT") == "disabled");
-            self.indexes.push(Listed { name, kind, is_unique, is_key: is_unique, is_disabled, is_ignored, parts: Vec::new() });
+            self.indexes.push(Listed {
+                name,
+                kind,
+                is_unique,
+                is_key: is_unique,
+                is_disabled,
+                is_ignored,
+                parts: Vec::new(),
+            });
         }
         let (column, prefix) = (value::<String>(row, "COLUMN_NAME"), value::<u64>(row, "SUB_PART"));
         let expression = value::<String>(row, "EXPRESSION");

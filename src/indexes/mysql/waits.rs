@@ -1,7 +1,8 @@
 //! Who waits because of a rebuild. It has the whole table for a moment at its beginning and at its end, and waits for whoever has it then;
 //! everybody who comes later waits behind it, as behind any other session that wants the whole table while it is rebuilt.
 
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use mysql_async::Row;
 use mysql_async::prelude::Queryable as _;
@@ -19,6 +20,8 @@ pub(super) struct Lookout {
     is_mariadb: bool,
     schema: String,
     table: String,
+    /// Since when each that waits was seen waiting.
+    seen: HashMap<u64, Instant>,
 }
 
 /// A reader or writer that waits.
@@ -30,22 +33,24 @@ pub(super) struct Wait {
 
 impl Lookout {
     pub(super) fn new(session: Conn, number: u32, is_mariadb: bool, index: &Index) -> Self {
-        Self { session, number, is_mariadb, schema: index.schema.clone(), table: bare_table(index).to_owned() }
+        let (schema, table) = (index.schema.clone(), bare_table(index).to_owned());
+        Self { session, number, is_mariadb, schema, table, seen: HashMap::new() }
     }
 
     /// The reader or writer that waits longest; none where nobody does. Whose lock a session waits for the list of processes does not
     /// say: those of the same database count, and those whose statement names the table.
     pub(super) async fn longest(&mut self) -> Result<Option<Wait>, Error> {
-        let time = if self.is_mariadb { "CAST(TIME_MS AS UNSIGNED)" } else { "TIME * 1000" };
-        let waiting = format!(
-            "SELECT ID, INFO, {time} AS MILLIS FROM information_schema.PROCESSLIST
-             WHERE STATE LIKE 'Waiting for table%lock' AND ID <> ? AND (DB = ? OR LOCATE(?, INFO) > 0)"
-        );
-        let of = (self.number, &self.schema, &self.table);
-        let rows: Vec<Row> = self.session.exec(waiting, of).await?;
-        let waits = rows.iter().filter(|row| !is_definition(&text(row, "INFO"))).map(|row| Wait {
-            number: value(row, "ID").unwrap_or(0),
-            time: Duration::from_millis(value(row, "MILLIS").unwrap_or(0)),
+        let waiting = "SELECT ID, INFO FROM information_schema.PROCESSLIST
+                       WHERE STATE LIKE 'Waiting for table%lock' AND ID <> ? AND (DB = ? OR LOCATE(?, INFO) > 0)";
+        let rows: Vec<Row> = self.session.exec(waiting, (self.number, &self.schema, &self.table)).await?;
+        let now = Instant::now();
+        let readers = rows.iter().filter(|row| !is_definition(&text(row, "INFO")));
+        let numbers: HashSet<u64> = readers.filter_map(|row| value(row, "ID")).collect();
+        self.seen.retain(|number, _| numbers.contains(number));
+        let waits = numbers.into_iter().map(|number| {
+            // The server tells only how long the statement runs.
+            let first = *self.seen.entry(number).or_insert(now);
+            Wait { number, time: now - first }
         });
         Ok(waits.max_by_key(|wait| wait.time))
     }
@@ -65,7 +70,8 @@ impl Lookout {
             };
             return Ok(row.map(of));
         }
-        let stage = "SELECT s.EVENT_NAME, s.WORK_COMPLETED, s.WORK_ESTIMATED FROM performance_schema.events_stages_current s
+        let stage =
+            "SELECT s.EVENT_NAME, s.WORK_COMPLETED, s.WORK_ESTIMATED FROM performance_schema.events_stages_current s
                      JOIN performance_schema.threads t ON t.THREAD_ID = s.THREAD_ID WHERE t.PROCESSLIST_ID = ?";
         let row: Option<Row> = self.session.exec_first(stage, (self.number,)).await?;
         Ok(row.map(|row| Progress {

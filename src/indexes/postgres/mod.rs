@@ -11,7 +11,6 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use tokio_postgres::Client;
 
-use lock::Lock;
 use super::choose::Step;
 use super::index::Seen;
 use super::server::{Eyes, Limits, Rebuilt, Server};
@@ -20,6 +19,7 @@ use crate::port::RemoteLock;
 use crate::sql::Place;
 use crate::sql::postgres::{Error, connect, said};
 use crate::watch::Watch;
+use lock::Lock;
 
 /// What the sessions of this program are called, with the run behind it.
 const APPLICATION: &str = "firebreak rebuild_indexes";
