@@ -156,6 +156,7 @@ async fn a_look_tells_missing_broken_and_stale_ones_and_a_run_stores_the_first_t
     let acted = world.told(&format!("run {places} --yes")).await;
     // Of a key that is unusable, somebody has to know.
     assert_eq!((acted.code, acted.report["stored"].as_u64()), (3, Some(4)), "{acted:#?}");
+    assert_eq!(acted.report["counts"]["failed"], 1, "{acted:#?}");
     for (number, key) in [(0, "good"), (1, "gone"), (2, "cut"), (3, "page"), (5, "u/deep")] {
         assert_eq!(fs::read(world.path(&format!("pictures/{key}.png"))).expect(key), picture(30, number), "{key}");
     }
@@ -238,10 +239,13 @@ async fn what_cannot_be_meant_is_an_error_that_names_the_fix() {
     let world = World::open();
     world.write("keys", "a\n");
     world.write("bad", "../a\n/b\n");
+    world.write("empty", "\n");
     for (words, code, said) in [
         ("get --source=pictures --target=pictures --keys=keys", 2, "--source and --target are the same place"),
         ("get --source=backup --target=https://h --keys=keys", 2, "pictures cannot be put to a URL"),
         ("get --source=backup --target=pictures", 2, "--keys or --query is needed"),
+        ("get --source=backup --target=s3:/bucket/x --keys=keys", 2, "two slashes stand behind the `:`"),
+        ("run --source=backup --target=pictures --keys=empty", 1, "there are no keys: nothing was looked at"),
         ("get --source=backup --target=pictures --query=x", 2, "--query needs --database"),
         ("get --source=backup --target=pictures --keys=keys --jobs=0", 2, "--jobs cannot be '0'"),
         ("get --source=backup --target=pictures --keys=keys --largest=257", 2, "--largest cannot be '257'"),
