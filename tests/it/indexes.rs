@@ -29,8 +29,8 @@ struct World {
 struct Ended {
     code: i32,
     report: Value,
-    /// Shown where a test fails.
-    _stderr: String,
+    /// The plan and the progress, also shown where a test fails.
+    stderr: String,
 }
 
 impl Ended {
@@ -123,7 +123,7 @@ async fn end(child: Child) -> Ended {
     Ended {
         code: output.status.code().unwrap_or(-1),
         report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-        _stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
     }
 }
 

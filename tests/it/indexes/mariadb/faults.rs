@@ -92,6 +92,7 @@ async fn a_statement_that_is_killed_or_interrupted_leaves_nothing_behind() {
     world.database.lines(&format!("KILL QUERY {number}")).await;
     let ended = end(run).await;
     assert_eq!((ended.code, ended.why(&world.name("orders.a"))), (3, "somebody else cancelled it"), "{ended:?}");
+    assert!(ended.stderr.contains("of 100 %, waiting for table metadata lock"), "the server's own view: {ended:?}");
     run_in(&mut holder, "COMMIT").await.expect("an end");
     let (mut holder, run) = held_up(&world, "--lock-timeout=60").await;
     let process = i32::try_from(run.id().expect("it runs")).expect("a number");
