@@ -34,10 +34,12 @@ pub fn width(column: &Column, prefix: Option<u64>) -> Option<f64> {
     let half = |digits: u64| digits.div_ceil(2);
     let fixed = match column.kind.as_str() {
         "tinyint" | "year" => 1,
-        "smallint" => 2,
+        // Of an enum more than 255 values need a second byte.
+        "smallint" | "enum" => 2,
         "mediumint" | "date" => 3,
         "int" | "float" | "inet4" => 4,
-        "bigint" | "double" => 8,
+        // A set of many has as many bytes as an integer.
+        "bigint" | "double" | "set" => 8,
         "time" => 3 + half(column.fraction),
         "timestamp" => 4 + half(column.fraction),
         "datetime" => 5 + half(column.fraction),
@@ -46,9 +48,6 @@ pub fn width(column: &Column, prefix: Option<u64>) -> Option<f64> {
             part(column.digits.0.saturating_sub(column.digits.1)) + part(column.digits.1)
         }
         "bit" => column.digits.0.div_ceil(8),
-        // More than 255 values need a second byte; a set of many has as many bytes as an integer.
-        "enum" => 2,
-        "set" => 8,
         "uuid" | "inet6" => 16,
         // One byte a character.
         "char" if column.octets == column.characters => prefix.or(column.octets)?,
@@ -70,6 +69,7 @@ pub fn width(column: &Column, prefix: Option<u64>) -> Option<f64> {
 
 /// What is known of an index.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 pub struct Facts {
     /// Whether it is a B-tree.
     pub is_tree: bool,

@@ -113,10 +113,9 @@ impl<'a> Taking<'a> {
             anyhow::bail!(why);
         }
         // The server's own limits hold also where this program is gone. `MariaDB` alone has one for such a statement.
-        let mut settings = format!("SET SESSION lock_wait_timeout = {}", limits.lock.as_secs().max(1));
-        if about.is_mariadb {
-            settings.push_str(&format!(", SESSION max_statement_time = {}", limits.statement.as_secs()));
-        }
+        let (lock, statement) = (limits.lock.as_secs().max(1), limits.statement.as_secs());
+        let of_mariadb = if about.is_mariadb { format!(", max_statement_time = {statement}") } else { String::new() };
+        let settings = format!("SET SESSION lock_wait_timeout = {lock}{of_mariadb}");
         session.query_drop(settings).await.map_err(|error| server.refused(&error))?;
         let lookout = Lookout::new(other, session.id(), about.is_mariadb, index);
         Ok(Self { index, run: &server.run, limits, eyes, about, session, lookout })

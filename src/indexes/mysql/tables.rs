@@ -63,6 +63,7 @@ struct Part {
 
 /// An index, as `information_schema.STATISTICS` has it.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own, as the server lists it")]
 struct Listed {
     name: String,
     kind: String,
