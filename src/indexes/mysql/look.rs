@@ -40,11 +40,11 @@ pub(super) async fn about(server: &Mysql, session: &mut Conn) -> anyhow::Result<
         page: value(&row, "PAGE").unwrap_or(16384),
         recounts: value::<u64>(&row, "RECOUNTS") == Some(1),
     };
-    let first = if is_mariadb { (10, 3) } else { (5, 7) };
+    let first = if is_mariadb { (10, 3) } else { (8, 0) };
     let cluster: Result<Option<(String, String)>, _> =
         session.query_first("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'").await;
     let refusal = if number(&version) < first {
-        Some(format!("this is {version}: indexes are rebuilt on MariaDB 10.3, MySQL 5.7, or later"))
+        Some(format!("this is {version}: indexes are rebuilt on MariaDB 10.3, MySQL 8.0, or later"))
     } else if cluster.is_ok_and(|found| found.is_some_and(|(_, is_on)| is_on == "ON")) {
         Some(
             "this is a member of a Galera cluster, where a rebuild would keep the writers of all members waiting"
@@ -82,7 +82,7 @@ pub(super) async fn look(server: &Mysql) -> anyhow::Result<Seen> {
     let mut session = server.session().await?;
     let (about, folder, refusal) = about(server, &mut session).await?;
     if !about.is_mariadb {
-        // Otherwise it shows sizes of yesterday; 5.7 has no such setting, and needs none.
+        // Otherwise it shows sizes of yesterday.
         let _ = session.query_drop("SET SESSION information_schema_stats_expiry = 0").await;
     }
     let scope = Scope { schema: server.place.database.clone(), table: None };
