@@ -56,7 +56,8 @@ async fn a_rebuild_gives_way_where_a_writer_waits_because_of_it() {
             break;
         }
     }
-    assert_eq!(end(run).await.code, 0);
+    let ended = end(run).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
