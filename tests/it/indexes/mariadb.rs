@@ -81,7 +81,7 @@ impl World {
         lines
     }
 
-    /// Waits until a statement answers something.
+    /// Waits until a statement answers something. The server reads its transactions anew only where nobody asked for a tenth of a second.
     async fn wait_for(&self, question: &str) -> String {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -89,7 +89,7 @@ impl World {
                 return line;
             }
             assert!(tokio::time::Instant::now() < deadline, "it never came to be: {question}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
 }
