@@ -8,7 +8,7 @@ def questions = [
         stringParam('min_waste', '',
             'From which percentage of empty space on an index is bloated, and 1 MiB of it. Leave it empty: then as the environment has it.')
         stringParam('index', '',
-            'These indexes alone, whatever is wrong with them: with commas, with or without their schemas. Leave it empty: then as the environment has it.')
+            'These indexes alone, whatever is wrong with them: with commas, with or without their schemas; on MariaDB and MySQL as table.index, such as orders.PRIMARY. Leave it empty: then as the environment has it.')
         stringParam('table', '',
             'The indexes of these tables alone. Leave it empty: then as the environment has it.')
         stringParam('kind', '',

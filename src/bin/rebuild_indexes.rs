@@ -12,7 +12,8 @@ Solution:
   plan, asks, and rebuilds one index after the other while others read and write: where a rebuild would wait long, or
   keep another session waiting, it gives way, and what it began is removed. What it never does: remove an index that is
   in use, unused or needless, or change what is unique. Each is verified afterwards. Run it again at any time, also
-  after it was killed. Every run is in a journal.
+  after it was killed. Every run is in a journal. On PostgreSQL an index is rebuilt by itself; on MariaDB and MySQL its
+  table is, in place, with all its indexes.
 
 Symptoms:
   Queries became slow; EXPLAIN shows sequential scans though there is an index
@@ -26,12 +27,14 @@ Usage:
   rebuild_indexes -h | --help | --version
 
 Options of get and run:
-  --database=<url>      The PostgreSQL database: postgres://user:password@host:5432/name?sslmode=require, as an owner of
-                        its tables or a superuser. [env: FIREBREAK_DATABASE] [secret]
+  --database=<url>      The database: postgres://user:password@host:5432/name?sslmode=require, as an owner of its tables
+                        or a superuser; or mariadb://… or mysql://…, without a name for all databases of the server.
+                        [env: FIREBREAK_DATABASE] [secret]
   --min-waste=<p>       From which percentage of empty space on an index is bloated, and 1 MiB of it. [default: 30]
 
 Options of run:
-  --index=<i>           These indexes alone, whatever is wrong with them: with commas, with or without their schemas.
+  --index=<i>           These indexes alone, whatever is wrong with them: with commas, with or without their schemas; on
+                        MariaDB and MySQL as table.index, such as orders.PRIMARY.
   --table=<t>           The indexes of these tables alone.
   --kind=<k>            Those of these kinds alone, with commas: leftover, invalid, bloated. All where it is not given.
   --jobs=<n>            So many at a time; never two of one table. [default: 1]
@@ -55,8 +58,8 @@ A secret is best given as @path, the name of a file that holds it: everybody on 
 
 Verify:
   The message says how many were rebuilt, how much that freed, and how long a reader or writer waited at most because of
-  it. Each index is valid, as unique as before, and checked by amcheck where that is installed. `get` shows what is
-  left.
+  it. Each index is valid, as unique as before, and checked by amcheck where that is installed, on MariaDB and MySQL by
+  CHECK TABLE. `get` shows what is left.
 
 Undo:
   There is nothing to undo: an index is what it was, anew. A rebuild that did not come to its end has left the old one.

@@ -109,7 +109,7 @@ fn impossible(index: &Index, kind: Option<Kind>) -> Option<String> {
                 .to_owned(),
         )
     } else {
-        index.obstacle.map(|why| format!("it cannot be rebuilt without blocking writers: {why}"))
+        index.obstacle.as_ref().map(|why| format!("it cannot be rebuilt without blocking writers: {why}"))
     }
 }
 
@@ -117,13 +117,13 @@ fn gain(index: &Index) -> u64 {
     index.waste.as_ref().and_then(super::index::Waste::bytes).unwrap_or(0)
 }
 
-/// Whether a full name is meant by a name with or without a schema.
+/// Whether a table is meant by a name with or without its schema.
 fn is_named(full: &str, name: &str) -> bool {
     full == name || full.split_once('.').is_some_and(|(_, bare)| bare == name)
 }
 
 fn named<'a>(seen: &'a Seen, name: &str) -> Result<&'a Index, Unfit> {
-    let found: Vec<&Index> = seen.indexes.iter().filter(|index| is_named(&index.full_name(), name)).collect();
+    let found: Vec<&Index> = seen.indexes.iter().filter(|index| index.is_called(name)).collect();
     match found[..] {
         [one] => Ok(one),
         [] => {
@@ -177,7 +177,7 @@ mod tests {
             Index { is_partitioned: true, ..index(6, "roof") },
             Index { parent: Some(6), ..index(7, "roof_1") },
             Index { parent: Some(6), ..index(8, "roof_2") },
-            Index { is_valid: false, obstacle: Some("an exclusion constraint"), ..index(9, "apart") },
+            Index { is_valid: false, obstacle: Some("an exclusion constraint".to_owned()), ..index(9, "apart") },
             Index { schema: "other".to_owned(), table: "other.orders".to_owned(), ..index(10, "well") },
         ];
         Seen { indexes, ..Seen::default() }

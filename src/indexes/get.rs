@@ -1,5 +1,7 @@
 //! The look: which indexes are broken, bloated, left behind, unused or needless, and what stands in the way of a rebuild.
 
+use std::collections::BTreeSet;
+
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
@@ -7,7 +9,6 @@ use super::WORDS;
 use super::arguments::Arguments;
 use super::index::{Index, Kind, Obstacle, Seen, Waste, needless};
 use super::run::connect;
-use super::server::Server as _;
 use super::size::bytes;
 use crate::action::context::Context;
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
@@ -39,7 +40,8 @@ fn told(seen: &Seen, min_waste: u64, address: &str) -> Finding {
     let since = seen.counted_since.map(|since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
     let row = |index: &Index, at: usize| {
         let mut told = index.told(min_waste);
-        told["unused"] = index.is_unused().into();
+        // Null where nobody counts.
+        told["unused"] = index.scans.map(|_| index.is_unused()).into();
         told["needless"] = why(at).into();
         told
     };
@@ -48,6 +50,7 @@ fn told(seen: &Seen, min_waste: u64, address: &str) -> Finding {
     let mut finding = Finding::new(outcome, sentence)
         .with("indexes", indexes)
         .with("counted_since", since)
+        .with("uncounted", seen.uncounted.as_deref())
         .with("obstacles", obstacles)
         .with("free", seen.free)
         .with("can_rebuild", seen.refusal.is_none());
@@ -95,13 +98,15 @@ fn sentence(seen: &Seen, min_waste: u64, address: &str, needless: usize) -> Stri
     let wrong = if parts.is_empty() { "nothing is wrong with them".to_owned() } else { parts.join(", ") };
     let all = WORDS.count(seen.indexes.len());
     let unknown = if unknown > 0 { format!("; how much of {unknown} is empty is not known") } else { String::new() };
+    let uncounted = seen.uncounted.as_ref();
+    let uncounted = uncounted.map(|why| format!("; which are unused is not known: {why}")).unwrap_or_default();
     let stops = seen.obstacles.iter().filter(|obstacle| obstacle.stops).count();
     let stops = match stops {
         0 => String::new(),
         count => format!("; {count} open {} would hold a rebuild up", of_them(count, "transaction")),
     };
     let refusal = seen.refusal.as_ref().map(|why| format!(". Nothing can be rebuilt here: {why}")).unwrap_or_default();
-    format!("{all} of {} in {address}: {wrong}{unknown}{stops}{refusal}", bytes(size))
+    format!("{all} of {} in {address}: {wrong}{unknown}{uncounted}{stops}{refusal}", bytes(size))
 }
 
 fn tables(seen: &Seen, found: &[(usize, Vec<(Tone, String)>)]) -> Vec<Table> {
@@ -127,8 +132,19 @@ fn tables(seen: &Seen, found: &[(usize, Vec<(Tone, String)>)]) -> Vec<Table> {
     if !rows.is_empty() {
         tables.push(Table { head, rows, legend, ..Table::default() });
     }
+    tables.extend(cannot(&seen.indexes));
     tables.extend(in_the_way(&seen.obstacles));
     tables
+}
+
+/// What no rebuild is possible for while others write: each table once, with the reason.
+fn cannot(indexes: &[Index]) -> Option<Table> {
+    let of = |index: &Index| {
+        let what = if index.is_named_in_table { index.table.clone() } else { index.full_name() };
+        index.obstacle.as_ref().map(|why| format!("cannot be rebuilt while others write: {what}: {why}"))
+    };
+    let lines: BTreeSet<String> = indexes.iter().filter_map(of).collect();
+    (!lines.is_empty()).then(|| Table::lines(lines.into_iter().map(|line| Cell::new(Tone::Quiet, line))))
 }
 
 fn row(index: &Index, wrong: &[(Tone, String)]) -> Vec<Cell> {

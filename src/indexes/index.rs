@@ -36,6 +36,8 @@ impl Kind {
 pub enum Waste {
     /// Measured: the whole index was read, by pgstattuple.
     Measured(u64),
+    /// Whole extents of the table's file that hold nothing, in bytes; what is empty within its pages is not known.
+    Free(u64),
     /// Estimated from the planner's statistics: bytes.
     Estimated(u64),
     /// Not known, and why.
@@ -47,7 +49,7 @@ impl Waste {
     #[must_use]
     pub fn bytes(&self) -> Option<u64> {
         match self {
-            Self::Measured(bytes) | Self::Estimated(bytes) => Some(*bytes),
+            Self::Measured(bytes) | Self::Free(bytes) | Self::Estimated(bytes) => Some(*bytes),
             Self::Unknown(_) => None,
         }
     }
@@ -58,6 +60,7 @@ impl fmt::Display for Waste {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Measured(_) => f.write_str("measured by pgstattuple"),
+            Self::Free(_) => f.write_str("free in the table's file; what its pages have empty is unknown"),
             Self::Estimated(_) => f.write_str("estimated from statistics"),
             Self::Unknown(why) => write!(f, "unknown: {why}"),
         }
@@ -87,13 +90,17 @@ pub struct Index {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// Whether that is a name among those of its table alone, as `MariaDB` has it: each table may have an index of that name.
+    pub is_named_in_table: bool,
     /// Its table, with its schema: `shop.orders`.
     pub table: String,
     /// How the server identifies its table.
     pub table_id: u32,
     /// In bytes.
     pub size: u64,
-    /// How much of that is empty.
+    /// How many bytes its rebuild needs beside what there is.
+    pub room: u64,
+    /// How much of its size is empty.
     pub waste: Option<Waste>,
     /// Whether queries use it.
     pub is_valid: bool,
@@ -112,16 +119,25 @@ pub struct Index {
     /// The index that it is a failed rebuild of, where it is one and nobody works on it.
     pub leftover_of: Option<String>,
     /// Why it cannot be rebuilt without blocking writers.
-    pub obstacle: Option<&'static str>,
+    pub obstacle: Option<String>,
     /// Whether a session builds it just now.
     pub is_being_built: bool,
 }
 
 impl Index {
-    /// `shop.orders_day`.
+    /// `shop.orders_day`; `shop.orders.PRIMARY` where a name is one of its table alone.
     #[must_use]
     pub fn full_name(&self) -> String {
-        format!("{}.{}", self.schema, self.name)
+        let of = if self.is_named_in_table { &self.table } else { &self.schema };
+        format!("{of}.{}", self.name)
+    }
+
+    /// Whether somebody who says this means it: its name, alone, with that of its schema, or with those of its table.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let full = self.full_name();
+        let in_schema = full.strip_prefix(&self.schema).and_then(|rest| rest.strip_prefix('.'));
+        [Some(full.as_str()), in_schema, Some(&self.name)].contains(&Some(name))
     }
 
     /// Which part of it is empty, in percent; none where that is not known.
@@ -189,6 +205,8 @@ pub struct Seen {
     pub indexes: Vec<Index>,
     /// Since when it counts how often they are used; none for always.
     pub counted_since: Option<DateTime<Utc>>,
+    /// Why it does not count that, where it does not.
+    pub uncounted: Option<String>,
     /// Who or what stands in the way.
     pub obstacles: Vec<Obstacle>,
     /// How many bytes are free where the indexes are; none where that cannot be known.
@@ -258,11 +276,22 @@ mod tests {
         assert_eq!(of(10 << 20, Waste::Estimated(5 << 20)).kind(50), Some(Kind::Bloated));
         assert_eq!(of(10 << 20, Waste::Estimated(5 << 20)).kind(51), None);
         assert_eq!(of(1 << 20, Waste::Estimated(1 << 19)).kind(10), None, "too little");
+        assert_eq!(of(10 << 20, Waste::Free(9 << 20)).kind(50), Some(Kind::Bloated));
         assert_eq!(of(10 << 20, Waste::Unknown("partial")).kind(1), None);
         let broken = Index { is_valid: false, ..index("i", "a") };
         assert_eq!(broken.kind(50), Some(Kind::Invalid));
         assert_eq!(Index { leftover_of: Some("j".to_owned()), ..broken.clone() }.kind(50), Some(Kind::Leftover));
         assert_eq!(Index { is_being_built: true, ..broken }.kind(50), None, "somebody is at it");
+    }
+
+    #[test]
+    fn an_index_is_called_by_its_name_with_or_without_what_it_is_in() {
+        let of_a_schema = Index { table: "s.t".to_owned(), ..index("i", "a") };
+        let of_a_table = Index { is_named_in_table: true, ..of_a_schema.clone() };
+        let called = |index: &Index| ["i", "s.i", "t.i", "s.t.i", "s", ".i"].map(|name| index.is_called(name));
+        assert_eq!(called(&of_a_schema), [true, true, false, false, false, false]);
+        assert_eq!(called(&of_a_table), [true, false, true, true, false, false]);
+        assert_eq!((of_a_schema.full_name(), of_a_table.full_name()), ("s.i".to_owned(), "s.t.i".to_owned()));
     }
 
     #[test]

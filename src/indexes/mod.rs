@@ -7,8 +7,11 @@
 pub mod arguments;
 mod batch;
 pub mod choose;
+mod disk;
+mod ends;
 pub mod get;
 pub mod index;
+mod mysql;
 mod postgres;
 pub mod run;
 pub mod server;

@@ -1,5 +1,6 @@
 //! The run: the indexes are looked at, the plan shown, and each that was chosen rebuilt.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -11,7 +12,8 @@ use super::batch::Indexes;
 use super::choose::{Act, Choice, Step, choose};
 use super::get::{in_the_way, obstacle};
 use super::index::Seen;
-use super::postgres::{Lock, Postgres};
+use super::mysql::Mysql;
+use super::postgres::Postgres;
 use super::server::{Limits, Server};
 use super::size::{bytes, time};
 use crate::action::context::Context;
@@ -24,12 +26,12 @@ use crate::sql::{Engine, Place};
 const BESIDES: u32 = 3;
 
 /// The server of a database.
-pub(super) fn connect(arguments: &Arguments, run: &str) -> Result<Postgres, Unfit> {
+pub(super) fn connect(arguments: &Arguments, run: &str) -> Result<Arc<dyn Server>, Unfit> {
     let place = Place::read(&arguments.flag_database)?;
-    match place.engine {
-        Engine::Postgres => Ok(Postgres::new(place, arguments.trust(), run)),
-        Engine::Mysql => Err(Unfit(format!("'{place}' is no PostgreSQL, whose indexes alone are rebuilt by now"))),
-    }
+    Ok(match place.engine {
+        Engine::Postgres => Arc::new(Postgres::new(place, arguments.trust(), run)),
+        Engine::Mysql => Arc::new(Mysql::new(place, arguments.trust(), run)),
+    })
 }
 
 /// Rebuilds what was chosen.
@@ -45,7 +47,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         bail!("{why}; nothing was changed");
     }
     let choice = choose(&seen, &request)?;
-    let plan = plan(&seen, &choice, database.address(), (jobs, limits));
+    let plan = plan(&seen, &choice, &*database, (jobs, limits));
     if choice.steps.is_empty() {
         let mut finding = nothing_to_do(&choice, database.address());
         finding.details.extend(plan.details);
@@ -55,29 +57,35 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     if let Some(free) = seen.free.filter(|free| *free < needed) {
         let folder = &seen.folder;
         bail!(
-            "a rebuild needs {} beside the old index, and {} are free in {folder}; nothing was changed",
+            "a rebuild needs {} {}, and {} are free in {folder}; nothing was changed",
             bytes(needed),
+            database.needs(),
             bytes(free)
         );
     }
-    let place = Lock::new(database.clone());
+    let place = database.lock();
     let standard = &arguments.arg_standard;
     let notifier = standard.notifier()?;
-    let mut scope = standard.scope(&place, WORDS, &notifier, context)?;
+    let mut scope = standard.scope(&*place, WORDS, &notifier, context)?;
     scope.limit = limits.statement * BESIDES + limits.lock * BESIDES;
     if let Some(refusal) = scope.refusal()? {
         return Ok(refusal);
     }
-    let batch = Arc::new(Indexes::new(Arc::new(database), choice.steps, limits, context));
+    let batch = Arc::new(Indexes::new(database, choice.steps, limits, context));
     BatchExecution { scope, batch, plan, concurrency: jobs }.go().await
 }
 
 /// How much room rebuilds of so many at a time may need.
 fn space(steps: &[Step], jobs: usize) -> u64 {
-    let mut sizes: Vec<u64> =
-        steps.iter().filter(|step| step.act == Act::Rebuild).map(|step| step.index.size).collect();
-    sizes.sort_unstable_by_key(|size| std::cmp::Reverse(*size));
-    sizes.into_iter().take(jobs).sum()
+    // Of a table there is one at a time.
+    let mut rooms: HashMap<u32, u64> = HashMap::new();
+    for step in steps.iter().filter(|step| step.act == Act::Rebuild) {
+        let room = rooms.entry(step.index.table_id).or_default();
+        *room = step.index.room.max(*room);
+    }
+    let mut rooms: Vec<u64> = rooms.into_values().collect();
+    rooms.sort_unstable_by_key(|room| std::cmp::Reverse(*room));
+    rooms.into_iter().take(jobs).sum()
 }
 
 fn nothing_to_do(choice: &Choice, address: &str) -> Finding {
@@ -88,7 +96,8 @@ fn nothing_to_do(choice: &Choice, address: &str) -> Finding {
     Finding::new(Outcome::NothingToDo, message)
 }
 
-fn plan(seen: &Seen, choice: &Choice, address: &str, (jobs, limits): (usize, Limits)) -> BatchPlan {
+fn plan(seen: &Seen, choice: &Choice, server: &dyn Server, (jobs, limits): (usize, Limits)) -> BatchPlan {
+    let address = server.address();
     let after = |step: &Step| match step.act {
         Act::Rebuild => "rebuilt",
         Act::Remove => "removed",
@@ -112,7 +121,7 @@ fn plan(seen: &Seen, choice: &Choice, address: &str, (jobs, limits): (usize, Lim
         None => format!("the server does not tell how much is free: `df -h {}` on its host does", seen.folder),
     };
     let mut legend = vec![
-        format!("needs up to {} on the server's disk beside the old index, and as much WAL; {free}", bytes(needed)),
+        format!("needs up to {} on the server's disk {}; {free}", bytes(needed), server.needs()),
         format!(
             "{} at a time; gives way where it would wait, or keep another session waiting, for {} (--lock-timeout)",
             WORDS.count(jobs),

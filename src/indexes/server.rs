@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::choose::Step;
 use super::index::Seen;
 use crate::action::runner::ItemEnd;
+use crate::port::RemoteLock;
 use crate::watch::Watch;
 
 /// How long a rebuild may take and wait.
@@ -79,6 +80,12 @@ pub trait Server: Send + Sync {
 
     /// How waits of others are measured, for the report.
     fn measures(&self) -> &'static str;
+
+    /// What the rebuild of an index needs beside its room on the disk, for the plan: `beside the old index`.
+    fn needs(&self) -> &'static str;
+
+    /// What keeps every other run out.
+    fn lock(&self) -> Box<dyn RemoteLock>;
 
     /// All that is to be known of its indexes, and of what stands in the way. Changes nothing.
     ///

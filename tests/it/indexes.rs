@@ -1,6 +1,7 @@
-//! `rebuild_indexes` against a real PostgreSQL, while others write.
+//! `rebuild_indexes` against a real PostgreSQL, while others write; [`mariadb`] does the same with a real `MariaDB`.
 
 mod faults;
+mod mariadb;
 mod role;
 
 use std::process::Stdio;
@@ -39,12 +40,7 @@ impl World {
     }
 
     fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.args(words.split_whitespace()).arg("--format=json").current_dir(self.folder.path()).env_clear();
-        command.env("USER", "tester").env("XDG_STATE_HOME", self.folder.path());
-        command.env("FIREBREAK_DATABASE", self.database.url());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        command
+        command(&self.database.url(), &self.folder, words)
     }
 
     async fn ends(&self, words: &str) -> Ended {
@@ -90,6 +86,15 @@ impl World {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// The program about a database, run in a folder.
+fn command(database: &str, folder: &TempDir, words: &str) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(words.split_whitespace()).arg("--format=json").current_dir(folder.path()).env_clear();
+    command.env("USER", "tester").env("XDG_STATE_HOME", folder.path()).env("FIREBREAK_DATABASE", database);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
 }
 
 async fn end(child: Child) -> Ended {

@@ -1,13 +1,11 @@
 //! What is there: indexes, what is wrong with them, and what stands in the way of a rebuild.
 
-use std::path::Path;
-
 use tokio_postgres::{Client, Row};
 
 use super::bloat::{self, Facts, Measured};
 use super::{Postgres, quoted};
+use crate::indexes::disk;
 use crate::indexes::index::{Definition, Index, Obstacle, Seen, Waste};
-use crate::sql::Host;
 use crate::sql::postgres::Error;
 use crate::watch::{Progress, Watch};
 
@@ -152,8 +150,8 @@ pub(super) async fn look(database: &Postgres, watch: &dyn Watch) -> anyhow::Resu
         }
     }
     let folder: String = about.get("folder");
-    let free = free(&database.place.host, &folder);
-    Ok(Seen { indexes, counted_since: about.get("since"), obstacles, free, folder, refusal })
+    let free = disk::free(&database.place.host, &folder);
+    Ok(Seen { indexes, counted_since: about.get("since"), uncounted: None, obstacles, free, folder, refusal })
 }
 
 /// The indexes of a table, or of all, with their estimates.
@@ -168,13 +166,16 @@ fn index(row: &Row) -> Index {
     let is_exclusion: bool = row.get("is_exclusion");
     let is_valid: bool = row.get("is_valid");
     let scans: Option<i64> = row.get("scans");
+    let size = row.get::<_, i64>("size").try_into().unwrap_or(0);
     Index {
         id: row.get("oid"),
         schema: row.get("schema"),
         name: row.get("name"),
+        is_named_in_table: false,
         table: row.get("table_name"),
         table_id: row.get("table_id"),
-        size: row.get::<_, i64>("size").try_into().unwrap_or(0),
+        size,
+        room: size,
         waste: (!is_partitioned && is_valid).then(|| bloat::estimate(&facts(row))),
         is_valid,
         is_unique: row.get("is_unique"),
@@ -189,7 +190,7 @@ fn index(row: &Row) -> Index {
         },
         scans: scans.and_then(|scans| scans.try_into().ok()),
         leftover_of: None,
-        obstacle: is_exclusion.then_some("PostgreSQL cannot do that for an exclusion constraint"),
+        obstacle: is_exclusion.then(|| "PostgreSQL cannot do that for an exclusion constraint".to_owned()),
         is_being_built: row.get("is_being_built"),
     }
 }
@@ -280,18 +281,6 @@ pub(super) async fn obstacles(session: &Client, age: f64, table: Option<u32>) ->
         seen.push(name);
     }
     Ok(found)
-}
-
-/// How much is free on the disk of the data, where that is a disk of this host.
-fn free(host: &Host, folder: &str) -> Option<u64> {
-    let is_here = match host {
-        Host::Socket(..) => true,
-        Host::Network(name, _) => {
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        }
-    };
-    let disk = rustix::fs::statvfs(Path::new(folder)).ok().filter(|_| is_here && !folder.is_empty())?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 #[cfg(test)]

@@ -11,15 +11,15 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use tokio_postgres::Client;
 
-pub use lock::Lock;
-
 use super::choose::Step;
 use super::index::Seen;
 use super::server::{Eyes, Limits, Rebuilt, Server};
 use crate::http::Trust;
+use crate::port::RemoteLock;
 use crate::sql::Place;
 use crate::sql::postgres::{Error, connect, said};
 use crate::watch::Watch;
+use lock::Lock;
 
 /// What the sessions of this program are called, with the run behind it.
 const APPLICATION: &str = "firebreak rebuild_indexes";
@@ -58,6 +58,14 @@ impl Server for Postgres {
 
     fn measures(&self) -> &'static str {
         "looked for four times a second in pg_locks, by pg_blocking_pids; shorter waits may go unseen"
+    }
+
+    fn needs(&self) -> &'static str {
+        "beside the old index, and as much WAL"
+    }
+
+    fn lock(&self) -> Box<dyn RemoteLock> {
+        Box::new(Lock::new(self.clone()))
     }
 
     async fn look(&self, watch: &dyn Watch) -> anyhow::Result<Seen> {

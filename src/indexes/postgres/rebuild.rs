@@ -14,9 +14,9 @@ use super::waits::{Lookout, Wait};
 use super::{Postgres, look, quoted};
 use crate::action::runner::ItemEnd;
 use crate::indexes::choose::{Act, Step};
+use crate::indexes::ends;
 use crate::indexes::index::{Index, Obstacle};
 use crate::indexes::server::{Eyes, Limits, Rebuilt};
-use crate::indexes::size;
 use crate::poll::Looks;
 use crate::sql::postgres::{Error, said};
 
@@ -97,7 +97,7 @@ impl<'a> Taking<'a> {
             return Ok(ItemEnd::Left(why));
         }
         let before = self.beside().await?;
-        let Some(now) = self.found(&before) else { return Ok(ItemEnd::Left("it is no longer there".to_owned())) };
+        let Some(now) = self.found(&before) else { return Ok(ItemEnd::Left(ends::GONE.to_owned())) };
         let tried = self.run(&format!("REINDEX INDEX CONCURRENTLY {}", self.sql_name(&now.name))).await;
         // It may have come so far that only the old index was not removed.
         let after = match self.beside().await {
@@ -173,13 +173,11 @@ impl<'a> Taking<'a> {
             }
         }
         if let Some(pid) = other {
-            return Ok(Some(format!("session {pid} builds an index on {} just now", self.index.table)));
+            return Ok(Some(ends::busy(pid, &self.index.table)));
         }
         let found = look::obstacles(&self.session, self.limits.lock.as_secs_f64(), Some(self.index.table_id)).await?;
         let first = found.into_iter().find(|obstacle| obstacle.stops);
-        Ok(first.map(|Obstacle { who, way_out, .. }| {
-            format!("{who}, and a rebuild would have to wait for its end: wait, or {way_out}")
-        }))
+        Ok(first.map(|Obstacle { who, way_out, .. }| ends::held_up(&who, &way_out)))
     }
 
     /// Runs a statement while its effects on others are looked at.
@@ -231,28 +229,18 @@ impl<'a> Taking<'a> {
     }
 
     fn reason(&self, broken: &Broken) -> String {
-        let lock = size::time(self.limits.lock);
         match broken {
-            Broken::GaveWay(wait) => format!(
-                "it gave way: session {} waited for {} behind somebody who wants the whole table (--lock-timeout is {lock}); \
-                 run it again when the table is calmer",
-                wait.pid,
-                size::time(wait.time)
-            ),
-            Broken::Stopped => "interrupted".to_owned(),
+            Broken::GaveWay(wait) => ends::gave_way(wait.pid, wait.time, self.limits.lock),
+            Broken::Stopped => ends::INTERRUPTED.to_owned(),
             Broken::Refused(error) => match error.code() {
-                Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                    format!(
-                        "it waited {lock} for a lock or for the end of an older transaction (--lock-timeout); run it again"
-                    )
-                }
+                Some(&SqlState::LOCK_NOT_AVAILABLE) => ends::waited(self.limits.lock),
                 Some(&SqlState::UNIQUE_VIOLATION) => {
                     format!("its rows are not unique: {} Remove what is there twice first", said(error))
                 }
                 Some(&SqlState::QUERY_CANCELED) if said(error).contains("statement timeout") => {
-                    format!("it had no end within {} (--timeout)", size::time(self.limits.statement))
+                    ends::late(self.limits.statement)
                 }
-                Some(&SqlState::QUERY_CANCELED) => "somebody else cancelled it".to_owned(),
+                Some(&SqlState::QUERY_CANCELED) => ends::CANCELLED.to_owned(),
                 Some(&SqlState::DISK_FULL) => format!("the server's disk is full: {}", said(error)),
                 _ => said(error),
             },

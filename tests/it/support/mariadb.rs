@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use firebreak::http::Trust;
-use firebreak::sql::mysql::{Conn, Mysql, connect};
+pub use firebreak::sql::mysql::Conn;
+use firebreak::sql::mysql::{Mysql, connect};
 use firebreak::sql::{Place, Session as _};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -86,7 +87,11 @@ impl Drop for Mariadb {
 impl Database {
     /// A new database of the shared server.
     pub async fn new() -> Self {
-        let server = tokio::task::spawn_blocking(Mariadb::shared).await.expect("a MariaDB");
+        Self::of(tokio::task::spawn_blocking(Mariadb::shared).await.expect("a MariaDB")).await
+    }
+
+    /// A new database of a server.
+    pub async fn of(server: Arc<Mariadb>) -> Self {
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let database = Self { server, name };
         let place = Place::read(&database.server.url("root", "").into()).expect("a URL");
