@@ -38,6 +38,8 @@ Options of get and run:
                         [choices: true false] [default: true]
   -m <module>, --modules=<module>
                         A module that the tests need; all are built in, so it is only seen whether it is.
+  -f <filter>, --filter=<filter> ...
+                        Catcher's filters in Python, which are not run here: refused, with what to write instead.
   --only=<text>         Only the tests whose file has this text in its name.
   --shard=<k/n>         Only the k-th of n equal parts of the tests.
   --failed              Only the tests that did not pass the last time.
@@ -50,8 +52,10 @@ Options of run:
   --keep                Leave what failed as it is, for a look: no clean-up there. It is named.
   --timeout=<s>         Seconds that one step, such as a deployment, may take. [default: 600]
   --junit=<file>        Write the results as JUnit XML as well, for Jenkins.
+  --report=<dir>        Write the results as a page as well, `index.html` in this folder: one file with tests, steps, times,
+                        what was otherwise, evidence, and a timeline of what ran beside what.
   -p <format>, --output=<format>
-                        Write all steps with their results into the folder `reports` as well. [choices: json]
+                        Write all steps with their results into the folder `reports` as well. [choices: html json]
   -l <level>, --level=<level>
                         How much is told: with `debug` each step of each test. [choices: debug info] [default: info]
 
@@ -59,7 +63,7 @@ General options:
   --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
   --cacert=<file>       Trust the certificates in this PEM file as well: authorities', or a server's own.
   --no-color            No colours.
-  --format=<f>          Tables for people, or one JSON document. [choices: table json] [default: table]
+  --format=<f>          Tables for people, one JSON document, or of `run` TAP 14. [choices: table json tap] [default: table]
   -h, --help            Show this text.
   --version             Show the version.
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, REPORTS};
 use super::file::TestFile;
 use super::get::refusal;
 use super::record::{TestState, Tested};
@@ -19,7 +19,7 @@ use super::test::{Manner, execute};
 use super::world::Settings;
 use crate::action::context::Context;
 use crate::action::interrupt::CriticalSection;
-use crate::action::report::Finding;
+use crate::action::report::{Finding, Table};
 use crate::http::client;
 use crate::journal::{Answer, Intention, Kind, Ledger as _};
 use crate::watch::Progress;
@@ -36,6 +36,11 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         let unknown: usize = setup.tests.iter().map(|found| found.unknown.len()).sum();
         let mut finding = refusal(&setup, wrong + unknown);
         finding.message += ": no test was run";
+        if arguments.is_tap() {
+            let problems = finding.tables.iter().flat_map(|table| table.rows.iter().flatten());
+            let lines = report::bail_out(&finding.message, problems.map(|cell| cell.text.clone()));
+            finding.tables = vec![Table::lines(lines)];
+        }
         return Ok(finding);
     }
     let Setup { folder, resources, scope, environment, secrets, tests } = setup;
@@ -47,6 +52,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         environment,
         http: client(&arguments.trust(false))?,
         trusting: client(&arguments.trust(true))?,
+        trust: arguments.trust(false),
     });
     if let Some(journal) = context.journal.begin()? {
         let names: Vec<&str> = tests.iter().map(|found| found.file.as_str()).collect();
@@ -66,9 +72,20 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     }
     if arguments.flag_output.as_deref() == Some("json") {
         let text = serde_json::to_string_pretty(&tested)?;
-        report::write(&folder.join("reports/report.json"), &text)?;
+        report::write(&folder.join(REPORTS).join("report.json"), &text)?;
     }
-    Ok(report::finding(&tested, arguments.tells_all(), interrupted))
+    for file in arguments.pages() {
+        report::write(&folder.join(file), &report::page(&tested, context.started)?)?;
+    }
+    let mut finding = report::finding(&tested, arguments.tells_all(), interrupted);
+    if arguments.is_tap() {
+        finding.tables = vec![Table::lines(report::tap(&tested))];
+        if finding.outcome.exit_code() == 0 {
+            // It is printed below the results, where it is to be a comment.
+            finding.message.insert_str(0, "# ");
+        }
+    }
+    Ok(finding)
 }
 
 /// The tests in the order in which they begin.

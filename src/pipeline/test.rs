@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::file::{Condition, Include, RunIf, Step, TestFile};
 use super::module::{Failure, Fault};
-use super::record::{TestState, Tested};
+use super::record::{Part, TestState, Tested};
 use super::scope::Layer;
 use super::secrets::Secrets;
 use super::world::{Settings, World};
@@ -65,7 +65,8 @@ pub async fn execute(
     tested.took = start.elapsed();
     // What the test itself has set or fetched, besides what all tests begin with.
     let own = [Layer::Test, Layer::Include, Layer::Earlier, Layer::Registered].map(|layer| world.scope.layer(layer));
-    tested.masked(&Secrets::of(own.into_iter().flatten().map(|(name, value)| (name.as_str(), value))))
+    let own = own.into_iter().flatten().chain(world.confided.iter().map(|(name, value)| (name, value)));
+    tested.masked(&Secrets::of(own.map(|(name, value)| (name.as_str(), value))))
 }
 
 enum End {
@@ -174,11 +175,13 @@ impl World {
         let passed = tested.state == TestState::Passed;
         if !passed {
             self.scope.set(Layer::Step, "ERROR", tested.why.as_str().into());
+            self.part = Part::Catch;
             for step in &file.catch {
                 // Evidence that cannot be had is no second failure.
                 let _ = tokio::time::timeout(manner.limit, self.step(step)).await;
             }
         }
+        self.part = Part::Finally;
         let mut cleanups = vec![(Arc::clone(file), self.scope.clone())];
         cleanups.extend(std::mem::take(&mut self.ran).into_iter().rev());
         for (file, scope) in cleanups {

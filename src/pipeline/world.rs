@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use super::file::{Condition, Data, Step, TestFile, Until};
 use super::module::{Call, Failure, Fault};
-use super::record::{Record, StepState};
+use super::record::{Part, Record, StepState};
 use super::scope::{Layer, Scope};
 use super::value::{Value, short};
-use crate::http::Client;
+use crate::http::{Client, Trust};
 
 /// How many steps of a test are told of one by one; of more only those that did not pass.
 const TOLD: usize = 2_000;
+
+/// How many characters of a piece of evidence are kept.
+const KEPT: usize = 20_000;
 
 /// What all tests of a run have in common.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub struct Settings {
     pub http: Client,
     /// The same for `verify: false`, which trusts everybody.
     pub trusting: Client,
+    /// Whom modules with a driver of their own trust.
+    pub trust: Trust,
     /// The environment, for programs that a test starts.
     pub environment: Vec<(String, String)>,
 }
@@ -41,10 +46,14 @@ pub struct World {
     /// The file whose steps are under way, whose includes can be run.
     pub(super) file: Arc<TestFile>,
     pub(super) records: Vec<Record>,
+    /// The part of the test that is under way.
+    pub(super) part: Part,
     depth: usize,
     began: Instant,
     /// What modules keep.
     kept: HashMap<TypeId, Box<dyn Any + Send>>,
+    /// What steps were given that may hold secrets, by the names of their arguments.
+    pub(super) confided: Vec<(String, Value)>,
     /// The includes that ran and have a clean-up, each with its variables.
     pub(super) ran: Vec<(Arc<TestFile>, Scope)>,
 }
@@ -61,9 +70,11 @@ impl World {
             scope,
             file: Arc::clone(file),
             records: Vec::new(),
+            part: Part::Steps,
             depth: 0,
             began: Instant::now(),
             kept: HashMap::new(),
+            confided: Vec::new(),
             ran: Vec::new(),
         }
     }
@@ -77,6 +88,13 @@ impl World {
     /// Sets a variable of the step that is under way: `ITEM`.
     pub fn set(&mut self, name: &str, value: Value) {
         self.scope.set(Layer::Step, name, value);
+    }
+
+    /// Notes what a step was given to get in somewhere: passwords in it are masked in all that is reported of this test.
+    pub fn confide(&mut self, name: &str, value: &Value) {
+        if !self.confided.iter().any(|(_, known)| known == value) {
+            self.confided.push((name.to_owned(), value.clone()));
+        }
     }
 
     /// What a module keeps for the length of this test, made anew where there is none yet.
@@ -125,7 +143,7 @@ impl World {
     pub(super) async fn step(&mut self, step: &Step) -> Result<(), Failure> {
         let at = self.records.len();
         let (depth, began) = (self.depth, Instant::now());
-        let mut record = Record::begin(step, depth, began - self.began);
+        let mut record = Record::begin(step, self.part, depth, began - self.began);
         record.name = self.name_of(step);
         self.records.push(record);
         let ended = self.tried(step).await;
@@ -245,6 +263,16 @@ impl World {
             Some(before) => self.scope.set(Layer::Step, "OUTPUT", before),
             None => self.scope.remove(Layer::Step, "OUTPUT"),
         }
-        registered.map(|()| (output != Value::Null).then(|| short(&output)))
+        let told = if self.part == Part::Catch { evidence } else { short };
+        registered.map(|()| (output != Value::Null).then(|| told(&output)))
+    }
+}
+
+/// A piece of evidence, as it came; cut off where it is very long.
+fn evidence(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(KEPT) {
+        Some((at, _)) => format!("{}… ({} characters)", &text[..at], text.chars().count()),
+        None => text,
     }
 }

@@ -8,6 +8,7 @@
 
 mod address;
 mod entry;
+mod server;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,12 +19,14 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::streams::{StreamInfoGroup, StreamInfoGroupsReply, StreamPendingCountReply, StreamPendingId};
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, TlsCertificates, cmd, from_redis_value_ref};
+use redis::{AsyncConnectionConfig, FromRedisValue, cmd, from_redis_value_ref};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep};
 
 use self::address::parts;
 use self::entry::{Entries, Entry};
+use self::server::client;
+pub use self::server::{Reply, Server};
 use super::{Lost, Message, Queue, Survey, Taken};
 use crate::http::retry::Retry;
 use crate::http::{Address, Trust};
@@ -98,23 +101,7 @@ impl Stream {
     pub(super) async fn open(address: &Address, worker: &str, trust: &Trust) -> anyhow::Result<Self> {
         let (url, stream, group) = parts(address)?;
         let shown = address.to_string();
-        let mut url = url.to_string();
-        if trust.insecure {
-            url.push_str("#insecure");
-        }
-        let root = match &trust.authorities {
-            Some(file) => {
-                let name = file.display();
-                Some(std::fs::read(file).with_context(|| format!("failed to read the authorities {name}"))?)
-            }
-            None => None,
-        };
-        let client = match (url.starts_with("rediss:"), root) {
-            (true, root_cert @ Some(_)) => {
-                Client::build_with_tls(url.as_str(), TlsCertificates { client_tls: None, root_cert })
-            }
-            _ => Client::open(url.as_str()),
-        };
+        let client = client(url.as_str(), trust)?;
         let client = client.map_err(|error| Unfit(format!("'{shown}' names no server of Redis: {error}")))?;
         let settings = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(PATIENCE))
