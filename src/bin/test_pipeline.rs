@@ -63,7 +63,7 @@ General options:
   --journal=<dir>       Where runs are kept, if not in ~/.local/state/firebreak. [env: FIREBREAK_JOURNAL]
   --cacert=<file>       Trust the certificates in this PEM file as well: authorities', or a server's own.
   --no-color            No colours.
-  --format=<f>          Tables for people, one JSON document, or of `run` TAP 14. [choices: table json tap] [default: table]
+  --format=<f>          Tables for people, or one JSON document. [choices: table json] [default: table]
   -h, --help            Show this text.
   --version             Show the version.
 

@@ -3,6 +3,10 @@
 mod compat;
 mod format;
 mod http;
+mod objects;
+mod queues;
+mod reports;
+mod role;
 mod running;
 
 use std::path::Path;

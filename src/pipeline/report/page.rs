@@ -244,7 +244,7 @@ fn beside(tested: &[Tested], at: usize) -> String {
 }
 
 fn has_run(test: &Tested) -> bool {
-    !test.steps.is_empty() || !test.took.is_zero()
+    test.state != TestState::Skipped && !test.took.is_zero()
 }
 
 fn is_well(state: TestState) -> bool {
