@@ -37,11 +37,11 @@ pub struct Arguments {
     pub(super) flag_keep: bool,
     flag_timeout: String,
     pub(super) flag_junit: Option<PathBuf>,
+    pub(super) flag_tap: Option<PathBuf>,
     flag_report: Option<PathBuf>,
     pub(super) flag_output: Option<String>,
     flag_level: String,
     flag_cacert: Option<PathBuf>,
-    flag_format: String,
 }
 
 /// What is asked for.
@@ -117,11 +117,6 @@ impl Arguments {
     pub(super) fn pages(&self) -> Vec<PathBuf> {
         let catchers = (self.flag_output.as_deref() == Some("html")).then(|| PathBuf::from(REPORTS));
         self.flag_report.iter().cloned().chain(catchers).map(|folder| folder.join("index.html")).collect()
-    }
-
-    /// Whether the results are to be printed as TAP.
-    pub(super) fn is_tap(&self) -> bool {
-        self.flag_format == "tap"
     }
 
     /// Which part of the tests, from 0, of how many.

@@ -22,7 +22,6 @@ pub mod test;
 pub mod value;
 pub mod world;
 
-use crate::action::arguments::UsageError;
 use crate::action::context::Context;
 use crate::action::report::Finding;
 use crate::action::runner::{PLAIN, Vocabulary};
@@ -36,9 +35,6 @@ pub const WORDS: Vocabulary = Vocabulary { one: "test", many: "tests", row: "tes
 /// # Errors
 /// When files are wrong, or what is needed to run them is not there.
 pub async fn go(arguments: Arguments, context: Context) -> anyhow::Result<Finding> {
-    if arguments.is_tap() && arguments.command() != Command::Run {
-        return Err(UsageError("--format=tap is for `run` alone".to_owned()).into());
-    }
     match arguments.command() {
         Command::Get => get::get(&arguments, &context),
         Command::Run => run::run(&arguments, &context).await,

@@ -19,7 +19,7 @@ use super::test::{Manner, execute};
 use super::world::Settings;
 use crate::action::context::Context;
 use crate::action::interrupt::CriticalSection;
-use crate::action::report::{Finding, Table};
+use crate::action::report::Finding;
 use crate::http::client;
 use crate::journal::{Answer, Intention, Kind, Ledger as _};
 use crate::watch::Progress;
@@ -36,10 +36,10 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         let unknown: usize = setup.tests.iter().map(|found| found.unknown.len()).sum();
         let mut finding = refusal(&setup, wrong + unknown);
         finding.message += ": no test was run";
-        if arguments.is_tap() {
+        if let Some(file) = &arguments.flag_tap {
             let problems = finding.tables.iter().flat_map(|table| table.rows.iter().flatten());
             let lines = report::bail_out(&finding.message, problems.map(|cell| cell.text.clone()));
-            finding.tables = vec![Table::lines(lines)];
+            report::write(&setup.folder.join(file), &lines)?;
         }
         return Ok(finding);
     }
@@ -77,15 +77,10 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     for file in arguments.pages() {
         report::write(&folder.join(file), &report::page(&tested, context.started)?)?;
     }
-    let mut finding = report::finding(&tested, arguments.tells_all(), interrupted);
-    if arguments.is_tap() {
-        finding.tables = vec![Table::lines(report::tap(&tested))];
-        if finding.outcome.exit_code() == 0 {
-            // It is printed below the results, where it is to be a comment.
-            finding.message.insert_str(0, "# ");
-        }
+    if let Some(file) = &arguments.flag_tap {
+        report::write(&folder.join(file), &report::tap(&tested))?;
     }
-    Ok(finding)
+    Ok(report::finding(&tested, arguments.tells_all(), interrupted))
 }
 
 /// The tests in the order in which they begin.

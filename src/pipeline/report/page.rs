@@ -268,11 +268,8 @@ fn of_test(state: TestState) -> (&'static str, &'static str) {
 
 fn lines(details: &[String]) -> Vec<Line> {
     let line = |text: &String| {
-        let kind = match text {
-            _ if text.starts_with("missing: ") => "missing",
-            _ if text.starts_with("unexpected: ") => "unexpected",
-            _ => "",
-        };
+        let kinds = ["missing", "unexpected"];
+        let kind = kinds.into_iter().find(|kind| text.starts_with(&format!("{kind}: "))).unwrap_or_default();
         Line { kind, text: text.clone() }
     };
     details.iter().map(line).collect()
@@ -283,7 +280,7 @@ fn seconds(duration: Duration) -> String {
     match duration.as_secs_f64() {
         short if short < 10.0 => format!("{short:.3} s"),
         middle if middle < 120.0 => format!("{middle:.1} s"),
-        long => format!("{} min {:02} s", long as u64 / 60, long as u64 % 60),
+        _ => format!("{} min {:02} s", duration.as_secs() / 60, duration.as_secs() % 60),
     }
 }
 

@@ -7,9 +7,9 @@ use crate::pipeline::record::{TestState, Tested};
 /// What every such document begins with.
 const VERSION: &str = "TAP version 14";
 
-/// The lines of the results.
+/// The document of the results.
 #[must_use]
-pub fn tap(tested: &[Tested]) -> Vec<String> {
+pub fn tap(tested: &[Tested]) -> String {
     let mut lines = vec![VERSION.to_owned(), format!("1..{}", tested.len())];
     for (number, test) in (1..).zip(tested) {
         let name = escaped(&test.test);
@@ -21,14 +21,15 @@ pub fn tap(tested: &[Tested]) -> Vec<String> {
             TestState::Interrupted => lines.extend(failed(number, &name, "interrupted", test)),
         }
     }
-    lines
+    lines.join("\n") + "\n"
 }
 
-/// The lines where no test was run: why, and each problem.
+/// The document where no test was run: why, and each problem.
 #[must_use]
-pub fn bail_out(why: &str, problems: impl IntoIterator<Item = String>) -> Vec<String> {
+pub fn bail_out(why: &str, problems: impl IntoIterator<Item = String>) -> String {
     let problems = problems.into_iter().map(|problem| format!("# {}", flat(&problem)));
-    [VERSION.to_owned()].into_iter().chain(problems).chain([format!("Bail out! {}", flat(why))]).collect()
+    let lines = [VERSION.to_owned()].into_iter().chain(problems).chain([format!("Bail out! {}\n", flat(why))]);
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A test point that is not ok. A text of JSON is one of YAML as well.
@@ -102,10 +103,12 @@ not ok 3 - c.yaml
   severity: unreachable
   duration_ms: 12
   ...
-ok 4 - d.yaml # SKIP ignored \# yes"#;
+ok 4 - d.yaml # SKIP ignored \# yes
+"#;
         let tests =
             [test("a.yaml", TestState::Passed, ""), bad, gone, test("d.yaml", TestState::Skipped, "ignored # yes")];
-        assert_eq!(tap(&tests).join("\n"), expected.trim_start());
-        assert_eq!(bail_out("1 mistake", ["a:1: x\ny".to_owned()]), [VERSION, "# a:1: x y", "Bail out! 1 mistake"]);
+        assert_eq!(tap(&tests), expected.trim_start());
+        let expected = "TAP version 14\n# a:1: x y\nBail out! 1 mistake\n";
+        assert_eq!(bail_out("1 mistake", ["a:1: x\ny".to_owned()]), expected);
     }
 }

@@ -75,9 +75,11 @@ fn secrets_are_masked_in_every_report() {
     ]);
     let run =
         |words: &str| place.run(&format!("run a.yaml -i dev.yml --journal=journal -e cli_token=t0k3n-cli {words}"));
-    let ended = [run("-l debug --junit=out.xml -p json --report=out"), run("--format=json"), run("--format=tap")];
+    let ended = [run("-l debug --junit=out.xml -p json --report=out --tap=out.tap"), run("--format=json")];
     let mut texts: Vec<String> = ended.iter().flat_map(|ended| [ended.stdout.clone(), ended.stderr.clone()]).collect();
-    texts.extend(["out.xml", "out/index.html", "reports/report.json"].map(|name| place.read(name).expect(name)));
+    texts.extend(
+        ["out.xml", "out.tap", "out/index.html", "reports/report.json"].map(|name| place.read(name).expect(name)),
+    );
     let journals = std::fs::read_dir(place.path("journal")).expect("the journals");
     texts.extend(journals.filter_map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).ok()));
     assert!(texts.len() >= 7 && texts[0].contains("***"), "{texts:?}");
