@@ -5,13 +5,14 @@
 
 mod rabbit;
 mod redis;
+mod wire;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 pub use self::rabbit::Broker;
-pub use self::redis::{Reply, Server};
+pub use self::redis::{Commands, Reply};
 use crate::http::{Address, Trust};
 use crate::port::Unfit;
 

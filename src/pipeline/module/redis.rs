@@ -12,7 +12,7 @@ use super::{Call, Failure, Module};
 use crate::http::Address;
 use crate::pipeline::value::{Value, from_json};
 use crate::pipeline::world::World;
-use crate::queue::{AskError, Reply, Server};
+use crate::queue::{Commands, Reply};
 
 /// See the head of this file.
 pub struct Redis;
@@ -46,7 +46,7 @@ static DEFINITION: Definition = Definition {
 
 /// The connections of a test, by the URLs of their servers.
 #[derive(Default)]
-struct Connections(HashMap<String, Server>);
+struct Connections(HashMap<String, Commands>);
 
 #[async_trait]
 impl Module for Redis {
@@ -67,21 +67,12 @@ impl Module for Redis {
         let server = match kept {
             Some(server) => server,
             None => {
-                let server = Server::open(&Address::from(url.as_str()), &world.settings.trust).await?;
+                let server = Commands::open(&Address::from(url.as_str()), &world.settings.trust).await?;
                 world.state::<Connections>().0.insert(url.clone(), server.clone());
                 server
             }
         };
-        match server.ask(&words).await {
-            Ok(answer) => Ok(value(answer, &name)),
-            Err(error) => {
-                // The next try begins with a new connection.
-                if matches!(error, AskError::Lost(_)) {
-                    world.state::<Connections>().0.remove(&url);
-                }
-                Err(error.into())
-            }
-        }
+        Ok(value(server.ask(&words).await?, &name))
     }
 }
 
