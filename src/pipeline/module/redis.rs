@@ -64,13 +64,12 @@ impl Module for Redis {
         world.confide("conf", &conf);
         let url = url(&conf)?;
         let kept = world.state::<Connections>().0.get(&url).cloned();
-        let server = match kept {
-            Some(server) => server,
-            None => {
-                let server = Commands::open(&Address::from(url.as_str()), &world.settings.trust).await?;
-                world.state::<Connections>().0.insert(url.clone(), server.clone());
-                server
-            }
+        let server = if let Some(server) = kept {
+            server
+        } else {
+            let server = Commands::open(&Address::from(url.as_str()), &world.settings.trust).await?;
+            world.state::<Connections>().0.insert(url, server.clone());
+            server
         };
         Ok(value(server.ask(&words).await?, &name))
     }

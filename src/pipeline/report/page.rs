@@ -73,12 +73,12 @@ struct Test {
     began: String,
     /// Those that ran at the same time.
     beside: String,
-    parts: Vec<Steps>,
+    parts: Vec<Section>,
 }
 
-/// The steps of a part.
+/// A part of a test.
 #[derive(Serialize)]
-struct Steps {
+struct Section {
     title: &'static str,
     steps: Vec<Step>,
     /// Whether they are to be seen without a click.
@@ -144,7 +144,7 @@ impl Test {
         ];
         let parts = parts.into_iter().map(|(part, title, is_open)| {
             let steps = test.steps.iter().filter(|record| record.part == part);
-            Steps { title, steps: steps.map(|record| Step::of(record, at + 1, test.took)).collect(), is_open }
+            Section { title, steps: steps.map(|record| Step::of(record, at + 1, test.took)).collect(), is_open }
         });
         Self {
             number: at + 1,
@@ -239,8 +239,8 @@ fn beside(tested: &[Tested], at: usize) -> String {
     let others = tested.iter().enumerate().filter(|(place, other)| *place != at && meets(other));
     let names: Vec<&str> = others.map(|(_, other)| other.test.as_str()).collect();
     let more = names.len().saturating_sub(NAMED);
-    let named = names[..names.len() - more].join(", ");
-    if more > 0 { format!("{named} and {more} more") } else { named }
+    let first = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
 fn has_run(test: &Tested) -> bool {

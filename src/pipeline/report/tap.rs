@@ -34,18 +34,18 @@ pub fn bail_out(why: &str, problems: impl IntoIterator<Item = String>) -> String
 
 /// A test point that is not ok. A text of JSON is one of YAML as well.
 fn failed(number: usize, name: &str, severity: &str, test: &Tested) -> Vec<String> {
-    let text = |text: &str| Value::from(text).to_string();
+    let quoted = |text: &str| Value::from(text).to_string();
     let mut lines = vec![
         format!("not ok {number} - {name}"),
         "  ---".to_owned(),
-        format!("  message: {}", text(&test.why)),
+        format!("  message: {}", quoted(&test.why)),
         format!("  severity: {severity}"),
         format!("  duration_ms: {}", test.took.as_millis()),
     ];
     for (key, list) in [("details", &test.details), ("left_behind", &test.left_behind)] {
         if !list.is_empty() {
             lines.push(format!("  {key}:"));
-            lines.extend(list.iter().map(|line| format!("    - {}", text(line))));
+            lines.extend(list.iter().map(|line| format!("    - {}", quoted(line))));
         }
     }
     lines.push("  ...".to_owned());

@@ -57,13 +57,12 @@ impl Broker {
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             channel.basic_publish(exchange.into(), key.into(), options, content, properties).await?.await
         };
-        match self.answered(&format!("publish to the exchange '{exchange}'"), published).await? {
-            Confirmation::Ack(returned) => Ok(returned.is_none()),
-            _ => {
-                let why = "does not take the message: is a queue full?";
-                Err(AskError::Refused(format!("RabbitMQ at {} {why}", self.door.address)))
-            }
-        }
+        let what = format!("publish to the exchange '{exchange}'");
+        let Confirmation::Ack(returned) = self.answered(&what, published).await? else {
+            let why = "does not take the message: is a queue full?";
+            return Err(AskError::Refused(format!("RabbitMQ at {} {why}", self.door.address)));
+        };
+        Ok(returned.is_none())
     }
 
     /// Takes a message out of a queue; none where it is empty.
