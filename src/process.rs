@@ -149,11 +149,17 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// Runs a program to its end, with these variables alone, and nothing to read on stdin. Where the future is dropped, it is ended with
-/// all that it started.
+/// No program that is run to its end prints more, in bytes, on stdout or on stderr.
+const LONGEST: u64 = 16 << 20;
+
+/// How often it is looked how much a program has printed.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Runs a program to its end, with these variables alone, and nothing to read on stdin. What it has started and left running goes on.
+/// Where the future is dropped, it is ended with all that it started.
 ///
 /// # Errors
-/// When it cannot be started.
+/// When it cannot be started, or prints more than 16 MiB.
 pub async fn run_with(
     program: &str,
     words: &[String],
@@ -163,14 +169,27 @@ pub async fn run_with(
     let mut command = tokio::process::Command::new(program);
     command.args(words).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
     command.current_dir(folder).process_group(0).kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().with_context(|| format!("failed to start `{program}` in {}", folder.display()))?;
+    // Files rather than pipes: one that a program left running keeps open would be waited for.
+    let file = || tempfile::tempfile().context("failed to make a temporary file");
+    let (stdout, stderr) = (file()?, file()?);
+    command.stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    let mut child = command.spawn().with_context(|| format!("failed to start `{program}` in {}", folder.display()))?;
     let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw));
-    let output = child.wait_with_output().await.with_context(|| format!("failed to wait for `{program}`"))?;
+    let is_too_long = |file: &File| file.metadata().is_ok_and(|metadata| metadata.len() > LONGEST);
+    let status = loop {
+        match tokio::time::timeout(LOOK, child.wait()).await {
+            Ok(status) => break Some(status.with_context(|| format!("failed to wait for `{program}`"))?),
+            Err(_) if is_too_long(&stdout) || is_too_long(&stderr) => break None,
+            Err(_) => {}
+        }
+    };
+    let status = status.filter(|_| !is_too_long(&stdout) && !is_too_long(&stderr));
+    let Some(status) = status else {
+        anyhow::bail!("`{program}` printed more than {} MiB, and was ended", LONGEST >> 20);
+    };
     // It ended by itself: what it started and left running is meant to run.
     group.0 = None;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) })
+    Ok(Ended { code: status.code(), stdout: whole(stdout)?, stderr: whole(stderr)? })
 }
 
 /// A group of processes that ends with whoever started it.
@@ -200,6 +219,20 @@ fn called(program: &OsStr, words: &[impl AsRef<OsStr>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_program_ends_though_what_it_started_goes_on_and_one_that_prints_for_ever_is_ended() {
+        let run = async |words: &str| {
+            let words = ["-c".to_owned(), words.to_owned()];
+            run_with("/bin/sh", &words, &[("PATH".to_owned(), "/usr/bin:/bin".to_owned())], Path::new("/")).await
+        };
+        let ended = run("sleep 100 & echo $!; echo odd >&2; exit 3").await.expect("it ran");
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(3), "odd\n"));
+        let left = rustix::process::Pid::from_raw(ended.stdout.trim().parse().expect("a number")).expect("a process");
+        rustix::process::kill_process(left, rustix::process::Signal::KILL).expect("it goes on");
+        let error = run("yes").await.expect_err("too much");
+        assert_eq!(error.to_string(), "`/bin/sh` printed more than 16 MiB, and was ended");
+    }
 
     #[test]
     fn a_process_is_known_by_its_number_and_by_when_it_was_seen() {

@@ -81,15 +81,20 @@ impl Queue {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         // A Ctrl-C is for the program of the drill, not for its queue.
         command.process_group(0);
-        let server = command.spawn().context("failed to start redis-server, which `make tools` installs")?;
-        let queue = Self { _server: server, port };
+        let mut server = command.spawn().context("failed to start redis-server, which `make tools` installs")?;
         let mut looks = Looks::every(Duration::from_millis(50), Instant::now() + PATIENCE);
+        let mut why = String::new();
         while looks.next().await {
-            if queue.ask(&["PING"]).is_ok_and(|answer| answer == "PONG") {
-                return Ok(queue);
+            if let Some(status) = server.try_wait()? {
+                bail!("redis-server ended at once ({status}): is port {port} of loopback taken?");
+            }
+            match ask(port, &["PING"]) {
+                Ok(answer) if answer == "PONG" => return Ok(Self { _server: server, port }),
+                Ok(answer) => why = answer,
+                Err(error) => why = format!("{error:#}"),
             }
         }
-        bail!("redis-server did not come up on port {port} of loopback")
+        bail!("redis-server did not come up on port {port} of loopback: {why}")
     }
 
     fn ask(&self, words: &[&str]) -> anyhow::Result<String> {

@@ -19,7 +19,7 @@ use super::{Identity, Trust};
 /// What a client speaks TLS with, of whatever protocol: one that has a name there is put into `alpn_protocols`.
 ///
 /// # Errors
-/// When the file of authorities is missing, cannot be read or holds no certificate; of the identity, as [`super::client_as`].
+/// When the file of authorities is missing, cannot be read or holds no certificate; of the identity, as [`super::patient_client`].
 pub fn configuration(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<ClientConfig> {
     let own = own(trust)?;
     let roots = roots(rustls_native_certs::load_native_certs().certs, &own, trust)?;

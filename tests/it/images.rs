@@ -239,10 +239,13 @@ async fn what_cannot_be_meant_is_an_error_that_names_the_fix() {
     let world = World::open();
     world.write("keys", "a\n");
     world.write("bad", "../a\n/b\n");
+    world.write("empty", "\n");
     for (words, code, said) in [
         ("get --source=pictures --target=pictures --keys=keys", 2, "--source and --target are the same place"),
         ("get --source=backup --target=https://h --keys=keys", 2, "pictures cannot be put to a URL"),
         ("get --source=backup --target=pictures", 2, "--keys or --query is needed"),
+        ("get --source=backup --target=s3:/bucket/x --keys=keys", 2, "two slashes stand behind the `:`"),
+        ("run --source=backup --target=pictures --keys=empty", 1, "there are no keys: nothing was looked at"),
         ("get --source=backup --target=pictures --query=x", 2, "--query needs --database"),
         ("get --source=backup --target=pictures --keys=keys --jobs=0", 2, "--jobs cannot be '0'"),
         ("get --source=backup --target=pictures --keys=keys --largest=257", 2, "--largest cannot be '257'"),

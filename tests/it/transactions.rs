@@ -106,6 +106,16 @@ impl<Q: TestQueue> World<Q> {
         self.ends(self.command(&format!("run --bank=north --yes {words}"))).await
     }
 
+    /// Waits until a run that goes on has settled so many.
+    async fn has_settled(&self, count: usize, run: &mut tokio::process::Child) {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_mins(1);
+        while self.settlement.ledger().effects.len() < count {
+            assert!(run.try_wait().expect("its state").is_none(), "it ended before {count} were settled");
+            assert!(tokio::time::Instant::now() < deadline, "{count} were not settled in a minute");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     /// What the master has, after nothing was asked against the contract and no transaction has another effect than its one.
     fn ledger(&self) -> Ledger {
         let ledger = self.settlement.ledger();
@@ -270,4 +280,23 @@ async fn tls_trusts_whom_cacert_names() {
     assert_eq!((ended.code, numbers(&ended.report)[0]), (0, 1), "{ended:?}");
     let insecure = world.ends(world.command(&format!("get --queue={queue} --insecure"))).await;
     assert_eq!((insecure.code, insecure.report["outcome"].as_str()), (0, Some("nothing_to_do")), "{insecure:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slip_of_the_hand_is_no_quiet_success() {
+    let world = World::open(quick()).await;
+    world.add(["confirmed-1", "nobody-1", "nobody-2", "nobody-3", "nobody-4", "nobody-5"]);
+    let typed = world.run("--issuer=prmary").await;
+    assert_eq!(typed.code, 2, "{typed:?}");
+    let why = "no transaction that was looked at is of issuer 'prmary'; there are primary. Is 'primary' meant?";
+    assert!(format!("{typed:?}").contains(why), "{typed:?}");
+    let other = world.run("--issuer=backup --check").await;
+    assert!(other.report["warnings"].to_string().contains("is of issuer 'backup'; there are primary"), "{other:?}");
+    assert_eq!(other.code, 0, "{other:?}");
+    // One that the bank knows shows that the right place is asked.
+    let ended = world.run("").await;
+    assert_eq!((ended.code, numbers(&ended.report)[3]), (0, 5), "{ended:?}");
+    let unknown = world.run("").await;
+    assert_eq!(unknown.code, 1, "{unknown:?}");
+    assert!(format!("{unknown:?}").contains("the bank knows none of these transactions"), "{unknown:?}");
 }

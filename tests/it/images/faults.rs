@@ -35,7 +35,7 @@ async fn what_a_source_does_wrong_is_told_by_key_and_never_stored() {
     let acted =
         world.told(&format!("run --source={} --target={target} --keys=keys --largest=1 --yes", source.url())).await;
     assert_eq!(acted.code, 3, "{acted:#?}");
-    let message = "pictures: 2 stored, 1 not at the source, 8 of which the source gives no good picture";
+    let message = "pictures: 2 stored, 1 not at the source, 8 without a good picture at the source";
     assert_eq!(acted.message(), message, "{acted:#?}");
     for (key, why) in [
         ("page", "the server answers with a web page: is the URL right"),
@@ -84,11 +84,36 @@ async fn a_body_that_breaks_off_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_is_down_ends_the_run_before_all_keys_are_tried() {
+async fn a_source_that_is_not_there_is_told_before_anything_is_planned() {
     let world = World::open();
     let port = crate::support::free_port();
+    world.write("keys", "a\nb\n");
+    for (source, why) in [
+        (format!("http://127.0.0.1:{port}/"), "of the source: no whole answer of the server"),
+        ("unmounted".to_owned(), "of the source: unmounted: there is no such folder: is its file system mounted"),
+    ] {
+        let words = format!("--source={source} --target=pictures --keys=keys");
+        for run in ["run --check", "run --yes"] {
+            let ended = world.told(&format!("{run} {words}")).await;
+            assert_eq!(ended.code, 1, "{ended:#?}");
+            assert!(ended.message().contains(why) && ended.message().ends_with("Nothing was changed"), "{ended:#?}");
+        }
+        let look = world.told(&format!("get {words}")).await;
+        assert_eq!((look.code, look.report["looked_at"]["missing"].as_u64()), (0, Some(2)), "{look:#?}");
+        assert!(look.report["warnings"].to_string().contains(why), "{look:#?}");
+    }
+    world.write("backup/a.png", picture(20, 1));
+    let words = "get --source=backup/{key}.png --target=pictures --keys=keys";
+    let warned = world.told(words).await.report["warnings"].to_string();
+    assert!(warned.contains("is {key}.png missing there?"), "{warned}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_in_trouble_ends_the_run_before_all_keys_are_tried() {
+    let world = World::open();
+    let source = Fake::start(|_| reply(503, &[], "")).await;
     world.write("keys", (0..500).map(|number| number.to_string()).collect::<Vec<_>>().join("\n"));
-    let words = format!("run --source=http://127.0.0.1:{port}/ --target=pictures --keys=keys --jobs=16 --yes");
+    let words = format!("run --source={} --target=pictures --keys=keys --jobs=16 --yes", source.url());
     let acted = world.told(&words).await;
     assert_eq!(acted.code, 3, "{acted:#?}");
     assert!(acted.message().starts_with("stopped after 10 failures in a row, the last: "), "{}", acted.message());

@@ -48,7 +48,7 @@ async fn a_cluster_is_moved_by_who_shows_a_certificate_and_knows_the_password() 
         "--client-cert-auth".to_owned(),
         "--auth-token-ttl=5".to_owned(),
     ];
-    let client = Some(http::client_as(&trust, Some(&identity)).expect("a client"));
+    let client = Some(http::patient_client(&trust, Some(&identity)).expect("a client"));
     let etcd =
         Etcd::start_with(Setup { arguments: arguments.into(), scheme: "https", client, ..Setup::default() }).await;
     let desk = Desk::at(etcd.url());

@@ -127,10 +127,8 @@ async fn an_interrupt_ends_what_is_begun_and_gives_back_the_rest() {
     let put = transactions(600);
     world.add(put.iter().map(String::as_str));
     let mut command = world.command("run --bank=north --yes --format=json");
-    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
-    while world.settlement.ledger().effects.len() < 20 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
+    world.has_settled(20, &mut run).await;
     let id = run.id().expect("it still runs").to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
     let output = run.wait_with_output().await.expect("its end");

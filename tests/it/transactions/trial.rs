@@ -82,10 +82,8 @@ async fn the_broker_goes_away<Q: TestQueue>(queue: &str, mut world: World<Q>) {
     let put = transactions(600);
     world.put(put.iter().map(String::as_str));
     let mut command = world.command("run --bank=north --yes --format=json");
-    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
-    while world.settlement.ledger().effects.len() < 50 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
+    world.has_settled(50, &mut run).await;
     world = tokio::task::spawn_blocking(move || {
         world.queue.down();
         std::thread::sleep(Duration::from_millis(500));
