@@ -13,9 +13,9 @@ Problem:
 Solution:
   Alone it walks you through a rollback of four services, in the world `transactions` through resolving those that were
   missed (it needs redis-server: `make tools`), in the world `indexes` through rebuilding those that are broken (it
-  needs postgresql), or in the world `pipeline` through a test of a data pipeline that loses orders. `serve` keeps the drill up for commands of your own and
-  prints the environment that leads them there. With a command behind `--` it runs that command against a drill.
-  `proof` tells whether the services of a drill stand where they should.
+  needs postgresql), or in the world `pipeline` through a test of a data pipeline that loses orders. `serve` keeps the
+  drill up for commands of your own and prints the environment that leads them there. With a command behind `--` it
+  runs that command against a drill. `proof` tells whether the services of a drill stand where they should.
 
 Usage:
   firedrill [--world=<w>] [--platform=<p>] [--fault=<f>]...

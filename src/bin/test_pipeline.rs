@@ -53,8 +53,8 @@ Options of run:
   --timeout=<s>         Seconds that one step, such as a deployment, may take. [default: 600]
   --junit=<file>        Write the results as JUnit XML as well, for Jenkins.
   --tap=<file>          Write the results as TAP 14 as well, for whoever reads that.
-  --report=<dir>        Write the results as a page as well, `index.html` in this folder: one file with tests, steps, times,
-                        what was otherwise, evidence, and a timeline of what ran beside what.
+  --report=<dir>        Write the results as a page as well, `index.html` in this folder: one file with tests, steps,
+                        times, what was otherwise, evidence, and a timeline of what ran beside what.
   -p <format>, --output=<format>
                         Write all steps with their results into the folder `reports` as well. [choices: html json]
   -l <level>, --level=<level>
