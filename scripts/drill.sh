@@ -13,6 +13,7 @@ story="scripts/stories/$role.sh"
 case "$role" in
   rebuild_indexes) domain=indexes world=(--world=indexes) ;;
   resolve_transactions) domain=transactions world=(--world=transactions) ;;
+  test_pipeline) domain=pipeline world=(--world=pipeline) ;;
   *) domain=rollback world=(--platform="${PLATFORM:-marathon}") ;;
 esac
 

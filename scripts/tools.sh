@@ -26,6 +26,7 @@ debian_packages=(
   file                 # says whether the programs are static
   strace               # ends a program in the middle of a line of its journal
   faketime             # a clock that jumps under a program
+  libxml2-utils        # holds results in JUnit's XML against the schema that Jenkins' plug-ins read by
   util-linux           # unshare: an empty root for the programs, a small disk for a journal
 )
 

@@ -12,10 +12,10 @@ Problem:
 
 Solution:
   Alone it walks you through a rollback of four services, in the world `transactions` through resolving those that were
-  missed (it needs redis-server: `make tools`), or in the world `indexes` through rebuilding those that are broken (it
-  needs postgresql). `serve` keeps the drill up for commands of your own and
-  prints the environment that leads them there. With a command behind `--` it runs that command against a drill.
-  `proof` tells whether the services of a drill stand where they should.
+  missed (it needs redis-server: `make tools`), in the world `indexes` through rebuilding those that are broken (it
+  needs postgresql), or in the world `pipeline` through a test of a data pipeline that loses orders. `serve` keeps the
+  drill up for commands of your own and prints the environment that leads them there. With a command behind `--` it
+  runs that command against a drill. `proof` tells whether the services of a drill stand where they should.
 
 Usage:
   firedrill [--world=<w>] [--platform=<p>] [--fault=<f>]...
@@ -26,8 +26,8 @@ Usage:
   firedrill --version
 
 Options:
-  --world=<w>      What it is about: a broken release, missed transactions, or broken indexes.
-                   [choices: shop transactions indexes] [default: shop]
+  --world=<w>      What it is about: a broken release, missed transactions, broken indexes, or a data pipeline.
+                   [choices: shop transactions indexes pipeline] [default: shop]
   --platform=<p>   What the services run on. [choices: marathon kubernetes] [default: marathon]
   --fault=<f>      Orders something to go wrong, see below. May be given more than once.
 
@@ -79,6 +79,7 @@ Examples:
   firedrill --platform=kubernetes
   firedrill --world=transactions --fault=bank-503=20
   firedrill --world=indexes
+  firedrill --world=pipeline
   firedrill serve --port=5000
   firedrill -- sh -c 'my-rollback-script && firedrill proof'
 ";

@@ -38,6 +38,8 @@ Options of get and run:
                         [choices: true false] [default: true]
   -m <module>, --modules=<module>
                         A module that the tests need; all are built in, so it is only seen whether it is.
+  -f <filter>, --filter=<filter> ...
+                        Catcher's filters in Python, which are not run here: refused, with what to write instead.
   --only=<text>         Only the tests whose file has this text in its name.
   --shard=<k/n>         Only the k-th of n equal parts of the tests.
   --failed              Only the tests that did not pass the last time.
@@ -51,8 +53,11 @@ Options of run:
   --timeout=<seconds>   Seconds that the steps of one test may take in all, and then each step of its clean-up.
                         [default: 600]
   --junit=<file>        Write the results as JUnit XML as well, for Jenkins.
+  --tap=<file>          Write the results as TAP 14 as well, for whoever reads that.
+  --report=<dir>        Write the results as a page as well, `index.html` in this folder: one file with tests, steps,
+                        times, what was otherwise, evidence, and a timeline of what ran beside what.
   -p <format>, --output=<format>
-                        Write all steps with their results into the folder `reports` as well. [choices: json]
+                        Write all steps with their results into the folder `reports` as well. [choices: html json]
   -l <level>, --level=<level>
                         How much is told: with `debug` each step of each test. [choices: debug info] [default: info]
 

@@ -8,6 +8,7 @@ pub mod faults;
 pub mod indexes;
 pub mod kubernetes;
 pub mod marathon;
+pub mod pipeline;
 mod platform_server;
 pub mod practice;
 pub mod program;

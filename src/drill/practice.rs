@@ -8,6 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use anyhow::{Context as _, anyhow};
 use tokio::process::Command;
 
+use super::pipeline::{self, Pipeline};
 use super::story::{self, ShopState};
 use super::world::World;
 use super::{Drill, Platform, Proof};
@@ -222,6 +223,35 @@ pub async fn rebuild(world: &dyn World, operator: &dyn Operator, program: &Path,
         ends: ["All indexes are well, and no order was refused.", "Not all is as it should be: see above."],
     };
     walk.go(world, operator, program, ends).await
+}
+
+/// The walk through a data pipeline that loses orders; whether none is lost in the end.
+///
+/// # Errors
+/// When the program that tests cannot be run.
+pub async fn test(world: &Pipeline, operator: &dyn Operator, program: &Path, mut ends: Ends) -> anyhow::Result<bool> {
+    let [tests, inventory] = [world.tests(), world.inventory()].map(|path| path.display().to_string());
+    let words = |command: &str| [command, &tests, "--inventory", &inventory].map(str::to_owned);
+    operator.say("This is a drill. A source of orders, a pipeline and a warehouse run on this machine only; nothing here is real.\n");
+    operator.say("Each run of the pipeline ends well, and the sums of the days are too small. Its newest release came yesterday.\n");
+    operator.say("Step 1 of 3, look: this reads the tests, and runs none.\n");
+    if typed(world, operator, program, &words("get"), None, &mut ends).await? != 0 {
+        operator.say("The look failed, so no test was run.");
+        return Ok(false);
+    }
+    operator.say(
+        "Step 2 of 3, test: this puts orders in, runs the pipeline and looks into the warehouse. It is to fail.\n",
+    );
+    let before = typed(world, operator, program, &words("run"), None, &mut ends).await?;
+    operator.say("Step 3 of 3, mend: the release before runs now, and the same test again.\n");
+    world.release(pipeline::GOOD);
+    let after = typed(world, operator, program, &words("run"), None, &mut ends).await?;
+    let proof = world.proof("dev", ShopState::Good).context("the story has no environment 'dev'")?;
+    operator.show(&table(&proof));
+    let is_well = proof.holds && (before, after) == (1, 0);
+    let end = if is_well { "No order is left out." } else { "Not all is as it should be: see above." };
+    operator.say(&format!("`test_pipeline run` ended with exit code {before}, and then with {after}. {end}"));
+    Ok(is_well)
 }
 
 /// A walk through a repair: look, act, and the proof.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::faults::Fault;
 use super::indexes::Indexes;
+use super::pipeline::Pipeline;
 use super::story::ShopState;
 use super::transactions::Transactions;
 use super::world::{Name, World};
@@ -57,7 +58,11 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     // From here on a signal ends the drill by its own way out, which removes its files.
     let mut ends = Ends::listen()?;
     if args.flag_world != Name::Shop && (args.flag_dcos || args.flag_platform != Platform::default()) {
-        let world = if args.flag_world == Name::Indexes { "indexes" } else { "transactions" };
+        let world = match args.flag_world {
+            Name::Indexes => "indexes",
+            Name::Pipeline => "pipeline",
+            Name::Shop | Name::Transactions => "transactions",
+        };
         return Err(UsageError(format!("--dcos and --platform: the world '{world}' has no platform")).into());
     }
     if args.flag_world == Name::Indexes {
@@ -70,6 +75,17 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
         }
         let program = sibling("rebuild_indexes").context("failed to find where this program is")?;
         return Ok(u8::from(!practice::rebuild(&world, console, &program, ends).await?));
+    }
+    if args.flag_world == Name::Pipeline {
+        let world = tokio::select! {
+            world = Pipeline::start(port, &faults) => world?,
+            () = ends.any() => return Ok(1),
+        };
+        if let Some(code) = lent(&world, &args, console, &mut ends).await {
+            return Ok(code);
+        }
+        let program = sibling("test_pipeline").context("failed to find where this program is")?;
+        return Ok(u8::from(!practice::test(&world, console, &program, ends).await?));
     }
     if args.flag_world == Name::Transactions {
         let world = tokio::select! {

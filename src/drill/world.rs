@@ -34,4 +34,6 @@ pub enum Name {
     Transactions,
     /// Indexes that are broken and bloated: a database, and an application that writes.
     Indexes,
+    /// A data pipeline that loses orders: a source, the pipeline, a warehouse, and a test of them.
+    Pipeline,
 }

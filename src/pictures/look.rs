@@ -181,7 +181,7 @@ impl Gallery {
         let object = match self.target.get(&name, self.largest).await {
             Ok(Some(object)) => object,
             Ok(None) => return Ok(of(Standing::Missing)),
-            Err(StoreError::Unavailable(why)) => return Err(anyhow!(why)),
+            Err(StoreError::Unavailable(why) | StoreError::NoBucket(why)) => return Err(anyhow!(why)),
             Err(StoreError::Refused(why)) => return Ok(of(Standing::Unclear(why))),
             Err(StoreError::TooLong(limit)) => {
                 return Ok(of(Standing::Unclear(format!("it is larger than {} MiB (--largest)", limit >> 20))));

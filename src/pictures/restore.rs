@@ -153,7 +153,9 @@ impl Pictures {
             match self.gallery.target.put(&name, body.clone(), kind.media_type(), &over).await {
                 Ok(Stored::Yes) => return Ok(()),
                 Ok(Stored::Changed) => {}
-                Err(StoreError::Unavailable(why)) => return Err(NotStored::TargetDown(why)),
+                Err(StoreError::Unavailable(why) | StoreError::NoBucket(why)) => {
+                    return Err(NotStored::TargetDown(why));
+                }
                 Err(error) => return Err(NotStored::Target(error.to_string())),
             }
         }

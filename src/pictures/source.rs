@@ -72,6 +72,6 @@ fn fault(error: StoreError) -> Fault {
             Fault::NoPicture(format!("what the source has is larger than {} MiB (--largest)", limit >> 20))
         }
         StoreError::Refused(why) => Fault::NoPicture(format!("of the source: {why}")),
-        StoreError::Unavailable(why) => Fault::Unavailable(format!("of the source: {why}")),
+        StoreError::Unavailable(why) | StoreError::NoBucket(why) => Fault::Unavailable(format!("of the source: {why}")),
     }
 }

@@ -10,6 +10,9 @@ use crate::action::standard::number;
 use crate::http::Trust;
 use crate::port::Unfit;
 
+/// The folder that Catcher writes its reports into.
+pub(super) const REPORTS: &str = "reports";
+
 /// docopt's values.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -23,6 +26,7 @@ pub struct Arguments {
     pub(super) flag_resources: PathBuf,
     flag_system_env: String,
     flag_modules: Option<String>,
+    flag_filter: Vec<String>,
     pub(super) flag_only: Option<String>,
     flag_shard: Option<String>,
     pub(super) flag_failed: bool,
@@ -33,6 +37,8 @@ pub struct Arguments {
     pub(super) flag_keep: bool,
     flag_timeout: String,
     pub(super) flag_junit: Option<PathBuf>,
+    pub(super) flag_tap: Option<PathBuf>,
+    flag_report: Option<PathBuf>,
     pub(super) flag_output: Option<String>,
     flag_level: String,
     flag_cacert: Option<PathBuf>,
@@ -92,6 +98,25 @@ impl Arguments {
         super::module::named(last).map(drop).map_err(|why| {
             Unfit(format!("-m {name}: modules in Python are not run here, and none of this name is built in. {why}"))
         })
+    }
+
+    /// Refuses filters in Python, which Catcher takes.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub(super) fn filters(&self) -> Result<(), Unfit> {
+        let Some(name) = self.flag_filter.iter().find(|name| !name.is_empty()) else { return Ok(()) };
+        Err(Unfit(format!(
+            "-f {name}: filters and functions in Python are not run here. What one does can be said in a template (Jinja's own filters, hash, \
+             b64encode, b64decode, astimestamp, asdate, as…, and Python's methods of texts), or be asked of Python by a step, such as \
+             `sh: {{command: 'python3 filters.py', register: {{x: '{{{{ OUTPUT }}}}'}}}}`; then leave -f out"
+        )))
+    }
+
+    /// Where the results are written as a page, if they are.
+    pub(super) fn pages(&self) -> Vec<PathBuf> {
+        let catchers = (self.flag_output.as_deref() == Some("html")).then(|| PathBuf::from(REPORTS));
+        self.flag_report.iter().cloned().chain(catchers).map(|folder| folder.join("index.html")).collect()
     }
 
     /// Which part of the tests, from 0, of how many.
@@ -159,6 +184,18 @@ mod tests {
         let arguments = |text: &str| Arguments { flag_environment: vec![text.to_owned()], ..Arguments::default() };
         assert_eq!(arguments("a=b=c").variables(), Ok(vec![("a", "b=c")]));
         assert!(arguments("=b").variables().is_err() && arguments("a").variables().is_err());
+    }
+
+    #[test]
+    fn a_filter_in_python_is_refused_with_what_to_write() {
+        let filters = |names: &[&str]| {
+            let flag_filter = names.iter().map(|name| (*name).to_owned()).collect();
+            Arguments { flag_filter, ..Arguments::default() }.filters()
+        };
+        assert!(filters(&[]).is_ok());
+        let error = filters(&["my/filters.py", "b.py"]).expect_err("a refusal").to_string();
+        assert!(error.starts_with("-f my/filters.py: filters and functions in Python are not run here."), "{error}");
+        assert!(error.contains("`sh: {command: 'python3 filters.py', register: {x: '{{ OUTPUT }}'}}`"), "{error}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct Record {
     pub module: &'static str,
     /// Where it stands: `file:line:column`.
     pub place: String,
+    /// Which part of the test it belongs to.
+    pub part: Part,
     /// How many steps it is within.
     pub depth: usize,
     /// How it ended.
@@ -37,6 +39,18 @@ pub struct Record {
     pub took: Duration,
 }
 
+/// A part of a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Its steps, and those of its includes.
+    Steps,
+    /// What collects evidence where it fails.
+    Catch,
+    /// Its clean-up.
+    Finally,
+}
+
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,11 +68,12 @@ pub enum StepState {
 }
 
 impl Record {
-    pub(super) fn begin(step: &Step, depth: usize, began: Duration) -> Self {
+    pub(super) fn begin(step: &Step, part: Part, depth: usize, began: Duration) -> Self {
         Self {
             name: String::new(),
             module: step.module.definition().name,
             place: step.place.to_string(),
+            part,
             depth,
             state: StepState::CutOff,
             why: String::new(),

@@ -1,14 +1,21 @@
-//! What the tests came to, for people, for programs and for Jenkins.
+//! What the tests came to: for people, as a page, for Jenkins, and for whoever reads TAP.
+
+mod junit;
+mod page;
+mod tap;
 
 use std::path::Path;
 
 use anyhow::Context as _;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::WORDS;
 use super::record::{Record, StepState, TestState, Tested};
 use crate::action::report::{Cell, Finding, Outcome, Table, Tone};
 use crate::action::runner::{Judged, Judgement, judged};
+
+pub use junit::junit;
+pub use page::page;
+pub use tap::{bail_out, tap};
 
 /// How many lines of what went wrong are shown of each test.
 const SHOWN: usize = 40;
@@ -78,45 +85,6 @@ fn step(record: &Record) -> Cell {
     let said = if record.why.is_empty() { record.output.as_deref().unwrap_or_default() } else { &record.why };
     let said = if said.is_empty() { String::new() } else { format!(": {}", said.replace('\n', " ")) };
     Cell::new(tone, format!("{indent}{} [{:.3} s] {state}{said}", record.name, record.took.as_secs_f64()))
-}
-
-/// The results as XML of `JUnit`: a case for each test.
-///
-/// # Errors
-/// When it cannot be written as XML.
-pub fn junit(tested: &[Tested]) -> anyhow::Result<String> {
-    let mut suite = TestSuite::new("test_pipeline");
-    for test in tested {
-        let status = match test.state {
-            TestState::Passed => TestCaseStatus::success(),
-            TestState::Skipped => {
-                let mut status = TestCaseStatus::skipped();
-                status.set_message(test.why.as_str());
-                status
-            }
-            TestState::Failed => failure(NonSuccessKind::Failure, "failed", test),
-            TestState::Unreachable => failure(NonSuccessKind::Error, "unreachable", test),
-            TestState::Interrupted => failure(NonSuccessKind::Error, "interrupted", test),
-        };
-        let mut case = TestCase::new(test.test.as_str(), status);
-        let name = Path::new(&test.test).with_extension("");
-        case.set_classname(name.to_string_lossy().replace('/', "."));
-        case.set_time(test.took);
-        let lines: Vec<String> = test.steps.iter().map(|record| step(record).text).collect();
-        case.set_system_out(lines.join("\n"));
-        suite.add_test_case(case);
-    }
-    let mut report = Report::new("test_pipeline");
-    report.add_test_suite(suite);
-    report.to_string().context("failed to write the results as JUnit XML")
-}
-
-fn failure(kind: NonSuccessKind, name: &str, test: &Tested) -> TestCaseStatus {
-    let mut status = TestCaseStatus::non_success(kind);
-    status.set_type(name).set_message(test.why.as_str());
-    let lines = test.details.iter().cloned().chain(test.left_behind.iter().map(|what| format!("left behind: {what}")));
-    status.set_description(lines.collect::<Vec<_>>().join("\n"));
-    status
 }
 
 /// Writes a file, with the folders on its way.

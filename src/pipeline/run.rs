@@ -1,15 +1,16 @@
 //! The run: tests beside one another, each to its end, and a verdict.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, REPORTS};
 use super::file::TestFile;
 use super::get::refusal;
 use super::record::{TestState, Tested};
@@ -38,6 +39,11 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         let unknown: usize = setup.tests.iter().map(|found| found.unknown.len()).sum();
         let mut finding = refusal(&setup, wrong + unknown);
         finding.message += ": no test was run";
+        if let Some(file) = &arguments.flag_tap {
+            let problems = finding.tables.iter().flat_map(|table| table.rows.iter().flatten());
+            let lines = report::bail_out(&finding.message, problems.map(|cell| cell.text.clone()));
+            report::write(&setup.folder.join(file), &lines)?;
+        }
         return Ok(finding);
     }
     let Setup { folder, resources, scope, environment, secrets, tests } = setup;
@@ -49,6 +55,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         environment,
         http: client(&arguments.trust(false))?,
         trusting: client(&arguments.trust(true))?,
+        trust: arguments.trust(false),
     });
     if let Some(journal) = context.journal.begin()? {
         let names: Vec<&str> = tests.iter().map(|found| found.file.as_str()).collect();
@@ -68,7 +75,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     if let Some(seed) = seed {
         finding.message.extend([format!("; in the order of --shuffle={seed}")]);
     }
-    for (file, text) in results(arguments, &tested) {
+    for (file, text) in results(arguments, &tested, context.started) {
         if let Err(error) = text.and_then(|text| report::write(&folder.join(file), &text)) {
             unwritten(&mut finding, &error);
         }
@@ -77,13 +84,22 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
 }
 
 /// The files with results that are asked for, each with its text.
-fn results(arguments: &Arguments, tested: &[Tested]) -> Vec<(PathBuf, anyhow::Result<String>)> {
+fn results(
+    arguments: &Arguments,
+    tested: &[Tested],
+    started: DateTime<Utc>,
+) -> Vec<(PathBuf, anyhow::Result<String>)> {
     let mut files = Vec::new();
     if let Some(file) = &arguments.flag_junit {
         files.push((file.clone(), report::junit(tested)));
     }
     if arguments.flag_output.as_deref() == Some("json") {
-        files.push(("reports/report.json".into(), serde_json::to_string_pretty(tested).map_err(Into::into)));
+        let text = serde_json::to_string_pretty(tested).map_err(Into::into);
+        files.push((Path::new(REPORTS).join("report.json"), text));
+    }
+    files.extend(arguments.pages().into_iter().map(|file| (file, report::page(tested, started))));
+    if let Some(file) = &arguments.flag_tap {
+        files.push((file.clone(), Ok(report::tap(tested))));
     }
     files
 }

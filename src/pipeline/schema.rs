@@ -106,7 +106,9 @@ fn step(definition: &Definition) -> Value {
             let command = |command: &super::module::definition::Command| {
                 let mut schema = object(command.arguments);
                 schema["description"] = command.about.into();
-                schema["additionalProperties"] = false.into();
+                if !command.arguments.iter().any(|argument| argument.kind == Kind::Command) {
+                    schema["additionalProperties"] = false.into();
+                }
                 (command.name.to_owned(), schema)
             };
             json!({ "properties": commands.iter().map(command).collect::<Map<_, _>>() })
@@ -125,15 +127,16 @@ fn step(definition: &Definition) -> Value {
 }
 
 fn object(arguments: &[Argument]) -> Value {
-    let required: Vec<&str> =
-        arguments.iter().filter(|argument| argument.required).map(|argument| argument.name).collect();
-    json!({ "type": "object", "required": required, "properties": arguments.iter().map(argument).collect::<Map<_, _>>() })
+    // A command of a server has no key of its own.
+    let named = || arguments.iter().filter(|argument| argument.kind != Kind::Command);
+    let required: Vec<&str> = named().filter(|argument| argument.required).map(|argument| argument.name).collect();
+    json!({ "type": "object", "required": required, "properties": named().map(argument).collect::<Map<_, _>>() })
 }
 
 /// An argument; a template is a text, and may stand for anything.
 fn argument(argument: &Argument) -> (String, Value) {
     let mut schema = match argument.kind {
-        Kind::Any => json!({}),
+        Kind::Any | Kind::Command => json!({}),
         Kind::Text | Kind::Resource => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Number => json!({ "type": ["number", "string"] }),
         Kind::Flag => json!({ "type": ["boolean", "string"] }),

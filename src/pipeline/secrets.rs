@@ -23,6 +23,9 @@ const NAMES: [&str; 11] = [
     "passphrase",
 ];
 
+/// Names of a shell's own that are no passwords: the folder that it is in, and was in. Nor is what ends as the name of a path does.
+const PLACES: [&str; 2] = ["pwd", "oldpwd"];
+
 /// Shorter ones stand in too many other words: to mask them would make a report unreadable, and hide little.
 const SHORTEST: usize = 4;
 
@@ -133,7 +136,8 @@ const UNRESERVED: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-').r
 
 fn collect(name: &str, value: &Value, found: &mut BTreeSet<String>) {
     let name = name.to_lowercase().replace('-', "_");
-    let is_secret = NAMES.iter().any(|part| name.contains(part)) || name == "secret_key" || name == "key_secret";
+    let is_place = PLACES.contains(&name.as_str()) || ["_dir", "_file", "_path"].iter().any(|end| name.ends_with(end));
+    let is_secret = !is_place && NAMES.iter().any(|part| name.contains(part));
     match value {
         Value::Map(map) => {
             for (key, value) in &map.0 {

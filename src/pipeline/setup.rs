@@ -52,6 +52,7 @@ pub struct Found {
 /// When a test is not there, or the inventory cannot be read.
 pub fn set_up(arguments: &Arguments, action: &Context) -> anyhow::Result<Setup> {
     arguments.modules()?;
+    arguments.filters()?;
     let folder = context::working_folder().context("failed to find out which folder this program works in")?;
     let resources = folder.join(&arguments.flag_resources);
     let environment: Vec<(String, String)> = context::environment().collect();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::file::{Condition, Include, RunIf, Step, TestFile};
 use super::module::{Failure, Fault};
-use super::record::{TestState, Tested};
+use super::record::{Part, TestState, Tested};
 use super::scope::Layer;
 use super::secrets::Secrets;
 use super::world::{Leaves, Settings, World};
@@ -160,11 +160,13 @@ impl World {
         let passed = tested.state == TestState::Passed;
         if !passed {
             self.scope.set(Layer::Step, "ERROR", tested.why.as_str().into());
+            self.part = Part::Catch;
             for step in &file.catch {
                 // Evidence that cannot be had is no second failure.
                 let _ = self.limited(step, manner).await;
             }
         }
+        self.part = Part::Finally;
         let mut next = Some((Arc::clone(file), self.scope.clone()));
         while let Some((file, scope)) = next {
             self.scope = scope;

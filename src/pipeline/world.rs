@@ -10,17 +10,20 @@ use indexmap::IndexMap;
 
 use super::file::{Condition, Data, Step, TestFile, Until};
 use super::module::{Call, Failure, Fault, time};
-use super::record::{Record, StepState};
+use super::record::{Part, Record, StepState};
 use super::scope::{Layer, Scope};
 use super::secrets::Found;
 use super::value::{Value, short};
-use crate::http::Client;
+use crate::http::{Client, Trust};
 
 /// How many steps of a test are told of one by one; of more only those that did not pass.
 const TOLD: usize = 2_000;
 
 /// Between two tries the longest pause comes soon enough by this factor.
 const STEEPEST: f64 = 100.0;
+
+/// How many characters of a piece of evidence are kept.
+const KEPT: usize = 20_000;
 
 /// What all tests of a run have in common.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub struct Settings {
     pub http: Client,
     /// The same for `verify: false`, which trusts everybody.
     pub trusting: Client,
+    /// Whom modules with a driver of their own trust.
+    pub trust: Trust,
     /// The environment, for programs that a test starts.
     pub environment: Vec<(String, String)>,
 }
@@ -47,6 +52,8 @@ pub struct World {
     /// The file whose steps are under way, whose includes can be run.
     pub(super) file: Arc<TestFile>,
     pub(super) records: Vec<Record>,
+    /// The part of the test that is under way.
+    pub(super) part: Part,
     depth: usize,
     began: Instant,
     /// What modules keep.
@@ -96,6 +103,7 @@ impl World {
             scope,
             file: Arc::clone(file),
             records: Vec::new(),
+            part: Part::Steps,
             depth: 0,
             began: Instant::now(),
             kept: HashMap::new(),
@@ -211,7 +219,7 @@ impl World {
     pub(super) async fn step(&mut self, step: &Step) -> Result<(), Failure> {
         let at = self.records.len();
         let (depth, began) = (self.depth, Instant::now());
-        let mut record = Record::begin(step, depth, began - self.began);
+        let mut record = Record::begin(step, self.part, depth, began - self.began);
         record.name = self.name_of(step);
         self.records.push(record);
         let ended = self.tried(step).await;
@@ -330,6 +338,16 @@ impl World {
             Some(before) => self.scope.set(Layer::Step, "OUTPUT", before),
             None => self.scope.remove(Layer::Step, "OUTPUT"),
         }
-        registered.map(|()| (output != Value::Null).then(|| short(&output)))
+        let told = if self.part == Part::Catch { evidence } else { short };
+        registered.map(|()| (output != Value::Null).then(|| told(&output)))
+    }
+}
+
+/// A piece of evidence, as it came; cut off where it is very long.
+fn evidence(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(KEPT) {
+        Some((at, _)) => format!("{}… ({} characters)", &text[..at], text.chars().count()),
+        None => text,
     }
 }

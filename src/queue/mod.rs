@@ -11,6 +11,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+pub use self::rabbit::Broker;
+pub use self::redis::{Commands, Reply};
 use crate::http::{Address, Trust};
 use crate::port::Unfit;
 
@@ -26,6 +28,20 @@ pub struct Message {
     pub body: Value,
     /// When it was put into the queue; none where the queue does not say.
     pub since: Option<DateTime<Utc>>,
+}
+
+/// Why a server that was asked for one thing did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// What it is to be asked by, or where, cannot be: a URL that is none.
+    #[error("{0}")]
+    Wrong(String),
+    /// It cannot be asked: nobody answers, or it lets this user not in.
+    #[error("{0}")]
+    Lost(String),
+    /// It answers, and refuses.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// What is in a queue, as it says itself.

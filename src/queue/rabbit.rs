@@ -10,6 +10,7 @@
 //! - An acknowledgement has no answer. What was acknowledged just before a connection broke may come again.
 
 mod address;
+mod broker;
 mod link;
 mod message;
 mod wire;
@@ -27,6 +28,7 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use self::address::Place;
+pub use self::broker::Broker;
 use self::link::{Door, Link, Sort};
 use self::message::{Delivered, Fingerprint};
 use super::{Lost, Message, Queue, Survey, Taken};

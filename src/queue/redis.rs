@@ -7,6 +7,7 @@
 //! `entries-read`, Redis 7).
 
 mod address;
+mod commands;
 mod entry;
 mod server;
 
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep};
 
 use self::address::parts;
+pub use self::commands::{Commands, Reply};
 use self::entry::{Entries, Entry};
 use self::server::Server;
 use super::{Lost, Message, Queue, Survey, Taken};

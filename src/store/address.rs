@@ -9,6 +9,9 @@ use super::{KNOWN, Key};
 use crate::address::Address;
 use crate::port::Unfit;
 
+/// What a name must be.
+const NAME: &str = "a bucket's name is of letters, digits, `.`, `-` and `_`";
+
 /// The bucket and the prefix that an address names.
 pub(super) fn place(address: &str) -> Result<(Bucket, String), Unfit> {
     let shown = Address::from(address).to_string();
@@ -20,8 +23,8 @@ pub(super) fn place(address: &str) -> Result<(Bucket, String), Unfit> {
         return Err(refused("keys do not belong there, but into --access"));
     }
     let (name, prefix) = path.split_once('/').unwrap_or((path, ""));
-    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
-        return Err(refused("a bucket's name is of letters, digits, `.`, `-` and `_`"));
+    if !is_name(name) {
+        return Err(refused(NAME));
     }
     let prefix = prefix.trim_end_matches('/');
     if !prefix.is_empty() {
@@ -34,27 +37,46 @@ pub(super) fn place(address: &str) -> Result<(Bucket, String), Unfit> {
         }
         given.insert(name.into_owned(), value.into_owned());
     }
-    let region = given.remove("region").unwrap_or_else(|| "us-east-1".to_owned());
-    if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(refused(&format!("'{region}' is no region")));
-    }
-    let endpoint = given.remove("endpoint");
+    let (region, endpoint) = (given.remove("region"), given.remove("endpoint"));
     let is_virtual = match given.remove("style").as_deref() {
-        Some("virtual") => true,
-        Some("path") => false,
+        Some("virtual") => Some(true),
+        Some("path") => Some(false),
         Some(_) => return Err(refused("style is `path` or `virtual`")),
-        // A name with a dot does not fit AWS' certificates.
-        None => endpoint.is_none() && !name.contains(['.', '_']),
+        None => None,
     };
-    let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
-    let endpoint: Url = endpoint.parse().map_err(|error| refused(&format!("its endpoint is no URL: {error}")))?;
-    if endpoint.host_str().is_none() || !["http", "https"].contains(&endpoint.scheme()) {
-        return Err(refused("its endpoint is https://HOST or http://HOST"));
-    }
-    let style = if is_virtual { UrlStyle::VirtualHost } else { UrlStyle::Path };
-    let bucket = Bucket::new(endpoint, style, name.to_owned(), region).map_err(|error| refused(&error.to_string()))?;
+    let bucket = bucket(name, region.as_deref(), endpoint.as_deref(), is_virtual).map_err(|why| refused(&why))?;
     let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
     Ok((bucket, prefix))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+}
+
+/// The bucket of this name, at AWS where no endpoint is named; or why it cannot be. Whether it is the host's first part is found out
+/// where it is not said.
+pub(super) fn bucket(
+    name: &str,
+    region: Option<&str>,
+    endpoint: Option<&str>,
+    is_virtual: Option<bool>,
+) -> Result<Bucket, String> {
+    if !is_name(name) {
+        return Err(NAME.to_owned());
+    }
+    let region = region.unwrap_or("us-east-1");
+    if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(format!("'{region}' is no region"));
+    }
+    // A name with a dot does not fit AWS' certificates.
+    let is_virtual = is_virtual.unwrap_or_else(|| endpoint.is_none() && !name.contains(['.', '_']));
+    let endpoint = endpoint.map_or_else(|| format!("https://s3.{region}.amazonaws.com"), str::to_owned);
+    let endpoint: Url = endpoint.parse().map_err(|error| format!("its endpoint is no URL: {error}"))?;
+    if endpoint.host_str().is_none() || !["http", "https"].contains(&endpoint.scheme()) {
+        return Err("its endpoint is https://HOST or http://HOST".to_owned());
+    }
+    let style = if is_virtual { UrlStyle::VirtualHost } else { UrlStyle::Path };
+    Bucket::new(endpoint, style, name.to_owned(), region.to_owned()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

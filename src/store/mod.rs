@@ -145,6 +145,9 @@ pub enum StoreError {
     /// It does not answer, or is not there: another object would fare no better.
     #[error("{0}")]
     Unavailable(String),
+    /// It answers, and has no such bucket: another object would fare no better.
+    #[error("{0}")]
+    NoBucket(String),
     /// It refuses this object.
     #[error("{0}")]
     Refused(String),

@@ -14,13 +14,13 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderMap, LAST_MODIFIED};
 use reqwest::{Client, Method, Request, StatusCode};
 use rusty_s3::actions::{
-    CreateBucket, DeleteObject, GetObject, HeadBucket, HeadObject, ListObjectsV2, PutObject, S3Action,
+    CreateBucket, DeleteBucket, DeleteObject, GetObject, HeadBucket, HeadObject, ListObjectsV2, PutObject, S3Action,
 };
 use rusty_s3::{Bucket, Credentials};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use super::address::place;
+use super::address::{bucket, place};
 use super::{Checksum, Head, Key, Listed, Object, Over, Source, Store, StoreError, Stored};
 use crate::http::retry::{Answer, NoAnswer, Retry};
 use crate::http::{Trust, client};
@@ -33,12 +33,19 @@ const HOLDS: Duration = Duration::from_mins(15);
 const LONGEST_ANSWER: usize = 4 << 20;
 /// No refusal is longer.
 const LONGEST_REFUSAL: usize = 64 << 10;
+/// How S3 calls it that there is no such bucket.
+const NO_BUCKET: &str = "NoSuchBucket";
 /// Where an object's metadata has its SHA-256.
 const CHECKSUM: &str = "x-amz-meta-sha256";
 
 /// The keys of an S3 account.
 #[derive(Debug, Clone)]
-pub struct Access(SecretString);
+pub struct Access {
+    key: String,
+    secret: SecretString,
+    /// That of a session.
+    token: Option<SecretString>,
+}
 
 impl Access {
     /// Reads `KEY:SECRET`, or `KEY:SECRET:TOKEN` of a session.
@@ -47,17 +54,27 @@ impl Access {
     /// When it is neither.
     pub fn read(text: &SecretString) -> Result<Self, Unfit> {
         let parts: Vec<_> = text.expose_secret().trim().split(':').collect();
-        if (2..=3).contains(&parts.len()) && parts.iter().all(|part| !part.is_empty()) {
-            return Ok(Self(text.expose_secret().trim().into()));
+        match parts.as_slice() {
+            [key, secret, rest @ ..] if rest.len() < 2 && parts.iter().all(|part| !part.is_empty()) => {
+                let token = rest.first().map(|token| SecretString::from(*token));
+                Ok(Self { token, ..Self::of(key, secret) })
+            }
+            _ => Err(Unfit("the access to S3 is KEY:SECRET, or KEY:SECRET:TOKEN of a session".to_owned())),
         }
-        Err(Unfit("the access to S3 is KEY:SECRET, or KEY:SECRET:TOKEN of a session".to_owned()))
+    }
+
+    /// The parts of it by themselves: a secret may have any letter.
+    #[must_use]
+    pub fn of(key: &str, secret: &str) -> Self {
+        Self { key: key.to_owned(), secret: secret.into(), token: None }
     }
 
     fn credentials(&self) -> Credentials {
-        let mut parts = self.0.expose_secret().splitn(3, ':').map(str::to_owned);
-        let mut next = || parts.next().unwrap_or_default();
-        let (key, secret, token) = (next(), next(), next());
-        if token.is_empty() { Credentials::new(key, secret) } else { Credentials::new_with_token(key, secret, token) }
+        let (key, secret) = (self.key.clone(), self.secret.expose_secret().to_owned());
+        match &self.token {
+            Some(token) => Credentials::new_with_token(key, secret, token.expose_secret().to_owned()),
+            None => Credentials::new(key, secret),
+        }
     }
 }
 
@@ -81,6 +98,8 @@ pub struct S3 {
     /// Empty, or ends with a `/`.
     prefix: String,
     credentials: Option<Credentials>,
+    /// How whoever opened it gives the access, for what is said of one that is not right.
+    given_by: &'static str,
     address: String,
 }
 
@@ -94,7 +113,56 @@ impl S3 {
         let (bucket, prefix) = place(address)?;
         let shown = format!("s3://{}/{prefix}", bucket.name());
         let credentials = access.map(|access| access.credentials());
-        Ok(Self { http: client(trust)?, retry: Retry::default(), bucket, prefix, credentials, address: shown })
+        let (http, retry) = (client(trust)?, Retry::default());
+        Ok(Self { http, retry, bucket, prefix, credentials, given_by: "--access", address: shown })
+    }
+
+    /// A whole bucket by its name, at AWS where no endpoint is named. `given_by` says how `access` was given.
+    ///
+    /// # Errors
+    /// Why there can be none: its name, the region or the endpoint is none.
+    pub fn of(
+        name: &str,
+        (region, endpoint): (Option<&str>, Option<&str>),
+        (access, given_by): (Access, &'static str),
+        http: &Client,
+    ) -> Result<Self, Unfit> {
+        let bucket = bucket(name, region, endpoint, None).map_err(Unfit)?;
+        let (credentials, address) = (Some(access.credentials()), format!("s3://{name}/"));
+        let (http, retry, prefix) = (http.clone(), Retry::default(), String::new());
+        Ok(Self { http, retry, bucket, prefix, credentials, given_by, address })
+    }
+
+    /// Removes the bucket, which must be empty; one that is not there is none.
+    ///
+    /// # Errors
+    /// When it is still there.
+    pub async fn remove(&self) -> Result<(), StoreError> {
+        let Some(credentials) = &self.credentials else { return Err(self.no_access("removed")) };
+        let action = DeleteBucket::new(&self.bucket, credentials);
+        let answer = self.send(Method::DELETE, action, None, LONGEST_ANSWER).await;
+        let answer = answer.map_err(|error| self.lost("remove the bucket", &error))?;
+        let is_gone = answer.status.is_success() || said(&answer.body, "Code").as_deref() == Some(NO_BUCKET);
+        if is_gone { Ok(()) } else { Err(self.refusal("remove the bucket", &answer)) }
+    }
+
+    /// Removes an object by its name as a list has it, which may be no [`Key`]: consoles make objects that end with a `/`.
+    ///
+    /// # Errors
+    /// When it is still there.
+    pub async fn delete_listed(&self, name: &str) -> Result<(), StoreError> {
+        let action = DeleteObject::new(&self.bucket, self.credentials.as_ref(), name);
+        let what = format!("remove '{name}'");
+        let answer = self.send(Method::DELETE, action, None, LONGEST_ANSWER).await;
+        let answer = answer.map_err(|error| self.lost(&what, &error))?;
+        let is_gone = answer.status.is_success()
+            || answer.status == StatusCode::NOT_FOUND && said(&answer.body, "Code").as_deref() != Some(NO_BUCKET);
+        if is_gone { Ok(()) } else { Err(self.refusal(&what, &answer)) }
+    }
+
+    fn no_access(&self, what: &str) -> StoreError {
+        let why = format!("a bucket cannot be {what} without access ({})", self.given_by);
+        StoreError::Unavailable(format!("{}: {why}", self.address))
     }
 
     /// Sends a request of an action. What headers the action has are sent, since they are signed.
@@ -134,12 +202,12 @@ impl S3 {
         let region = answer.headers.get("x-amz-bucket-region").and_then(|region| region.to_str().ok());
         let hint = match (code.as_deref(), status) {
             (Some("RequestTimeTooSkewed"), _) => "; is the clock of this host right?".to_owned(),
-            (Some("NoSuchBucket"), _) => "; is the bucket's name right, and the endpoint?".to_owned(),
+            (Some(NO_BUCKET), _) => "; is the bucket's name right, and the endpoint?".to_owned(),
             (_, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) if self.credentials.is_none() => {
-                "; no access was given (--access)".to_owned()
+                format!("; no access was given ({})", self.given_by)
             }
             (_, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => {
-                "; is the access (--access) right, and allowed to do this?".to_owned()
+                format!("; is the access ({}) right, and allowed to do this?", self.given_by)
             }
             (_, StatusCode::MOVED_PERMANENTLY | StatusCode::TEMPORARY_REDIRECT | StatusCode::BAD_REQUEST) => region
                 .filter(|region| *region != self.bucket.region())
@@ -156,8 +224,12 @@ impl S3 {
                 | StatusCode::CONFLICT
                 | StatusCode::PRECONDITION_FAILED
                 | StatusCode::PAYLOAD_TOO_LARGE
-        ) && code.as_deref() != Some("NoSuchBucket");
-        if is_its_own { StoreError::Refused(why) } else { StoreError::Unavailable(why) }
+        );
+        match code.as_deref() {
+            Some(NO_BUCKET) => StoreError::NoBucket(why),
+            _ if is_its_own => StoreError::Refused(why),
+            _ => StoreError::Unavailable(why),
+        }
     }
 
     fn lost(&self, what: &str, error: &NoAnswer) -> StoreError {
@@ -189,7 +261,7 @@ impl S3 {
             return Ok(Tried::Again);
         };
         let code = said(&answer.body, "Code");
-        let is_without_bucket = code.as_deref() == Some("NoSuchBucket");
+        let is_without_bucket = code.as_deref() == Some(NO_BUCKET);
         match answer.status {
             status if status.is_success() => Ok(Tried::Taken),
             StatusCode::PRECONDITION_FAILED => Ok(Tried::Changed),
@@ -235,7 +307,7 @@ impl Source for S3 {
                 let head = head(&answer.headers, Some(answer.body.len() as u64));
                 Ok(Some(Object { head, body: answer.body }))
             }
-            StatusCode::NOT_FOUND if said(&answer.body, "Code").as_deref() != Some("NoSuchBucket") => Ok(None),
+            StatusCode::NOT_FOUND if said(&answer.body, "Code").as_deref() != Some(NO_BUCKET) => Ok(None),
             _ => Err(self.refusal(&what, &answer)),
         }
     }
@@ -264,10 +336,7 @@ impl Store for S3 {
     }
 
     async fn make(&self) -> Result<(), StoreError> {
-        let Some(credentials) = &self.credentials else {
-            let why = "a bucket cannot be made without access (--access)";
-            return Err(StoreError::Unavailable(format!("{}: {why}", self.address)));
-        };
+        let Some(credentials) = &self.credentials else { return Err(self.no_access("made")) };
         let action = CreateBucket::new(&self.bucket, credentials);
         let body = action.body();
         let answer = self.send(Method::PUT, action, Some(body.into()), LONGEST_ANSWER).await;
@@ -344,14 +413,7 @@ impl Store for S3 {
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
-        let name = self.name(key);
-        let action = DeleteObject::new(&self.bucket, self.credentials.as_ref(), &name);
-        let what = format!("remove '{name}'");
-        let answer = self.send(Method::DELETE, action, None, LONGEST_ANSWER).await;
-        let answer = answer.map_err(|error| self.lost(&what, &error))?;
-        let is_gone = answer.status.is_success()
-            || answer.status == StatusCode::NOT_FOUND && said(&answer.body, "Code").as_deref() != Some("NoSuchBucket");
-        if is_gone { Ok(()) } else { Err(self.refusal(&what, &answer)) }
+        self.delete_listed(&self.name(key)).await
     }
 }
 

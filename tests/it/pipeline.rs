@@ -4,6 +4,10 @@ mod compat;
 mod format;
 mod http;
 mod includes;
+mod objects;
+mod queues;
+mod reports;
+mod role;
 mod running;
 mod secrets;
 

@@ -37,7 +37,7 @@ const FOREIGN: [(&str, &[&str]); 8] = [
     ),
     (
         "test_pipeline",
-        &["axum", "k8s-openapi", "kube", "pulldown-cmark", "redis", "rust-stemmers", "similar", "syn", "toml_edit"],
+        &["axum", "k8s-openapi", "kube", "pulldown-cmark", "rust-stemmers", "similar", "syn", "toml_edit"],
     ),
 ];
 

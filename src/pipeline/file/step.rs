@@ -204,6 +204,17 @@ impl Reader {
     ) -> Vec<(&'static str, Field)> {
         let mut fields = Vec::new();
         for (name, key, value) in members {
+            if let Some(command) = arguments.iter().find(|argument| argument.kind == Kind::Command)
+                && arguments.iter().all(|argument| argument.name != *name)
+            {
+                if fields.iter().any(|(field, _)| *field == command.name) {
+                    self.wrong(self.place(key), format!("{of} takes one command, and `{name}` is a second"));
+                    continue;
+                }
+                let node = Node { value: yaml::Value::Map(vec![((*key).clone(), (*value).clone())]), ..(*key).clone() };
+                fields.push((command.name, Field::Data(self.data(&node))));
+                continue;
+            }
             let Some(argument) = arguments.iter().find(|argument| argument.name == *name) else {
                 let known = arguments.iter().map(|argument| argument.name);
                 let known: Vec<&str> =
@@ -224,7 +235,11 @@ impl Reader {
             fields.extend(field.map(|field| (argument.name, field)));
         }
         for argument in arguments.iter().filter(|argument| argument.required) {
-            if !members.iter().any(|(name, ..)| *name == argument.name) {
+            let is_there = match argument.kind {
+                Kind::Command => fields.iter().any(|(name, _)| *name == argument.name),
+                _ => members.iter().any(|(name, ..)| *name == argument.name),
+            };
+            if !is_there {
                 self.wrong(self.place(at), format!("{of} needs `{}`: {}", argument.name, argument.about));
             }
         }

@@ -71,6 +71,8 @@ pub enum Kind {
     Check,
     /// Steps: one or a list.
     Steps,
+    /// A command of a server, by its own name: the one key that is none of the other arguments, and what stands there. A map of the two.
+    Command,
 }
 
 impl Argument {

@@ -21,7 +21,11 @@ pub mod definition;
 mod echo;
 mod http;
 mod iterate;
+mod rabbit;
+mod redis;
 mod run;
+mod s3;
+mod settings;
 mod sh;
 mod stop;
 mod wait;
@@ -54,8 +58,19 @@ pub trait Module: Send + Sync {
 }
 
 /// All of them, in the order in which they are told of.
-pub static MODULES: [&dyn Module; 8] =
-    [&check::Check, &echo::Echo, &http::Http, &iterate::Loop, &run::Run, &sh::Shell, &stop::Stop, &wait::Wait];
+pub static MODULES: [&dyn Module; 11] = [
+    &check::Check,
+    &echo::Echo,
+    &http::Http,
+    &iterate::Loop,
+    &rabbit::Rabbit,
+    &redis::Redis,
+    &run::Run,
+    &s3::S3,
+    &sh::Shell,
+    &stop::Stop,
+    &wait::Wait,
+];
 
 /// The module of this name.
 ///
@@ -260,7 +275,7 @@ mod tests {
         let error = |name: &str| named(name).err().expect("a refusal");
         assert_eq!(
             error("postgres"),
-            "postgres: no module of this name yet; modules: check, echo, http, loop, run, sh, stop, wait"
+            "postgres: no module of this name yet; modules: check, echo, http, loop, rabbit, redis, run, s3, sh, stop, wait"
         );
         assert!(error("ecoh").contains("the nearest is 'echo'"), "{}", error("ecoh"));
         assert_eq!(error("oracle"), "oracle: this module is left out: use `sh` with sqlplus");

@@ -27,45 +27,30 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Reads the address. RabbitMQ's own conventions hold: the user `guest` where none is named, and the vhost `/` where there is no
-    /// path.
+    /// Reads the address.
     pub(super) fn read(address: &Address) -> Result<Self, Unfit> {
         let refused = |why: String| Unfit(format!("'{}' names no queue of RabbitMQ: {why}; {KNOWN}", shown(address)));
         if address.may_be_cut_by_a_password() {
             return Err(refused(ESCAPES.to_owned()));
         }
         let url = Url::parse(address.whole()).map_err(|error| refused(error.to_string()))?;
-        let decoded = |text: &str| {
-            let text = percent_decode_str(text).decode_utf8();
-            text.map(String::from).map_err(|_| refused("it holds what is no UTF-8".to_owned()))
-        };
         if let Some((other, _)) = url.query_pairs().find(|(name, _)| name != "queue") {
             return Err(refused(format!("'{other}' means nothing there")));
         }
         let queue = url.query_pairs().map(|(_, queue)| queue.into_owned()).find(|queue| !queue.is_empty());
         let queue = queue.ok_or_else(|| refused("it has no `?queue=`".to_owned()))?;
-        let host =
-            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused("it has no host".to_owned()))?;
-        let path = url.path().strip_prefix('/').unwrap_or_default();
-        if path.contains('/') {
-            return Err(refused("its path has two parts: a `/` in the name of a vhost is written %2F".to_owned()));
-        }
-        let vhost = if path.is_empty() { "/".to_owned() } else { decoded(path)? };
-        if vhost.len() > LONGEST || queue.len() + PARKED.len() > LONGEST {
+        let broker = broker(&url).map_err(refused)?;
+        if queue.len() + PARKED.len() > LONGEST {
             return Err(refused(format!("a name of AMQP has {LONGEST} bytes at most, also with '{PARKED}' behind it")));
         }
-        let (scheme, port) = if url.scheme() == "amqps" { (AMQPScheme::AMQPS, 5671) } else { (AMQPScheme::AMQP, 5672) };
-        let userinfo = match (url.username(), url.password()) {
-            ("", None) => AMQPUserInfo { username: "guest".to_owned(), password: "guest".to_owned() },
-            (user, password) => {
-                AMQPUserInfo { username: decoded(user)?, password: decoded(password.unwrap_or_default())? }
-            }
-        };
-        // As a name server and a certificate know it: an address of IPv6 stands in brackets only in a URL.
-        let host = host.trim_matches(['[', ']']).to_owned();
-        let authority = AMQPAuthority { userinfo, host, port: url.port().unwrap_or(port) };
-        let query = AMQPQueryString { heartbeat: Some(HEARTBEAT), ..AMQPQueryString::default() };
-        Ok(Self { broker: AMQPUri { scheme, authority, vhost, query }, queue })
+        Ok(Self { broker, queue })
+    }
+
+    /// A broker alone, none of its queues.
+    pub(super) fn of_broker(address: &Address) -> Result<Self, Unfit> {
+        let refused = |why: String| Unfit(format!("'{}' names no RabbitMQ: {why}", shown(address)));
+        let url = Url::parse(address.whole()).map_err(|error| refused(error.to_string()))?;
+        Ok(Self { broker: broker(&url).map_err(refused)?, queue: String::new() })
     }
 
     /// The queue where messages are put that cannot be worked on.
@@ -77,6 +62,34 @@ impl Place {
     pub(super) fn user(&self) -> &str {
         &self.broker.authority.userinfo.username
     }
+}
+
+/// The broker of a URL, or why that names none. RabbitMQ's own conventions hold: the user `guest` where none is named, and the vhost
+/// `/` where there is no path.
+fn broker(url: &Url) -> Result<AMQPUri, String> {
+    let decoded = |text: &str| {
+        let text = percent_decode_str(text).decode_utf8();
+        text.map(String::from).map_err(|_| "it holds what is no UTF-8".to_owned())
+    };
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| "it has no host".to_owned())?;
+    let path = url.path().strip_prefix('/').unwrap_or_default();
+    if path.contains('/') {
+        return Err("its path has two parts: a `/` in the name of a vhost is written %2F".to_owned());
+    }
+    let vhost = if path.is_empty() { "/".to_owned() } else { decoded(path)? };
+    if vhost.len() > LONGEST {
+        return Err(format!("a name of AMQP has {LONGEST} bytes at most"));
+    }
+    let (scheme, port) = if url.scheme() == "amqps" { (AMQPScheme::AMQPS, 5671) } else { (AMQPScheme::AMQP, 5672) };
+    let userinfo = match (url.username(), url.password()) {
+        ("", None) => AMQPUserInfo { username: "guest".to_owned(), password: "guest".to_owned() },
+        (user, password) => AMQPUserInfo { username: decoded(user)?, password: decoded(password.unwrap_or_default())? },
+    };
+    // As a name server and a certificate know it: an address of IPv6 stands in brackets only in a URL.
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let authority = AMQPAuthority { userinfo, host, port: url.port().unwrap_or(port) };
+    let query = AMQPQueryString { heartbeat: Some(HEARTBEAT), ..AMQPQueryString::default() };
+    Ok(AMQPUri { scheme, authority, vhost, query })
 }
 
 #[cfg(test)]

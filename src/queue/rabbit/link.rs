@@ -14,7 +14,7 @@ use super::message::Delivered;
 use super::wire;
 
 /// How long the broker may take for an answer, and for a connection.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A kind of queue that there is not: who asks for it is told of which kind a queue is, and creates none.
 const NO_TYPE: &str = "firebreak-asks";

@@ -105,6 +105,16 @@ impl Server {
         .await
     }
 
+    /// Asks once, whatever comes of it: for commands whose effect must not come twice.
+    pub(super) async fn once(&self, command: &Cmd) -> RedisResult<redis::Value> {
+        let (number, mut connection) = self.connection().await?;
+        let answer = command.query_async(&mut connection).await;
+        if answer.as_ref().is_err_and(|error| error.is_io_error() || error.is_unrecoverable_error()) {
+            self.forget(number).await;
+        }
+        answer
+    }
+
     /// Does something again where the connection broke; the server may have done it the first time.
     async fn again<T, F>(&self, once: impl Fn(MultiplexedConnection) -> F + Send + Sync) -> RedisResult<T>
     where

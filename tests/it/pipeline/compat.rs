@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{Ended, PROGRAM};
 use crate::support::need;
+use crate::support::s3::Bucket;
 
 /// The folder of the cases. None: they are not here, and `case` is left out.
 fn cases(case: &str) -> Option<(PathBuf, Vec<Value>)> {
@@ -23,6 +24,10 @@ fn cases(case: &str) -> Option<(PathBuf, Vec<Value>)> {
 
 fn is_core(case: &Value) -> bool {
     case["needs"] == "none" || case["needs"] == "http"
+}
+
+fn is_of_objects(case: &Value) -> bool {
+    case["needs"] == "s3"
 }
 
 #[test]
@@ -42,7 +47,7 @@ fn the_cases_of_the_core_end_as_catcher_ends_them() {
 fn cases_of_modules_that_are_not_here_are_refused_by_name_before_anything_runs() {
     let Some((folder, cases)) = cases("modules that are not here are refused by name") else { return };
     let mut refused = 0;
-    for case in cases.iter().filter(|case| !is_core(case)) {
+    for case in cases.iter().filter(|case| !is_core(case) && !is_of_objects(case)) {
         let place = super::Place::with(&[(
             "main.yaml",
             &std::fs::read_to_string(folder.join(case["file"].as_str().expect("a file"))).expect("a case"),
@@ -52,5 +57,38 @@ fn cases_of_modules_that_are_not_here_are_refused_by_name_before_anything_runs()
         assert!(code == 2 && said.contains("no module of this name yet; modules: check, "), "{code} {report}");
         refused += 1;
     }
-    assert_eq!(refused, 14);
+    assert_eq!(refused, 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cases_of_objects_end_as_catcher_ends_them() {
+    let Some((folder, cases)) = cases("the cases of S3 end as Catcher ends them") else { return };
+    let mut ended = 0;
+    for case in cases.iter().filter(|case| is_of_objects(case)) {
+        let bucket = Bucket::new().await;
+        let text = std::fs::read_to_string(folder.join(case["file"].as_str().expect("a file"))).expect("a case");
+        // The bucket of the case is one of its own, where this test's server listens.
+        let text =
+            text.replace("http://127.0.0.1:9001", &bucket.endpoint()).replace("/foo/", &format!("/{}/", bucket.name));
+        let objects = |member: &Value| -> Vec<(String, String)> {
+            let key = |name: &String| name.strip_prefix("foo/").expect("an object of the bucket").to_owned();
+            let members = member.as_object().into_iter().flatten();
+            members.map(|(name, content)| (key(name), content.as_str().expect("a text").to_owned())).collect()
+        };
+        for (key, content) in objects(&case["s3_setup"]) {
+            bucket.put(&key, &content).await;
+        }
+        let place = super::Place::with(&[("main.yaml", &text)]);
+        let run = place.run("run main.yaml");
+        assert_eq!((run.code, case["expect"].as_str()), (0, Some("pass")), "{run:?}");
+        for (key, content) in objects(&case["checks"]["s3_after"]) {
+            assert_eq!(bucket.content(&key).await, Some(content.into_bytes()), "{key}");
+        }
+        for key in case["checks"]["s3_absent"].as_array().into_iter().flatten() {
+            let key = key.as_str().and_then(|key| key.strip_prefix("foo/")).expect("an object");
+            assert_eq!(bucket.content(key).await, None, "{key}");
+        }
+        ended += 1;
+    }
+    assert_eq!(ended, 3);
 }

@@ -5,9 +5,10 @@ use super::Place;
 /// Asserts that nothing that this run tells has any of the secrets.
 fn hides(place: &Place, run: &str, secrets: &[&str]) {
     let run = |words: &str| place.run(&format!("{run} --journal=journal {words}"));
-    let ended = [run("-l debug --junit=out.xml -p json"), run("--format=json")];
+    let ended = [run("-l debug --junit=out.xml -p json --report=out --tap=out.tap"), run("--format=json")];
     let mut texts: Vec<String> = ended.iter().flat_map(|ended| [ended.stdout.clone(), ended.stderr.clone()]).collect();
-    texts.extend(["out.xml", "reports/report.json"].map(|name| place.read(name).expect(name)));
+    let files = ["out.xml", "out.tap", "out/index.html", "reports/report.json"];
+    texts.extend(files.map(|name| place.read(name).expect(name)));
     let journals = std::fs::read_dir(place.path("journal")).expect("the journals");
     texts.extend(journals.filter_map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).ok()));
     assert!(texts.len() >= 7 && texts[0].contains("***"), "{texts:?}");
@@ -27,6 +28,16 @@ fn secrets_are_masked_in_every_report() {
     ]);
     let secrets = ["hunter2", "tok3n-abc", "pa55word", "s3cr3t-own", "t0k3n-cli", "aHVudGVyMiAmeA"];
     hides(&place, "run a.yaml -i dev.yml -e cli_token=t0k3n-cli", &secrets);
+}
+
+#[test]
+fn the_folder_that_it_runs_in_is_no_secret() {
+    let place = Place::with(&[("sub/a.yaml", "steps:\n  - check: 'false'\n")]);
+    let mut command = place.command("run sub/a.yaml");
+    command.env("PWD", "sub").env("OLDPWD", "a.yaml").env("TOKEN_FILE", "check");
+    let ended = command.output().expect("the program runs");
+    let said = String::from_utf8(ended.stderr).expect("UTF-8");
+    assert!(said.contains("(check, sub/a.yaml:2:5)"), "{said}");
 }
 
 #[test]

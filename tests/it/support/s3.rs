@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use firebreak::http::Trust;
-use firebreak::store::{Access, Key, S3, Source as _, Store as _};
+use firebreak::store::{Access, Key, Over, S3, Source as _, Store as _};
 use tempfile::TempDir;
 
 use super::{Server, Shared, free_port};
@@ -70,6 +70,12 @@ impl Bucket {
     pub fn store(&self, prefix: &str) -> S3 {
         let access = Access::read(&ACCESS.into()).expect("an access");
         S3::open(&self.address(prefix), Some(access), &Trust::default()).expect("a bucket")
+    }
+
+    /// Puts an object.
+    pub async fn put(&self, key: &str, content: &str) {
+        let (key, content) = (Key::read(key).expect("a key"), content.to_owned().into());
+        self.store("").put(&key, content, "text/plain", &Over::Anything).await.expect("it is put");
     }
 
     /// What an object holds; none where there is none.
