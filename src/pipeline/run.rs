@@ -45,6 +45,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         resources,
         scope,
         environment,
+        trust: arguments.trust(false),
         http: client(&arguments.trust(false))?,
         trusting: client(&arguments.trust(true))?,
     });

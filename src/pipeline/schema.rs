@@ -137,7 +137,13 @@ fn argument(argument: &Argument) -> (String, Value) {
         Kind::Text | Kind::Resource => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Number => json!({ "type": ["number", "string"] }),
         Kind::Flag => json!({ "type": ["boolean", "string"] }),
-        Kind::Map => json!({ "type": ["object", "string"] }),
+        Kind::Map | Kind::Resources => json!({ "type": ["object", "string"] }),
+        Kind::Members(members) => {
+            let mut schema = object(members);
+            schema["additionalProperties"] = false.into();
+            schema["type"] = json!(["object", "string"]);
+            schema
+        }
         Kind::List => json!({ "type": ["array", "string"] }),
         Kind::Check => json!({ "allOf": [{ "$ref": "#/definitions/check" }] }),
         Kind::Steps => json!({ "allOf": [{ "$ref": "#/definitions/steps" }] }),
@@ -176,11 +182,22 @@ pub fn markdown() -> String {
 }
 
 fn rows(arguments: &[Argument]) -> String {
-    let row = |argument: &Argument| {
+    let row = |before: &str, argument: &Argument| {
         let must = if argument.required { " (needed)" } else { "" };
-        format!("| `{}`{must} | {} |\n", argument.name, argument.about.replace('|', "\\|"))
+        format!("| `{before}{}`{must} | {} |\n", argument.name, argument.about.replace('|', "\\|"))
     };
-    format!("| argument | what it means |\n|---|---|\n{}", arguments.iter().map(row).collect::<String>())
+    let mut lines: String = arguments.iter().map(|argument| row("", argument)).collect();
+    // What several take alike is told once.
+    let mut told: Vec<&[Argument]> = Vec::new();
+    for argument in arguments {
+        if let Kind::Members(members) = argument.kind
+            && !told.contains(&members)
+        {
+            lines.extend(members.iter().map(|member| row("….", member)));
+            told.push(members);
+        }
+    }
+    format!("| argument | what it means |\n|---|---|\n{lines}")
 }
 
 #[cfg(test)]

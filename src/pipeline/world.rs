@@ -11,7 +11,7 @@ use super::module::{Call, Failure, Fault};
 use super::record::{Record, StepState};
 use super::scope::{Layer, Scope};
 use super::value::{Value, short};
-use crate::http::Client;
+use crate::http::{Client, Trust};
 
 /// How many steps of a test are told of one by one; of more only those that did not pass.
 const TOLD: usize = 2_000;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub http: Client,
     /// The same for `verify: false`, which trusts everybody.
     pub trusting: Client,
+    /// Whom sessions trust that speak TLS and no HTTP.
+    pub trust: Trust,
     /// The environment, for programs that a test starts.
     pub environment: Vec<(String, String)>,
 }

@@ -19,8 +19,11 @@
 mod check;
 pub mod definition;
 mod echo;
+mod expect;
 mod http;
 mod iterate;
+mod prepare;
+mod request;
 mod run;
 mod sh;
 mod stop;
@@ -35,6 +38,7 @@ use super::value::Value;
 use super::world::World;
 use crate::action::arguments::nearest;
 use definition::{Definition, LEFT_OUT};
+pub use echo::rendered;
 
 /// What a step can be: see the head of this file.
 #[async_trait]
@@ -50,8 +54,21 @@ pub trait Module: Send + Sync {
 }
 
 /// All of them, in the order in which they are told of.
-pub static MODULES: [&dyn Module; 8] =
-    [&check::Check, &echo::Echo, &http::Http, &iterate::Loop, &run::Run, &sh::Shell, &stop::Stop, &wait::Wait];
+pub static MODULES: [&dyn Module; 13] = [
+    &check::Check,
+    &echo::Echo,
+    &expect::Expect,
+    &http::Http,
+    &iterate::Loop,
+    &request::MYSQL,
+    &request::POSTGRES,
+    &prepare::Prepare,
+    &run::Run,
+    &sh::Shell,
+    &request::SQLITE,
+    &stop::Stop,
+    &wait::Wait,
+];
 
 /// The module of this name.
 ///
@@ -235,8 +252,8 @@ mod tests {
     fn a_module_that_is_not_there_is_refused_by_name() {
         let error = |name: &str| named(name).err().expect("a refusal");
         assert_eq!(
-            error("postgres"),
-            "postgres: no module of this name yet; modules: check, echo, http, loop, run, sh, stop, wait"
+            error("mongo"),
+            "mongo: no module of this name yet; modules: check, echo, expect, http, loop, mysql, postgres, prepare, run, sh, sqlite, stop, wait"
         );
         assert!(error("ecoh").contains("the nearest is 'echo'"), "{}", error("ecoh"));
         assert_eq!(error("oracle"), "oracle: this module is left out: use `sh` with sqlplus");
