@@ -1,5 +1,7 @@
 //! The JSON Schema (draft 7, which editors know) of a test, made of the modules' definitions.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::module::MODULES;
@@ -182,22 +184,25 @@ pub fn markdown() -> String {
 }
 
 fn rows(arguments: &[Argument]) -> String {
-    let row = |before: &str, argument: &Argument| {
+    let row = |argument: &Argument| {
         let must = if argument.required { " (needed)" } else { "" };
-        format!("| `{before}{}`{must} | {} |\n", argument.name, argument.about.replace('|', "\\|"))
+        format!("| `{}`{must} | {} |\n", argument.name, argument.about.replace('|', "\\|"))
     };
-    let mut lines: String = arguments.iter().map(|argument| row("", argument)).collect();
+    let mut text =
+        format!("| argument | what it means |\n|---|---|\n{}", arguments.iter().map(row).collect::<String>());
     // What several take alike is told once.
-    let mut told: Vec<&[Argument]> = Vec::new();
+    let mut told: Vec<(&[Argument], Vec<&str>)> = Vec::new();
     for argument in arguments {
-        if let Kind::Members(members) = argument.kind
-            && !told.contains(&members)
-        {
-            lines.extend(members.iter().map(|member| row("….", member)));
-            told.push(members);
+        let Kind::Members(members) = argument.kind else { continue };
+        match told.iter_mut().find(|(known, _)| *known == members) {
+            Some((_, names)) => names.push(argument.name),
+            None => told.push((members, vec![argument.name])),
         }
     }
-    format!("| argument | what it means |\n|---|---|\n{lines}")
+    for (members, names) in told {
+        let _ = write!(text, "\nEach of `{}` takes\n\n{}", names.join("`, `"), rows(members));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -58,7 +58,9 @@ pub fn tables(what: &Value) -> Result<Vec<(String, String)>, Failure> {
     match said.as_ref().or_else(|| what.get("data")) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Map(map)) => Ok(map.0.iter().map(|(table, file)| (table.to_string(), file.to_string())).collect()),
-        Some(other) => Err(Failure::wrong(format!("`data` is {}: a map of tables and files is expected", other.kind()))),
+        Some(other) => {
+            Err(Failure::wrong(format!("`data` is {}: a map of tables and files is expected", other.kind())))
+        }
     }
 }
 

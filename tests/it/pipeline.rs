@@ -1,9 +1,11 @@
 //! `test_pipeline` as its users run it: files of Catcher's format, and what comes of them.
 
 mod compat;
+mod databases;
 mod format;
 mod http;
 mod running;
+mod tables;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -249,7 +249,9 @@ impl Reader {
     /// Notes where data cannot be of the kind that is asked for, whatever the variables are.
     fn fits(&mut self, data: &Data, kind: Kind, name: &str) {
         if let (Kind::Resources, Form::Map(members)) = (kind, &data.form) {
-            members.iter().for_each(|(_, file)| self.fits(file, Kind::Resource, name));
+            for (_, file) in members {
+                self.fits(file, Kind::Resource, name);
+            }
             return;
         }
         let Some(value) = data.fixed() else { return };

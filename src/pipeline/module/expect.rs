@@ -48,7 +48,11 @@ static DEFINITION: Definition = Definition {
             Argument::may("postgres", Kind::Members(DATABASE), "A database of PostgreSQL."),
             Argument::may("mysql", Kind::Members(DATABASE), "A database of MySQL or MariaDB."),
             Argument::may("sqlite", Kind::Members(DATABASE), "A file of SQLite."),
-            Argument::may("variables", Kind::Map, "Variables for the templates in these files, which win over all others."),
+            Argument::may(
+                "variables",
+                Kind::Map,
+                "Variables for the templates in these files, which win over all others.",
+            ),
         ],
     }]),
     output: "Nothing.",
@@ -106,7 +110,10 @@ async fn compare(
     let schema = what.get("schema").filter(|schema| **schema != Value::Null).map(ToString::to_string);
     let tables = sheet::tables(what)?;
     if schema.is_none() && tables.is_empty() {
-        return Err(Failure::wrong(format!("`{}` has neither `data` nor `schema`: nothing is compared", engine.name())));
+        return Err(Failure::wrong(format!(
+            "`{}` has neither `data` nor `schema`: nothing is compared",
+            engine.name()
+        )));
     }
     let mut database = database::open(engine, conf, settings, false).await?;
     if let Some(file) = schema {
@@ -148,7 +155,8 @@ async fn rows(
     let wanted = rows.map(|row| {
         let (line, mut row) = row?;
         let written: Row = kept.iter().map(|at| row[*at].take()).collect();
-        let cells = written.iter().zip(&typed).map(|(cell, column)| expected(cell.as_deref(), column, source.as_deref()));
+        let cells =
+            written.iter().zip(&typed).map(|(cell, column)| expected(cell.as_deref(), column, source.as_deref()));
         let cells = cells.collect::<Result<_, _>>().map_err(|why| format!("line {line}: {why}"))?;
         Ok(Wanted { line, written, cells })
     });
@@ -168,11 +176,13 @@ async fn rows(
 /// What a cell of a file says should be in a column. What only a template has made a matcher of is none.
 fn expected(cell: Option<&str>, column: &Column, source: Option<&str>) -> Result<Expected, String> {
     let Some(text) = cell else { return Ok(Expected::Value(Value::Null)) };
-    let is_written = source.is_none_or(|source| source.contains(text));
+    let typed = |text: &str| Ok(Expected::Value(database::value(column.kind.cell(text))));
+    if !source.is_none_or(|source| source.contains(text)) {
+        return typed(text);
+    }
     match Expected::of_text(text)? {
-        Expected::Value(Value::Text(text)) => Ok(Expected::Value(database::value(column.kind.cell(&text)))),
-        matcher if is_written => Ok(matcher),
-        _ => Ok(Expected::Value(database::value(column.kind.cell(text)))),
+        Expected::Value(Value::Text(text)) => typed(&text),
+        matcher => Ok(matcher),
     }
 }
 

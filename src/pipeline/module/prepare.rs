@@ -37,7 +37,11 @@ static DEFINITION: Definition = Definition {
             Argument::may("postgres", Kind::Members(DATABASE), "A database of PostgreSQL."),
             Argument::may("mysql", Kind::Members(DATABASE), "A database of MySQL or MariaDB."),
             Argument::may("sqlite", Kind::Members(DATABASE), "A file of SQLite."),
-            Argument::may("variables", Kind::Map, "Variables for the templates in these files, which win over all others."),
+            Argument::may(
+                "variables",
+                Kind::Map,
+                "Variables for the templates in these files, which win over all others.",
+            ),
         ],
     }]),
     output: "How many rows each table was given: `OUTPUT.postgres.my_table`.",
@@ -78,7 +82,8 @@ async fn populate(engine: Engine, what: &Value, scope: &Scope, settings: &Settin
     for (table, file) in sheet::tables(what)? {
         let Sheet { rows, .. } = sheet::open(&file, scope, settings)?;
         let columns = database.columns(&table).await?;
-        let columns: Vec<Column> = sheet::columns(&rows.columns, &columns, &table, &file)?.into_iter().cloned().collect();
+        let columns: Vec<Column> =
+            sheet::columns(&rows.columns, &columns, &table, &file)?.into_iter().cloned().collect();
         let mut rows = rows.map(|row| row.map(|(_, row)| row).map_err(|why| format!("{file}: {why}")));
         let filled = database.fill(&table, &columns, &mut rows).await;
         let count = filled.map_err(|trouble| {

@@ -1,5 +1,7 @@
 //! `postgres`, `mysql` and `sqlite`: statements, and what they answer.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use indexmap::IndexMap;
 
@@ -23,8 +25,11 @@ pub static SQLITE: Request = Request(&OF_SQLITE, Engine::Sqlite);
 
 const OUTPUT: &str = "A row as a map; of several rows a list of maps, of none an empty list; of what answers no rows how many it changed.";
 
-const SQL: Argument =
-    Argument::may("sql", Kind::Text, "The statements, one or several; or a file in the resources, `x.sql`, which is a template itself.");
+const SQL: Argument = Argument::may(
+    "sql",
+    Kind::Text,
+    "The statements, one or several; or a file in the resources, `x.sql`, which is a template itself.",
+);
 const QUERY: Argument = Argument::may("query", Kind::Text, "The same as `sql`.");
 
 static OF_POSTGRES: Definition = Definition {
@@ -95,12 +100,13 @@ impl Module for Request {
 
     async fn act(&self, call: &Call<'_>, world: &mut World) -> Result<Value, Failure> {
         let conf = call.required("conf", world)?;
-        let said = match (call.text("sql", world)?, call.text("query", world)?) {
-            (Some(said), None) | (None, Some(said)) => said,
-            _ => return Err(Failure::wrong("one of `sql` and `query` is expected")),
+        let ((Some(said), None) | (None, Some(said))) = (call.text("sql", world)?, call.text("query", world)?) else {
+            return Err(Failure::wrong("one of `sql` and `query` is expected"));
         };
-        let is_file = said.trim().ends_with(".sql") && !said.trim().contains(char::is_whitespace);
-        let statements = if is_file { resource(said.trim(), world)? } else { said };
+        let file = said.trim();
+        let is_file = !file.contains(char::is_whitespace)
+            && Path::new(file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
+        let statements = if is_file { resource(file, world)? } else { said };
         let mut database = database::open(self.1, &conf, &world.settings, true).await?;
         match database.run(&statements).await? {
             Answer::Changed(count) => Ok(i64::try_from(count).unwrap_or(i64::MAX).into()),

@@ -30,15 +30,18 @@ impl Wanted {
     /// The cells of a row that are otherwise.
     fn wrong(&self, row: &[Value], names: &[String]) -> Vec<String> {
         let cells = names.iter().zip(self.cells.iter().zip(row));
-        cells.filter(|(_, (cell, value))| !fits(cell, value)).map(|(name, (cell, value))| why(name, cell, value)).collect()
+        cells
+            .filter(|(_, (cell, value))| !fits(cell, value))
+            .map(|(name, (cell, value))| why(name, cell, value))
+            .collect()
     }
 
     fn missing(&self, names: &[String]) -> Difference {
-        let cell = |(name, cell): (&String, &Option<String>)| match cell {
-            None => format!("{name}=NULL"),
-            Some(text) => format!("{name}={}", short(&Value::from(text.as_str()))),
+        let cell = |(name, (cell, written)): (&String, (&Expected, &Option<String>))| match cell {
+            Expected::Value(value) => format!("{name}={}", shown(value)),
+            _ => format!("{name}={}", written.as_deref().unwrap_or_default()),
         };
-        Difference::Missing(self.line, names.iter().zip(&self.written).map(cell).collect())
+        Difference::Missing(self.line, names.iter().zip(self.cells.iter().zip(&self.written)).map(cell).collect())
     }
 }
 
@@ -134,17 +137,17 @@ impl<'a> Among<'a> {
     ///
     /// # Errors
     /// When one cannot be read.
-    pub fn new(
-        names: &'a [String],
-        wanted: impl Iterator<Item = Result<Wanted, String>>,
-    ) -> Result<Self, String> {
+    pub fn new(names: &'a [String], wanted: impl Iterator<Item = Result<Wanted, String>>) -> Result<Self, String> {
         let wanted: Vec<Wanted> = wanted.collect::<Result<_, _>>()?;
         let (mut open, mut loose): (HashMap<String, Vec<usize>>, Vec<usize>) = (HashMap::new(), Vec::new());
         for (at, row) in wanted.iter().enumerate().rev() {
             if is_loose(&row.cells) {
                 loose.push(at);
             } else {
-                let cells = row.cells.iter().filter_map(|cell| if let Expected::Value(value) = cell { Some(value) } else { None });
+                let cells = row
+                    .cells
+                    .iter()
+                    .filter_map(|cell| if let Expected::Value(value) = cell { Some(value) } else { None });
                 open.entry(key(cells)).or_default().push(at);
             }
         }
@@ -189,9 +192,14 @@ impl<'a> Among<'a> {
 
 /// What became of a row that is not there: the nearest of the others where more of it is right than wrong, or nothing.
 fn nearest(wanted: &Wanted, left: &mut Vec<Vec<Value>>, names: &[String]) -> Difference {
-    let wrong = |row: &Vec<Value>| wanted.cells.iter().zip(row).filter(|(cell, value)| !fits(cell, value)).count();
+    // Of those that are as near, one whose first columns are right: a key mostly stands there.
+    let wrong = |row: &Vec<Value>| {
+        let mut wrong = (0..row.len()).filter(|at| !fits(&wanted.cells[*at], &row[*at])).peekable();
+        let first = wrong.peek().copied();
+        (wrong.count(), std::cmp::Reverse(first))
+    };
     let nearest = (0..left.len()).map(|at| (wrong(&left[at]), at)).min();
-    match nearest.filter(|(wrong, _)| 2 * wrong <= names.len() && *wrong < names.len()) {
+    match nearest.filter(|((wrong, _), _)| 2 * wrong <= names.len() && *wrong < names.len()) {
         Some((_, at)) => Difference::Cells(wanted.line, wanted.wrong(&left.swap_remove(at), names)),
         None => wanted.missing(names),
     }
@@ -245,7 +253,11 @@ mod tests {
         let rows = "[[1, 'a'], [1, 'a'], [2, ''], [3, None], [4, 'None']]";
         assert_eq!(among("id,name\n3,\n1,a\n2,\"\"\n1,a\n", rows), [""; 0]);
         assert_eq!(among("id,name\n1,a\n1,a\n1,a\n", "[[1, 'a'], [1, 'a']]"), ["missing (line 4): id=1, name='a'"]);
-        assert_eq!(among("id,name\n2,\n", rows), ["different (line 2): name: '' is not NULL"], "an empty text is not NULL");
+        assert_eq!(
+            among("id,name\n2,\n", rows),
+            ["different (line 2): name: '' is not NULL"],
+            "an empty text is not NULL"
+        );
         assert_eq!(among("id,name\n3,None\n", "[[3, None]]"), ["different (line 2): name: NULL is not 'None'"]);
         assert_eq!(among("id,name\n3,b\n", rows), ["different (line 2): name: NULL is not 'b'"]);
         assert_eq!(among("id,name\n9,\n", rows), ["different (line 2): id: 3 is not 9"]);

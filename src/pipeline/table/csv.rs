@@ -25,8 +25,8 @@ impl<R: BufRead> Table<R> {
     /// # Errors
     /// When there is none, or a column has no name or that of another.
     pub fn new(mut source: R) -> Result<Self, String> {
-        let held = source.fill_buf().map_err(|error| error.to_string())?;
-        if held.starts_with(&MARK) {
+        let begin = source.fill_buf().map_err(|error| error.to_string())?;
+        if begin.starts_with(&MARK) {
             source.consume(MARK.len());
         }
         let mut table = Self { columns: Vec::new(), source, line: 1, is_over: false };

@@ -59,13 +59,7 @@ pub(super) fn matched(wanted: &[&Wanted], rows: &[Vec<Value>]) -> Vec<Option<usi
 }
 
 /// Finds a row for one that should be, moving others where they can be something else.
-fn place(
-    at: usize,
-    wanted: &[&Wanted],
-    rows: &[Vec<Value>],
-    of_row: &mut [Option<usize>],
-    seen: &mut [bool],
-) -> bool {
+fn place(at: usize, wanted: &[&Wanted], rows: &[Vec<Value>], of_row: &mut [Option<usize>], seen: &mut [bool]) -> bool {
     for row in 0..rows.len() {
         if seen[row] || !wanted[at].fits(&rows[row]) {
             continue;

@@ -2,6 +2,9 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 
+/// How deep arrays are in one another; PostgreSQL's own limit is 6.
+const DEEPEST: usize = 16;
+
 /// A cell of a row, with its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cell {
@@ -83,7 +86,7 @@ impl Kind {
             Self::List(kind) => {
                 let items = word.split_once('=').filter(|(bounds, _)| bounds.starts_with('[')).map_or(word, |of| of.1);
                 let mut chars = items.chars().peekable();
-                let list = array(&mut chars, kind)?;
+                let list = array(&mut chars, kind, 0)?;
                 chars.next().is_none().then_some(Cell::List(list))
             }
         }
@@ -159,8 +162,8 @@ pub(super) fn zoned(text: &str) -> Option<DateTime<FixedOffset>> {
 }
 
 /// An array as PostgreSQL writes it: `{1,NULL,"a \"b\""}`, also of arrays.
-fn array(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, kind: &Kind) -> Option<Vec<Cell>> {
-    if chars.next() != Some('{') {
+fn array(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, kind: &Kind, depth: usize) -> Option<Vec<Cell>> {
+    if chars.next() != Some('{') || depth > DEEPEST {
         return None;
     }
     let mut items = Vec::new();
@@ -169,7 +172,7 @@ fn array(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, kind: &Kind) -> O
     }
     loop {
         items.push(match chars.peek()? {
-            '{' => Cell::List(array(chars, kind)?),
+            '{' => Cell::List(array(chars, kind, depth + 1)?),
             '"' => {
                 chars.next();
                 let mut text = String::new();

@@ -125,8 +125,7 @@ fn quoted(name: &str, quote: char) -> String {
 
 /// The names of columns in a statement; a point in one is its own.
 fn listed(columns: &[Column], quote: char) -> String {
-    let name =
-        |column: &Column| format!("{quote}{}{quote}", column.name.replace(quote, &format!("{quote}{quote}")));
+    let name = |column: &Column| format!("{quote}{}{quote}", column.name.replace(quote, &format!("{quote}{quote}")));
     columns.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 

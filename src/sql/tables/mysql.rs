@@ -7,6 +7,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Error, Value};
 
 use super::kind::local;
+use super::statements::split;
 use super::{Answer, Cell, Column, Kind, Rows, Trouble, listed, quoted};
 use crate::http::Trust;
 use crate::sql::Place;
@@ -137,22 +138,27 @@ fn trouble(address: &str, error: &Error) -> Trouble {
 impl super::Database for Database {
     async fn run(&mut self, statements: &str) -> Result<Answer, Trouble> {
         let Self { connection, address, zone } = self;
-        let refused = |error: Error, done: usize| match (trouble(address, &error), done) {
-            (Trouble::Refused(why), 1..) => Trouble::Refused(format!("{why}, in statement {} of them", done + 1)),
-            (trouble, _) => trouble,
+        let several = split(statements, true);
+        let refused = |error: Error, done: usize| match trouble(address, &error) {
+            Trouble::Refused(why) if several.len() > 1 => Trouble::Refused(format!("{why}, in statement {}", done + 1)),
+            trouble => trouble,
         };
-        let mut answer = connection.query_iter(statements).await.map_err(|error| refused(error, 0))?;
+        // A comment behind the last one would be a statement of its own.
+        let end = several
+            .last()
+            .map_or(statements.len(), |last| last.as_ptr().addr() - statements.as_ptr().addr() + last.len());
+        let mut answer = connection.query_iter(&statements[..end]).await.map_err(|error| refused(error, 0))?;
         let (mut came, mut done) = (Answer::Changed(0), 0);
         while let Some(columns) = answer.columns() {
             if columns.is_empty() {
                 came = Answer::Changed(answer.affected_rows());
                 // This steps on to the next statement, if there is one.
-                answer.next().await.map_err(|error| refused(error, done + 1))?;
+                answer.next().await.map_err(|error| refused(error, done))?;
             } else {
                 let reads: Vec<Read> = columns.iter().map(Read::of).collect();
                 let names = columns.iter().map(|column| column.name_str().into_owned()).collect();
                 let mut rows = Vec::new();
-                while let Some(row) = answer.next().await.map_err(|error| refused(error, done + 1))? {
+                while let Some(row) = answer.next().await.map_err(|error| refused(error, done))? {
                     let cells = row.unwrap().into_iter().zip(&reads);
                     rows.push(cells.map(|(value, read)| read.cell(value, *zone)).collect());
                 }
@@ -160,7 +166,8 @@ impl super::Database for Database {
             }
             done += 1;
         }
-        drop(answer);
+        // That the next one was refused is said only now.
+        answer.drop_result().await.map_err(|error| refused(error, done))?;
         self.execute("COMMIT").await?;
         Ok(came)
     }
@@ -211,8 +218,8 @@ impl super::Database for Database {
     async fn fill(&mut self, table: &str, columns: &[Column], rows: &mut Rows<'_>) -> Result<u64, Trouble> {
         self.exact().await?;
         self.execute("START TRANSACTION").await?;
-        let head = format!("INSERT INTO {} ({}) VALUES ", quoted(table, '`'), listed(columns, '`'));
-        let (mut statement, mut count, mut held) = (head.clone(), 0, 0_u64);
+        let insert = format!("INSERT INTO {} ({}) VALUES ", quoted(table, '`'), listed(columns, '`'));
+        let (mut statement, mut count, mut held) = (insert.clone(), 0, 0_u64);
         for row in rows {
             let row = row.map_err(Trouble::Input)?;
             statement.push_str(if held == 0 { "(" } else { ",(" });
@@ -226,7 +233,7 @@ impl super::Database for Database {
             held += 1;
             if statement.len() >= LONGEST {
                 self.rows(&statement, count).await?;
-                statement.truncate(head.len());
+                statement.truncate(insert.len());
                 (count, held) = (count + held, 0);
             }
         }

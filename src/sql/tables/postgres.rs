@@ -18,7 +18,8 @@ use crate::sql::Place;
 use crate::sql::postgres::{connect, said};
 
 /// How the server is to write values, whatever is set for the user.
-const FORMAT: &str = "SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex'; SET extra_float_digits = 1";
+const FORMAT: &str =
+    "SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex'; SET extra_float_digits = 1";
 
 /// What makes two readings of a table alike: its rows in the order in which they lie, and times without a zone in UTC.
 const STEADY: &str = "SET timezone = 'UTC'; SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off";
@@ -93,7 +94,7 @@ fn cell(kind: Option<&Kind>, text: Option<&str>) -> Cell {
 #[async_trait]
 impl super::Database for Database {
     async fn run(&mut self, statements: &str) -> Result<Answer, Trouble> {
-        let several = split(statements);
+        let several = split(statements, false);
         let mut columns = Vec::new();
         if let [_] = several[..] {
             let described = self.described(statements).await;
@@ -108,8 +109,8 @@ impl super::Database for Database {
             let mut is_new = true;
             while let Some(message) = answer.next().await {
                 match message.map_err(|error| self.trouble(&error, statements))? {
-                    SimpleQueryMessage::RowDescription(names) => {
-                        named = names.iter().map(|column| column.name().to_owned()).collect();
+                    SimpleQueryMessage::RowDescription(described) => {
+                        named = described.iter().map(|column| column.name().to_owned()).collect();
                         (rows, has_rows, is_new) = (Vec::new(), true, false);
                     }
                     SimpleQueryMessage::Row(row) => {
@@ -134,11 +135,8 @@ impl super::Database for Database {
             // The others may have made what the last one reads, so its types are known only now. Where they are not, texts remain.
             columns = self.described(last).await.unwrap_or_default();
         }
-        let kinds: Vec<&Kind> = if columns.len() == named.len() {
-            columns.iter().map(|(_, kind)| kind).collect()
-        } else {
-            Vec::new()
-        };
+        let kinds: Vec<&Kind> =
+            if columns.len() == named.len() { columns.iter().map(|(_, kind)| kind).collect() } else { Vec::new() };
         let typed = |row: Vec<Option<String>>| {
             row.iter().enumerate().map(|(at, text)| cell(kinds.get(at).copied(), text.as_deref())).collect()
         };

@@ -53,7 +53,8 @@ impl Database {
             Ok(connection)
         });
         let opened: Result<Connection, Error> = opened.await.unwrap_or(Err(Error::InvalidQuery));
-        let connection = opened.map_err(|error| Trouble::Unreachable(format!("failed to open {address}: {}", said(&error))))?;
+        let connection =
+            opened.map_err(|error| Trouble::Unreachable(format!("failed to open {address}: {}", said(&error))))?;
         let interrupt = Arc::new(connection.get_interrupt_handle());
         Ok(Self { connection: Arc::new(Mutex::new(connection)), interrupt, address })
     }
@@ -141,8 +142,7 @@ fn cell(kind: &Kind, value: ValueRef<'_>) -> Cell {
 
 /// Shows each row of a statement's answer; until nobody wants more.
 fn each(statement: &mut Statement<'_>, see: &mut dyn FnMut(Vec<Cell>) -> bool) -> Result<(), Error> {
-    let kinds: Vec<Kind> =
-        statement.columns().map(|column| column.decl_type().map_or(Kind::Text, kind)).collect();
+    let kinds: Vec<Kind> = statement.columns().map(|column| column.decl_type().map_or(Kind::Text, kind)).collect();
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
         let cells = kinds.iter().enumerate().map(|(at, kind)| row.get_ref(at).map(|value| cell(kind, value)));
@@ -157,7 +157,7 @@ fn run(connection: &Connection, statements: &str) -> Result<Answer, Error> {
     let mut came = Answer::Changed(0);
     let mut batch = Batch::new(connection, statements);
     while let Some(mut statement) = batch.next()? {
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         if names.is_empty() {
             let before = connection.total_changes();
             statement.raw_execute()?;
@@ -247,8 +247,7 @@ impl super::Database for Database {
 
     async fn fill(&mut self, table: &str, columns: &[Column], rows: &mut Rows<'_>) -> Result<u64, Trouble> {
         let marks = vec!["?"; columns.len()].join(", ");
-        let statement =
-            format!("INSERT INTO {} ({}) VALUES ({marks})", quoted(table, '"'), listed(columns, '"'));
+        let statement = format!("INSERT INTO {} ({}) VALUES ({marks})", quoted(table, '"'), listed(columns, '"'));
         let kinds: Vec<Kind> = columns.iter().map(|column| column.kind.clone()).collect();
         let (sender, mut receiver) = mpsc::channel::<Option<Vec<Vec<Option<String>>>>>(4);
         let filling = self.on_thread(move |connection, address| {
@@ -278,7 +277,8 @@ impl super::Database for Database {
                 ended => ended.map(|()| count),
             }
         });
-        let sending = async {
+        // It owns the sender, whose end is the end of the thread.
+        let sending = async move {
             let mut held = Vec::with_capacity(BATCH);
             for row in rows {
                 held.push(row.map_err(Trouble::Input)?);
@@ -289,11 +289,7 @@ impl super::Database for Database {
             }
             let _ = sender.send(Some(held)).await;
             let _ = sender.send(None).await;
-            Ok(())
-        };
-        let sending = async move {
-            let sent: Result<(), Trouble> = sending.await;
-            sent
+            Ok::<(), Trouble>(())
         };
         let (filled, sent) = tokio::join!(filling, sending);
         sent.and(filled)
