@@ -167,11 +167,11 @@ async fn matchers_tolerances_and_columns_that_do_not_matter() {
         let text = |evil: &str| format!("variables: {{evil: '{evil}'}}\nsteps:\n{}", base.compare("data: {t: t.csv}"));
         assert_eq!(ran(&place, &text("<regex .*>")).0, 1);
         assert_eq!(ran(&place, &text("<any>")).0, 0, "it is that very text");
-        let (code, why, _) = ran(&place, &format!("steps:\n{}", base.compare("data: {t: t.csv}, ignore: [nome]")));
+        let (code, why, _) = ran(&place, &format!("steps:\n{}", base.compare("data: {t: t.csv}, ignore: [label]")));
         assert!(code != 0 && why.contains("there is no variable 'evil'"), "{why}");
         place.write("resources/t.csv", "name\nx\n");
-        let (_, why, _) = ran(&place, &format!("steps:\n{}", base.compare("data: {t: t.csv}, ignore: [nome]")));
-        assert!(why.contains("`ignore` names a column 'nome', which t.csv does not have"), "{why}");
+        let (_, why, _) = ran(&place, &format!("steps:\n{}", base.compare("data: {t: t.csv}, ignore: [label]")));
+        assert!(why.contains("`ignore` names a column 'label', which t.csv does not have"), "{why}");
     }
 }
 
@@ -193,9 +193,9 @@ async fn what_cannot_go_in_is_told_with_its_row_and_nothing_of_it_goes_in() {
         let (code, said, _) = ran(&place, &populate);
         assert!(code == 1 && said.contains("t.csv: line 3: 1 cells, and there are 2 columns"), "{said}");
         assert_eq!(base.lines("SELECT count(*) FROM t").await, ["0"], "{}", base.engine);
-        place.write("resources/t.csv", "id,nmae\n1,a\n");
+        place.write("resources/t.csv", "id,names\n1,a\n");
         let (_, said, _) = ran(&place, &populate);
-        assert!(said.contains("table t has no column 'nmae', which t.csv names; the nearest is 'name'"), "{said}");
+        assert!(said.contains("table t has no column 'names', which t.csv names; the nearest is 'name'"), "{said}");
         let (_, said, _) = ran(&place, &format!("steps:\n{}", base.compare("data: {none: t.csv}")));
         assert!(said.contains("there is no table none"), "{said}");
     }
@@ -209,10 +209,10 @@ fn what_a_file_says_wrongly_is_told_before_anything_runs() {
         assert_eq!(code, 2, "{why}");
         why
     };
-    let why = refused("prepare: {populate: {postgre: {conf: x, data: {t: t.csv}}}}");
-    assert!(why.contains("'postgre'") && why.contains("the nearest is 'postgres'"), "{why}");
-    let why = refused("expect: {compare: {sqlite: {conf: x, data: {t: t.csv}, stritc: true}}}");
-    assert!(why.contains("'stritc'") && why.contains("the nearest is 'strict'"), "{why}");
+    let why = refused("prepare: {populate: {postgres2: {conf: x, data: {t: t.csv}}}}");
+    assert!(why.contains("'postgres2'") && why.contains("the nearest is 'postgres'"), "{why}");
+    let why = refused("expect: {compare: {sqlite: {conf: x, data: {t: t.csv}, stricts: true}}}");
+    assert!(why.contains("'stricts'") && why.contains("the nearest is 'strict'"), "{why}");
     let why = refused("expect: {compare: {sqlite: {data: {t: t.csv}}}}");
     assert!(why.contains("`sqlite` needs `conf`"), "{why}");
     let why = refused("expect: {compare: {sqlite: {conf: x, data: {t: none.csv}}}}");
