@@ -8,13 +8,14 @@
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use firebreak::drill::Log;
 use firebreak::drill::faults::Faults;
 use firebreak::drill::settlement::{Settings, Settlement, TOKEN};
 use serde_json::{Value, json};
+use support::peak::watched;
 use support::queue::TestQueue;
 use support::rabbit::Classic;
 use support::redis::Redis;
@@ -125,22 +126,4 @@ async fn rate<Q: TestQueue>(count: usize, pause: Duration, peer: &Peer, start: f
     assert_eq!((ledger.effects.len(), ledger.wrong()), (count, Vec::new()));
     #[expect(clippy::cast_precision_loss, reason = "a hundred thousand is exact")]
     Measured { a_second: count as f64 / seconds, peak }
-}
-
-/// What a process prints, and the most memory that it held.
-fn watched(child: Child) -> (String, u32) {
-    let status = format!("/proc/{}/status", child.id());
-    let (ended, over) = std::sync::mpsc::channel();
-    let watch = std::thread::spawn(move || {
-        let mut peak = 0;
-        while over.recv_timeout(Duration::from_millis(20)).is_err() {
-            let text = std::fs::read_to_string(&status).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            peak = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(peak);
-        }
-        peak
-    });
-    let output = child.wait_with_output().expect("its end");
-    let _ = ended.send(());
-    (String::from_utf8(output.stdout).expect("UTF-8"), watch.join().expect("the watch"))
 }

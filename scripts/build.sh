@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the static programs: of one role, or all. `firebreak build` does the latter; this builds that program first, in the same
+# Builds the static programs: those that are named, or all. `firebreak build` does the latter; this builds that program first, in the same
 # way, so that nothing is compiled twice.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
@@ -24,21 +24,22 @@ compile() {
   RUSTFLAGS="$(<scripts/rustflags)" cargo build --locked --release --target "$target" $features --bin "$1"
 }
 
-program="${1:-}"
-if [ -z "$program" ]; then
+if [ $# -eq 0 ]; then
   say "building the static programs for $target"
   compile firebreak
   # Not by `cargo run`: see common.sh.
   exec "$target_folder/$target/release/firebreak" build
 fi
 
-[ -e "src/bin/$program.rs" ] || fail "there is no program '$program' in src/bin: ROLE= takes the name of one"
-say "building the static program $program for $target"
-compile "$program"
-for folder in bin "roles/$program/files"; do
-  [ "$folder" = bin ] || [ -d "roles/$program" ] || continue
-  mkdir -p "$folder"
-  # Under another name first: one that runs is left alone.
-  cp "$target_folder/$target/release/$program" "$folder/.$program.new"
-  mv "$folder/.$program.new" "$folder/$program"
+for program in "$@"; do
+  [ -e "src/bin/$program.rs" ] || fail "there is no program '$program' in src/bin: ROLE= takes the name of one"
+  say "building the static program $program for $target"
+  compile "$program"
+  for folder in bin "roles/$program/files"; do
+    [ "$folder" = bin ] || [ -d "roles/$program" ] || continue
+    mkdir -p "$folder"
+    # Under another name first: one that runs is left alone.
+    cp "$target_folder/$target/release/$program" "$folder/.$program.new"
+    mv "$folder/.$program.new" "$folder/$program"
+  done
 done

@@ -52,7 +52,8 @@ for source in src/bin/*.rs; do
   [ -x "$programs/$program" ] || fail "there is no program '$program' in $programs"
   install -m 755 "$programs/$program" "$whole/bin/"
 done
-copy "$whole" docs inventories jenkins share ansible.cfg README.md RELIABILITY.md CHANGELOG.md LICENSE
+# `firebreak find` and `list` read the manuals, which are in the sources of the programs.
+copy "$whole" docs inventories jenkins share src/bin ansible.cfg README.md RELIABILITY.md CHANGELOG.md LICENSE
 # One file under two names: it is packed once.
 (programs="$whole/bin" && roles_with_programs "$whole" ln)
 (cd "$whole" && find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum >"$stage/sums" && mv "$stage/sums" SHA256SUMS)

@@ -16,7 +16,6 @@ debian_packages=(
   patroni python3-etcd # the same of PostgreSQL
   postgresql           # under it; a real database whose indexes are rebuilt; also for who writes there meanwhile
   mariadb-server       # another database
-  postgresql-15-repack # the bench of indexes measures beside it
   groovy               # runs the Jenkinsfile, in the version that Jenkins bundles
   default-jre-headless # groovy looks for Java where this package puts it
   gcc libc6-dev        # the programs are linked statically; a container of the tests runs a small one in C
@@ -28,6 +27,12 @@ debian_packages=(
   strace               # ends a program in the middle of a line of its journal
   faketime             # a clock that jumps under a program
   util-linux           # unshare: an empty root for the programs, a small disk for a journal
+)
+
+# What only the bench measures beside.
+bench_packages=(
+  postgresql-15-repack # for the indexes
+  rclone               # for the pictures
 )
 
 # A package may start a service by itself. The tests start their own, on free ports.
@@ -98,7 +103,10 @@ case "${1:-all}" in
   queue) install_debian_packages redis-server ;;
   database) install_debian_packages postgresql ;;
   lint) install_python_packages "${lists[@]}" ;;
-  bench) install_python_packages requirements.txt requirements-bench.txt ;;
+  bench)
+    install_debian_packages "${bench_packages[@]}"
+    install_python_packages requirements.txt requirements-s3.txt requirements-bench.txt
+    ;;
   packages)
     install_debian_packages "${debian_packages[@]}"
     install_python_packages "${lists[@]}"

@@ -18,6 +18,19 @@ impl Address {
     }
 }
 
+/// How a password is written in a URL.
+pub const ESCAPES: &str = "an `@`, `/`, `?` or `#` of a password is written as %40, %2F, %3F or %23";
+
+impl Address {
+    /// Whether an `@` stands behind what a URL has for its host: then that host is, most likely, a part of a password that is not
+    /// written as [`ESCAPES`] says, and would be connected to and shown.
+    #[must_use]
+    pub fn may_be_cut_by_a_password(&self) -> bool {
+        let rest = self.whole().split_once("://").map_or(self.whole(), |(_, rest)| rest);
+        rest.find(['/', '?', '#']).is_some_and(|end| rest[end..].contains('@'))
+    }
+}
+
 impl From<&str> for Address {
     fn from(url: &str) -> Self {
         Self(url.into())
@@ -72,6 +85,21 @@ mod tests {
             ("podman+unix:///run/podman.sock", "podman+unix:///run/podman.sock"),
         ] {
             assert_eq!(printable(text), printed);
+        }
+    }
+
+    #[test]
+    fn an_at_sign_behind_the_host_is_seen() {
+        for (url, is_cut) in [
+            ("amqp://u:p@h/v?queue=q", false),
+            ("postgres://u:a@b@h/db", false),
+            ("postgres://u:ab@cd/efghij@host/db", true),
+            ("amqp://u:a@b?secret@h/v?queue=q", true),
+            ("redis://u:a#b@h/s", true),
+            ("/a@b", true),
+            ("", false),
+        ] {
+            assert_eq!(Address::from(url).may_be_cut_by_a_password(), is_cut, "{url}");
         }
     }
 

@@ -171,8 +171,11 @@ impl Console {
         let _ = self.bars.clear();
     }
 
-    /// Makes room for a prompt.
+    /// Makes room for a prompt: what was looked at before is over.
     fn prompt(&self) -> Prompt {
+        let subjects =
+            std::mem::take(&mut *self.subjects.lock().expect("no thread panics while it holds the subjects"));
+        subjects.into_values().filter_map(|subject| subject.bar).for_each(|bar| bar.finish_and_clear());
         self.clear_bars();
         self.prompted.store(true, Ordering::Relaxed);
         if self.lines { Prompt::Lines } else { Prompt::Keys }

@@ -137,7 +137,7 @@ pub struct Access {
 /// When the URL names no cluster that is known ([`Unfit`]), or a file of `access` cannot be used.
 pub fn connect(url: &Address, access: &Access, ledger: Arc<dyn Ledger>) -> anyhow::Result<Cluster> {
     let place = address::Place::read(url)?;
-    let http = crate::http::client_as(&access.trust, access.identity.as_ref())?;
+    let http = crate::http::patient_client(&access.trust, access.identity.as_ref())?;
     let kind: Arc<dyn Kind> = match place.kind {
         address::Known::Etcd => Arc::new(etcd::Etcd::new(place, http)),
         address::Known::Patroni => Arc::new(patroni::Patroni::new(place, http)),

@@ -250,12 +250,23 @@ impl Settable for Cluster {
         let settles = self.kind.facts().settles;
         let mut looks = Looks::every(LONGEST_PAUSE, Instant::now() + limit);
         let mut calm: Option<Instant> = None;
+        let mut why = String::new();
         while looks.next().await {
-            let standings = self.look(changes).await.unwrap_or_default();
+            let standings = match self.look(changes).await {
+                Ok(standings) => standings,
+                Err(error) => {
+                    (calm, why) = (None, format!("; the last look: {error:#}"));
+                    continue;
+                }
+            };
+            let unwell = standings.iter().find_map(|standing| {
+                if let Standing::Unwell { why, .. } = standing { Some(format!("; the last look: {why}")) } else { None }
+            });
+            why = unwell.unwrap_or_default();
             let has_moved =
                 |standing: &Standing| matches!(standing, Standing::Target | Standing::Other { .. } | Standing::Gone);
             let is_before = |standing: &Standing| matches!(standing, Standing::Before { .. });
-            if standings.is_empty() || standings.iter().any(|standing| !has_moved(standing) && !is_before(standing)) {
+            if standings.iter().any(|standing| !has_moved(standing) && !is_before(standing)) {
                 calm = None;
                 continue;
             }
@@ -264,7 +275,7 @@ impl Settable for Cluster {
                 return Ok(());
             }
         }
-        bail!("no majority agreed on a leader within {} s", limit.as_secs())
+        bail!("no majority agreed on a leader within {} s{why}", limit.as_secs())
     }
 
     async fn look(&self, changes: &[Move]) -> anyhow::Result<Vec<Standing>> {

@@ -209,7 +209,7 @@ impl Survey {
         let (all, healthy, needed) = self.quorum();
         let mut dangers = Vec::new();
         let led = self.led();
-        if self.clusters().len() == 1 && healthy < needed {
+        if self.clusters().len() <= 1 && healthy < needed {
             let verb = if healthy == 1 { "is" } else { "are" };
             dangers.push(format!(
                 "there is no quorum: {healthy} of {} {verb} healthy, {needed} are needed",

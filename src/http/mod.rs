@@ -58,17 +58,22 @@ pub struct Identity {
 /// # Errors
 /// When the file of authorities is missing, cannot be read or holds no certificate.
 pub fn client(trust: &Trust) -> anyhow::Result<reqwest::Client> {
-    client_as(trust, None)
+    of(builder().read_timeout(SILENCE), trust, None)
 }
 
-/// The same, for servers that ask for a certificate of their clients.
+/// The same for a caller that bounds the time of each request itself: a server may keep silent for as long as that.
+/// The identity is for servers that ask for a certificate of their clients.
 ///
 /// # Errors
 /// As [`client`]; and when a file of the identity is missing, or holds no certificate or key, or they do not belong together.
-pub fn client_as(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<reqwest::Client> {
+pub fn patient_client(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<reqwest::Client> {
+    of(builder(), trust, identity)
+}
+
+fn of(builder: reqwest::ClientBuilder, trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<reqwest::Client> {
     let mut tls = tls::configuration(trust, identity)?;
     tls.alpn_protocols = vec![b"http/1.1".into()];
-    builder(SILENCE)
+    builder
         .tls_backend_preconfigured(tls)
         .dns_resolver(Names::of_the_system())
         .proxy(proxy::of_the_environment())
@@ -81,7 +86,8 @@ pub fn client_as(trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<r
 /// # Errors
 /// When the client cannot be set up. Whether anybody listens shows with the first request.
 pub fn unix_client(socket: &Path) -> anyhow::Result<reqwest::Client> {
-    builder(ENGINE_SILENCE)
+    builder()
+        .read_timeout(ENGINE_SILENCE)
         .tls_backend_preconfigured(tls::none())
         .no_proxy()
         .unix_socket(socket)
@@ -98,11 +104,10 @@ pub fn connector() -> HttpConnector<Names> {
     connector
 }
 
-fn builder(silence: Duration) -> reqwest::ClientBuilder {
+fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("firebreak/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        .read_timeout(silence)
         .referer(false)
         .retry(reqwest::retry::never())
         .redirect(reqwest::redirect::Policy::custom(|attempt| {

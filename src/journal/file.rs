@@ -75,7 +75,8 @@ impl Journal {
     /// # Errors
     /// When the file is there, or cannot be written.
     pub(super) fn create(path: PathBuf, run: String, began: Began) -> anyhow::Result<Self> {
-        let what = || format!("failed to write the journal '{}'", path.display());
+        let what =
+            || format!("failed to write the journal '{}' (--journal=<dir> names another folder)", path.display());
         let folder = path.parent().unwrap_or(Path::new("."));
         // It gets its name with its first line: whoever reads the folder finds no run without a beginning.
         let new = tempfile::Builder::new().append(true).tempfile_in(folder).with_context(what)?;

@@ -127,7 +127,10 @@ impl Folder {
     }
 
     fn make(&self) -> anyhow::Result<()> {
-        let what = || format!("failed to make the folder of the journals, '{}'", self.0.display());
+        let what = || {
+            let folder = self.0.display();
+            format!("failed to make the folder of the journals, '{folder}' (--journal=<dir> names another one)")
+        };
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0).with_context(what)
     }
 

@@ -109,7 +109,7 @@ fn notes(survey: &Survey, leader: &Member, target: &Member, facts: &Facts) -> Ve
     }
     let (all, healthy, needed) = survey.quorum();
     if healthy < all {
-        let left = healthy - needed;
+        let left = healthy.saturating_sub(needed);
         let lost = if left == 0 {
             "the next one that fails ends the quorum".to_owned()
         } else {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::keys::{Keys, of_database, of_file};
 use super::look::Gallery;
 use super::source::Source;
-use super::template::Template;
+use super::template::{PLACE, Template};
 use crate::action::arguments::UsageError;
 use crate::action::standard::{self, Standard, Trusted, number_up_to};
 use crate::http::Address;
@@ -76,6 +76,7 @@ impl Arguments {
             (None, None) => return usage("--keys or --query is needed: of which pictures"),
         };
         match keys.bad.first() {
+            None if keys.count == 0 => anyhow::bail!("there are no keys: nothing was looked at. Nothing was changed"),
             Some((place, why)) if keys.count == 0 => {
                 anyhow::bail!("none of the {} keys can be used; {place}: {why}. Nothing was changed", keys.bad_count)
             }
@@ -100,6 +101,9 @@ impl Arguments {
         let Template::Store { address, before, behind } = to else {
             return Err(Unfit("--target is a folder or s3://…: pictures cannot be put to a URL".to_owned()).into());
         };
+        if let Some(why) = endings_differ(source, target) {
+            watch.warn(&why);
+        }
         let target = open(&address)?;
         let source = match from {
             Template::Url(pattern) => {
@@ -109,6 +113,22 @@ impl Arguments {
         };
         let largest = up_to("--largest", &self.flag_largest, "MiB", MOST_MIB)? << 20;
         Ok(Gallery::new(source, target, (before, behind), largest, Arc::clone(watch)))
+    }
+}
+
+/// What is odd where only one of two places has an ending such as `.png` behind its key.
+fn endings_differ(source: &str, target: &str) -> Option<String> {
+    let ending = |place: &str| {
+        let behind = place.split('?').next()?.split_once(PLACE)?.1;
+        behind.starts_with('.').then(|| behind.to_owned())
+    };
+    let odd = |one: &str, ending: &str, other: &str| {
+        format!("behind the key, {one} has '{ending}' and {other} has nothing: is {PLACE}{ending} missing there?")
+    };
+    match (ending(source), ending(target)) {
+        (Some(ending), None) => Some(odd("--source", &ending, "--target")),
+        (None, Some(ending)) => Some(odd("--target", &ending, "--source")),
+        _ => None,
     }
 }
 

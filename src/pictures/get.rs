@@ -20,6 +20,9 @@ pub async fn get(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     gallery.target.ready(false).await?;
     let keys = arguments.keys().await?;
     let survey = gallery.look(keys, jobs, true, false).await?;
+    if let Err(why) = gallery.source.answers(survey.first_to_store(false)).await {
+        context.watch.warn(&format!("{why}: nothing could be stored from there now"));
+    }
     Ok(told(&survey, gallery.target.address()))
 }
 

@@ -111,6 +111,14 @@ pub struct Survey {
     pub bad: (Vec<(String, String)>, u64),
 }
 
+impl Survey {
+    /// One of those that are to be stored.
+    #[must_use]
+    pub fn first_to_store(&self, replace: bool) -> Option<&Key> {
+        self.named.iter().find(|(_, standing)| standing.is_to_store(replace)).map(|(key, _)| key)
+    }
+}
+
 /// A picture as it lies in the target.
 #[derive(Debug)]
 pub struct Seen {
@@ -240,8 +248,7 @@ impl Gallery {
         while let Some(seen) = looked.next().await {
             let (wanted, standing) = seen?;
             counts.add(&standing);
-            let note = format!("looked at; {} missing, {} broken", counts.missing, counts.broken);
-            self.watch.at("pictures", &Progress { done: counts.all(), total, note });
+            self.watch.at("pictures", &Progress { done: counts.all(), total, note: "looked at".to_owned() });
             if standing.is_to_store(replace) {
                 to_store.add(&wanted)?;
             }

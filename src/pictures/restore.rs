@@ -30,6 +30,8 @@ pub struct Pictures {
     pub replace: bool,
     /// What became of them.
     pub ledger: Ledger,
+    /// Keys that cannot be used, where they stand, and why.
+    unusable: Vec<(String, String)>,
     in_a_row: AtomicU32,
     down: Mutex<Option<String>>,
 }
@@ -64,11 +66,22 @@ impl Ledger {
     /// The same in words: `8 stored; 1 not at the source`.
     fn sentence(&self) -> String {
         let words =
-            ["stored", "good by then", "not at the source", "of which the source gives no good picture", "not stored"];
+            ["stored", "good by then", "not at the source", "without a good picture at the source", "not stored"];
         let numbers = self.all().map(|(_, number)| number.load(Ordering::Relaxed));
         let told = numbers.iter().zip(words).enumerate().filter(|(at, (number, _))| *at == 0 || **number > 0);
         let told: Vec<_> = told.map(|(_, (number, word))| format!("{number} {word}")).collect();
         format!("pictures: {}", told.join(", "))
+    }
+}
+
+/// A picture that is being worked on: whoever waits for it no longer, since its time is over, has it counted as not stored.
+struct Begun<'a>(Option<&'a Ledger>);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if let Some(ledger) = self.0 {
+            count(&ledger.failed);
+        }
     }
 }
 
@@ -93,9 +106,9 @@ enum NotStored {
 impl Pictures {
     /// The pictures of these keys.
     #[must_use]
-    pub fn new(gallery: Gallery, keys: Keys, replace: bool) -> Self {
+    pub fn new(gallery: Gallery, keys: Keys, replace: bool, unusable: Vec<(String, String)>) -> Self {
         let (ledger, in_a_row, down) = (Ledger::default(), AtomicU32::new(0), Mutex::new(None));
-        Self { gallery, keys: Mutex::new(keys), replace, ledger, in_a_row, down }
+        Self { gallery, keys: Mutex::new(keys), replace, ledger, unusable, in_a_row, down }
     }
 
     /// A picture from the source, checked.
@@ -191,13 +204,19 @@ impl Batch for Pictures {
     }
 
     async fn act(&self, wanted: &Wanted) -> ItemEnd {
+        let mut begun = Begun(Some(&self.ledger));
         let end = self.store(wanted).await;
+        begun.0 = None;
         self.told(end)
     }
 
     fn stopped(&self) -> Option<String> {
         let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         down.as_ref().map(|why| format!("stopped after {DOWN} failures in a row, the last: {why}"))
+    }
+
+    fn unusable(&self) -> Vec<(String, String)> {
+        self.unusable.clone()
     }
 
     fn summary(&self) -> Option<String> {

@@ -34,20 +34,24 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     gallery.target.ready(true).await?;
     let replace = arguments.flag_stale;
     let survey = gallery.look(arguments.keys().await?, concurrency, replace, replace).await?;
-    let plan = plan(&survey, &arguments.flag_source.to_string(), &target, replace);
+    if let Err(why) = gallery.source.answers(survey.first_to_store(replace)).await {
+        anyhow::bail!("{why}. Nothing was changed");
+    }
+    let plan = plan(&survey, &arguments.flag_source.to_string(), &arguments.flag_target.to_string(), replace);
     let bad = (survey.bad.1 > 0).then(|| format!("{}: `get` names them", counted(survey.bad.1, "unusable key")));
     if let Some(bad) = &bad {
         context.watch.warn(bad);
     }
     let seen = sentence(&survey, &target);
-    let batch = Arc::new(Pictures::new(gallery, survey.to_store, replace));
+    let batch = Arc::new(Pictures::new(gallery, survey.to_store, replace, survey.bad.0));
     let mut finding = BatchExecution { scope, batch, plan, concurrency }.go().await?;
     if finding.outcome == Outcome::NothingToDo {
         finding.message = format!("{seen}. Nothing to store");
-    }
-    if let (Some(bad), Outcome::Done | Outcome::NothingToDo) = (bad, finding.outcome) {
-        finding.outcome = Outcome::NeedsOperator;
-        finding.message = format!("{}; {bad}", finding.message);
+        // Nothing is journalled of such a run; of a key that cannot be used somebody has to know all the same.
+        if let Some(bad) = bad {
+            finding.outcome = Outcome::NeedsOperator;
+            finding.message = format!("{}; {bad}", finding.message);
+        }
     }
     Ok(finding)
 }

@@ -33,6 +33,21 @@ impl Source {
         Template::name(&self.before, key, &self.behind).map_err(unfit)
     }
 
+    /// Whether it is there, and answers when it is asked for one of its pictures.
+    ///
+    /// # Errors
+    /// When it is not, or does not.
+    pub async fn answers(&self, one: Option<&Key>) -> Result<(), String> {
+        self.place.there().await.map_err(|error| format!("of the source: {error}"))?;
+        match one {
+            Some(key) => match self.head(key).await {
+                Err(Fault::Unavailable(why)) => Err(why),
+                _ => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+
     /// What is said of a picture without fetching it; none where nothing is.
     ///
     /// # Errors

@@ -38,6 +38,10 @@ impl Template {
         if text.replace(PLACE, "").contains(['{', '}']) {
             return Err(refused(&format!("braces stand only around `key`: {PLACE}")));
         }
+        let lower = text.to_ascii_lowercase();
+        if ["s3:", "http:", "https:"].iter().any(|scheme| lower.starts_with(scheme)) && !lower.contains("://") {
+            return Err(refused("two slashes stand behind the `:`"));
+        }
         let (address, query) = match text.split_once('?') {
             Some((address, query)) if text.contains("://") => (address, Some(query)),
             _ => (text, None),

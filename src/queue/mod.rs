@@ -5,6 +5,7 @@
 
 mod rabbit;
 mod redis;
+mod wire;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

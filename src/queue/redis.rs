@@ -8,6 +8,7 @@
 
 mod address;
 mod entry;
+mod server;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,19 +16,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
-use http::HeaderMap;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::streams::{StreamInfoGroup, StreamInfoGroupsReply, StreamPendingCountReply, StreamPendingId};
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, TlsCertificates, cmd, from_redis_value_ref};
+use redis::{FromRedisValue, cmd, from_redis_value_ref};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep};
 
 use self::address::parts;
 use self::entry::{Entries, Entry};
+use self::server::Server;
 use super::{Lost, Message, Queue, Survey, Taken};
-use crate::http::retry::Retry;
 use crate::http::{Address, Trust};
-use crate::port::Unfit;
 
 /// An entry that nobody refreshed for so long belongs to a worker that died: it may be taken over.
 const ABANDONED: Duration = Duration::from_secs(30);
@@ -47,15 +45,9 @@ const LONG_AGO: u64 = 86_400_000;
 /// How many entries are read at a time where all are gone through.
 const PAGE: usize = 1000;
 
-/// How long the server may take for a command, and for a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How often a command is tried where its connection breaks, with growing pauses: half a minute in all.
-const TRIES: Retry = Retry { tries: 9, first_pause: Duration::from_millis(200) };
-
 /// A stream, and a group of it.
 pub(super) struct Stream {
-    server: ConnectionManager,
+    server: Server,
     address: String,
     /// The stream's name.
     key: String,
@@ -98,35 +90,7 @@ impl Stream {
     pub(super) async fn open(address: &Address, worker: &str, trust: &Trust) -> anyhow::Result<Self> {
         let (url, stream, group) = parts(address)?;
         let shown = address.to_string();
-        let mut url = url.to_string();
-        if trust.insecure {
-            url.push_str("#insecure");
-        }
-        let root = match &trust.authorities {
-            Some(file) => {
-                let name = file.display();
-                Some(std::fs::read(file).with_context(|| format!("failed to read the authorities {name}"))?)
-            }
-            None => None,
-        };
-        let client = match (url.starts_with("rediss:"), root) {
-            (true, root_cert @ Some(_)) => {
-                Client::build_with_tls(url.as_str(), TlsCertificates { client_tls: None, root_cert })
-            }
-            _ => Client::open(url.as_str()),
-        };
-        let client = client.map_err(|error| Unfit(format!("'{shown}' names no server of Redis: {error}")))?;
-        let settings = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
-            .set_max_delay(Duration::from_secs(1))
-            .set_number_of_retries(1);
-        // The first must be there: who mistyped the address waits for no retries.
-        let lost = || format!("failed to reach Redis at {shown}");
-        let first =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
-        client.get_multiplexed_async_connection_with_config(&first).await.with_context(lost)?;
-        let server = client.get_connection_manager_with_config(settings).await.with_context(lost)?;
+        let server = Server::connect(&url, &shown, trust).await?;
         let own = Arc::new(Mutex::new(Own { abandoned: Some("-".to_owned()), ..Own::default() }));
         let names = [stream.clone(), group.clone(), worker.to_owned()];
         let heartbeat = tokio::spawn(refresh(server.clone(), names, Arc::clone(&own)));
@@ -134,7 +98,7 @@ impl Stream {
     }
 
     async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> anyhow::Result<T> {
-        ask(&self.server, words).await.with_context(|| format!("{} of {} failed", words[0], self.address))
+        self.server.ask(words).await.with_context(|| format!("{} of {} failed", words[0], self.address))
     }
 
     /// The group as it is now.
@@ -273,41 +237,7 @@ fn behind<T>(page: &[T], id: impl Fn(&T) -> &str) -> Option<String> {
     page.last().filter(|_| page.len() == PAGE).map(|last| format!("({}", id(last)))
 }
 
-/// Asks until there is an answer. Each command that is sent so may be sent twice.
-async fn ask<T: FromRedisValue>(server: &ConnectionManager, words: &[&str]) -> redis::RedisResult<T> {
-    let mut command = cmd(words[0]);
-    command.arg(&words[1..]);
-    again(|| {
-        let (command, mut server) = (&command, server.clone());
-        async move { command.query_async(&mut server).await }
-    })
-    .await
-}
-
-/// Does something again where the connection broke; the server may have done it the first time.
-async fn again<T, F>(once: impl Fn() -> F + Send + Sync) -> redis::RedisResult<T>
-where
-    F: Future<Output = redis::RedisResult<T>> + Send,
-{
-    let mut tried = 0;
-    loop {
-        tried += 1;
-        let error = match once().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let may_pass = error.is_io_error()
-            || matches!(error.kind(), redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading));
-        // A server that stands still is not asked for minutes.
-        let is_worth_it = may_pass && (tried < 2 || !error.is_timeout());
-        match TRIES.before_next(tried, &HeaderMap::new()).filter(|_| is_worth_it) {
-            Some(pause) => sleep(pause).await,
-            None => return Err(error),
-        }
-    }
-}
-
-async fn contents(server: &ConnectionManager, stream: &str, ids: &[String]) -> redis::RedisResult<Vec<Option<Entry>>> {
+async fn contents(server: &Server, stream: &str, ids: &[String]) -> redis::RedisResult<Vec<Option<Entry>>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -315,16 +245,12 @@ async fn contents(server: &ConnectionManager, stream: &str, ids: &[String]) -> r
     for id in ids {
         pipe.cmd("XRANGE").arg(stream).arg(id).arg(id);
     }
-    let found: Vec<Entries> = again(|| {
-        let (pipe, mut server) = (&pipe, server.clone());
-        async move { pipe.query_async(&mut server).await }
-    })
-    .await?;
+    let found: Vec<Entries> = server.ask_all(&pipe).await?;
     Ok(found.into_iter().map(|Entries(entries)| entries.into_iter().next()).collect())
 }
 
 /// Keeps what this worker has taken from seeming abandoned.
-async fn refresh(server: ConnectionManager, [stream, group, worker]: [String; 3], own: Arc<Mutex<Own>>) {
+async fn refresh(server: Server, [stream, group, worker]: [String; 3], own: Arc<Mutex<Own>>) {
     let mut beat = interval(HEARTBEAT);
     loop {
         beat.tick().await;
@@ -339,7 +265,7 @@ async fn refresh(server: ConnectionManager, [stream, group, worker]: [String; 3]
         words.extend(there);
         words.push("JUSTID");
         // The next beat tries again; whoever takes an entry over meanwhile gives the same effect.
-        let _ = ask::<redis::Value>(&server, &words).await;
+        let _ = server.ask::<redis::Value>(&words).await;
     }
 }
 
@@ -351,6 +277,11 @@ impl Queue for Stream {
 
     async fn look(&self, limit: usize, see: &mut (dyn for<'m> FnMut(&'m Message) + Send)) -> anyhow::Result<Survey> {
         let group = self.group().await?;
+        // What is added from here on is neither counted as added nor as waiting.
+        let info: HashMap<String, redis::Value> = self.ask(&["XINFO", "STREAM", &self.key]).await?;
+        let added = info.get("entries-added").and_then(|value| from_redis_value_ref::<u64>(value).ok());
+        let newest = info.get("last-generated-id").and_then(|value| from_redis_value_ref::<String>(value).ok());
+        let newest = newest.unwrap_or_else(|| "+".to_owned());
         let (mut shown, mut gone, mut left, mut waiting) = (0, Vec::new(), 0, 0);
         let mut show = |entry: Entry| {
             if shown < limit {
@@ -376,12 +307,12 @@ impl Queue for Stream {
         let mut next = Some(format!("({}", group.last_delivered_id));
         let count = PAGE.to_string();
         while let Some(from) = next {
-            let Entries(page) = self.ask(&["XRANGE", &self.key, &from, "+", "COUNT", &count]).await?;
+            let Entries(page) = self.ask(&["XRANGE", &self.key, &from, &newest, "COUNT", &count]).await?;
             next = behind(&page, |entry| &entry.id);
             waiting += page.len() as u64;
             page.into_iter().for_each(&mut show);
         }
-        let lost = self.gone_unread(&group, waiting).await?;
+        let lost = gone_unread(added, &group, waiting);
         let parked: u64 = self.ask(&["XLEN", &self.parking()]).await?;
         let taken = (group.pending as u64).saturating_sub(gone.len() as u64 + left);
         let unsure = "whether entries were deleted before they were read is not known".to_owned();
@@ -437,18 +368,14 @@ impl Queue for Stream {
             .arg("body")
             .arg(&body);
         pipe.cmd("XACK").arg(&self.key).arg(&self.group).arg(&message.id);
-        again(|| async {
-            // Both happen or none: what is no longer pending was parked the first time.
-            let words = [self.key.as_str(), &self.group, &message.id, &message.id, "1"];
-            let pending: StreamPendingCountReply =
-                cmd("XPENDING").arg(&words).query_async(&mut self.server.clone()).await?;
-            if pending.ids.is_empty() {
-                return Ok(());
-            }
-            pipe.query_async::<redis::Value>(&mut self.server.clone()).await.map(drop)
-        })
-        .await
-        .with_context(|| format!("XADD of {} failed", self.address))?;
+        // Both happen or none: what is no longer pending was parked the first time.
+        let mut question = cmd("XPENDING");
+        question.arg(&[self.key.as_str(), &self.group, &message.id, &message.id, "1"]);
+        let is_parked = |pending: &redis::Value| {
+            from_redis_value_ref::<StreamPendingCountReply>(pending).is_ok_and(|pending| pending.ids.is_empty())
+        };
+        let end = self.server.ask_all_unless(&question, is_parked, &pipe).await;
+        end.with_context(|| format!("XADD of {} failed", self.address))?;
         self.lock().held.remove(&message.id);
         Ok(parking)
     }
@@ -487,14 +414,10 @@ impl Queue for Stream {
     }
 }
 
-impl Stream {
-    /// How many entries were gone before the group read them, where so many wait. Redis knows since 7, and only until the group has
-    /// read past what is gone; none where it does not.
-    async fn gone_unread(&self, group: &StreamInfoGroup, waiting: u64) -> anyhow::Result<Option<u64>> {
-        let info: HashMap<String, redis::Value> = self.ask(&["XINFO", "STREAM", &self.key]).await?;
-        let added = info.get("entries-added").and_then(|value| from_redis_value_ref::<u64>(value).ok());
-        // A group that never read says nothing of how much it read.
-        let read = group.entries_read.map(|read| read as u64).or((group.last_delivered_id == "0-0").then_some(0));
-        Ok(added.zip(read).map(|(added, read)| added.saturating_sub(read).saturating_sub(waiting)))
-    }
+/// How many entries were gone before the group read them, where so many were added to the stream and so many of those wait. Redis
+/// knows since 7, and only until the group has read past what is gone; none where it does not.
+fn gone_unread(added: Option<u64>, group: &StreamInfoGroup, waiting: u64) -> Option<u64> {
+    // A group that never read says nothing of how much it read.
+    let read = group.entries_read.map(|read| read as u64).or((group.last_delivered_id == "0-0").then_some(0));
+    Some(added?.saturating_sub(read?).saturating_sub(waiting))
 }

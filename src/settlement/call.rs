@@ -14,7 +14,7 @@ use super::services::{self, Services};
 use super::template::Values;
 use super::{CallError, Confirmation, Settled, Settlement, Transaction};
 use crate::http::retry::{NoAnswer, Retry};
-use crate::http::{Client, Trust, client, is_page, sentence};
+use crate::http::{Client, Trust, is_page, patient_client, sentence};
 use crate::port::Unfit;
 use crate::watch::{Unwatched, Watch};
 
@@ -59,7 +59,7 @@ impl Login {
 impl Calls {
     pub fn new(services: &Services, bank: &str, trust: &Trust, watch: Arc<dyn Watch>) -> anyhow::Result<Self> {
         let (described, master) = (services.bank(bank)?, &services.master);
-        let client = client(trust)?;
+        let client = patient_client(trust, None)?;
         let confirmation = described.confirmation.clone();
         let stored = master.result.clone();
         let key = HeaderName::from_bytes(stored.key.as_bytes()).map_err(|_| {

@@ -65,6 +65,10 @@ pub async fn connect(place: &Place, trust: &Trust, application: &str) -> anyhow:
         };
         config.port(port);
         let found: Vec<IpAddr> = addresses(name).await?;
+        if found.len() > 1 {
+            // One that swallows what it is sent keeps no other from being tried.
+            config.connect_timeout(PATIENCE / u32::try_from(found.len()).unwrap_or(u32::MAX));
+        }
         let mut first = anyhow!("'{name}' has no address");
         for (tried, address) in found.into_iter().enumerate() {
             let mut config = config.clone();

@@ -78,7 +78,8 @@ fn version(metadata: &Metadata) -> String {
     format!("{device}-{inode}-{size}-{}.{}", metadata.mtime(), metadata.mtime_nsec())
 }
 
-fn read(path: &Path, limit: usize) -> Result<Option<Object>, StoreError> {
+/// A file that is there, opened to be read.
+fn opened(path: &Path) -> Result<Option<(File, Metadata)>, StoreError> {
     // A pipe would be waited for, and a device read for ever: what it is is looked at before it is opened.
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
@@ -92,17 +93,28 @@ fn read(path: &Path, limit: usize) -> Result<Option<Object>, StoreError> {
         Err(error) => return Err(failed("read", path, &error)),
     };
     let metadata = file.metadata().map_err(|error| failed("read", path, &error))?;
+    Ok(Some((file, metadata)))
+}
+
+fn head(path: &Path) -> Result<Option<Head>, StoreError> {
+    let Some((file, metadata)) = opened(path)? else { return Ok(None) };
+    let (size, checksum) = Checksum::of_reader(file).map_err(|error| failed("read", path, &error))?;
+    Ok(Some(told(&metadata, size, checksum)))
+}
+
+fn told(metadata: &Metadata, size: u64, checksum: Checksum) -> Head {
+    let modified = metadata.modified().ok().map(Into::into);
+    Head { size: Some(size), modified, checksum: Some(checksum), version: Some(version(metadata)) }
+}
+
+fn read(path: &Path, limit: usize) -> Result<Option<Object>, StoreError> {
+    let Some((file, metadata)) = opened(path)? else { return Ok(None) };
     let mut body = Vec::new();
     file.take(limit as u64 + 1).read_to_end(&mut body).map_err(|error| failed("read", path, &error))?;
     if body.len() > limit {
         return Err(StoreError::TooLong(limit));
     }
-    let head = Head {
-        size: Some(body.len() as u64),
-        modified: metadata.modified().ok().map(Into::into),
-        checksum: Some(Checksum::of(&body)),
-        version: Some(version(&metadata)),
-    };
+    let head = told(&metadata, body.len() as u64, Checksum::of(&body));
     Ok(Some(Object { head, body: body.into() }))
 }
 
@@ -177,8 +189,13 @@ fn walk(root: &Path, name: &str, prefix: &str, see: &mut dyn FnMut(Listed)) -> i
 
 #[async_trait]
 impl Source for Folder {
+    async fn there(&self) -> Result<(), StoreError> {
+        self.ready(false).await
+    }
+
     async fn head(&self, key: &Key) -> Result<Option<Head>, StoreError> {
-        Ok(self.get(key, usize::MAX - 1).await?.map(|object| object.head))
+        let path = self.path(key);
+        Self::at_leisure(move || head(&path)).await
     }
 
     async fn get(&self, key: &Key, limit: usize) -> Result<Option<Object>, StoreError> {

@@ -9,6 +9,8 @@ mod key;
 mod s3;
 mod web;
 
+use std::io::{self, BufRead as _, BufReader, Read};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -22,6 +24,9 @@ pub use web::{UrlPattern, Web};
 use crate::http::Trust;
 use crate::words::hexadecimal;
 
+/// How many bytes of a file are read at a time.
+const PART: usize = 256 * 1024;
+
 const KNOWN: &str = "known are a folder, and s3://BUCKET/PREFIX?endpoint=https://HOST&region=REGION";
 
 /// A SHA-256 in 64 small hexadecimal digits.
@@ -33,6 +38,27 @@ impl Checksum {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self::of_digest(&Sha256::digest(bytes))
+    }
+
+    /// How many bytes there are to be read, and their checksum. No more than a part of them is kept in memory.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn of_reader(source: impl Read) -> io::Result<(u64, Self)> {
+        let (mut source, mut digest, mut size) = (BufReader::with_capacity(PART, source), Sha256::new(), 0);
+        loop {
+            let part = match source.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if part.is_empty() {
+                return Ok((size, Self::of_digest(&digest.finalize())));
+            }
+            digest.update(part);
+            let length = part.len();
+            size += length as u64;
+            source.consume(length);
+        }
     }
 
     /// A SHA-256 that was computed already.
@@ -130,6 +156,14 @@ pub enum StoreError {
 /// What objects can be had from.
 #[async_trait]
 pub trait Source: Send + Sync {
+    /// Whether it is there, where that can be seen without asking for an object.
+    ///
+    /// # Errors
+    /// When it is not.
+    async fn there(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// What is said of an object; none where there is no such object.
     ///
     /// # Errors

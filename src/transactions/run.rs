@@ -12,7 +12,7 @@ use super::arguments::Arguments;
 use super::get::look;
 use super::message::Seen;
 use super::settle::{Outcomes, Transactions};
-use crate::action::arguments::UsageError;
+use crate::action::arguments::{UsageError, nearest};
 use crate::action::context::Context;
 use crate::action::report::{Finding, Table};
 use crate::action::runner::{BatchExecution, BatchPlan};
@@ -60,6 +60,9 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
             "LOST by the queue: {count}. `get` names them; after this run the queue may no longer know"
         ));
     }
+    if let Some(why) = of_no_such_issuer(&survey, &seen, &issuer)? {
+        watch.warn(&why);
+    }
     let plan = plan(&survey, &seen, queue.address(), (bank, &issuer), limit);
 
     // Several hosts may work on a queue at the same time: nobody else is kept out.
@@ -85,6 +88,24 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         feed: Mutex::default(),
     });
     BatchExecution { scope, batch, plan, concurrency }.go().await
+}
+
+/// What is odd where no transaction that was looked at is of the issuer.
+///
+/// # Errors
+/// Where all were looked at, and the name of another one is so near that a slip of the hand is likely.
+fn of_no_such_issuer(survey: &Survey, seen: &Seen, issuer: &str) -> Result<Option<String>, UsageError> {
+    if seen.issuers.is_empty() || seen.issuers.contains_key(issuer) {
+        return Ok(None);
+    }
+    let names: Vec<&str> = seen.issuers.keys().map(String::as_str).collect();
+    let why = format!("no transaction that was looked at is of issuer '{issuer}'; there are {}", names.join(", "));
+    match nearest(issuer, names.iter().copied()) {
+        Some(near) if seen.count() >= survey.count() => {
+            Err(UsageError(format!("{why}. Is '{near}' meant? Nothing was changed")))
+        }
+        _ => Ok(Some(why)),
+    }
 }
 
 fn plan(survey: &Survey, seen: &Seen, address: &str, (bank, issuer): (&str, &str), limit: Option<usize>) -> BatchPlan {

@@ -195,6 +195,16 @@ impl Transactions {
         Feed { taken, task }
     }
 
+    /// Why no more is taken from the queue; none while it is worth it.
+    fn halted(&self) -> Option<String> {
+        if !self.is_sure.load(Ordering::Relaxed) && number(&self.ledger.failed) >= UNREADABLE {
+            let why =
+                "none of the messages is a transaction: is `message` of the services right? They wait in the queue";
+            return Some(why.to_owned());
+        }
+        self.settlement.is_down().map(|why| format!("{why}; what was not settled waits in the queue"))
+    }
+
     /// Has a transaction settled; the queue is told of nothing.
     async fn settle(&self, transaction: &Transaction) -> ItemEnd {
         if transaction.issuer != self.issuer {
@@ -244,7 +254,7 @@ impl Batch for Transactions {
     type Item = Item;
 
     async fn next(&self) -> anyhow::Result<Option<Item>> {
-        if let Some(why) = self.stopped() {
+        if let Some(why) = self.halted() {
             return Err(anyhow!(why));
         }
         let mut feed = self.feed.lock().await;
@@ -295,12 +305,8 @@ impl Batch for Transactions {
     }
 
     fn stopped(&self) -> Option<String> {
-        if !self.is_sure.load(Ordering::Relaxed) && number(&self.ledger.failed) >= UNREADABLE {
-            let why =
-                "none of the messages is a transaction: is `message` of the services right? They wait in the queue";
-            return Some(why.to_owned());
-        }
-        self.settlement.is_down().map(|why| format!("{why}; what was not settled waits in the queue"))
+        let unknown = "the bank knows none of these transactions: are its URL and the path of its confirmation right?";
+        self.halted().or_else(|| self.ledger.is_unknown_to_all().then(|| unknown.to_owned()))
     }
 
     fn hurry(&self) {
@@ -325,9 +331,6 @@ impl Batch for Transactions {
         }
         if let Err(error) = self.queue.close().await {
             self.watch.warn(&format!("what this run had taken and not ended comes back a little later: {error:#}"));
-        }
-        if self.ledger.is_unknown_to_all() {
-            self.watch.warn("the bank knows none of these transactions: is the path of its confirmation right?");
         }
     }
 }

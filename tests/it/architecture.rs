@@ -47,8 +47,9 @@ fn refuse(folder: &str, words: &[&str], except: &[&str]) {
 
 /// The floors below the domains, the lowest first. A module may name what stands on a lower floor; `temporary` and `process` say
 /// who else may do what they do.
-const FLOORS: [&[&str]; 4] = [
-    &["address", "image", "journal", "poll", "process", "temporary", "watch", "words", "yaml"],
+const FLOORS: [&[&str]; 5] = [
+    &["address", "image", "poll", "process", "temporary", "watch", "words", "yaml"],
+    &["journal"],
     &["http", "port"],
     &["cluster", "platform", "queue", "registry", "settlement", "sql", "store"],
     &["action"],

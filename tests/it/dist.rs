@@ -144,6 +144,10 @@ async fn a_host_without_rust_runs_the_program_and_the_playbook_of_a_release() {
     assert_eq!(shell(&whole, "command -v cargo rustc || echo neither"), "neither\n");
     let help = shell(&whole, "PATH= bin/rollback_service --help");
     assert!(help.starts_with("Roll back a set of services to a date.\n"), "{help}");
+    let found =
+        Command::new(env!("CARGO_BIN_EXE_firebreak")).args(["find", "site", "down"]).current_dir(&whole).output();
+    let found = String::from_utf8(found.expect("firebreak runs").stdout).expect("UTF-8");
+    assert!(found.contains("rollback_service"), "a role is found by its symptom: {found}");
     for path in ["share/man/man1/rollback_service.1", "share/completions/bash/rollback_service", "LICENSE"] {
         assert_eq!(
             std::fs::read(whole.join(path)).expect(path),

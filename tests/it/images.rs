@@ -156,6 +156,7 @@ async fn a_look_tells_missing_broken_and_stale_ones_and_a_run_stores_the_first_t
     let acted = world.told(&format!("run {places} --yes")).await;
     // Of a key that is unusable, somebody has to know.
     assert_eq!((acted.code, acted.report["stored"].as_u64()), (3, Some(4)), "{acted:#?}");
+    assert_eq!(acted.report["counts"]["failed"], 1, "{acted:#?}");
     for (number, key) in [(0, "good"), (1, "gone"), (2, "cut"), (3, "page"), (5, "u/deep")] {
         assert_eq!(fs::read(world.path(&format!("pictures/{key}.png"))).expect(key), picture(30, number), "{key}");
     }

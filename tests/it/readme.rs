@@ -258,3 +258,14 @@ fn the_exit_codes_are_those_of_the_help() {
     assert_eq!(codes(&readme, "| Code | Meaning |"), codes(&help, "Exit status:"));
     assert_eq!(codes(&help, "Exit status:"), [0, 1, 2, 3, 4, 130]);
 }
+
+#[test]
+fn the_readme_of_every_role_says_when_it_is_the_right_one() {
+    for role in std::fs::read_dir(root().join("roles")).expect("the roles") {
+        let path = role.expect("a role").path().join("README.md");
+        let text = std::fs::read_to_string(&path).expect("its README");
+        let place = text.split("You are in the right place if ").nth(1);
+        let place = place.unwrap_or_else(|| panic!("{} does not say it", path.display()));
+        assert!(!place.starts_with('…'), "{}: nobody filled that in", path.display());
+    }
+}

@@ -68,7 +68,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every program: in its role's files where it has a role, else where the compiler left it.
+/// The programs that `make test` has built (`FIREBREAK_PROGRAMS`), or all: in its role's files where one has a role, else where the
+/// compiler left it.
 fn programs() -> Vec<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let release = target.join(format!("{}-unknown-linux-gnu/release", std::env::consts::ARCH));
@@ -80,7 +81,11 @@ fn programs() -> Vec<PathBuf> {
         assert!(program.is_file(), "this test needs {}: run `make build`", program.display());
         program
     };
-    names.map(place).collect()
+    let built = std::env::var("FIREBREAK_PROGRAMS").ok();
+    let is_built = |name: &String| built.as_ref().is_none_or(|built| built.split(' ').any(|one| one == name));
+    let programs: Vec<_> = names.filter(is_built).map(place).collect();
+    assert!(!programs.is_empty(), "FIREBREAK_PROGRAMS names no program: {built:?}");
+    programs
 }
 
 fn rollback_service() -> PathBuf {

@@ -256,3 +256,18 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
     }
     assert_eq!((world.settlement.ledger().asked, world.queue.pending().len()), (0, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_trusts_whom_cacert_names() {
+    let world = World::of(quick(), Redis::start_with_tls).await;
+    world.add(["confirmed-1"]);
+    let (queue, certificate) = world.queue.by_tls();
+    let stranger = world.ends(world.command(&format!("get --queue={queue}"))).await;
+    assert_eq!(stranger.code, 1, "{stranger:?}");
+    assert!(format!("{stranger:?}").contains("it can be named as --cacert"), "{stranger:?}");
+    let trusted = format!("run --bank=north --yes --queue={queue} --cacert={}", certificate.display());
+    let ended = world.ends(world.command(&trusted)).await;
+    assert_eq!((ended.code, numbers(&ended.report)[0]), (0, 1), "{ended:?}");
+    let insecure = world.ends(world.command(&format!("get --queue={queue} --insecure"))).await;
+    assert_eq!((insecure.code, insecure.report["outcome"].as_str()), (0, Some("nothing_to_do")), "{insecure:?}");
+}

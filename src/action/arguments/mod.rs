@@ -167,7 +167,13 @@ fn complete(manual: &Manual, parts: Vec<Word>, lookup: Lookup<'_>) -> Result<Vec
 /// The value itself, or for a secret given as `@path` what that file holds, without the newline at its end. The path
 /// is not told: it may be a password that happens to begin with `@`.
 fn reveal(option: &Opt, source: &str, value: &str) -> Result<String, UsageError> {
-    let Some(path) = value.strip_prefix('@').filter(|_| option.secret) else { return Ok(value.to_owned()) };
+    let Some(path) = value.strip_prefix('@').filter(|_| option.secret) else {
+        if option.secret && std::path::Path::new(value).is_file() {
+            let why = "a file is called so; `@` before its name gives what the file holds";
+            return Err(UsageError(format!("{source}: {why}")));
+        }
+        return Ok(value.to_owned());
+    };
     let refuse = |why: &str| {
         let hint = "a value that begins with @ is the name of a file that holds the secret";
         Err(UsageError(format!("{source}: the file that it names {why} ({hint})")))
@@ -298,6 +304,10 @@ General options:
             refusal("get --repo=a --pwd=@/no/such/file"),
             "--pwd: the file that it names cannot be read: No such file or directory (os error 2) (a value that begins \
              with @ is the name of a file that holds the secret)"
+        );
+        assert_eq!(
+            refusal(&format!("get --repo=a --pwd={}", file.path().display())),
+            "--pwd: a file is called so; `@` before its name gives what the file holds"
         );
         assert_eq!(values("get --repo=@a", &[]).values.get_str("--repo"), "@a");
     }

@@ -66,6 +66,11 @@ pub trait Batch: Send + Sync + 'static {
         None
     }
 
+    /// Items that were found beforehand to be of no use, by name, and why: they are counted as failed.
+    fn unusable(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// Called once when the run is interrupted: what waits for others is to give up soon.
     fn hurry(&self) {}
 
@@ -295,6 +300,9 @@ impl<B: Batch> BatchExecution<'_, B> {
             }
         }
         result.stopped = result.stopped.or_else(|| self.batch.stopped());
+        for (name, why) in self.batch.unusable() {
+            result.add((name, ItemEnd::Failed(why)));
+        }
         self.batch.close().await;
         section.over();
         self.write(&mut result, journal);

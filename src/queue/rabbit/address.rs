@@ -4,7 +4,7 @@ use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserIn
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::http::Address;
+use crate::address::{Address, ESCAPES};
 use crate::port::Unfit;
 use crate::queue::{KNOWN, shown};
 
@@ -31,6 +31,9 @@ impl Place {
     /// path.
     pub(super) fn read(address: &Address) -> Result<Self, Unfit> {
         let refused = |why: String| Unfit(format!("'{}' names no queue of RabbitMQ: {why}; {KNOWN}", shown(address)));
+        if address.may_be_cut_by_a_password() {
+            return Err(refused(ESCAPES.to_owned()));
+        }
         let url = Url::parse(address.whole()).map_err(|error| refused(error.to_string()))?;
         let decoded = |text: &str| {
             let text = percent_decode_str(text).decode_utf8();

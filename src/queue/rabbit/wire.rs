@@ -1,6 +1,4 @@
-//! What lapin speaks over: names that our own resolver knows, and TLS that trusts whom every client of this toolkit trusts.
-//!
-//! lapin's own TLS would bring fifty crates for certificates of clients, and asks the C library for names.
+//! What lapin speaks over. Its own TLS would bring fifty crates for certificates of clients, and it asks the C library for names.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -15,17 +13,9 @@ use futures_util::Stream;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, ToSocketAddrs};
-use tokio_rustls::TlsConnector;
-use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
-use crate::http::Names;
-
-/// Bytes to the broker and from it, in TLS or not.
-trait Bytes: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
-
-impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Bytes for T {}
+use crate::queue::wire::{self, Bytes, plain};
 
 type Wire = Compat<Box<dyn Bytes>>;
 
@@ -55,7 +45,7 @@ impl Reactor for Wires {
 
     #[expect(clippy::manual_async_fn, reason = "an async function would keep what it is called on")]
     fn tcp_connect_addr(&self, address: SocketAddr) -> impl Future<Output = io::Result<Wire>> + Send + 'static {
-        async move { plain(address).await.map(wire) }
+        async move { plain(&[address]).await.map(boxed) }
     }
 }
 
@@ -73,25 +63,11 @@ pub(super) async fn connect(broker: AMQPUri, tls: Arc<ClientConfig>, name: &str)
 }
 
 async fn open(broker: &AMQPUri, tls: Arc<ClientConfig>) -> io::Result<Wire> {
-    let (host, port) = (&broker.authority.host, broker.authority.port);
-    let addresses = Names::of_the_system().addresses(host).await?;
-    let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
-    let plain = plain(&*addresses).await?;
-    if broker.scheme == AMQPScheme::AMQP {
-        return Ok(wire(plain));
-    }
-    let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-    TlsConnector::from(tls).connect(name, plain).await.map(wire)
+    let tls = (broker.scheme == AMQPScheme::AMQPS).then_some(tls);
+    wire::open(&broker.authority.host, broker.authority.port, tls).await.map(TokioAsyncReadCompatExt::compat)
 }
 
-/// One of these addresses, the first that answers.
-async fn plain(to: impl ToSocketAddrs) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(to).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-fn wire(bytes: impl Bytes + 'static) -> Wire {
+fn boxed(bytes: impl Bytes + 'static) -> Wire {
     let bytes: Box<dyn Bytes> = Box::new(bytes);
     bytes.compat()
 }

@@ -2,13 +2,16 @@
 
 use url::Url;
 
-use crate::http::Address;
+use crate::address::{Address, ESCAPES};
 use crate::port::Unfit;
 use crate::queue::{KNOWN, shown};
 
 /// The server's own URL, the stream, and the group.
 pub(super) fn parts(address: &Address) -> Result<(Url, String, String), Unfit> {
     let refused = |why: String| Unfit(format!("'{}' names no stream of Redis: {why}; {KNOWN}", shown(address)));
+    if address.may_be_cut_by_a_password() {
+        return Err(refused(ESCAPES.to_owned()));
+    }
     let mut url = Url::parse(address.whole()).map_err(|error| refused(error.to_string()))?;
     let group = url.query_pairs().find(|(name, _)| name == "group").map(|(_, group)| group.into_owned());
     let group = group.filter(|group| !group.is_empty()).ok_or_else(|| refused("it has no `?group=`".to_owned()))?;

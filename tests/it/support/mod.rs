@@ -12,6 +12,7 @@ pub mod mariadb;
 pub mod marks;
 pub mod part;
 pub mod patroni;
+pub mod peak;
 pub mod podman;
 pub mod postgres;
 pub mod program;

@@ -6,6 +6,7 @@ use redis::{FromRedisValue, cmd};
 use tempfile::TempDir;
 
 use super::queue::TestQueue;
+use super::tls::SelfSigned;
 use super::{Server, free_port, need};
 
 /// A stream, and the group of those who work on it.
@@ -15,6 +16,8 @@ pub const GROUP: &str = "master";
 /// A running server, which keeps what it has on the disk.
 pub struct Redis {
     port: u16,
+    /// Where it speaks TLS, and with which certificate.
+    tls: Option<(u16, SelfSigned)>,
     folder: TempDir,
     server: Option<Server>,
 }
@@ -22,7 +25,17 @@ pub struct Redis {
 impl Redis {
     /// Starts it, with an empty stream and its group.
     pub fn start() -> Self {
-        let mut redis = Self { port: free_port(), folder: tempfile::tempdir().expect("a folder"), server: None };
+        Self::start_with(None)
+    }
+
+    /// Starts it so that it speaks TLS as well.
+    pub fn start_with_tls() -> Self {
+        Self::start_with(Some((free_port(), SelfSigned::of("localhost", 2100))))
+    }
+
+    fn start_with(tls: Option<(u16, SelfSigned)>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut redis = Self { port: free_port(), tls, folder, server: None };
         redis.begin();
         redis.ask::<()>(&["XGROUP", "CREATE", STREAM, GROUP, "0", "MKSTREAM"]);
         redis
@@ -32,6 +45,12 @@ impl Redis {
         let mut command = Command::new(need("redis-server", "redis-server"));
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
         command.args(["--port", &self.port.to_string(), "--dir"]).arg(self.folder.path());
+        if let Some((port, certificate)) = &self.tls {
+            let key = self.folder.path().join("key.pem");
+            certificate.write_key(&key);
+            command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no", "--tls-key-file"]).arg(key);
+            command.arg("--tls-cert-file").arg(&certificate.file);
+        }
         self.server = Some(Server::start_until(command, &self.folder.path().join("log"), || {
             self.client().get_connection().is_ok_and(|mut it| cmd("PING").query::<String>(&mut it).is_ok())
         }));
@@ -39,6 +58,12 @@ impl Redis {
 
     fn client(&self) -> redis::Client {
         redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a URL")
+    }
+
+    /// The stream by TLS, and the certificate of the server.
+    pub fn by_tls(&self) -> (String, &std::path::Path) {
+        let (port, certificate) = self.tls.as_ref().expect("it was started with TLS");
+        (format!("rediss://localhost:{port}/{STREAM}?group={GROUP}"), &certificate.file)
     }
 
     /// Where it listens.

@@ -39,9 +39,7 @@ impl SelfSigned {
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
     }
-}
 
-impl SelfSigned {
     /// Writes its key, in PEM.
     pub fn write_key(&self, file: &std::path::Path) {
         std::fs::write(file, self.key.serialize_pem()).expect("a file in PEM");
