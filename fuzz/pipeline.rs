@@ -2,8 +2,10 @@
 
 use firebreak::pipeline::file::inspect;
 use firebreak::pipeline::scope::Scope;
+use firebreak::pipeline::table::Table;
 use firebreak::pipeline::template::Template;
 use firebreak::pipeline::value::{Value, from_json, to_json};
+use firebreak::sql::tables::Kind;
 
 pub fn take(bytes: &[u8]) {
     let text = super::text(bytes);
@@ -17,6 +19,13 @@ pub fn take(bytes: &[u8]) {
     if let Some(value) = from_json(text) {
         let written = to_json(&value);
         assert!(from_json(&written).is_some_and(|back| back.same(&value)), "{text:?} {written:?}");
+    }
+    if let Ok(table) = Table::new(bytes) {
+        let width = table.columns.len();
+        assert!(table.filter_map(Result::ok).all(|(_, row)| row.len() == width), "{text:?}");
+    }
+    for kind in [Kind::Number, Kind::Instant, Kind::Json, Kind::List(Box::new(Kind::Text))] {
+        let _ = kind.cell(text);
     }
     if let Ok(template) = Template::new(text) {
         let _ = template.render(&Scope::default());

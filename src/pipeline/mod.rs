@@ -2,10 +2,11 @@
 //!
 //! [`file`](mod@file) reads a test whole, and finds all that is wrong with it before anything runs. [`template`] and [`value`] say what its texts
 //! mean, and run nothing. [`module`] has what a step can be, a file each; [`world`] is where the steps of one test are done, and
-//! [`test`](mod@test) does them to the end; [`table`] compares tables for modules that read databases. [`get`] looks, [`run`](mod@run) runs them beside one another and judges, and [`schema`] tells editors.
+//! [`test`](mod@test) does them to the end; [`table`] compares tables for modules that read databases, [`database`] opens these, and [`mod@sheet`] the files of tables. [`get`] looks, [`run`](mod@run) runs them beside one another and judges, and [`schema`] tells editors.
 
 pub mod arguments;
 pub mod choose;
+pub mod database;
 pub mod file;
 pub mod get;
 pub mod module;
@@ -16,6 +17,7 @@ pub mod schema;
 pub mod scope;
 pub mod secrets;
 pub mod setup;
+pub mod sheet;
 pub mod table;
 pub mod template;
 pub mod test;

@@ -53,9 +53,9 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         resources,
         scope,
         environment,
+        trust: arguments.trust(false),
         http: client(&arguments.trust(false))?,
         trusting: client(&arguments.trust(true))?,
-        trust: arguments.trust(false),
     });
     if let Some(journal) = context.journal.begin()? {
         let names: Vec<&str> = tests.iter().map(|found| found.file.as_str()).collect();
@@ -84,11 +84,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
 }
 
 /// The files with results that are asked for, each with its text.
-fn results(
-    arguments: &Arguments,
-    tested: &[Tested],
-    started: DateTime<Utc>,
-) -> Vec<(PathBuf, anyhow::Result<String>)> {
+fn results(arguments: &Arguments, tested: &[Tested], started: DateTime<Utc>) -> Vec<(PathBuf, anyhow::Result<String>)> {
     let mut files = Vec::new();
     if let Some(file) = &arguments.flag_junit {
         files.push((file.clone(), report::junit(tested)));

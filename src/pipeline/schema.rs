@@ -1,5 +1,7 @@
 //! The JSON Schema (draft 7, which editors know) of a test, made of the modules' definitions.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::module::MODULES;
@@ -140,7 +142,13 @@ fn argument(argument: &Argument) -> (String, Value) {
         Kind::Text | Kind::Resource => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Number => json!({ "type": ["number", "string"] }),
         Kind::Flag => json!({ "type": ["boolean", "string"] }),
-        Kind::Map => json!({ "type": ["object", "string"] }),
+        Kind::Map | Kind::Resources => json!({ "type": ["object", "string"] }),
+        Kind::Members(members) => {
+            let mut schema = object(members);
+            schema["additionalProperties"] = false.into();
+            schema["type"] = json!(["object", "string"]);
+            schema
+        }
         Kind::List => json!({ "type": ["array", "string"] }),
         Kind::Check => json!({ "allOf": [{ "$ref": "#/definitions/check" }] }),
         Kind::Steps => json!({ "allOf": [{ "$ref": "#/definitions/steps" }] }),
@@ -183,7 +191,21 @@ fn rows(arguments: &[Argument]) -> String {
         let must = if argument.required { " (needed)" } else { "" };
         format!("| `{}`{must} | {} |\n", argument.name, argument.about.replace('|', "\\|"))
     };
-    format!("| argument | what it means |\n|---|---|\n{}", arguments.iter().map(row).collect::<String>())
+    let mut text =
+        format!("| argument | what it means |\n|---|---|\n{}", arguments.iter().map(row).collect::<String>());
+    // What several take alike is told once.
+    let mut told: Vec<(&[Argument], Vec<&str>)> = Vec::new();
+    for argument in arguments {
+        let Kind::Members(members) = argument.kind else { continue };
+        match told.iter_mut().find(|(known, _)| *known == members) {
+            Some((_, names)) => names.push(argument.name),
+            None => told.push((members, vec![argument.name])),
+        }
+    }
+    for (members, names) in told {
+        let _ = write!(text, "\nEach of `{}` takes\n\n{}", names.join("`, `"), rows(members));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -156,6 +156,8 @@ fn collect(name: &str, value: &Value, found: &mut BTreeSet<String>) {
             }
             if is_secret {
                 found.insert(text);
+            } else if let Some(said @ (Value::Map(_) | Value::List(_))) = value.text().and_then(Value::literal) {
+                collect(&name, &said, found);
             }
         }
     }

@@ -1,11 +1,13 @@
 //! The port to databases: PostgreSQL, and `MariaDB` or `MySQL`. A URL says where one is; [`connect`] opens a [`Session`] for whoever only
-//! runs statements, [`postgres`] and [`mysql`] the drivers' own connections for whoever needs more.
+//! runs statements, [`postgres`] and [`mysql`] the drivers' own connections for whoever needs more, and `tables` cells with their types.
 //!
 //! Names become addresses by our own resolver, and TLS is rustls, whose certificates are checked as [`Tls`] says.
 
 mod address;
 pub mod mysql;
 pub mod postgres;
+#[cfg(feature = "tables")]
+pub mod tables;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! `test_pipeline` as its users run it: files of Catcher's format, and what comes of them.
 
 mod compat;
+mod databases;
 mod format;
 mod http;
 mod includes;
@@ -10,6 +11,7 @@ mod reports;
 mod role;
 mod running;
 mod secrets;
+mod tables;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -20,7 +20,7 @@ const FOREIGN: [(&str, &[&str]); 8] = [
     ),
     (
         "rebuild_indexes",
-        &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "redis", "saphyr-parser", "syn"],
+        &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "redis", "rusqlite", "saphyr-parser", "syn"],
     ),
     (
         "reelect_leader",
@@ -28,7 +28,7 @@ const FOREIGN: [(&str, &[&str]); 8] = [
     ),
     (
         "repopulate_images",
-        &["redis", "axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"],
+        &["redis", "rusqlite", "axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"],
     ),
     ("resolve_transactions", &["axum", "k8s-openapi", "kube", "minijinja", "pulldown-cmark", "saphyr-parser", "syn"]),
     (

@@ -1,7 +1,7 @@
 //! Steps, as the definitions of their modules say.
 
 use super::read::{OPERATORS, Reader};
-use super::{Data, Field, RunIf, Step, Until};
+use super::{Data, Field, Form, RunIf, Step, Until};
 use crate::pipeline::module::definition::{Argument, COMMON, Kind, Shape};
 use crate::pipeline::module::{self, Module};
 use crate::pipeline::value::Value;
@@ -227,7 +227,10 @@ impl Reader {
                 Kind::Check => self.condition(value).map(Field::Check),
                 Kind::Steps => Some(Field::Steps(self.steps(value))),
                 kind => {
-                    let data = self.data(value);
+                    let data = match (kind, &value.value) {
+                        (Kind::Members(arguments), yaml::Value::Map(_)) => self.inner(name, key, value, arguments),
+                        _ => self.data(value),
+                    };
                     self.fits(&data, kind, &format!("`{name}`"));
                     Some(Field::Data(data))
                 }
@@ -246,15 +249,33 @@ impl Reader {
         fields
     }
 
+    /// A map with these keys, as data.
+    fn inner(&mut self, name: &str, key: &Node, node: &Node, arguments: &'static [Argument]) -> Data {
+        let members = self.members(node);
+        let members: Vec<&Member<'_>> = members.iter().collect();
+        let fields = self.fields(&members, arguments, key, &format!("`{name}`"), false);
+        let members = fields.into_iter().filter_map(|(name, field)| {
+            let Field::Data(data) = field else { return None };
+            Some((Data { place: data.place.clone(), form: Form::Fixed(Value::from(name)) }, data))
+        });
+        Data { place: self.place(node), form: Form::Map(members.collect()) }
+    }
+
     /// Notes where data cannot be of the kind that is asked for, whatever the variables are.
     fn fits(&mut self, data: &Data, kind: Kind, name: &str) {
+        if let (Kind::Resources, Form::Map(members)) = (kind, &data.form) {
+            for (_, file) in members {
+                self.fits(file, Kind::Resource, name);
+            }
+            return;
+        }
         let Some(value) = data.fixed() else { return };
         let said = value.text().and_then(Value::literal);
         let said = said.as_ref().unwrap_or(&value);
         let expected = match (kind, said) {
             (Kind::Number, said) if said.number().is_none() || matches!(said, Value::Bool(_)) => "a number",
             (Kind::Flag, said) if !matches!(said, Value::Bool(_)) => "true or false",
-            (Kind::Map, said) if !matches!(said, Value::Map(_)) => "a map",
+            (Kind::Map | Kind::Members(_) | Kind::Resources, said) if !matches!(said, Value::Map(_)) => "a map",
             (Kind::Text | Kind::Resource, Value::List(_) | Value::Map(_)) if value.text().is_none() => "a text",
             _ => {
                 if let (Kind::Resource, Some(file)) = (kind, value.text()) {

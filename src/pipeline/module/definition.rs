@@ -38,7 +38,7 @@ pub struct Command {
 }
 
 /// An argument.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Argument {
     /// Its key.
     pub name: &'static str,
@@ -65,8 +65,12 @@ pub enum Kind {
     Map,
     /// A list, or one value in its place.
     List,
+    /// Keys and values, with these keys.
+    Members(&'static [Argument]),
     /// A file in the folder of resources, which must be there.
     Resource,
+    /// Names, each with such a file.
+    Resources,
     /// A check.
     Check,
     /// Steps: one or a list.

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 
 use super::definition::{Argument, Definition, Kind, Shape};
 use super::{Call, Failure, Module};
+use crate::pipeline::scope::Scope;
 use crate::pipeline::template::Template;
 use crate::pipeline::value::Value;
-use crate::pipeline::world::World;
+use crate::pipeline::world::{Settings, World};
 
 /// See the head of this file.
 pub struct Echo;
@@ -54,14 +55,27 @@ impl Module for Echo {
 /// # Errors
 /// When there is no such file, or the template fails.
 pub(super) fn resource(file: &str, world: &World) -> Result<String, Failure> {
-    let path = world.settings.resources.join(file);
+    resource_with(file, &world.settings, world.scope())
+}
+
+/// The same, with other variables.
+///
+/// # Errors
+/// As [`resource`].
+pub(super) fn resource_with(file: &str, settings: &Settings, scope: &Scope) -> Result<String, Failure> {
+    let path = settings.resources.join(file);
     let text = std::fs::read_to_string(&path);
     let text = text.map_err(|error| Failure::wrong(format!("failed to read {}: {error}", path.display())))?;
-    if !Template::is_one(&text) {
-        return Ok(text);
-    }
-    let template = Template::new(&text).map_err(|why| Failure::wrong(format!("{file} is no template: {why}")))?;
-    template.text(world.scope()).map_err(|why| Failure::failed(format!("{file}: {why}")))
+    if Template::is_one(&text) { rendered(file, &text, scope) } else { Ok(text) }
+}
+
+/// The text that a file's template gives.
+///
+/// # Errors
+/// When it is none, or fails.
+pub fn rendered(file: &str, text: &str, scope: &Scope) -> Result<String, Failure> {
+    let template = Template::new(text).map_err(|why| Failure::wrong(format!("{file} is no template: {why}")))?;
+    template.text(scope).map_err(|why| Failure::failed(format!("{file}: {why}")))
 }
 
 fn write(path: &Path, value: &Value) -> std::io::Result<()> {

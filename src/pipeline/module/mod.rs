@@ -19,10 +19,13 @@
 mod check;
 pub mod definition;
 mod echo;
+mod expect;
 mod http;
 mod iterate;
+mod prepare;
 mod rabbit;
 mod redis;
+mod request;
 mod run;
 mod s3;
 mod settings;
@@ -40,6 +43,7 @@ use super::value::Value;
 use super::world::World;
 use crate::action::arguments::nearest;
 use definition::{Definition, LEFT_OUT};
+pub use echo::rendered;
 
 /// No time that a test names is longer: nobody waits so long, and clocks cannot reckon with any number.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
@@ -58,16 +62,21 @@ pub trait Module: Send + Sync {
 }
 
 /// All of them, in the order in which they are told of.
-pub static MODULES: [&dyn Module; 11] = [
+pub static MODULES: [&dyn Module; 16] = [
     &check::Check,
     &echo::Echo,
+    &expect::Expect,
     &http::Http,
     &iterate::Loop,
+    &request::MYSQL,
+    &request::POSTGRES,
+    &prepare::Prepare,
     &rabbit::Rabbit,
     &redis::Redis,
     &run::Run,
     &s3::S3,
     &sh::Shell,
+    &request::SQLITE,
     &stop::Stop,
     &wait::Wait,
 ];
@@ -274,8 +283,8 @@ mod tests {
     fn a_module_that_is_not_there_is_refused_by_name() {
         let error = |name: &str| named(name).err().expect("a refusal");
         assert_eq!(
-            error("postgres"),
-            "postgres: no module of this name yet; modules: check, echo, http, loop, rabbit, redis, run, s3, sh, stop, wait"
+            error("mongo"),
+            "mongo: no module of this name yet; modules: check, echo, expect, http, loop, mysql, postgres, prepare, rabbit, redis, run, s3, sh, sqlite, stop, wait"
         );
         assert!(error("ecoh").contains("the nearest is 'echo'"), "{}", error("ecoh"));
         assert_eq!(error("oracle"), "oracle: this module is left out: use `sh` with sqlplus");

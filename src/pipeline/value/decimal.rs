@@ -69,6 +69,13 @@ impl Decimal {
         self.shortest() == other.shortest()
     }
 
+    /// A text that is the same for the same number, however many zeros it was written with.
+    #[must_use]
+    pub fn shortly(&self) -> String {
+        let (digits, places) = self.shortest();
+        format!("{digits}e{}", -places)
+    }
+
     /// Without zeros at the end.
     fn shortest(&self) -> (String, i64) {
         let digits = self.digits.to_string();

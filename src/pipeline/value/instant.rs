@@ -26,6 +26,17 @@ impl Instant {
         }
     }
 
+    /// What a text tells, where it is a day, a time or an instant.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if !text.starts_with(|c: char| c.is_ascii_digit()) || text.as_bytes().get(4) != Some(&b'-') {
+            return None;
+        }
+        let date = || text.parse().ok().map(Self::Date);
+        date().or_else(|| local_of(text).map(Self::Local)).or_else(|| zoned_of(text).map(Self::Zoned))
+    }
+
     /// Whether a text tells it: `2026-11-28`, `2026-11-28 10:00:00`, `2026-11-28T11:00:00+01:00`.
     #[must_use]
     pub fn is_written(&self, text: &str) -> bool {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::databases::Base;
 use super::{Ended, PROGRAM};
 use crate::support::need;
 use crate::support::s3::Bucket;
@@ -43,21 +44,78 @@ fn the_cases_of_the_core_end_as_catcher_ends_them() {
     assert_eq!(ended.stdout, "38/38 ok, 0 skipped\n", "{}", ended.stderr);
 }
 
-#[test]
-fn cases_of_modules_that_are_not_here_are_refused_by_name_before_anything_runs() {
-    let Some((folder, cases)) = cases("modules that are not here are refused by name") else { return };
-    let mut refused = 0;
-    for case in cases.iter().filter(|case| !is_core(case) && !is_of_objects(case)) {
-        let place = super::Place::with(&[(
-            "main.yaml",
-            &std::fs::read_to_string(folder.join(case["file"].as_str().expect("a file"))).expect("a case"),
-        )]);
-        let (code, report) = place.report("get main.yaml");
-        let said = report["problems"].to_string();
-        assert!(code == 2 && said.contains("no module of this name yet; modules: check, "), "{code} {report}");
-        refused += 1;
+/// The databases that the cases of one kind speak to.
+const DATABASES: [&str; 3] = ["postgres", "mysql", "sqlite"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cases_of_databases_end_as_catcher_ends_them() {
+    let Some((folder, cases)) = cases("the cases of databases end as Catcher ends them") else { return };
+    let mut ran = 0;
+    for case in cases.iter().filter(|case| DATABASES.contains(&case["needs"].as_str().unwrap_or_default())) {
+        let base = match case["needs"].as_str() {
+            Some("postgres") => Base::postgres().await,
+            Some("mysql") => Base::mysql().await,
+            _ => Base::sqlite(),
+        };
+        ran += 1;
+        case_of_a_database(&folder, case, &base).await;
     }
-    assert_eq!(refused, 11);
+    assert_eq!(ran, 11);
+}
+
+async fn case_of_a_database(folder: &Path, case: &Value, base: &Base) {
+    let text = |name: &Value| name.as_str().map(str::to_owned);
+    let texts = |list: &Value| list.as_array().into_iter().flatten().filter_map(text).collect::<Vec<_>>();
+    let (host, user, name) = base.account().await;
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    // The databases of the cases have a place of their own; here each case has a database of its own.
+    let moved = |file: &Path| {
+        let said = std::fs::read_to_string(file).expect("a file of a case");
+        let (of, here) = if base.engine == "mysql" {
+            ("root:test@localhost:3307/test", "3307")
+        } else {
+            ("test:test@localhost:5433/test", "5433")
+        };
+        let old = if base.engine == "mysql" { "user: root" } else { "user: test" };
+        let said =
+            said.replace(of, &format!("{user}:test@{host}/{name}")).replace("dbname: test", &format!("dbname: {name}"));
+        said.replace(old, &format!("user: {user}")).replace(&format!("port: {here}"), &format!("port: {port}"))
+    };
+    let place = super::Place::with(&[("resources/none", "")]);
+    place.write("main.yaml", &moved(&folder.join(case["file"].as_str().expect("a file"))));
+    for extra in texts(&case["extra_files"]) {
+        place.write(&extra, &moved(&folder.join(case["extra_dir"].as_str().expect("a folder")).join(&extra)));
+    }
+    for statement in texts(&case["setup_sql"]) {
+        base.run(&statement).await;
+    }
+    if base.engine == "sqlite" {
+        let connection = rusqlite::Connection::open(place.path("test.db")).expect("a database");
+        texts(&case["setup_sqlite"]).iter().for_each(|statement| connection.execute_batch(statement).expect(statement));
+    }
+    for _ in 0..case["repeat"].as_u64().unwrap_or(1) {
+        let ended = place.run(&format!("run {} main.yaml", texts(&case["args"]).join(" ")));
+        let verdict = if ended.code == 0 { "pass" } else { "fail" };
+        assert!(case["expect"] == verdict && ended.code < 2, "{}: {ended:?}", case["name"]);
+    }
+    for check in case["checks"]["sql_after"].as_array().into_iter().flatten() {
+        let lines = base.lines(check[0].as_str().expect("a statement")).await;
+        assert_eq!(check[1], lines.join("\n"), "{}", case["name"]);
+    }
+    for check in case["checks"]["sqlite_after"].as_array().into_iter().flatten() {
+        let connection = rusqlite::Connection::open(place.path("test.db")).expect("a database");
+        let count: String = connection
+            .query_row(
+                &format!(
+                    "SELECT group_concat(id || '|' || num, char(10)) FROM ({})",
+                    check[0].as_str().expect("a statement")
+                ),
+                [],
+                |row| row.get(0),
+            )
+            .expect("rows");
+        assert_eq!(check[1], count, "{}", case["name"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ fn unknown_keys_keys_that_are_there_twice_and_an_empty_file_are_refused_with_the
 t/a.yaml:1:19: 'a' is here a second time: it is in line 1 already
 t/a.yaml:2:1: 'stepz' is not known in a test: the nearest is 'steps'; known are include, variables, steps, finally, ignore, catch, exclusive
 t/a.yaml:4:12: 'form' is not known in `echo`: the nearest is 'from'; known are from, from_file, to, name, register, ignore_errors, tag, skip_if, run_if, until, actions
-t/a.yaml:5:5: ecoh: no module of this name yet; the nearest is 'echo'; modules: check, echo, http, loop, rabbit, redis, run, s3, sh, stop, wait
+t/a.yaml:5:5: ecoh: no module of this name yet; the nearest is 'echo'; modules: check, echo, expect, http, loop, mysql, postgres, prepare, rabbit, redis, run, s3, sh, sqlite, stop, wait
 t/a.yaml:6:21: `equals` takes `the`, and one of `is` and `is_not`
 t/a.yaml:6:22: 'thee' is not known in `equals`: the nearest is 'the'; known are the, is, is_not
 t/empty.yaml: the file is empty
@@ -305,7 +305,11 @@ fn the_schema_is_json_on_stdout_and_has_each_module() {
     let ended = place.run("schema");
     let schema: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
     let steps: Vec<&String> = schema["definitions"]["step"]["properties"].as_object().expect("steps").keys().collect();
-    assert_eq!(steps, ["check", "echo", "http", "loop", "rabbit", "redis", "run", "s3", "sh", "stop", "wait"]);
+    let all = [
+        "check", "echo", "expect", "http", "loop", "mysql", "postgres", "prepare", "rabbit", "redis", "run", "s3",
+        "sh", "sqlite", "stop", "wait",
+    ];
+    assert_eq!(steps, all);
     let url =
         &schema["definitions"]["step"]["properties"]["http"]["anyOf"][0]["properties"]["get"]["properties"]["url"];
     assert_eq!(url["description"], "The URL.");
