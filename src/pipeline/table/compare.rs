@@ -237,14 +237,18 @@ mod tests {
     fn among(file: &str, found: &str) -> Vec<String> {
         let names = NAMES.map(str::to_owned);
         let mut among = Among::new(&names[..2], wanted(file)).expect("rows");
-        rows(found).into_iter().for_each(|row| among.see(row));
+        for row in rows(found) {
+            among.see(row);
+        }
         among.end().lines()
     }
 
     fn in_order(file: &str, found: &str) -> Vec<String> {
         let names = NAMES.map(str::to_owned);
         let mut order = InOrder::new(&names[..2], wanted(file));
-        rows(found).iter().for_each(|row| order.see(row));
+        for row in &rows(found) {
+            order.see(row);
+        }
         order.end().expect("a comparison").lines()
     }
 

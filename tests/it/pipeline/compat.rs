@@ -91,7 +91,9 @@ async fn case_of_a_database(folder: &Path, case: &Value, base: &Base) {
     }
     if base.engine == "sqlite" {
         let connection = rusqlite::Connection::open(place.path("test.db")).expect("a database");
-        texts(&case["setup_sqlite"]).iter().for_each(|statement| connection.execute_batch(statement).expect(statement));
+        for statement in texts(&case["setup_sqlite"]) {
+            connection.execute_batch(&statement).expect(&statement);
+        }
     }
     for _ in 0..case["repeat"].as_u64().unwrap_or(1) {
         let ended = place.run(&format!("run {} main.yaml", texts(&case["args"]).join(" ")));

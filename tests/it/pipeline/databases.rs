@@ -77,8 +77,8 @@ impl Base {
     /// A test that makes a question, and checks what is answered: each line is a template that must be true.
     pub fn asks(&self, before: &str, question: &str, checks: &[&str]) -> String {
         let before = if before.is_empty() { String::new() } else { self.step(before) };
-        let checks: String =
-            checks.iter().map(|check| format!("  - check: {}\n", json(&format!("{{{{ {check} }}}}")))).collect();
+        let check = |check: &&str| format!("  - check: {}\n", json(&format!("{{{{ {check} }}}}")));
+        let checks = checks.iter().map(check).collect::<Vec<_>>().concat();
         format!(
             "steps:\n{before}  - {}: {{request: {{conf: '{}', sql: {}}}, register: {{x: '{{{{ OUTPUT }}}}'}}}}\n{checks}",
             self.engine,
