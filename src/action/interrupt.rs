@@ -23,6 +23,8 @@ const OPEN: u8 = 0;
 const SHIELDED: u8 = 1;
 /// Items are worked on, and each is ended once it is begun.
 const DRAINED: u8 = 3;
+/// Something is judged, and what was made for that is to be cleaned up.
+const JUDGED: u8 = 4;
 /// The outcome is decided.
 const DECIDED: u8 = 2;
 
@@ -35,6 +37,8 @@ pub enum Meaning {
     TakeBack,
     /// The action was told: it begins nothing more, and ends what it began.
     Drain,
+    /// The action was told: it judges nothing more, and cleans up.
+    CleanUp,
     /// It had been told before: leave at once.
     Leave,
     /// The outcome is decided, and only told to others still.
@@ -62,6 +66,13 @@ impl Interrupt {
         CriticalSection { interrupt: self.clone() }
     }
 
+    /// Begins the part of an action that judges, and has to clean up what it made for that.
+    #[must_use]
+    pub fn judging_section(&self) -> CriticalSection {
+        self.phase.store(JUDGED, Ordering::SeqCst);
+        CriticalSection { interrupt: self.clone() }
+    }
+
     /// Is cancelled when somebody interrupts a section: for an item of a batch that takes so long that it is better broken off.
     #[must_use]
     pub fn told(&self) -> CancellationToken {
@@ -81,7 +92,11 @@ impl Interrupt {
             Meaning::Leave
         } else {
             self.token.cancel();
-            if phase == DRAINED { Meaning::Drain } else { Meaning::TakeBack }
+            match phase {
+                DRAINED => Meaning::Drain,
+                JUDGED => Meaning::CleanUp,
+                _ => Meaning::TakeBack,
+            }
         }
     }
 }

@@ -247,9 +247,14 @@ async fn interrupts(
                     "Interrupted: what was begun is finished, and nothing more is begun. Interrupt again to leave at once.",
                 );
             }
+            Meaning::CleanUp => {
+                console.say(
+                    "Interrupted: what was begun is broken off and cleaned up, and nothing more is begun. Interrupt again to leave at once.",
+                );
+            }
             Meaning::Hurry => console.say("The outcome is decided already: see the report. Slack is told no more."),
             Meaning::Leave => {
-                let Some(died) = run_journal.died() else { return untouched() };
+                let Some(died) = run_journal.died() else { return run_journal.cut_off().unwrap_or_else(untouched) };
                 let mut finding = Finding::new(Outcome::Interrupted, format!("{}\n{died}", console.last_seen()));
                 finding.changed = true;
                 return finding;

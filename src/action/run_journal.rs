@@ -130,6 +130,21 @@ impl RunJournal {
         Some(told.unwrap_or_else(|error| format!("what it did is not known: {error:#}")))
     }
 
+    /// What is to be said where this process leaves a judgement at once: whose clean-up was broken off; none where nothing was under way.
+    pub(super) fn cut_off(&self) -> Option<Finding> {
+        let run = Run::read(self.journal.get()?.path()).ok()?;
+        let open = run.calls.iter().filter(|call| call.answer.is_none());
+        let names: Vec<&str> =
+            open.filter_map(|call| call.about.as_object()?.values().find_map(Value::as_str)).collect();
+        let names = Some(names.join(", ")).filter(|names| !names.is_empty())?;
+        let message = format!(
+            "left at once: the clean-up of {names} was broken off, and what was made for that may be left behind"
+        );
+        let mut finding = Finding::new(Outcome::Interrupted, message);
+        finding.changed = true;
+        Some(finding)
+    }
+
     /// Writes the end down, and adds to the finding where it is all written.
     pub(super) fn end(&self, finding: &mut Finding) -> Option<String> {
         let journal = self.journal.get()?;

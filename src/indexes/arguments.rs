@@ -49,6 +49,9 @@ impl Arguments {
         if !indexes.is_empty() && !tables.is_empty() {
             return Err(UsageError("--index names indexes by themselves: leave --table out".to_owned()));
         }
+        if !indexes.is_empty() && self.flag_kind.as_deref().is_some_and(|kinds| !kinds.trim().is_empty()) {
+            return Err(UsageError("--index names indexes by themselves: leave --kind out".to_owned()));
+        }
         Ok(Request { indexes, tables, kinds, min_waste: self.min_waste()? })
     }
 

@@ -56,6 +56,20 @@ impl Indexes {
     }
 }
 
+/// A table that a step is at work on: it is free again when this goes.
+struct Busy<'a> {
+    indexes: &'a Indexes,
+    table: u32,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.indexes.state.lock().unwrap_or_else(PoisonError::into_inner).busy.remove(&self.table);
+        self.indexes.freed.notify_waiters();
+        self.indexes.freed.notify_one();
+    }
+}
+
 fn freed(ended: &[(Step, Rebuilt)]) -> u64 {
     let done = ended.iter().filter(|(_, rebuilt)| rebuilt.end == ItemEnd::Done);
     done.map(|(step, rebuilt)| step.index.size.saturating_sub(rebuilt.size.unwrap_or(0))).sum()
@@ -92,6 +106,8 @@ impl Batch for Indexes {
     }
 
     async fn act(&self, step: &Step) -> ItemEnd {
+        // Also where nobody waits for this step any more.
+        let _busy = Busy { indexes: self, table: step.index.table_id };
         let name = step.index.full_name();
         let call = match step.act {
             Act::Rebuild => "rebuild",
@@ -114,12 +130,9 @@ impl Batch for Indexes {
         let end = rebuilt.end.clone();
         {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.busy.remove(&step.index.table_id);
             state.stopped = state.stopped.take().or_else(|| rebuilt.stops.clone());
             state.ended.push((step.clone(), rebuilt));
         }
-        self.freed.notify_waiters();
-        self.freed.notify_one();
         end
     }
 

@@ -16,6 +16,14 @@ pub struct Request {
     pub min_waste: u64,
 }
 
+impl Request {
+    /// Whether the indexes of all tables are meant, whatever is wrong with them.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.tables.is_empty() && self.kinds.len() == Kind::ALL.len()
+    }
+}
+
 /// What is done with an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
@@ -105,7 +113,8 @@ fn impossible(index: &Index, kind: Option<Kind>) -> Option<String> {
         None
     } else if index.is_partitioned {
         Some(
-            "it is the roof over the indexes of partitions; one of them is missing: create it, and attach it"
+            "it is a partitioned index: one of its partitions has no such index, or an invalid one; create or rebuild \
+             that, and attach it"
                 .to_owned(),
         )
     } else {

@@ -108,7 +108,7 @@ pub struct Index {
     pub is_unique: bool,
     /// Whether a constraint, or replication, stands on it.
     pub is_needed: bool,
-    /// Whether it is only the roof over the indexes of partitions.
+    /// Whether it is a partitioned index, which only stands for those of the partitions.
     pub is_partitioned: bool,
     /// The index of the partitioned table that it is a part of.
     pub parent: Option<u32>,

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use super::WORDS;
 use super::arguments::Arguments;
 use super::batch::Indexes;
-use super::choose::{Act, Choice, Step, choose};
+use super::choose::{Act, Choice, Request, Step, choose};
 use super::get::{in_the_way, obstacle};
-use super::index::Seen;
+use super::index::{Seen, Waste};
 use super::mysql::Mysql;
 use super::postgres::Postgres;
 use super::server::{Limits, Server};
@@ -49,7 +49,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
     let choice = choose(&seen, &request)?;
     let plan = plan(&seen, &choice, &*database, (jobs, limits));
     if choice.steps.is_empty() {
-        let mut finding = nothing_to_do(&choice, database.address());
+        let mut finding = nothing_to_do(&choice, database.address(), &request);
         finding.details.extend(plan.details);
         return Ok(finding);
     }
@@ -81,15 +81,18 @@ fn space(steps: &[Step], jobs: usize) -> u64 {
     let mut rooms: HashMap<u32, u64> = HashMap::new();
     for step in steps.iter().filter(|step| step.act == Act::Rebuild) {
         let room = rooms.entry(step.index.table_id).or_default();
-        *room = step.index.room.max(*room);
+        // What is empty now needs no room in the new one.
+        let waste = step.index.waste.as_ref().and_then(Waste::bytes).unwrap_or(0);
+        *room = step.index.room.saturating_sub(waste).max(*room);
     }
     let mut rooms: Vec<u64> = rooms.into_values().collect();
     rooms.sort_unstable_by_key(|room| std::cmp::Reverse(*room));
     rooms.into_iter().take(jobs).sum()
 }
 
-fn nothing_to_do(choice: &Choice, address: &str) -> Finding {
-    let mut message = format!("no index of {address} is to be rebuilt: nothing to do");
+fn nothing_to_do(choice: &Choice, address: &str, request: &Request) -> Finding {
+    let asked = if request.is_all() { "" } else { " that --table and --kind name" };
+    let mut message = format!("no index of {address}{asked} is to be rebuilt: nothing to do");
     for (name, why) in &choice.not {
         message.extend(["; ", name.as_str(), " is left: ", why.as_str()]);
     }
@@ -129,7 +132,7 @@ fn plan(seen: &Seen, choice: &Choice, server: &dyn Server, (jobs, limits): (usiz
         ),
     ];
     legend.extend(in_the_way(&seen.obstacles).into_iter().flat_map(|table| table.rows).flatten().map(|cell| cell.text));
-    let head = ["index", "table", "size", "why", ""].map(str::to_owned).to_vec();
+    let head = ["index", "table", "size", "why", "will be"].map(str::to_owned).to_vec();
     let rows: Vec<Vec<Cell>> = choice.steps.iter().map(row).chain(not).collect();
     let step = |step: &Step| json!({ "subject": step.index.full_name(), "before": step.why, "after": after(step), "size": step.index.size });
     let steps: Vec<Value> = choice.steps.iter().map(step).collect();

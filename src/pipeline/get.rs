@@ -18,7 +18,7 @@ use crate::words::counted;
 pub fn get(arguments: &Arguments, context: &Context) -> anyhow::Result<Finding> {
     let setup = set_up(arguments, context)?;
     for (run, tests) in cut_off(context, &setup.folder) {
-        context.watch.warn(&format!("run {run} died: the clean-up of {} may not be done", tests.join(", ")));
+        context.watch.warn(&format!("run {run} was cut off: the clean-up of {} may not be done", tests.join(", ")));
     }
     let wrong = |found: &Found| found.wrong.len() + found.unknown.len();
     let bad: Vec<&Found> = setup.tests.iter().filter(|found| wrong(found) > 0).collect();
@@ -94,7 +94,9 @@ fn cut_off(context: &Context, folder: &Path) -> Vec<(String, Vec<String>)> {
     let Ok((runs, _)) = context.journal.folder().and_then(crate::journal::Folder::runs) else { return Vec::new() };
     let ours = runs.into_iter().filter(|run| is_of(run, context, folder));
     // What a later run brought to its end is no news.
-    let died = ours.take_while(|run| run.ended.is_none()).filter(|run| context.journal.is_alive(run) == Some(false));
+    let is_cut_off =
+        |run: &crate::journal::Run| run.ended.is_none() || run.calls.iter().any(|call| call.answer.is_none());
+    let died = ours.take_while(is_cut_off).filter(|run| context.journal.is_alive(run) == Some(false));
     let tests = |run: crate::journal::Run| {
         let open = run.calls.iter().filter(|call| call.answer.is_none());
         let names: Vec<String> = open.filter_map(|call| Some(call.about["test"].as_str()?.to_owned())).collect();

@@ -63,7 +63,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Fin
         let plan = json!({ "tests": names });
         journal.plan(Intention { kind: Kind::Judge, ..Intention::of_set(&place, plan) })?;
     }
-    let section = Arc::new(context.interrupt.critical_section());
+    let section = Arc::new(context.interrupt.judging_section());
     let manner = Manner { limit, tag: arguments.flag_tag.clone(), keep: arguments.flag_keep };
     let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let (stopped, fail_fast) = (Arc::default(), arguments.flag_fail_fast);

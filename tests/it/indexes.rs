@@ -309,6 +309,7 @@ async fn what_is_wrong_is_said_before_anything_is_done() {
     for (words, code, why) in [
         ("--index=orders_pky", 2, "there is no index 'orders_pky'; near are public.orders_pkey"),
         ("--table=nowhere", 2, "there is no index on a table 'nowhere'"),
+        ("--index=x --kind=bloated", 2, "leave --kind out"),
         ("--kind=slow", 2, "--kind cannot be 'slow': it is leftover, invalid, bloated"),
         ("--min-waste=100", 2, "--min-waste cannot be '100': it is a percentage, 1 to 99"),
         ("--jobs=0", 2, "--jobs cannot be '0': it is a whole number, 1 to 16"),

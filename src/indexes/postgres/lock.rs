@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
-use super::Postgres;
+use super::{APPLICATION, Postgres};
 use crate::journal::lock::{Holder, LockError};
 use crate::poll::Looks;
 use crate::port::RemoteLock;
@@ -17,6 +17,10 @@ const NUMBER: i64 = 0x0066_6972_6562_7265;
 
 /// How long the lock is tried for: the server may need a moment to see that the one who had it is gone.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The session is called by who has the lock, and is not ended for being idle, which PostgreSQL can do since 14.
+const KEPT: &str = "SELECT set_config('application_name', $1, false)
+UNION ALL SELECT set_config('idle_session_timeout', '0', false) WHERE current_setting('server_version_num')::int4 >= 140000";
 
 /// The lock of a database.
 pub struct Lock {
@@ -38,8 +42,8 @@ impl Lock {
             let row = session.query_one("SELECT pg_try_advisory_lock($1)", &[&NUMBER]).await.map_err(failed)?;
             if row.get(0) {
                 // Who looks at the server sees who has it.
-                let name = format!("firebreak rebuild_indexes {} {}", holder.run, holder.who).replace('\'', "''");
-                session.batch_execute(&format!("SET application_name = '{name}'")).await.map_err(failed)?;
+                let name = format!("{APPLICATION} {} {}", holder.run, holder.who);
+                session.query(KEPT, &[&name]).await.map_err(failed)?;
                 return Ok(());
             }
         }
@@ -50,7 +54,7 @@ impl Lock {
         let row = session.query_opt(found, &[&NUMBER]).await.map_err(failed)?;
         let holder = row.and_then(|row| {
             let (name, since): (String, DateTime<Utc>) = (row.get(0), row.get(1));
-            let mut words = name.strip_prefix("firebreak rebuild_indexes ")?.splitn(2, ' ');
+            let mut words = name.strip_prefix(APPLICATION)?.trim_start().splitn(2, ' ');
             Some(Holder { run: words.next()?.to_owned(), who: words.next().unwrap_or_default().to_owned(), since })
         });
         Err(LockError::Held(holder))

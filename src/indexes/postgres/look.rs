@@ -55,7 +55,7 @@ CROSS JOIN LATERAL (
   LEFT JOIN pg_stats p ON p.schemaname = tn.nspname AND p.tablename = t.relname AND p.attname = a.attname AND NOT p.inherited
   WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey) AND a.attnum > 0) w
 WHERE t.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  AND (n.nspname <> 'pg_toast' OR NOT i.indisvalid) AND ($1::oid IS NULL OR t.oid = $1)
+  AND (n.nspname <> 'pg_toast' OR EXISTS (SELECT FROM pg_index o WHERE o.indrelid = i.indrelid AND NOT o.indisvalid)) AND ($1::oid IS NULL OR t.oid = $1)
 ORDER BY 2, 3";
 
 /// Sessions whose transactions a rebuild has to wait for.
@@ -87,6 +87,8 @@ FROM pg_replication_slots WHERE NOT active AND restart_lsn IS NOT NULL";
 /// Looks.
 pub(super) async fn look(database: &Postgres, watch: &dyn Watch) -> anyhow::Result<Seen> {
     let session = database.session().await?;
+    // The sizes of relations cannot be read while somebody has a whole table for himself.
+    session.batch_execute("SET lock_timeout = '10s'").await.map_err(|error| database.refused(&error))?;
     let ask = async |statement: &str| session.query(statement, &[]).await.map_err(|error| database.refused(&error));
     let about = "SELECT pg_is_in_recovery() AS is_replica, current_setting('server_version_num')::int4 AS number,
                         current_setting('server_version') AS version,
@@ -144,7 +146,9 @@ pub(super) async fn look(database: &Postgres, watch: &dyn Watch) -> anyhow::Resu
             let kept = crate::indexes::size::bytes(kept.try_into().unwrap_or(0));
             obstacles.push(Obstacle {
                 who: format!("replication slot '{name}', which nobody reads, keeps {kept} of WAL; a rebuild adds as much as it writes"),
-                way_out: format!("SELECT pg_drop_replication_slot('{name}')"),
+                way_out: format!(
+                    "start its reader again; where that is gone for good: SELECT pg_drop_replication_slot('{name}')"
+                ),
                 stops: false,
             });
         }
@@ -273,9 +277,10 @@ pub(super) async fn obstacles(session: &Client, age: f64, table: Option<u32>) ->
             continue;
         }
         let age = crate::indexes::size::time(std::time::Duration::from_secs_f64(age.max(0.0)));
+        let quoted = name.replace('\'', "''");
         found.push(Obstacle {
             who: format!("prepared transaction '{name}' is open for {age}"),
-            way_out: format!("COMMIT PREPARED '{name}', or ROLLBACK PREPARED '{name}'"),
+            way_out: format!("COMMIT PREPARED '{quoted}', or ROLLBACK PREPARED '{quoted}'"),
             stops: true,
         });
         seen.push(name);

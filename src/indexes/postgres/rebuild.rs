@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 
 use super::waits::{Lookout, Wait};
 use super::{Postgres, look, quoted};
@@ -35,6 +36,8 @@ enum Broken {
     Refused(Error),
     /// A reader or writer waited too long because of it.
     GaveWay(Wait),
+    /// It had no end in time.
+    Late,
     /// Somebody interrupted.
     Stopped,
 }
@@ -64,6 +67,9 @@ pub(super) async fn take(database: &Postgres, step: &Step, limits: Limits, eyes:
         }
     }
     .unwrap_or_else(|error| {
+        if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+            return ItemEnd::Left(ends::waited(limits.lock));
+        }
         let gone = error.is_closed();
         let why = database.refused(&error);
         rebuilt.stops = gone.then(|| format!("the server is gone ({why:#})"));
@@ -98,7 +104,7 @@ impl<'a> Taking<'a> {
         }
         let before = self.beside().await?;
         let Some(now) = self.found(&before) else { return Ok(ItemEnd::Left(ends::GONE.to_owned())) };
-        let tried = self.run(&format!("REINDEX INDEX CONCURRENTLY {}", self.sql_name(&now.name))).await;
+        let tried = self.run(&format!("REINDEX INDEX CONCURRENTLY {}", self.sql_name(&now.name)), true).await;
         // It may have come so far that only the old index was not removed.
         let after = match self.beside().await {
             Ok(after) => after,
@@ -112,7 +118,8 @@ impl<'a> Taking<'a> {
         let leftovers = after.iter().filter(|index| index.leftover_of.as_ref() == Some(&own));
         let mut left = Vec::new();
         for leftover in leftovers {
-            if let Err(broken) = self.run(&self.drop_statement(leftover)).await {
+            // Who interrupts wants nothing left behind.
+            if let Err(broken) = self.run(&self.drop_statement(leftover), false).await {
                 left.push(format!("{} could not be removed ({})", leftover.full_name(), self.reason(&broken)));
             }
         }
@@ -136,7 +143,7 @@ impl<'a> Taking<'a> {
         if index.leftover_of.is_none() {
             return Ok(ItemEnd::Left("it is no leftover any more: it is valid, or somebody works on it".to_owned()));
         }
-        match self.run(&self.drop_statement(index)).await {
+        match self.run(&self.drop_statement(index), true).await {
             Ok(()) => Ok(ItemEnd::Done),
             Err(broken) => self.told(broken),
         }
@@ -180,8 +187,9 @@ impl<'a> Taking<'a> {
         Ok(first.map(|Obstacle { who, way_out, .. }| ends::held_up(&who, &way_out)))
     }
 
-    /// Runs a statement while its effects on others are looked at.
-    async fn run(&self, statement: &str) -> Result<(), Broken> {
+    /// Runs a statement while its effects on others are looked at; an interrupt breaks it off where it is said to.
+    async fn run(&self, statement: &str, is_interruptible: bool) -> Result<(), Broken> {
+        let began = Instant::now();
         let work = self.session.batch_execute(statement);
         tokio::pin!(work);
         let mut ticks = interval(PACE);
@@ -192,9 +200,11 @@ impl<'a> Taking<'a> {
                 ended = &mut work => return match (ended, why) {
                     (Ok(()), _) => Ok(()),
                     (Err(_), Some(why)) => Err(why),
+                    (Err(error), None) if error.code() == Some(&SqlState::QUERY_CANCELED)
+                        && began.elapsed() >= self.limits.statement => Err(Broken::Late),
                     (Err(error), None) => Err(Broken::Refused(error)),
                 },
-                () = self.eyes.stop.cancelled(), if why.is_none() => {
+                () = self.eyes.stop.cancelled(), if is_interruptible && why.is_none() => {
                     why = Some(Broken::Stopped);
                     let _ = self.lookout.cancel().await;
                 }
@@ -220,7 +230,11 @@ impl<'a> Taking<'a> {
     /// What is said of a statement that did not come to its end.
     fn told(&self, broken: Broken) -> Result<ItemEnd, Error> {
         let why = self.reason(&broken);
-        let Broken::Refused(error) = broken else { return Ok(ItemEnd::Left(why)) };
+        let error = match broken {
+            Broken::Refused(error) => error,
+            Broken::Late => return Ok(ItemEnd::Failed(why)),
+            Broken::GaveWay(_) | Broken::Stopped => return Ok(ItemEnd::Left(why)),
+        };
         match error.code() {
             Some(&(SqlState::LOCK_NOT_AVAILABLE | SqlState::T_R_DEADLOCK_DETECTED)) => Ok(ItemEnd::Left(why)),
             Some(_) => Ok(ItemEnd::Failed(why)),
@@ -231,14 +245,12 @@ impl<'a> Taking<'a> {
     fn reason(&self, broken: &Broken) -> String {
         match broken {
             Broken::GaveWay(wait) => ends::gave_way(wait.pid, wait.time, self.limits.lock),
+            Broken::Late => ends::late(self.limits.statement),
             Broken::Stopped => ends::INTERRUPTED.to_owned(),
             Broken::Refused(error) => match error.code() {
                 Some(&SqlState::LOCK_NOT_AVAILABLE) => ends::waited(self.limits.lock),
                 Some(&SqlState::UNIQUE_VIOLATION) => {
                     format!("its rows are not unique: {} Remove what is there twice first", said(error))
-                }
-                Some(&SqlState::QUERY_CANCELED) if said(error).contains("statement timeout") => {
-                    ends::late(self.limits.statement)
                 }
                 Some(&SqlState::QUERY_CANCELED) => ends::CANCELLED.to_owned(),
                 Some(&SqlState::DISK_FULL) => format!("the server's disk is full: {}", said(error)),
@@ -266,7 +278,19 @@ impl<'a> Taking<'a> {
         let tool = self.session.query_opt(tool, &[]).await?.map(|row| row.get::<_, String>(0));
         let Some(schema) = tool.filter(|_| index.definition.method == "btree") else { return Ok(None) };
         let check = format!("SELECT {}.bt_index_check($1::oid::pg_catalog.regclass)::text", quoted(&schema));
-        match self.session.query(&check, &[&index.id]).await {
+        let about: [&(dyn ToSql + Sync); 1] = [&index.id];
+        let checked = self.session.query(&check, &about);
+        tokio::pin!(checked);
+        let checked = tokio::select! {
+            checked = &mut checked => checked,
+            () = self.eyes.stop.cancelled() => {
+                let _ = self.lookout.cancel().await;
+                let _ = checked.await;
+                "valid; not checked by amcheck: interrupted".clone_into(&mut rebuilt.verified);
+                return Ok(None);
+            }
+        };
+        match checked {
             Ok(_) => "valid, checked by amcheck".clone_into(&mut rebuilt.verified),
             Err(error) if error.code() == Some(&SqlState::INDEX_CORRUPTED) => return Ok(Some(said(&error))),
             // Who may rebuild may not always check, and a check gives way as well.

@@ -179,6 +179,23 @@ fn an_interrupt_ends_the_tests_and_each_is_cleaned_up() {
 }
 
 #[test]
+fn a_second_interrupt_leaves_at_once_and_says_whose_clean_up_was_broken_off() {
+    let cleaning = "finally: {sh: sh -c 'touch cleaning; sleep 1000'}";
+    let place = Place::with(&[("a.yaml", &format!("steps: [{{sh: touch begun}}, {{sh: sleep 1000}}]\n{cleaning}\n"))]);
+    let child = place.command("run a.yaml").spawn().expect("the program starts");
+    for file in ["begun", "cleaning"] {
+        await_file(&place.path(file));
+        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("a signal");
+    }
+    let ended = Ended::of(child.wait_with_output().expect("the program ends"));
+    let why = "left at once: the clean-up of a.yaml was broken off";
+    assert!(ended.code == 130 && ended.stderr.contains(why), "{ended:?}");
+    assert!(ended.stderr.contains("what was begun is broken off and cleaned up"), "{ended:?}");
+    let look = place.run("get a.yaml");
+    assert!(look.stderr.contains(" was cut off: the clean-up of a.yaml may not be done"), "{look:?}");
+}
+
+#[test]
 fn what_a_run_left_that_was_killed_is_named_by_the_next_look() {
     let place = Place::with(&[
         ("a.yaml", "steps: [{sh: touch begun}, {sh: sleep 1000}]\nfinally: {sh: touch cleaned}\n"),
@@ -190,7 +207,10 @@ fn what_a_run_left_that_was_killed_is_named_by_the_next_look() {
     child.kill().expect("a signal");
     child.wait().expect("the program ends");
     let ended = place.run("get b.yaml");
-    assert!(ended.code == 0 && ended.stderr.contains(" died: the clean-up of a.yaml may not be done"), "{ended:?}");
+    assert!(
+        ended.code == 0 && ended.stderr.contains(" was cut off: the clean-up of a.yaml may not be done"),
+        "{ended:?}"
+    );
     assert!(!ended.stderr.contains("b.yaml"), "{ended:?}");
     let other = Place::with(&[("b.yaml", "steps: [{echo: x}]\n")]);
     let ended =
