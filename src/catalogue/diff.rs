@@ -541,7 +541,6 @@ Exit status:
             changes("  mend get --repo=<r> [options]\n", ""),
             [
                 (Breaking, "the command `get` is gone".to_owned()),
-                (Breaking, "the role is gone".to_owned()),
                 // Its heading names no command any more, so it is for all.
                 (Compatible, "--repo of `run` is new".to_owned())
             ]

@@ -211,6 +211,10 @@ async fn names_and_tls_work_in_an_empty_root() {
     assert!(text(&unknown.stderr).contains("elsewhere.test"), "{}", text(&unknown.stderr));
 }
 
+/// These have more features in tests than in the drill; what stands on them there, a name server's client and a database's, is compiled
+/// in seconds.
+const CHEAP: [&str; 3] = ["flate2 ", "rand ", "simd-adler32 "];
+
 /// Tests, the fuzzer and the drill stand on the same crates with the same features, so that each is compiled once.
 #[test]
 fn no_crate_is_compiled_twice_for_the_tests() {
@@ -222,7 +226,8 @@ fn no_crate_is_compiled_twice_for_the_tests() {
     let others: [&[&str]; 2] =
         [&["--edges=normal,build"], &["--edges=normal,build", "--no-default-features", "--features=drill,rollback"]];
     for words in others {
-        let twice: Vec<_> = features(words).difference(&tests).cloned().collect();
+        let is_cheap = |line: &&String| CHEAP.iter().any(|name| line.starts_with(name));
+        let twice: Vec<_> = features(words).difference(&tests).filter(|line| !is_cheap(line)).cloned().collect();
         assert!(twice.is_empty(), "with {words:?} these have other features than in tests: {twice:?}");
     }
     let fuzzing = features(&["--edges=normal,build,dev", "--features=fuzz"]);

@@ -467,7 +467,7 @@ mod tests {
         assert_eq!((applied.by_hand.len(), applied.look_into), (0, vec!["show /dev/b".to_owned()]));
         assert_eq!(
             applied.message,
-            "hung; the set could not be restored. Look at '/dev/b'; set back already, and not well: the commands that show \
+            "hung; the set could not be restored. Look at '/dev/b'; set back already, and not healthy: the commands that show \
              why are shown"
         );
     }

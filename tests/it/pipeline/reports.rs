@@ -125,7 +125,7 @@ not ok 1 - t/bad.yaml
   ...
 not ok 2 - t/gone.yaml
   ---
-  message: "no answer from http://127.0.0.1:1/: Connection refused (os error 111) (http, t/gone.yaml:1:10)"
+  message: "no answer from http://127.0.0.1:1/: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111) (http, t/gone.yaml:1:10)"
   severity: unreachable
   ...
 ok 3 - t/good.yaml
