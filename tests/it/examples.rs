@@ -273,6 +273,7 @@ fn those_of_firedrill_end_as_they_should() {
         (0, well),
         (0, "Each transaction is where it should be."),
         (0, "All indexes are well, and no order was refused."),
+        (0, "1 test, and nothing is wrong with them"),
         (0, "The drill is up"),
         (0, "4 services rolled back and verified"),
     ];

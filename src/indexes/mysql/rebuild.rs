@@ -200,16 +200,18 @@ impl<'a> Taking<'a> {
 
     /// Who would hold the rebuild up, so that it would be in vain.
     async fn hindered(&mut self) -> Result<Option<String>, Error> {
-        let working =
-            "SELECT ID, INFO FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO IS NOT NULL";
-        let table = bare_table(self.index);
-        let is_at_it = |statement: &str| is_definition(statement) && names(statement, table);
+        let working = "SELECT ID, INFO, COALESCE(DB, '') AS DB FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO IS NOT NULL";
+        let (table, schema) = (bare_table(self.index), self.index.schema.as_str());
+        // A table of the same name in another database is another one.
+        let is_at_it = |statement: &str, database: &str| {
+            is_definition(statement) && names(statement, table) && (database == schema || names(statement, schema))
+        };
         // That of a run that was killed comes to its end.
         let mut looks = Looks::every(PACE, tokio::time::Instant::now() + self.limits.lock);
         let mut other = None;
         while looks.next().await {
             let rows: Vec<Row> = self.session.query(working).await?;
-            let row = rows.iter().find(|row| is_at_it(&text(row, "INFO")));
+            let row = rows.iter().find(|row| is_at_it(&text(row, "INFO"), &text(row, "DB")));
             other = row.and_then(|row| value::<u64>(row, "ID"));
             if other.is_none() || self.eyes.stop.is_cancelled() {
                 break;

@@ -114,6 +114,11 @@ async fn what_changes_nothing_that_matters_keeps_nobody_from_it() {
     assert_eq!(kubernetes.get("deployments/billing").await["spec"]["replicas"], 3);
     kubernetes.change("deployments/billing", &json!({ "spec": { "replicas": 4 } })).await;
     platform.go_back(&planned, LIMIT, &Unwatched).await.expect("the way back");
+    // The pod that is new by the other's change may take a moment.
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(2);
+    while look(&*platform, &planned).await != [BEFORE, BEFORE, BEFORE] && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     assert_eq!(look(&*platform, &planned).await, [BEFORE, BEFORE, BEFORE]);
     assert_eq!(kubernetes.get("deployments/billing").await["spec"]["replicas"], 4);
 }

@@ -50,7 +50,9 @@ impl Mariadb {
         let server = if server.is_file() { server.to_owned() } else { need("mariadbd", "mariadb-server") };
         let mut command = Command::new(server);
         command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
+        // Servers that share a folder for temporary tables remove those of each other.
         command.arg(format!("--socket={}", socket.display())).arg(format!("--port={port}"));
+        command.arg(format!("--tmpdir={}", data.display()));
         command.args([
             "--bind-address=127.0.0.1",
             "--innodb-flush-log-at-trx-commit=0",

@@ -114,7 +114,7 @@ async fn a_statement_that_is_killed_or_interrupted_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runs_keep_out_of_each_others_way_on_whatever_host() {
-    let world = World::open(PLAIN).await;
+    let world = World::alone(&[], PLAIN).await;
     let (mut holder, run) = held_up(&world, "--lock-timeout=60").await;
     let folder = tempfile::tempdir().expect("a folder");
     let other = command(&world.database.url(), &folder, "run --yes --index=orders.a").spawn();
