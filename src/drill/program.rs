@@ -1,5 +1,7 @@
 //! The program `firedrill`, behind its manual.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde::Deserialize;
 
@@ -65,38 +67,27 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
         };
         return Err(UsageError(format!("--dcos and --platform: the world '{world}' has no platform")).into());
     }
-    if args.flag_world == Name::Indexes {
-        let world = tokio::select! {
-            world = Indexes::start(port, &faults) => world?,
-            () = ends.any() => return Ok(1),
-        };
-        if let Some(code) = lent(&world, &args, console, &mut ends).await {
-            return Ok(code);
+    match args.flag_world {
+        Name::Shop => {}
+        Name::Indexes => {
+            let starting = Indexes::start(port, &faults);
+            let practise =
+                async |world: &Indexes, program: &Path, ends| practice::rebuild(world, console, program, ends).await;
+            return played(starting, "rebuild_indexes", practise, &args, console, ends).await;
         }
-        let program = sibling("rebuild_indexes").context("failed to find where this program is")?;
-        return Ok(u8::from(!practice::rebuild(&world, console, &program, ends).await?));
-    }
-    if args.flag_world == Name::Pipeline {
-        let world = tokio::select! {
-            world = Pipeline::start(port, &faults) => world?,
-            () = ends.any() => return Ok(1),
-        };
-        if let Some(code) = lent(&world, &args, console, &mut ends).await {
-            return Ok(code);
+        Name::Pipeline => {
+            let starting = Pipeline::start(port, &faults);
+            let practise =
+                async |world: &Pipeline, program: &Path, ends| practice::test(world, console, program, ends).await;
+            return played(starting, "test_pipeline", practise, &args, console, ends).await;
         }
-        let program = sibling("test_pipeline").context("failed to find where this program is")?;
-        return Ok(u8::from(!practice::test(&world, console, &program, ends).await?));
-    }
-    if args.flag_world == Name::Transactions {
-        let world = tokio::select! {
-            world = Transactions::start(port, &faults) => world?,
-            () = ends.any() => return Ok(1),
-        };
-        if let Some(code) = lent(&world, &args, console, &mut ends).await {
-            return Ok(code);
+        Name::Transactions => {
+            let starting = Transactions::start(port, &faults);
+            let practise = async |world: &Transactions, program: &Path, ends| {
+                practice::resolve(world, console, program, ends).await
+            };
+            return played(starting, "resolve_transactions", practise, &args, console, ends).await;
         }
-        let program = sibling("resolve_transactions").context("failed to find where this program is")?;
-        return Ok(u8::from(!practice::resolve(&world, console, &program, ends).await?));
     }
     let platform = args.flag_platform;
     if args.flag_dcos && platform != Platform::Marathon {
@@ -114,6 +105,26 @@ pub async fn go(args: Args, context: Context, console: &Console) -> anyhow::Resu
     let program = sibling("rollback_service").context("failed to find where this program is")?;
     let walk = practice::PracticeSession { drill: &drill, operator: console, program, ends };
     Ok(u8::from(!walk.go().await?))
+}
+
+/// Starts a world, and lends it to who asked for that, or practises a program there; the exit code.
+async fn played<W: World>(
+    starting: impl Future<Output = anyhow::Result<W>>,
+    program: &str,
+    practise: impl AsyncFnOnce(&W, &Path, Ends) -> anyhow::Result<bool>,
+    args: &Args,
+    console: &Console,
+    mut ends: Ends,
+) -> anyhow::Result<u8> {
+    let world = tokio::select! {
+        world = starting => world?,
+        () = ends.any() => return Ok(1),
+    };
+    if let Some(code) = lent(&world, args, console, &mut ends).await {
+        return Ok(code);
+    }
+    let program = sibling(program).context("failed to find where this program is")?;
+    Ok(u8::from(!practise(&world, &program, ends).await?))
 }
 
 /// Lends a world to who asked for that: kept up, or for one command. None: nobody did.

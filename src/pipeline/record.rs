@@ -127,6 +127,21 @@ pub enum TestState {
 }
 
 impl Tested {
+    /// A test of which no step was run.
+    #[must_use]
+    pub fn new(test: &str, state: TestState, why: &str) -> Self {
+        Self {
+            test: test.to_owned(),
+            state,
+            why: why.to_owned(),
+            details: Vec::new(),
+            left_behind: Vec::new(),
+            steps: Vec::new(),
+            began: Duration::ZERO,
+            took: Duration::ZERO,
+        }
+    }
+
     /// Without the secrets.
     #[must_use]
     pub fn masked(mut self, secrets: &Secrets) -> Self {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -168,8 +168,9 @@ impl All {
             self.tell(total, &ended);
         }
         for (at, name) in names.iter().enumerate() {
-            let broken =
-                || empty(name, TestState::Failed, "this program broke off in it, which is a defect of the program");
+            let broken = || {
+                Tested::new(name, TestState::Failed, "this program broke off in it, which is a defect of the program")
+            };
             ended.entry(at).or_insert_with(broken);
         }
         ended.into_values().collect()
@@ -224,28 +225,14 @@ fn stopped(section: &CriticalSection, stopped: &OnceLock<&'static str>) -> Optio
 }
 
 fn not_begun(file: &str, why: &str) -> Tested {
-    empty(file, TestState::Interrupted, why)
-}
-
-/// A test of which no step was run.
-fn empty(file: &str, state: TestState, why: &str) -> Tested {
-    Tested {
-        test: file.to_owned(),
-        state,
-        why: why.to_owned(),
-        details: Vec::new(),
-        left_behind: Vec::new(),
-        steps: Vec::new(),
-        began: Duration::ZERO,
-        took: Duration::ZERO,
-    }
+    Tested::new(file, TestState::Interrupted, why)
 }
 
 /// A test that uses variables that nobody gives: it does not pass, and none of its steps is run.
 fn unknown(found: &Found) -> Tested {
     let mut problems = found.unknown.iter().map(ToString::to_string);
     let first = problems.next().unwrap_or_default();
-    let mut tested = empty(&found.file, TestState::Failed, &format!("no step was run: {first}"));
+    let mut tested = Tested::new(&found.file, TestState::Failed, &format!("no step was run: {first}"));
     tested.details = problems.collect();
     tested
 }

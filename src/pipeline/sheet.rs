@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read as _, Seek as _};
 
 use super::database::Engine;
+use super::module::definition::{Argument, Kind};
 use super::module::{Call, Failure, rendered};
 use super::scope::{Layer, Scope};
 use super::table::Table;
@@ -19,6 +20,35 @@ pub struct Sheet {
     pub rows: Table<Box<dyn BufRead + Send>>,
     /// What stands in the file, where it is a template.
     pub source: Option<String>,
+}
+
+/// The arguments of a command that takes databases, each a map of these members.
+#[must_use]
+pub const fn arguments(members: &'static [Argument]) -> [Argument; 4] {
+    [
+        Argument::may("postgres", Kind::Members(members), "A database of PostgreSQL."),
+        Argument::may("mysql", Kind::Members(members), "A database of MySQL or MariaDB."),
+        Argument::may("sqlite", Kind::Members(members), "A file of SQLite."),
+        Argument::may("variables", Kind::Map, "Variables for the templates in these files, which win over all others."),
+    ]
+}
+
+/// The databases that a step names, each with what is said of it.
+///
+/// # Errors
+/// When there is none, or a template fails.
+pub fn databases(call: &Call<'_>, world: &mut World) -> Result<Vec<(Engine, Value)>, Failure> {
+    let mut named = Vec::new();
+    for engine in Engine::ALL {
+        named.extend(call.value(engine.name(), world)?.map(|what| (engine, what)));
+    }
+    if named.is_empty() {
+        return Err(Failure::wrong(format!("`{}` names no database", call.command)));
+    }
+    for conf in named.iter().filter_map(|(_, what)| what.get("conf")) {
+        world.confide("conf", conf);
+    }
+    Ok(named)
 }
 
 /// The variables of now, and those that the step gives.

@@ -33,16 +33,7 @@ pub async fn execute(
     let start = Instant::now();
     let mut world = World::new(settings, file);
     let beginning = world.here();
-    let mut tested = Tested {
-        test: file.file.to_string(),
-        state: TestState::Passed,
-        why: String::new(),
-        details: Vec::new(),
-        left_behind: Vec::new(),
-        steps: Vec::new(),
-        began: start - began,
-        took: Duration::ZERO,
-    };
+    let mut tested = Tested { began: start - began, ..Tested::new(&file.file, TestState::Passed, "") };
     let ended = tokio::select! {
         ended = world.whole(file, manner) => ended,
         () = tokio::time::sleep(manner.limit) => {

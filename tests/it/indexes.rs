@@ -20,9 +20,43 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_rebuild_indexes");
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A database, and a folder to run in.
-struct World {
-    database: Database,
+struct World<D = Database> {
+    database: D,
     folder: TempDir,
+}
+
+/// A database that the program can be led to.
+trait Reachable {
+    fn url(&self) -> String;
+}
+
+impl Reachable for Database {
+    fn url(&self) -> String {
+        self.url()
+    }
+}
+
+impl<D: Reachable> World<D> {
+    fn command(&self, words: &str) -> Command {
+        command(&self.database.url(), &self.folder, words)
+    }
+
+    async fn ends(&self, words: &str) -> Ended {
+        end(self.command(words).spawn().expect("the program starts")).await
+    }
+
+    async fn run(&self, words: &str) -> Ended {
+        self.ends(&format!("run --yes {words}")).await
+    }
+
+    /// What a look says of each index, by its name without what all names begin with.
+    async fn seen(&self, begin: &str) -> Value {
+        let ended = self.ends("get").await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let indexes = ended.report["indexes"].as_array().expect("indexes");
+        let name = |index: &Value| index["index"].as_str().unwrap_or_default().replacen(begin, "", 1);
+        indexes.iter().map(|index| (name(index), index.clone())).collect::<serde_json::Map<_, _>>().into()
+    }
 }
 
 /// The indexes that were rebuilt, or removed.
@@ -39,25 +73,9 @@ impl World {
         Self { database, folder: tempfile::tempdir().expect("a folder") }
     }
 
-    fn command(&self, words: &str) -> Command {
-        command(&self.database.url(), &self.folder, words)
-    }
-
-    async fn ends(&self, words: &str) -> Ended {
-        end(self.command(words).spawn().expect("the program starts")).await
-    }
-
-    async fn run(&self, words: &str) -> Ended {
-        self.ends(&format!("run --yes {words}")).await
-    }
-
     /// What a look says of each index, by its name without the schema.
     async fn look(&self) -> Value {
-        let ended = self.ends("get").await;
-        assert_eq!(ended.code, 0, "{ended:?}");
-        let indexes = ended.report["indexes"].as_array().expect("indexes");
-        let name = |index: &Value| index["index"].as_str().unwrap_or_default().replacen("public.", "", 1);
-        indexes.iter().map(|index| (name(index), index.clone())).collect::<serde_json::Map<_, _>>().into()
+        self.seen("public.").await
     }
 
     /// Makes statistics of the orders, once all that was done to them is counted.

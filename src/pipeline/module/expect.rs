@@ -44,16 +44,7 @@ static DEFINITION: Definition = Definition {
     shape: Shape::Commands(&[Command {
         name: "compare",
         about: "Compares tables.",
-        arguments: &[
-            Argument::may("postgres", Kind::Members(DATABASE), "A database of PostgreSQL."),
-            Argument::may("mysql", Kind::Members(DATABASE), "A database of MySQL or MariaDB."),
-            Argument::may("sqlite", Kind::Members(DATABASE), "A file of SQLite."),
-            Argument::may(
-                "variables",
-                Kind::Map,
-                "Variables for the templates in these files, which win over all others.",
-            ),
-        ],
+        arguments: &sheet::arguments(DATABASE),
     }]),
     output: "Nothing.",
 };
@@ -66,15 +57,9 @@ impl Module for Expect {
 
     async fn act(&self, call: &Call<'_>, world: &mut World) -> Result<Value, Failure> {
         let scope = sheet::scope(call, world)?;
-        let (mut wrong, mut is_any) = (Vec::new(), false);
-        for engine in Engine::ALL {
-            if let Some(what) = call.value(engine.name(), world)? {
-                is_any = true;
-                compare(engine, &what, &scope, &world.settings, &mut wrong).await?;
-            }
-        }
-        if !is_any {
-            return Err(Failure::wrong("`compare` names no database"));
+        let mut wrong = Vec::new();
+        for (engine, what) in sheet::databases(call, world)? {
+            compare(engine, &what, &scope, &world.settings, &mut wrong).await?;
         }
         match wrong.as_slice() {
             [] => Ok(Value::Null),

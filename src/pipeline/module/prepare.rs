@@ -33,16 +33,7 @@ static DEFINITION: Definition = Definition {
     shape: Shape::Commands(&[Command {
         name: "populate",
         about: "Makes tables and fills them.",
-        arguments: &[
-            Argument::may("postgres", Kind::Members(DATABASE), "A database of PostgreSQL."),
-            Argument::may("mysql", Kind::Members(DATABASE), "A database of MySQL or MariaDB."),
-            Argument::may("sqlite", Kind::Members(DATABASE), "A file of SQLite."),
-            Argument::may(
-                "variables",
-                Kind::Map,
-                "Variables for the templates in these files, which win over all others.",
-            ),
-        ],
+        arguments: &sheet::arguments(DATABASE),
     }]),
     output: "How many rows each table was given: `OUTPUT.postgres.my_table`.",
 };
@@ -56,13 +47,8 @@ impl Module for Prepare {
     async fn act(&self, call: &Call<'_>, world: &mut World) -> Result<Value, Failure> {
         let scope = sheet::scope(call, world)?;
         let mut given = Vec::new();
-        for engine in Engine::ALL {
-            if let Some(what) = call.value(engine.name(), world)? {
-                given.push((engine.name(), populate(engine, &what, &scope, &world.settings).await?));
-            }
-        }
-        if given.is_empty() {
-            return Err(Failure::wrong("`populate` names no database"));
+        for (engine, what) in sheet::databases(call, world)? {
+            given.push((engine.name(), populate(engine, &what, &scope, &world.settings).await?));
         }
         Ok(Value::map(given))
     }

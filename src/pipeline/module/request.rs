@@ -100,6 +100,7 @@ impl Module for Request {
 
     async fn act(&self, call: &Call<'_>, world: &mut World) -> Result<Value, Failure> {
         let conf = call.required("conf", world)?;
+        world.confide("conf", &conf);
         let ((Some(said), None) | (None, Some(said))) = (call.text("sql", world)?, call.text("query", world)?) else {
             return Err(Failure::wrong("one of `sql` and `query` is expected"));
         };

@@ -69,16 +69,8 @@ mod tests {
 
     #[test]
     fn a_point_for_each_test_and_nothing_in_a_name_or_a_reason_is_a_directive() {
-        let test = |name: &str, state, why: &str| Tested {
-            test: name.to_owned(),
-            state,
-            why: why.to_owned(),
-            details: Vec::new(),
-            left_behind: Vec::new(),
-            steps: Vec::new(),
-            began: Duration::ZERO,
-            took: Duration::from_millis(12),
-        };
+        let test =
+            |name: &str, state, why: &str| Tested { took: Duration::from_millis(12), ..Tested::new(name, state, why) };
         let mut bad = test("b # SKIP.yaml", TestState::Failed, "1 is \"2\"\n...");
         bad.details = vec!["missing: id=1".to_owned()];
         bad.left_behind = vec!["clean-up: x".to_owned()];

@@ -107,8 +107,16 @@ impl Server {
 
     /// Asks once, whatever comes of it: for commands whose effect must not come twice.
     pub(super) async fn once(&self, command: &Cmd) -> RedisResult<redis::Value> {
-        let (number, mut connection) = self.connection().await?;
-        let answer = command.query_async(&mut connection).await;
+        self.by_connection(|mut connection| async move { command.query_async(&mut connection).await }).await
+    }
+
+    /// Does something by the connection, which is used no more where it broke.
+    async fn by_connection<T, F>(&self, ask: impl FnOnce(MultiplexedConnection) -> F + Send) -> RedisResult<T>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        let (number, connection) = self.connection().await?;
+        let answer = ask(connection).await;
         if answer.as_ref().is_err_and(|error| error.is_io_error() || error.is_unrecoverable_error()) {
             self.forget(number).await;
         }
@@ -123,17 +131,7 @@ impl Server {
         let mut count = 0;
         loop {
             count += 1;
-            let answer = match self.connection().await {
-                Err(error) => Err(error),
-                Ok((number, connection)) => {
-                    let answer = once(connection).await;
-                    if answer.as_ref().is_err_and(|error| error.is_io_error() || error.is_unrecoverable_error()) {
-                        self.forget(number).await;
-                    }
-                    answer
-                }
-            };
-            let error = match answer {
+            let error = match self.by_connection(&once).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -129,6 +129,11 @@ fn listed(columns: &[Column], quote: char) -> String {
     columns.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
+/// Columns of these types in a statement that makes a table, to be asked for what the database calls the types.
+fn of_types(types: &[String]) -> String {
+    types.iter().enumerate().map(|(at, name)| format!("c{at} {name}")).collect::<Vec<_>>().join(", ")
+}
+
 /// Where a statement is wrong, by the number of a character from 1: `line 2, column 8`.
 fn spot(statements: &str, position: usize) -> String {
     let before: String = statements.chars().take(position.saturating_sub(1)).collect();

@@ -8,7 +8,7 @@ use mysql_async::{Conn, Error, Value};
 
 use super::kind::local;
 use super::statements::split;
-use super::{Answer, Cell, Column, Kind, Rows, Trouble, listed, quoted};
+use super::{Answer, Cell, Column, Kind, Rows, Trouble, listed, of_types, quoted};
 use crate::http::Trust;
 use crate::sql::Place;
 use crate::sql::mysql::{connect, said};
@@ -245,8 +245,7 @@ impl super::Database for Database {
     }
 
     async fn types(&mut self, types: &[String]) -> Result<Vec<String>, Trouble> {
-        let columns = types.iter().enumerate().map(|(at, name)| format!("c{at} {name}"));
-        let columns = columns.collect::<Vec<_>>().join(", ");
+        let columns = of_types(types);
         self.execute(&format!("CREATE TEMPORARY TABLE firebreak_types ({columns})")).await?;
         let found = self.columns("firebreak_types").await;
         self.execute("DROP TEMPORARY TABLE firebreak_types").await?;

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::kind::as_array;
 use super::statements::split;
-use super::{Answer, Cell, Column, Kind, Rows, Trouble, listed, quoted, spot};
+use super::{Answer, Cell, Column, Kind, Rows, Trouble, listed, of_types, quoted, spot};
 use crate::http::Trust;
 use crate::sql::Place;
 use crate::sql::postgres::{connect, said};
@@ -220,8 +220,7 @@ impl super::Database for Database {
     }
 
     async fn types(&mut self, types: &[String]) -> Result<Vec<String>, Trouble> {
-        let columns = types.iter().enumerate().map(|(at, name)| format!("c{at} {name}"));
-        let columns = columns.collect::<Vec<_>>().join(", ");
+        let columns = of_types(types);
         self.execute(&format!("BEGIN; CREATE TEMPORARY TABLE firebreak_types ({columns}) ON COMMIT DROP")).await?;
         let found = self.columns("firebreak_types").await;
         self.execute("ROLLBACK").await?;

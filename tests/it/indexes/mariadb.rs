@@ -3,15 +3,16 @@
 mod faults;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::*;
 use crate::support::mariadb::{Conn, Database, Mariadb};
 
-/// A database, and a folder to run in.
-struct World {
-    database: Database,
-    folder: TempDir,
+type World = super::World<Database>;
+
+impl Reachable for Database {
+    fn url(&self) -> String {
+        self.url()
+    }
 }
 
 impl World {
@@ -33,18 +34,6 @@ impl World {
         Self { database, folder: tempfile::tempdir().expect("a folder") }
     }
 
-    fn command(&self, words: &str) -> Command {
-        command(&self.database.url(), &self.folder, words)
-    }
-
-    async fn ends(&self, words: &str) -> Ended {
-        end(self.command(words).spawn().expect("the program starts")).await
-    }
-
-    async fn run(&self, words: &str) -> Ended {
-        self.ends(&format!("run --yes {words}")).await
-    }
-
     /// The name of an index of this database.
     fn name(&self, index: &str) -> String {
         format!("{}.{index}", self.database.name)
@@ -52,12 +41,7 @@ impl World {
 
     /// What a look says of each index, by its name without the database.
     async fn look(&self) -> Value {
-        let ended = self.ends("get").await;
-        assert_eq!(ended.code, 0, "{ended:?}");
-        let indexes = ended.report["indexes"].as_array().expect("indexes");
-        let database = self.name("");
-        let name = |index: &Value| index["index"].as_str().unwrap_or_default().replacen(&database, "", 1);
-        indexes.iter().map(|index| (name(index), index.clone())).collect::<serde_json::Map<_, _>>().into()
+        self.seen(&self.name("")).await
     }
 
     /// Waits until what was deleted of the orders is gone from the disk's pages, and counts them again.
