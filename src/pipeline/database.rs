@@ -104,10 +104,16 @@ fn address(engine: Engine, conf: &Value) -> Result<Address, Failure> {
     }
 }
 
-/// An `@`, `/` or `:` in a password is its own, as far as a host follows.
+/// Whether a text may be what a URL begins with.
+fn is_scheme(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
+/// An `@`, `/` or `:` in a password is its own, as far as a host follows; two `/` at its beginning make a URL of the text.
 fn of_text(engine: Engine, text: &str) -> Result<Address, Failure> {
     let text = text.trim();
-    let (scheme, rest) = text.split_once("://").unwrap_or((engine.name(), text));
+    let with_scheme = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    let (scheme, rest) = with_scheme.unwrap_or((engine.name(), text));
     let scheme = scheme.split('+').next().unwrap_or_default();
     if !engine.schemes().contains(&scheme) {
         return Err(Failure::wrong(format!("`conf` names a database of {scheme}, and this is {}", engine.name())));
@@ -202,6 +208,7 @@ mod tests {
         }
         let refused = |conf: &str| address(Engine::Postgres, &Value::read(conf)).expect_err(conf).why;
         assert_eq!(refused("mysql://u@h/d"), "`conf` names a database of mysql, and this is postgres");
+        assert_eq!(refused("ann://x@h/d"), "`conf` names a database of ann, and this is postgres");
         assert_eq!(refused("{'db': 1}"), "`conf` has a key 'db': known are user, password, host, port and dbname");
         assert_eq!(refused("5"), "`conf` is an integer: an address or a map is expected");
     }
@@ -228,6 +235,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_user_and_password_come_out_as_they_went_in(user in "[^:/@?%\\s]{1,8}", password in "[^?%\\s][^?%]{0,9}[^?%\\s]") {
+            // That is a URL, as is said above, unless no scheme is written so.
+            prop_assume!(!password.starts_with("//") || !is_scheme(&user));
             let conf = format!("{user}:{password}@host:1/base");
             let url: url::Url = whole(&conf.as_str().into()).parse().expect("a URL");
             let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();

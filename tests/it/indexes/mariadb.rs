@@ -16,18 +16,16 @@ impl Reachable for Database {
 }
 
 impl World {
-    /// A database of the shared server, with these statements run in it.
+    /// A database with these statements run in it.
     async fn open(statements: &str) -> Self {
-        Self::with(Database::new().await, statements).await
+        Self::open_with(&[], statements).await
     }
 
-    /// A database of a server of its own, which does not know other tests' transactions.
-    async fn alone(options: &'static [&'static str], statements: &str) -> Self {
+    /// The same on a server with these options. Each test has a server of its own: a transaction of another test on the same one would
+    /// hold its rebuilds up.
+    async fn open_with(options: &'static [&'static str], statements: &str) -> Self {
         let server = tokio::task::spawn_blocking(|| Mariadb::start(options)).await.expect("a MariaDB");
-        Self::with(Database::of(server.into()).await, statements).await
-    }
-
-    async fn with(database: Database, statements: &str) -> Self {
+        let database = Database::of(server.into()).await;
         for statement in statements.split(';').filter(|statement| !statement.trim().is_empty()) {
             database.lines(statement).await;
         }
@@ -103,7 +101,7 @@ CREATE TABLE child (parent int, KEY alone (parent), FOREIGN KEY (parent) REFEREN
 CREATE TABLE parts (id int PRIMARY KEY, k int, KEY k (k)) PARTITION BY HASH (id) PARTITIONS 3;
 SELECT * FROM orders FORCE INDEX (customer_day) WHERE customer = 10";
     let options = &["--performance-schema=ON", "--log-bin=log", "--server-id=1"];
-    let world = World::alone(options, &format!("{ORDERS};{OTHERS}")).await;
+    let world = World::open_with(options, &format!("{ORDERS};{OTHERS}")).await;
     world.purge().await;
     let seen = world.look().await;
     let of = |index: &str, what: &str| seen[index][what].clone();

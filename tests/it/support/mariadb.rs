@@ -41,6 +41,8 @@ impl Mariadb {
         let folder = own_folder();
         let data = folder.path().join("data");
         let mut command = Command::new(need("mariadb-install-db", "mariadb-server"));
+        // Servers that share a folder for temporary tables remove those of each other.
+        command.env("TMPDIR", folder.path());
         command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
         command.args(["--auth-root-authentication-method=normal", "--skip-test-db"]).current_dir(folder.path());
         let output = unprivileged(&mut command).output().expect("mariadb-install-db runs");
@@ -50,9 +52,8 @@ impl Mariadb {
         let server = if server.is_file() { server.to_owned() } else { need("mariadbd", "mariadb-server") };
         let mut command = Command::new(server);
         command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
-        // Servers that share a folder for temporary tables remove those of each other.
+        command.env("TMPDIR", folder.path());
         command.arg(format!("--socket={}", socket.display())).arg(format!("--port={port}"));
-        command.arg(format!("--tmpdir={}", data.display()));
         command.args([
             "--bind-address=127.0.0.1",
             "--innodb-flush-log-at-trx-commit=0",

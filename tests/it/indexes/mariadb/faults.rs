@@ -26,7 +26,7 @@ async fn held_up(world: &World, words: &str) -> (Conn, Child) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_gives_way_where_a_writer_waits_because_of_it() {
-    let world = World::alone(&[], PLAIN).await;
+    let world = World::open(PLAIN).await;
     let stands = world.stands().await;
     let (mut holder, run) = held_up(&world, "--lock-timeout=5").await;
     let mut writer = world.database.session().await;
@@ -90,6 +90,8 @@ async fn a_statement_that_is_killed_or_interrupted_leaves_nothing_behind() {
     let stands = world.stands().await;
     let (mut holder, run) = held_up(&world, "--lock-timeout=60").await;
     let number = world.wait_for(WAITS).await;
+    // The program looks four times a second, and sees it as well.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     world.database.lines(&format!("KILL QUERY {number}")).await;
     let ended = end(run).await;
     assert_eq!((ended.code, ended.why(&world.name("orders.a"))), (3, "somebody else cancelled it"), "{ended:?}");
@@ -114,7 +116,7 @@ async fn a_statement_that_is_killed_or_interrupted_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runs_keep_out_of_each_others_way_on_whatever_host() {
-    let world = World::alone(&[], PLAIN).await;
+    let world = World::open(PLAIN).await;
     let (mut holder, run) = held_up(&world, "--lock-timeout=60").await;
     let folder = tempfile::tempdir().expect("a folder");
     let other = command(&world.database.url(), &folder, "run --yes --index=orders.a").spawn();
@@ -130,7 +132,7 @@ async fn two_runs_keep_out_of_each_others_way_on_whatever_host() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_transaction_is_looked_for_before_anything_is_tried() {
     let world =
-        World::alone(&[], "CREATE TABLE orders (id int PRIMARY KEY); CREATE TABLE other (id int) ENGINE=InnoDB").await;
+        World::open("CREATE TABLE orders (id int PRIMARY KEY); CREATE TABLE other (id int) ENGINE=InnoDB").await;
     let mut held = world.database.session().await;
     run_in(&mut held, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await.expect("a snapshot");
     run_in(&mut held, "SELECT * FROM other").await.expect("another table");
